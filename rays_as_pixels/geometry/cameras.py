@@ -156,9 +156,7 @@ class Cameras:
         P_rel = P_s^-1 P_j (section 2 of the paper).
         """
         ref_from_world = invert_rigid(self.world_from_cam[..., reference, :, :])
-        return replace(
-            self, world_from_cam=ref_from_world[..., None, :, :] @ self.world_from_cam
-        )
+        return replace(self, world_from_cam=ref_from_world[..., None, :, :] @ self.world_from_cam)
 
     def scaled(self, factor: "float | Tensor") -> "Cameras":
         """Multiply every camera centre by `factor` (positive), leaving rotations alone."""

@@ -81,9 +81,7 @@ def procrustes_pose(
     source_mean = source.mean(-2, keepdim=True)
     covariance = (target - target_mean).transpose(-1, -2) @ (source - source_mean)
     rotation = nearest_rotation(covariance)
-    translation = target_mean.squeeze(-2) - (
-        rotation @ source_mean.transpose(-1, -2)
-    ).squeeze(-1)
+    translation = target_mean.squeeze(-2) - (rotation @ source_mean.transpose(-1, -2)).squeeze(-1)
     return rigid(rotation, translation)
 
 

@@ -115,9 +115,12 @@ def refine_cameras(
         weighted = jacobian * weight.expand_as(residual).flatten(-3)[..., None]
         normal = weighted.transpose(-1, -2) @ jacobian
         gradient = (weighted.transpose(-1, -2) @ residual.flatten(-3)[..., None]).squeeze(-1)
-        damped = normal + damping[..., None, None] * normal.diagonal(dim1=-2, dim2=-1).mean(-1)[
-            ..., None, None
-        ] * eye
+        damped = (
+            normal
+            + damping[..., None, None]
+            * normal.diagonal(dim1=-2, dim2=-1).mean(-1)[..., None, None]
+            * eye
+        )
         if shared_focal:
             step = _shared(damped, gradient, damping).squeeze(-1)
         else:

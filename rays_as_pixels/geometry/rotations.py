@@ -15,7 +15,9 @@ def skew(vector: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
     return torch.stack(rows, dim=-1).unflatten(-1, (3, 3))
 
 
-def rotation_from_vector(rotation_vector_rad: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
+def rotation_from_vector(
+    rotation_vector_rad: Float[Tensor, "*batch 3"],
+) -> Float[Tensor, "*batch 3 3"]:
     """Rotate by |v| radians about v (Rodrigues). Inverse of `vector_from_rotation`."""
     angle_squared = (rotation_vector_rad**2).sum(-1)[..., None, None]
     small = angle_squared < 1e-8
@@ -40,7 +42,9 @@ def vector_from_rotation(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor,
     return scale * wxyz[..., 1:]
 
 
-def quaternion_wxyz_from_rotation(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 4"]:
+def quaternion_wxyz_from_rotation(
+    rotation: Float[Tensor, "*batch 3 3"],
+) -> Float[Tensor, "*batch 4"]:
     """Return the unit quaternion (w, x, y, z) with w >= 0.
 
     Reads the quaternion off the largest of the four squared components, so no branch divides by

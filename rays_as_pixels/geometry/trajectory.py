@@ -140,9 +140,7 @@ class Trajectory:
             cameras.height,
             cameras.width,
         )
-        return replace(
-            self, cameras=sampled, time_sec=time, fps=fps or self.fps, source_frame=None
-        )
+        return replace(self, cameras=sampled, time_sec=time, fps=fps or self.fps, source_frame=None)
 
     def resampled(self, num_frames: int) -> "Trajectory":
         """Read the path at `num_frames` equally spaced times, first and last included.
