@@ -1,0 +1,97 @@
+"""`generate --image FILE --trajectory FILE --out FILE.mp4`: a video along a camera path."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rays_as_pixels.cli import options
+from rays_as_pixels.cli.outputs import staged_file
+from rays_as_pixels.cli.progress import ProgressLine, print_results
+from rays_as_pixels.errors import InputError
+
+if TYPE_CHECKING:
+    from rays_as_pixels.geometry.trajectory import Trajectory
+    from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+
+
+def add_parser(subparsers: "argparse._SubParsersAction") -> None:
+    """Add the verb and its options."""
+    parser = subparsers.add_parser(
+        "generate",
+        help="make a video of a scene along a camera path",
+        description="Generate a video from one or more images of a scene and a camera path.",
+    )
+    options.add_images(parser)
+    parser.add_argument(
+        "--trajectory", type=Path, required=True, metavar="FILE", help="the camera path"
+    )
+    parser.add_argument(
+        "--from",
+        dest="from_format",
+        metavar="FORMAT",
+        help="format of the camera path, as `convert` names it (default: detected)",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.mp4", help="the video")
+    parser.add_argument(
+        "--frames",
+        type=options.whole,
+        metavar="N",
+        help="read the path at N evenly spaced times; N must be 4k+1 (default: the path's frames)",
+    )
+    options.add_guidance(parser)
+    options.add_model_options(parser, steps=20)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Generate and write; returns exit code 0.
+
+    Raises:
+        InputError: A rule on the images, the path, the model or the output is broken.
+    """
+    progress = ProgressLine()
+    with staged_file(args.out, suffix=".mp4") as part:
+        images, image_frames = options.read_images(args)
+        from rays_as_pixels.trajectories.formats import load
+
+        trajectory = load(args.trajectory, format=args.from_format)
+        pipeline = options.load_pipeline(args, progress)
+        generated = pipeline.generate(
+            images,
+            fit_length(trajectory, args.frames, pipeline),
+            image_frames=image_frames,
+            num_inference_steps=args.steps,
+            guidance_scale=args.guidance,
+            generator=options.make_generator(args.seed),
+            progress=progress,
+        )
+        from rays_as_pixels.media.video import write_video
+
+        write_video(part, generated.video, fps=generated.trajectory.fps)
+    print_results([args.out])
+    return 0
+
+
+def fit_length(
+    trajectory: "Trajectory", num_frames: int | None, pipeline: "RaysAsPixelsPipeline"
+) -> "Trajectory":
+    """Return the path with as many frames as asked for, refusing counts the model cannot make.
+
+    Args:
+        trajectory: The path of the file.
+        num_frames: --frames, or None to keep the file's.
+        pipeline: Says how many frames it can make.
+
+    Raises:
+        InputError: The count is not 4k+1 or too large.
+    """
+    from rays_as_pixels.media.video import TEMPORAL_STRIDE
+
+    count = len(trajectory) if num_frames is None else num_frames
+    if count % TEMPORAL_STRIDE != 1 or not TEMPORAL_STRIDE < count <= pipeline.max_frames:
+        name = "the trajectory" if num_frames is None else "--frames"
+        raise InputError(
+            f"{name} must have {TEMPORAL_STRIDE}k+1 frames, from {TEMPORAL_STRIDE + 1} to "
+            f"{pipeline.max_frames}; got {count}. Add '--frames {pipeline.num_frames}' to read "
+            "the path at as many evenly spaced times."
+        )
+    return trajectory if num_frames is None else trajectory.resampled(num_frames)

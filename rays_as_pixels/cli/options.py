@@ -1,0 +1,257 @@
+"""Options that several verbs share, and the values they stand for."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rays_as_pixels.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+    from rays_as_pixels.cli.progress import ProgressLine
+    from rays_as_pixels.media.video import Clip
+    from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+
+
+def whole(text: str) -> int:
+    """Read a whole number of at least 1, for argparse."""
+    return _number(text, int, lambda value: value >= 1, "a whole number of at least 1")
+
+
+def seed(text: str) -> int:
+    """Read a seed: a whole number from 0 to 2^63 - 1, for argparse."""
+    rule = "a whole number from 0 to 2^63 - 1"
+    return _number(text, int, lambda value: 0 <= value < 2**63, rule)
+
+
+def positive(text: str) -> float:
+    """Read a positive, finite number, for argparse."""
+    return _number(text, float, lambda value: 0 < value < 1e9, "a positive number")
+
+
+def seconds(text: str) -> float:
+    """Read a time of at least 0 seconds, for argparse."""
+    return _number(text, float, lambda value: 0 <= value < 1e9, "a number of at least 0 seconds")
+
+
+def _number(text: str, kind: Any, allowed: Any, rule: str) -> Any:
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not allowed(value):
+        raise argparse.ArgumentTypeError(f"must be {rule}; got {text!r}")
+    return value
+
+
+def add_model_options(parser: argparse.ArgumentParser, *, steps: int) -> None:
+    """Add --model, --device, --steps and --seed.
+
+    Args:
+        parser: The verb's parser.
+        steps: Default number of denoising steps.
+    """
+    group = parser.add_argument_group("model")
+    group.add_argument(
+        "--model",
+        metavar="DIR",
+        help="folder of a saved pipeline (default: the model that comes with the project)",
+    )
+    group.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: %(default)s)"
+    )
+    group.add_argument(
+        "--steps", type=whole, default=steps, help="denoising steps (default: %(default)s)"
+    )
+    group.add_argument(
+        "--seed", type=seed, default=0, help="seed of the noise (default: %(default)s)"
+    )
+
+
+def add_video_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose the frames of a video: time range, rate, count, size."""
+    group = parser.add_argument_group("frames of the video")
+    group.add_argument("--start-sec", type=seconds, metavar="S", help="start here (default: 0)")
+    group.add_argument("--end-sec", type=positive, metavar="S", help="stop here (default: the end)")
+    group.add_argument("--fps", type=positive, metavar="F", help="take this many frames per second")
+    group.add_argument(
+        "--frames",
+        type=whole,
+        metavar="N",
+        help="take N frames, evenly spaced; N must be 4k+1 (default: what the model was trained "
+        "on, unless --fps is given)",
+    )
+    group.add_argument(
+        "--downscale", action="store_true", help="shrink a video that is too large, not refuse it"
+    )
+
+
+def add_out_folder(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Add --out DIR, saying which files it will hold."""
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help=f"folder for {', '.join(names)}; made if need be, these files in it are replaced",
+    )
+
+
+def choose_device(name: str) -> "torch.device":
+    """Turn --device into a device that is there.
+
+    Args:
+        name: auto, cpu, cuda, cuda:N or mps.
+
+    Raises:
+        InputError: No such kind of device, or this machine has none.
+    """
+    import torch
+
+    if name == "auto":
+        has_mps = torch.backends.mps.is_available()
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda", "mps"):
+        raise InputError(
+            f"device must be auto, cpu, cuda, cuda:N or mps; got {name!r}. Use auto to let the "
+            "program choose."
+        )
+    count = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": torch.backends.mps.is_available()}
+    if (device.index or 0) >= int(count[device.type]):
+        raise InputError(
+            f"device must be one this machine has; got {name!r}, and it has "
+            f"{int(count[device.type])} of that kind. Use auto or cpu."
+        )
+    return device
+
+
+def make_generator(value: int) -> "torch.Generator":
+    """Return the source of all noise, on the CPU so that a seed means the same everywhere."""
+    import torch
+
+    return torch.Generator().manual_seed(value)
+
+
+def load_pipeline(args: argparse.Namespace, progress: "ProgressLine") -> "RaysAsPixelsPipeline":
+    """Load the pipeline named by --model onto --device.
+
+    Raises:
+        CheckpointError: The folder is missing, incomplete or damaged.
+        InputError: The device is not there.
+    """
+    device = choose_device(args.device)
+    from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
+    from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+
+    folder = args.model if args.model is not None else DEFAULT_MODEL
+    progress.say(f"model: {folder} on {device}")
+    pipeline = RaysAsPixelsPipeline.from_pretrained(folder).to(device)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def read_frames(
+    args: argparse.Namespace, pipeline: "RaysAsPixelsPipeline", progress: "ProgressLine"
+) -> "Clip":
+    """Read the frames that the options ask for and say openly which ones these are.
+
+    Raises:
+        InputError: The video is not readable or the frames asked for are not there.
+    """
+    from rays_as_pixels.media.video import read_clip
+
+    num_frames = args.frames
+    if num_frames is None and args.fps is None:
+        num_frames = pipeline.num_frames
+    clip = read_clip(
+        args.video,
+        start_sec=args.start_sec,
+        end_sec=args.end_sec,
+        fps=args.fps,
+        num_frames=num_frames,
+        downscale=args.downscale,
+    )
+    indices = ", ".join(str(index) for index in clip.source_frame)
+    progress.say(f"frames: {len(clip.source_frame)} of the video's: {indices}")
+    for note in clip.notes:
+        progress.say(f"note: {note}")
+    return clip
+
+
+def check_video(args: argparse.Namespace) -> None:
+    """Refuse an unreadable video before the model is loaded.
+
+    Raises:
+        InputError: The file is missing, empty or no video.
+    """
+    from rays_as_pixels.media.video import probe_video
+
+    if not Path(args.video).is_dir():
+        probe_video(args.video)
+
+
+def add_images(parser: argparse.ArgumentParser) -> None:
+    """Add --image and --image-frame, both of which may be repeated."""
+    parser.add_argument(
+        "--image",
+        action="append",
+        required=True,
+        metavar="FILE",
+        help="an image of the scene; repeat for more",
+    )
+    parser.add_argument(
+        "--image-frame",
+        action="append",
+        type=image_frame,
+        metavar="K",
+        help="frame of the video that this image is, or 'unknown' if its camera is not on the "
+        "path; once per --image (default: the first is frame 0, the others unknown)",
+    )
+
+
+def image_frame(text: str) -> int | str:
+    """Read a frame index from 0, or the word 'unknown', for argparse."""
+    if text == "unknown":
+        return text
+    return _number(text, int, lambda value: value >= 0, "a frame from 0 or 'unknown'")
+
+
+def add_guidance(parser: argparse.ArgumentParser) -> None:
+    """Add --guidance, the classifier-free guidance scale."""
+    parser.add_argument(
+        "--guidance",
+        type=positive,
+        default=1.0,
+        metavar="G",
+        help="guidance scale; 1 is none, more follows the input harder (default: %(default)s)",
+    )
+
+
+def read_images(
+    args: argparse.Namespace,
+) -> "tuple[list[torch.Tensor], tuple[int | None, ...]]":
+    """Read the images of --image and pair them with their frames.
+
+    Returns:
+        The images, each 3 H W in [0, 1], and for each its frame of the video, None if unknown.
+
+    Raises:
+        InputError: A file is no image, or there are more or fewer --image-frame than --image.
+    """
+    from rays_as_pixels.media.video import read_image
+
+    given = args.image_frame
+    if given is None:
+        given = [0, *["unknown"] * (len(args.image) - 1)]
+    if len(given) != len(args.image):
+        raise InputError(
+            f"--image-frame must be given once per --image, or not at all; got {len(given)} for "
+            f"{len(args.image)} images. Use 'unknown' for an image whose camera is not known."
+        )
+    frames = tuple(None if frame == "unknown" else frame for frame in given)
+    return [read_image(path) for path in args.image], frames

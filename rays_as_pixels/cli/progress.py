@@ -1,0 +1,55 @@
+"""Progress on stderr and results on stdout."""
+
+import sys
+import time
+from pathlib import Path
+from typing import TextIO
+
+
+class ProgressLine:
+    """Says 'stage, step k/N' on stderr; on a terminal in one line that is written over.
+
+    Call it as `progress(stage, done, total)`, which is what every verb of the pipeline does.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = sys.stderr if stream is None else stream
+        self._stage = ""
+        self._started_sec = 0.0
+        self._open_line = False
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Report that `done` of `total` steps of `stage` are finished."""
+        now_sec = time.monotonic()
+        if stage != self._stage:
+            self._end_line()
+            self._stage, self._started_sec = stage, now_sec
+        text = f"{stage}: step {done}/{total}"
+        if 0 < done < total:
+            left_sec = (now_sec - self._started_sec) / done * (total - done)
+            text += f", about {left_sec:.0f} s left"
+        if self._stream.isatty():
+            self._stream.write(f"\r\x1b[K{text}")
+            self._open_line = True
+            if done >= total:
+                self._end_line()
+        else:
+            self._stream.write(f"{text}\n")
+        self._stream.flush()
+
+    def say(self, text: str) -> None:
+        """Write one line of its own."""
+        self._end_line()
+        self._stream.write(f"{text}\n")
+        self._stream.flush()
+
+    def _end_line(self) -> None:
+        if self._open_line:
+            self._stream.write("\n")
+            self._open_line = False
+
+
+def print_results(paths: list[Path]) -> None:
+    """Name the files that were written on stdout, one per line, for scripts to read."""
+    for path in paths:
+        print(path)  # noqa: T201 - stdout is the command line's answer
