@@ -340,7 +340,7 @@ def ssim(
     """Return the structural similarity of each image, mean over channels (Wang et al. 2004).
 
     Gaussian window of 11 pixels, sigma 1.5, K1 = 0.01, K2 = 0.03, range 1; only windows that lie
-    wholly in the image. With a mask (*batch, H, W), windows whose centre is in the mask; NaN if there
+    wholly in the image. With a mask (*batch, H, W), windows whose centre is in it; NaN if there
     is none.
 
     Raises:

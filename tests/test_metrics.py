@@ -85,7 +85,7 @@ def test_pairs_and_frames_ignore_the_world_frame_and_the_scale_of_the_estimate()
 
 
 def test_a_hand_made_pair_gives_hand_worked_errors():
-    """Truth: one step right. Estimate: half a step down, turned 10.5 degrees about the view axis."""
+    """Truth: one step right. Estimate: half a step down and a roll of 10.5 degrees."""
     truth = path([[0, 0, 0], [1, 0, 0]])
     estimate = path([[0, 0, 0], [0, 0.5, 0]], [torch.eye(3).double(), turn_deg(z=10.5)])
     pairs = metrics.pair_errors(estimate, truth)
