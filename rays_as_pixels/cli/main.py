@@ -88,40 +88,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def explain(error: BaseException) -> tuple[int, str]:
     """Return the exit code and the one line that tell the user what happened."""
     text = one_line(str(error))
+    code = EXIT_BAD_INPUT
     match error:
         case Terminated():
-            code, line = EXIT_TERMINATED, "stopped by SIGTERM."
+            code, text = EXIT_TERMINATED, "stopped by SIGTERM."
         case KeyboardInterrupt() | Cancelled():
-            code, line = EXIT_CTRL_C, "stopped by Ctrl-C."
+            code, text = EXIT_CTRL_C, "stopped by Ctrl-C."
         case InputError():
-            code, line = EXIT_BAD_INPUT, f"error: {text}"
-        case ModuleNotFoundError():
-            code, line = (
-                EXIT_BAD_INPUT,
-                (
-                    f"error: the Python package {error.name} must be installed for this; it is not. "
-                    "Run 'pip install -r requirements.txt'."
-                ),
-            )
+            text = f"error: {text}"
         case OSError():
-            code, line = EXIT_BAD_INPUT, f"error: {explain_os_error(error)}"
+            text = f"error: {explain_os_error(error)}"
+        case ModuleNotFoundError() if not (error.name or "").startswith("rays_as_pixels"):
+            text = f"error: the package {error.name} must be installed for this; it is not. "
+            text += "Run 'pip install -r requirements.txt'."
         case _ if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-            code, line = (
-                EXIT_BAD_INPUT,
-                (
-                    f"error: the work must fit in memory; it did not ({text[:200]}). "
-                    "Use fewer --frames, --downscale or another --device."
-                ),
-            )
+            text = f"error: the work must fit in memory; it did not ({text[:200]}). "
+            text += "Use fewer --frames, --downscale or another --device."
         case _:
-            code, line = (
-                EXIT_FAULT,
-                (
-                    "error: this is a fault of the program, not of your input: "
-                    f"{type(error).__name__}: {text}. Run again with --debug and report what it prints."
-                ),
-            )
-    return code, line
+            code = EXIT_FAULT
+            text = f"error: a fault of the program, not of your input: {type(error).__name__}: "
+            text += f"{one_line(str(error))}. Run again with --debug and report what it prints."
+    return code, text
 
 
 def explain_os_error(error: OSError) -> str:
