@@ -1,0 +1,163 @@
+"""Rendered clips with their truth: video, depth and cameras, by seed and split."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from rays_as_pixels.errors import InputError
+from rays_as_pixels.geometry.cameras import Cameras, invert_rigid
+from rays_as_pixels.worlds.degrade import degrade
+from rays_as_pixels.worlds.draws import SeededDraws
+from rays_as_pixels.worlds.paths import Motion, cameras_from_motion, draw_motion
+from rays_as_pixels.worlds.render import render, trace
+from rays_as_pixels.worlds.scenes import Scene, draw_scenes
+from rays_as_pixels.worlds.textures import texture_bank
+
+SPLITS = ("train", "heldout")
+MIN_OVERLAP = 0.4  # every frame sees at least this share of what frame 0 saw
+MIN_CLEARANCE = 0.12  # nothing comes closer than this share of frame 0's median depth
+_HELDOUT_SEED_OFFSET = 1 << 31  # the two splits never share a seed
+
+
+@dataclass(frozen=True)
+class WorldClips:
+    """B rendered clips.
+
+    Attributes:
+        video: (B, F, 3, H, W) colour in [0, 1].
+        depth: (B, F, H, W) z in camera axes, in scene units.
+        cameras: (B, F); frame 0 is the identity and its median depth is 1 (scene units).
+        law: (B,) index into `paths.LAWS`.
+        moving: (B,) True where something in the scene moves by itself.
+        seeds: What made them.
+    """
+
+    video: Float[Tensor, "batch frames 3 height width"]
+    depth: Float[Tensor, "batch frames height width"]
+    cameras: Cameras
+    law: Int[Tensor, "batch"]
+    moving: Tensor
+    seeds: tuple[int, ...]
+
+
+def _median_depth(scene: Scene, first_pose: Tensor, motion: Motion) -> Float[Tensor, "batch"]:
+    one = Motion(
+        motion.offset[:, :1], motion.turn_rad[:, :1], motion.orbit, motion.zoom[:, :1],
+        motion.hfov_rad, motion.law,
+    )  # fmt: skip
+    unit = torch.ones_like(motion.hfov_rad)
+    cameras = cameras_from_motion(one, first_pose, unit, unit, height=12, width=16)
+    return trace(scene, cameras)[0].flatten(1).median(dim=-1).values
+
+
+def _acceptable(scene: Scene, cameras: Cameras, first_depth: Tensor) -> Tensor:
+    """Whether each clip keeps its overlap with frame 0 and its distance from all surfaces."""
+    depth, _, _ = trace(scene, cameras)
+    clear = (depth > MIN_CLEARANCE * first_depth[:, None, None]).flatten(1).all(-1)
+    height, width = cameras.height, cameras.width
+    point = depth[..., None] * _unit_z_rays(cameras)
+    pose = cameras.world_from_cam
+    in_world = point @ pose[..., :3, :3].transpose(-1, -2) + pose[..., None, :3, 3]
+    first_from_world = invert_rigid(pose[:, :1])
+    in_first = in_world @ first_from_world[..., :3, :3].transpose(-1, -2) + first_from_world[
+        ..., None, :3, 3
+    ]
+    z = in_first[..., 2].clamp_min(1e-6)
+    x = in_first[..., 0] / z * cameras.focal_px[:, :1, None, 0] + cameras.center_px[:, :1, None, 0]
+    y = in_first[..., 1] / z * cameras.focal_px[:, :1, None, 1] + cameras.center_px[:, :1, None, 1]
+    seen = (in_first[..., 2] > 0) & (x > 0) & (x < width) & (y > 0) & (y < height)
+    overlap = seen.float().mean(-1).amin(-1)
+    return clear & (overlap >= MIN_OVERLAP)
+
+
+def _unit_z_rays(cameras: Cameras) -> Float[Tensor, "batch frames p 3"]:
+    from rays_as_pixels.geometry.rays import rays_in_cam
+
+    ray = rays_in_cam(
+        cameras.focal_px, cameras.center_px, height=cameras.height, width=cameras.width
+    ).flatten(-3, -2)
+    return ray / ray[..., 2:]
+
+
+def _fitted_strength(
+    scene: Scene, first_pose: Tensor, motion: Motion, depth: Tensor
+) -> Float[Tensor, "batch"]:
+    """Shrink motions that leave the scene or hit something, until they are acceptable."""
+    strength = torch.ones_like(depth)
+    done = torch.zeros_like(depth, dtype=torch.bool)
+    for _ in range(6):
+        cameras = cameras_from_motion(motion, first_pose, depth, strength, height=9, width=12)
+        done = done | _acceptable(scene, cameras[:, :: max(1, motion.zoom.shape[1] // 8)], depth)
+        if bool(done.all()):
+            break
+        strength = torch.where(done, strength, strength * 0.6)
+    return torch.where(done, strength, torch.zeros_like(strength))
+
+
+@torch.no_grad()
+def render_clips(
+    seeds: Sequence[int],
+    *,
+    split: str,
+    num_frames: int,
+    height: int,
+    width: int,
+    device: "torch.device | str" = "cpu",
+    supersample: int = 2,
+    primitives: int = 14,
+    degraded: bool = True,
+) -> WorldClips:
+    """Render one clip per seed; the same seed gives the same clip in any batch, on any device.
+
+    Args:
+        seeds: Whole numbers from 0 to 2^31 - 1; the splits never share a world.
+        split: `train`, or `heldout` with scene and texture families and fields of view that
+            training never sees.
+        num_frames: Frames F.
+        height: Image height in pixels, a multiple of 8.
+        width: Image width in pixels, a multiple of 8.
+        device: Where to render.
+        supersample: Samples per pixel along each axis.
+        primitives: Most primitives a scene may hold besides its shell.
+        degraded: False leaves out exposure drift, noise, blur and block artefacts.
+
+    Raises:
+        InputError: An unknown split, a seed out of range or a size that is no multiple of 8.
+    """
+    if split not in SPLITS:
+        raise InputError(f"split must be one of {SPLITS}; got {split!r}. Use 'train' or 'heldout'.")
+    if height % 8 or width % 8 or height < 8 or width < 8 or num_frames < 1:
+        raise InputError(
+            f"height and width must be multiples of 8 and num_frames 1 or more; got {height} x "
+            f"{width} x {num_frames}. Round the size to a multiple of 8."
+        )
+    if not seeds or min(seeds) < 0 or max(seeds) >= _HELDOUT_SEED_OFFSET:
+        raise InputError(
+            f"seeds must be whole numbers from 0 to {_HELDOUT_SEED_OFFSET - 1}; got "
+            f"{list(seeds)[:3]}. Number the clips from 0."
+        )
+    offset = _HELDOUT_SEED_OFFSET if split == "heldout" else 0
+    draws = SeededDraws([seed + offset for seed in seeds], device=device)
+    bank = texture_bank(split, device=str(device))
+    scene, first_pose = draw_scenes(draws, bank, split=split, primitives=primitives)
+    motion = draw_motion(draws, num_frames, split)
+    depth_hint = _median_depth(scene, first_pose, motion)
+    strength = _fitted_strength(scene, first_pose, motion, depth_hint)
+    cameras = cameras_from_motion(
+        motion, first_pose, depth_hint, strength, height=height, width=width
+    )
+    video, depth = render(scene, bank, cameras, supersample=supersample)
+    if degraded:
+        video = degrade(video, draws)
+    unit = depth[:, 0].flatten(1).median(dim=-1).values
+    return WorldClips(
+        video=video,
+        depth=depth / unit[:, None, None, None],
+        cameras=cameras.relative_to(0).scaled((1 / unit)[:, None]),
+        law=motion.law,
+        moving=(scene.velocity.abs().sum(-1) * scene.present).sum(-1) > 0,
+        seeds=tuple(seeds),
+    )

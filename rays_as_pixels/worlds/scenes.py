@@ -1,0 +1,175 @@
+"""Scenes: batches of textured primitives inside a room or under a sky.
+
+Every primitive is a unit shape (box, sphere, cylinder) under an affine map, so one ray test per
+shape covers boxes, slabs, rods, pillars and ellipsoids. The shell is a box seen from inside: a room,
+or the ground, horizon and sky of an outdoor scene. Families: room, outdoor, clutter, corridor and
+colonnade; the last two are held out from training.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from rays_as_pixels.geometry.rotations import rotation_from_vector
+from rays_as_pixels.worlds.draws import SeededDraws
+from rays_as_pixels.worlds.textures import TextureBank
+
+BOX, SPHERE, CYLINDER = 0, 1, 2
+TRAIN_SCENES = (0, 1, 2)  # room, outdoor, clutter
+HELDOUT_SCENES = (0, 1, 2, 3, 4)  # and corridor, colonnade
+ROOM, OUTDOOR, CLUTTER, CORRIDOR, COLONNADE = range(5)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """B scenes of K primitives; slot 0 is the shell, seen from inside.
+
+    Attributes:
+        shape: (K,) BOX, SPHERE or CYLINDER; the same for all scenes, so that one test serves all.
+        local_from_world: (B, K, 3, 3) linear part of the map into the unit shape.
+        center: (B, K, 3) world position of each primitive at time 0.
+        velocity: (B, K, 3) displacement over the clip; zero for what stands still.
+        present: (B, K) False for slots a scene does not use.
+        texture: (B, K) index into the texture bank.
+        texels_per_unit: (B, K) texture detail, per world unit.
+        texture_offset: (B, K, 2) in texels.
+        half_extent: (B, K, 3) half sizes in world units.
+        tint: (B, K, 3) colour gain.
+        saturation: (B, K) 0 for grey, 1 for the texture's own colours.
+        permutation: (B, K, 3) channel order.
+        relief: (B, 2) height of the ground's waves (world units) and their length; 0 for flat.
+        sun: (B, 3) unit vector towards the light.
+        ambient: (B,) share of light without direction.
+        outdoor: (B,) True where the shell's upper part is sky.
+    """
+
+    shape: Int[Tensor, "k"]
+    local_from_world: Float[Tensor, "batch k 3 3"]
+    center: Float[Tensor, "batch k 3"]
+    velocity: Float[Tensor, "batch k 3"]
+    present: Tensor
+    texture: Int[Tensor, "batch k"]
+    texels_per_unit: Float[Tensor, "batch k"]
+    texture_offset: Float[Tensor, "batch k 2"]
+    half_extent: Float[Tensor, "batch k 3"]
+    tint: Float[Tensor, "batch k 3"]
+    saturation: Float[Tensor, "batch k"]
+    permutation: Int[Tensor, "batch k 3"]
+    relief: Float[Tensor, "batch 2"]
+    sun: Float[Tensor, "batch 3"]
+    ambient: Float[Tensor, "batch"]
+    outdoor: Tensor
+
+
+def _shell_extent(draws: SeededDraws, family: Int[Tensor, "batch"]) -> Float[Tensor, "batch 3"]:
+    """Half extents of the shell; +Y is down, so the floor is at +y."""
+    room = torch.cat([draws.uniform(2.0, 5.0, 1), draws.uniform(1.2, 2.2, 1),
+                      draws.uniform(2.5, 6.0, 1)], -1)  # fmt: skip
+    corridor = torch.cat([draws.uniform(0.8, 1.4, 1), draws.uniform(1.0, 1.6, 1),
+                          draws.uniform(6.0, 12.0, 1)], -1)  # fmt: skip
+    outdoor = torch.cat([draws.uniform(18.0, 40.0, 1), draws.uniform(6.0, 12.0, 1),
+                         draws.uniform(18.0, 40.0, 1)], -1)  # fmt: skip
+    extent = torch.where((family == CORRIDOR)[:, None], corridor, room)
+    open_air = (family == OUTDOOR) | (family == COLONNADE)
+    return torch.where(open_air[:, None], outdoor, extent)
+
+
+def _sizes(draws: SeededDraws, shape: Int[Tensor, "k"]) -> Float[Tensor, "batch k 3"]:
+    """Half extents of the primitives: round things, slabs, and thin rods among the cylinders."""
+    count = len(shape)
+    size = draws.log_uniform(0.1, 0.8, count, 1) * draws.log_uniform(0.5, 1.6, count, 3)
+    radius = draws.log_uniform(0.03, 0.3, count)
+    length = draws.log_uniform(0.4, 2.0, count)
+    rod = torch.stack([radius, length, radius], -1)
+    return torch.where((shape == CYLINDER)[None, :, None], rod, size)
+
+
+def draw_scenes(
+    draws: SeededDraws, bank: TextureBank, *, split: str, primitives: int = 14
+) -> tuple[Scene, Float[Tensor, "batch 4 4"]]:
+    """Draw scenes and, for each, where its first camera stands (world_from_cam).
+
+    The world's +Y points down and the first camera looks roughly along +Z.
+    """
+    device = draws.device
+    family = draws.choice(TRAIN_SCENES if split == "train" else HELDOUT_SCENES)
+    k = primitives
+    order = torch.arange(k, device=device)
+    shape = torch.where(order % 4 == 3, CYLINDER, torch.where(order % 3 == 2, SPHERE, BOX))
+    shell = _shell_extent(draws, family)
+    eye_height = draws.uniform(0.3, 1.0) * torch.minimum(shell[:, 1], torch.full_like(shell[:, 1], 1.6))
+    open_air = (family == OUTDOOR) | (family == COLONNADE)
+
+    # Primitives fill the view cone in front of the camera, near and far.
+    depth = draws.log_uniform(1.2, 9.0, k)
+    depth = torch.where(open_air[:, None], depth * 1.3, depth.clamp(max=4.5))
+    depth = torch.where((family == CLUTTER)[:, None], 1.0 + 0.5 * depth, depth)
+    spread = draws.uniform(-0.95, 0.95, k, 2)
+    position = torch.stack([spread[..., 0] * depth, 0.6 * spread[..., 1] * depth, depth], -1)
+    half = _sizes(draws, shape) * (0.35 + 0.28 * depth[..., None])
+    on_floor = draws.chance(0.5, k) | open_air[:, None]
+    floor_y = eye_height[:, None] - half[..., 1]
+    position[..., 1] = torch.where(on_floor, floor_y, position[..., 1])
+    column = (family == COLONNADE)[:, None] & (shape == CYLINDER)[None]
+    half = torch.where(
+        column[..., None], half * half.new_tensor([2.0, 4.0, 2.0]), half
+    )
+
+    tilt = draws.normal(k, 3) * half.new_tensor([0.25, 1.2, 0.25])
+    rotation = rotation_from_vector(torch.where(column[..., None], tilt * 0, tilt))
+    local_from_world = rotation.transpose(-1, -2) / half[..., None]
+
+    texture = draws.integers(bank.count - len(bank.smooth), k + 1)
+    sky = torch.tensor(bank.smooth, device=device)[draws.integers(len(bank.smooth))]
+    shell_center = torch.stack(
+        [
+            draws.uniform(-0.4, 0.4) * shell[:, 0],
+            eye_height - shell[:, 1],
+            draws.uniform(0.0, 0.7) * shell[:, 2],
+        ],
+        -1,
+    )
+    shell_map = torch.diag_embed(1 / shell)
+    present = draws.uniform(0.0, 1.0, k) < draws.uniform(0.45, 1.0, 1)
+    moving = draws.chance(0.15, 1) & (order[None] < 3) & (order[None] > 0)
+    velocity = 0.25 * depth[..., None] * draws.normal(k, 3) * moving[..., None]
+
+    def with_shell(first: Tensor, rest: Tensor) -> Tensor:
+        return torch.cat([first[:, None], rest], dim=1)
+
+    density = draws.log_uniform(14.0, 60.0, k + 1)
+    far = 1 + 0.25 * torch.where(open_air, shell[:, 2], shell[:, 2] * 0.3)
+    density = density / with_shell(far * 0.5, 0.4 + 0.3 * depth)
+    order3 = torch.tensor(
+        [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]], device=device
+    )
+    relief_height = draws.uniform(0.03, 0.15) * (open_air & draws.chance(0.5)).float()
+    sun = torch.nn.functional.normalize(
+        torch.stack([draws.normal(), -0.5 - draws.uniform(0.0, 1.5), -draws.uniform(0.0, 1.5)], -1),
+        dim=-1,
+    )
+    scene = Scene(
+        shape=torch.cat([torch.full((1,), BOX, device=device), shape]),
+        local_from_world=with_shell(shell_map, local_from_world),
+        center=with_shell(shell_center, position),
+        velocity=with_shell(torch.zeros_like(shell), velocity),
+        present=with_shell(torch.ones_like(open_air), present),
+        texture=texture,
+        texels_per_unit=density,
+        texture_offset=draws.uniform(0.0, 128.0, k + 1, 2),
+        half_extent=with_shell(shell, half),
+        tint=0.45 + 0.75 * draws.uniform(0.0, 1.0, k + 1, 1) * draws.uniform(0.75, 1.0, k + 1, 3),
+        saturation=draws.uniform(0.1, 0.85, k + 1),
+        permutation=order3[draws.integers(6, k + 1)],
+        relief=torch.stack([relief_height, draws.uniform(0.8, 3.0)], -1),
+        sun=sun,
+        ambient=draws.uniform(0.35, 0.8),
+        outdoor=open_air,
+    )
+    scene.texture[:, 0] = torch.where(open_air, sky, scene.texture[:, 0])
+    look = draws.normal(3) * half.new_tensor([0.08, 0.15, 0.03])
+    first_pose = torch.eye(4, device=device).repeat(draws.batch, 1, 1)
+    first_pose[:, :3, :3] = rotation_from_vector(look)
+    return scene, first_pose
