@@ -1,0 +1,84 @@
+# Read by start.sh and test.sh: makes the virtual environment and installs what is missing.
+# A second run installs nothing: a stamp in the environment holds the hash of what was installed.
+# VENV=folder uses another environment than .venv; PYTHON=path chooses the interpreter.
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+VENV=${VENV:-.venv}
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "error: $*"; exit 2; }
+
+is_supported() {
+    "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))' 2>/dev/null
+}
+
+find_python() {
+    local candidate
+    for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python}; do
+        if is_supported "$candidate"; then echo "$candidate"; return; fi
+    done
+    die "Python must be 3.11 or newer; found none. Install it (Debian, Ubuntu: apt-get install" \
+        "python3.11 python3.11-venv) or name it: PYTHON=/path/to/python bash scripts/start.sh"
+}
+
+can_apt() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+
+apt_install() {
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" \
+        >/dev/null 2>&1 && return
+    apt-get update -qq >/dev/null 2>&1
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null 2>&1
+}
+
+make_venv() {
+    [ -x "$VENV/bin/python" ] && "$VENV/bin/python" -m pip --version >/dev/null 2>&1 && return
+    local python
+    python=$(find_python) || exit 2
+    say "making $VENV with $("$python" --version)"
+    "$python" -m venv --clear "$VENV" >/dev/null 2>&1 && return
+    can_apt && apt_install python3-venv && "$python" -m venv --clear "$VENV" && return
+    die "the venv module of $python must work; it does not." \
+        "Install it (Debian, Ubuntu: apt-get install python3-venv) and try again"
+}
+
+hash_of() { "$VENV/bin/python" -c '
+import hashlib, sys
+data = sys.version.encode() + b"".join(open(name, "rb").read() for name in sys.argv[1:])
+print(hashlib.sha256(data).hexdigest())' "$@"; }
+
+# install NAME FILE...: pip installs the files unless the stamp NAME says that this was done.
+install() {
+    local stamp="$VENV/.installed-$1" hash
+    shift
+    hash=$(hash_of "$@")
+    [ "$(cat "$stamp" 2>/dev/null)" = "$hash" ] && return
+    say "installing $*"
+    "$VENV/bin/python" -m pip install --quiet "${@/#/--requirement=}" || return 1
+    echo "$hash" >"$stamp"
+}
+
+# Extras: what fails here is named with its remedy and never stops the caller.
+install_extras() {
+    local tried="$VENV/.tried-extras" hash
+    hash=$(hash_of requirements-extras.txt packages.txt)
+    [ "$(cat "$tried" 2>/dev/null)" = "$hash" ] && return
+    install extras requirements-extras.txt ||
+        say "note: extras are missing (3D export with Open3D);" \
+            "to try again: $VENV/bin/pip install -r requirements-extras.txt"
+    if "$VENV/bin/python" -c 'import importlib.util as u, sys; sys.exit(u.find_spec("open3d") is None)' &&
+        ! "$VENV/bin/python" -c 'import open3d' >/dev/null 2>&1; then
+        # shellcheck disable=SC2046 - the package names are words
+        { can_apt && apt_install $(sed 's/#.*//' packages.txt); } ||
+            say "note: Open3D lacks system libraries;" \
+                "on Debian, Ubuntu: sudo apt-get install $(sed 's/#.*//' packages.txt | xargs)"
+    fi
+    echo "$hash" >"$tried"
+}
+
+setup() {
+    make_venv
+    install run requirements.txt || die "requirements.txt must install; see pip's message above." \
+        "Check the network and the free disk space, then run the same command again"
+    install_extras
+}

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Installs what is missing into .venv, then lints, checks types and imports, and runs the tests.
+# Options go to pytest. The last line is pytest's own summary.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+setup
+install dev requirements.txt requirements-dev.txt || die "requirements-dev.txt must install;" \
+    "see pip's message above. Check the network, then run the same command again"
+if ! command -v chromium chromium-browser google-chrome >/dev/null; then
+    { can_apt && apt_install chromium; } || say "note: no Chromium, so the browser tests skip;" \
+        "on Debian, Ubuntu: sudo apt-get install chromium"
+fi
+export PYTHONPATH=. OMP_NUM_THREADS=1
+"$VENV/bin/ruff" check .
+"$VENV/bin/ruff" format --check .
+"$VENV/bin/lint-imports"
+if "$VENV/bin/pyright" --version >/dev/null 2>&1; then
+    "$VENV/bin/pyright" --pythonpath "$VENV/bin/python"
+else
+    say "note: no type check: pyright could not fetch the part of it that runs on Node.js"
+fi
+exec "$VENV/bin/python" -m pytest -n 2 "$@"
