@@ -1,0 +1,101 @@
+"""Write the README's annotated tree from the tree itself: `python scripts/readme_tree.py`.
+
+A file is described by the first line of its docstring, so that no fact is kept twice.
+"""
+
+import ast
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+START, END = "<!-- tree -->\n```\n", "```\n<!-- /tree -->\n"
+COLUMN = 26
+
+FOLDERS = {
+    ".ci/": "what every change must pass",
+    "assets/": "sample clips and pictures, small and free to share",
+    "checkpoints/": "the weights that come with the project, each with its model card",
+    "docs/": "conventions and longer explanations",
+    "rays_as_pixels/": "THE PACKAGE; pyproject.toml says which part may import which",
+    "rays_as_pixels/cli/": "THE COMMAND LINE: one module per verb, and what the verbs share",
+    "rays_as_pixels/diffusion/": "HOW NOISE BECOMES SIGNAL",
+    "rays_as_pixels/evaluation/": "WHAT IT IS WORTH: tables, baselines, classical peers",
+    "rays_as_pixels/geometry/": "WHERE THINGS ARE: torch only, no model, file or UI",
+    "rays_as_pixels/media/": "PIXELS AND FILES",
+    "rays_as_pixels/model/": "WHAT IS LEARNED",
+    "rays_as_pixels/training/": "HOW IT IS LEARNED",
+    "rays_as_pixels/trajectories/": "CAMERA PATHS: presets, splines and files",
+    "rays_as_pixels/trajectories/formats/": "one module per file format, all through one door: load and save",
+    "rays_as_pixels/ui/": "THE PAGE: Gradio lives here only",
+    "rays_as_pixels/viz/": "PICTURES: Plotly and Open3D live here only",
+    "rays_as_pixels/worlds/": "TRAINING DATA: procedural scenes and their renderer",
+    "scripts/": "start, test, and the upkeep of this file",
+    "tests/": "mirrors the package",
+}
+COLLAPSED = (
+    ".ci/",
+    "assets/",
+    "checkpoints/",
+    "docs/",
+    "rays_as_pixels/cli/",
+    "rays_as_pixels/trajectories/formats/",
+    "tests/",
+)
+
+
+def tracked_files() -> list[str]:
+    """Return the files that git tracks or would track, as sorted paths from the root."""
+    listing = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    names = set(listing.stdout.splitlines())
+    return sorted(name for name in names if (ROOT / name).is_file())
+
+
+def describe(name: str) -> str:
+    """Return the first line of a Python file's docstring or a script's second comment line."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    if name.endswith(".py"):
+        return (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0].rstrip(".")
+    comments = [line[1:].strip() for line in text.splitlines() if line.startswith("# ")]
+    return comments[0].rstrip(".") if comments else ""
+
+
+def tree_lines() -> list[str]:
+    """Return the lines of the annotated tree: every folder, every module, every script."""
+    lines: list[str] = []
+    seen: set[str] = set()
+    for name in tracked_files():
+        path = Path(name)
+        folders = [f"{folder.as_posix()}/" for folder in reversed(path.parents[:-1])]
+        top = [folder for folder in folders if folder in COLLAPSED]
+        for folder in [folder for folder in folders if not top or folder == top[0]]:
+            if folder not in seen:
+                seen.add(folder)
+                lines.append(_line(folder, FOLDERS[folder]))
+        is_listed = path.suffix in (".py", ".sh") and path.name != "__init__.py"
+        if is_listed and not top:
+            lines.append(_line(name, describe(name)))
+    return lines
+
+
+def _line(name: str, text: str) -> str:
+    depth = name.rstrip("/").count("/")
+    label = "  " * depth + name.rstrip("/").rpartition("/")[2] + ("/" if name[-1] == "/" else "")
+    return f"{label:{COLUMN}}{' ' if len(label) >= COLUMN else ''}{text}"
+
+
+def with_tree(readme: str) -> str:
+    """Return the README's text with its tree replaced by the real one."""
+    head, rest = readme.split(START)
+    _, tail = rest.split(END)
+    return "".join([head, START, *(f"{line}\n" for line in tree_lines()), END, tail])
+
+
+if __name__ == "__main__":
+    file = ROOT / "README.md"
+    file.write_text(with_tree(file.read_text(encoding="utf-8")), encoding="utf-8")
