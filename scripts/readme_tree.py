@@ -21,6 +21,7 @@ FOLDERS = {
     "rays_as_pixels/diffusion/": "HOW NOISE BECOMES SIGNAL",
     "rays_as_pixels/evaluation/": "WHAT IT IS WORTH: tables, baselines, classical peers",
     "rays_as_pixels/geometry/": "WHERE THINGS ARE: torch only, no model, file or UI",
+    "rays_as_pixels/jobs/": "LONG WORK: runs that outlive the page that asked for them",
     "rays_as_pixels/media/": "PIXELS AND FILES",
     "rays_as_pixels/model/": "WHAT IS LEARNED",
     "rays_as_pixels/training/": "HOW IT IS LEARNED",
@@ -65,6 +66,15 @@ def describe(name: str) -> str:
     return comments[0].rstrip(".") if comments else ""
 
 
+def describe_package(folder: str) -> str:
+    """Return the first line of the docstring of a folder that FOLDERS does not describe."""
+    package = ROOT / folder / "__init__.py"
+    text = describe(f"{folder}__init__.py") if package.is_file() else ""
+    if not text:
+        raise SystemExit(f"{folder} must be described in FOLDERS of {Path(__file__).name}.")
+    return text
+
+
 def tree_lines() -> list[str]:
     """Return the lines of the annotated tree: every folder, every module, every script."""
     lines: list[str] = []
@@ -76,7 +86,7 @@ def tree_lines() -> list[str]:
         for folder in [folder for folder in folders if not top or folder == top[0]]:
             if folder not in seen:
                 seen.add(folder)
-                lines.append(_line(folder, FOLDERS[folder]))
+                lines.append(_line(folder, FOLDERS.get(folder) or describe_package(folder)))
         is_listed = path.suffix in (".py", ".sh") and path.name != "__init__.py"
         if is_listed and not top:
             lines.append(_line(name, describe(name)))
