@@ -1,0 +1,141 @@
+"""Write files whole or not at all, and videos as H.264.
+
+Colour: BT.709 matrix, limited ("tv") range, chroma halved (yuv420p), tagged as such in the file.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from math import isfinite
+from pathlib import Path
+from uuid import uuid4
+
+import av
+import numpy as np
+import torch
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from rays_as_pixels.errors import InputError
+
+_BT709 = 1  # the number of BT.709 among primaries, transfers and matrices (ITU-T H.273)
+_CRF = "16"  # x264's constant quality: 0 is lossless, 18 is taken as visually lossless
+_RANGE_SLACK = 1e-4  # rounding of resampling filters; a quarter of an 8-bit step is 1e-3
+_FULL_CHROMA = Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INP | Interpolation.ACCURATE_RND
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give a partial file beside `path`, and rename it to `path` once the block ends well.
+
+    On an error the partial file goes away and an older `path` stays as it was.
+
+    Raises:
+        InputError: The folder of `path` does not exist, or `path` is a folder.
+    """
+    if not path.parent.is_dir():
+        raise InputError(
+            f"the folder of {path.name} must exist; got {path.parent}. Make the folder first."
+        )
+    if path.is_dir():
+        raise InputError(f"{path.name} must be a file; got a folder. Add a file name.")
+    partial = path.with_name(f".{path.stem}.{uuid4().hex[:12]}.partial{path.suffix}")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def check_unit_range(name: str, pixels: Float[Tensor, "*shape"]) -> None:
+    """Refuse pixels that are not floating point numbers in [0, 1].
+
+    Raises:
+        InputError: A value is not finite or outside, or the dtype is not a float.
+    """
+    if not pixels.is_floating_point():
+        raise InputError(
+            f"{name} must hold floats in [0, 1]; got {pixels.dtype}. Divide 8-bit values by 255."
+        )
+    if not bool(torch.isfinite(pixels).all()):
+        frame = int((~torch.isfinite(pixels)).nonzero()[0, 0])
+        where = f" in frame {frame}" if pixels.dim() == 4 else ""
+        raise InputError(
+            f"{name} must be finite; got NaN or infinity{where}. "
+            "Run the model in float32 or look for the step that made it."
+        )
+    low, high = pixels.min().item(), pixels.max().item()
+    if low < -_RANGE_SLACK or high > 1 + _RANGE_SLACK:
+        raise InputError(
+            f"{name} must lie in [0, 1]; got {low:.4g} to {high:.4g}. "
+            "Map or clamp it to that range before writing."
+        )
+
+
+def as_uint8(pixels: Float[Tensor, "*batch 3 height width"]) -> UInt8[Tensor, "*batch h w 3"]:
+    """Round [0, 1] channels-first pixels to 8-bit channels-last, on the CPU."""
+    values = (pixels.detach().float().cpu() * 255.0).round()
+    return values.to(torch.uint8).movedim(-3, -1).contiguous()
+
+
+def _check_video(path: Path, video: Tensor, fps: float) -> None:
+    if path.suffix.lower() != ".mp4":
+        raise InputError(f"a video file must end in .mp4; got {path.name}. Rename the output.")
+    if not (isfinite(fps) and 0.01 <= fps <= 1000):
+        raise InputError(
+            f"fps must be positive, from 0.01 to 1000; got {fps}. Use 10 if it is not known."
+        )
+    if video.dim() != 4 or video.shape[1] != 3 or 0 in video.shape:
+        raise InputError(
+            f"video must have shape F 3 H W with 1 or more frames; got {tuple(video.shape)}. "
+            "Put frames first and channels second."
+        )
+    height, width = video.shape[-2:]
+    if height % 2 or width % 2:
+        raise InputError(
+            f"height and width of a video to write must be even (yuv420p); got {height} x {width}. "
+            f"Crop it to {height // 2 * 2} x {width // 2 * 2} or pad it by one pixel."
+        )
+
+
+def write_video(path: "str | Path", video: Float[Tensor, "frames 3 h w"], *, fps: float) -> None:
+    """Write an H.264 yuv420p mp4 that browsers play, whole or not at all.
+
+    Args:
+        path: Ends in .mp4; replaced if it exists.
+        video: RGB in [0, 1], even height and width.
+        fps: Constant frame rate.
+
+    Raises:
+        InputError: A shape, size, value or rate is wrong, or the folder does not exist.
+    """
+    path = Path(path)
+    _check_video(path, video, fps)
+    check_unit_range("video", video)
+    with written_whole(path) as partial:
+        _encode(partial, video, Fraction(fps).limit_denominator(1001))
+
+
+def _encode(path: Path, video: Tensor, rate: Fraction) -> None:
+    reformatter = VideoReformatter()
+    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+        stream = container.add_stream("libx264", rate=rate, options={"crf": _CRF})
+        stream.height, stream.width = video.shape[-2:]
+        stream.pix_fmt = "yuv420p"
+        context = stream.codec_context
+        context.color_primaries = context.color_trc = context.colorspace = _BT709
+        context.color_range = int(ColorRange.MPEG)
+        for index, picture in enumerate(video):
+            rgb: np.ndarray = as_uint8(picture).numpy()
+            frame = reformatter.reformat(
+                av.VideoFrame.from_ndarray(rgb, format="rgb24"),
+                format="yuv420p",
+                interpolation=_FULL_CHROMA,
+                src_color_range=int(ColorRange.JPEG),
+                dst_colorspace=int(Colorspace.ITU709),
+                dst_color_range=int(ColorRange.MPEG),
+            )
+            frame.pts, frame.time_base = index, 1 / rate
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
