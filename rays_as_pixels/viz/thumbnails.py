@@ -15,10 +15,8 @@ FINEST = 48  # points along the longer side of one thumbnail
 
 def thumbnail_size(num_frames: int, height: int, width: int) -> tuple[int, int]:
     """Return the (rows, columns) of points at which each thumbnail is drawn."""
-    longest = min(
-        FINEST, (MOST_POINTS / num_frames * max(height, width) / min(height, width)) ** 0.5
-    )
-    scale = longest / max(height, width)
+    budget = (MOST_POINTS / (num_frames * height * width)) ** 0.5
+    scale = min(1.0, FINEST / max(height, width), budget)
     return max(2, round(height * scale)), max(2, round(width * scale))
 
 
