@@ -26,7 +26,7 @@ FOLDERS = {
     "rays_as_pixels/model/": "WHAT IS LEARNED",
     "rays_as_pixels/training/": "HOW IT IS LEARNED",
     "rays_as_pixels/trajectories/": "CAMERA PATHS: presets, splines and files",
-    "rays_as_pixels/trajectories/formats/": "one module per file format, all through one door: load and save",
+    "rays_as_pixels/trajectories/formats/": "one module per file format",
     "rays_as_pixels/ui/": "THE PAGE: Gradio lives here only",
     "rays_as_pixels/viz/": "PICTURES: Plotly and Open3D live here only",
     "rays_as_pixels/worlds/": "TRAINING DATA: procedural scenes and their renderer",

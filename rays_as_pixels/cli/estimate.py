@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     """
     progress = ProgressLine()
     with staged(args.out, FILES) as out:
-        options.check_video(args)
+        options.check_video(args.video)
         pipeline = options.load_pipeline(args, progress)
         clip = options.read_frames(args, pipeline, progress)
         estimated = pipeline.estimate(
@@ -61,8 +61,9 @@ def run(args: argparse.Namespace) -> int:
             write_figure_html,
         )
 
-        write_native(estimated.trajectory, out / "trajectory.json")
+        extra = {"verb": "estimate", "input": clip.source.name, **options.settings(args)}
+        write_native(estimated.trajectory, out / "trajectory.json", extra=extra)
         figure = trajectory_figure(estimated.trajectory, images=clip.video)
-        write_figure_html(figure, out / "path.html", title=f"Camera path of {clip.source.path}")
+        write_figure_html(figure, out / "path.html", title=f"Camera path of {clip.source.name}")
     print_results(out.results)
     return 0

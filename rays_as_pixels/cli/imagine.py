@@ -59,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
         from rays_as_pixels.trajectories.formats.native import write_native
 
         write_video(out / "video.mp4", imagined.video, fps=imagined.trajectory.fps)
-        write_native(imagined.trajectory, out / "trajectory.json")
+        extra = {"verb": "imagine", **options.settings(args)}
+        write_native(imagined.trajectory, out / "trajectory.json", extra=extra)
     print_results(out.results)
     return 0

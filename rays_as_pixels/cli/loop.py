@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     """
     progress = ProgressLine()
     with staged(args.out, FILES) as out:
-        options.check_video(args)
+        options.check_video(args.video)
         pipeline = options.load_pipeline(args, progress)
         clip = options.read_frames(args, pipeline, progress)
         result = pipeline.loop(
@@ -67,8 +67,9 @@ def run(args: argparse.Namespace) -> int:
 
         write_video(out / "input.mp4", clip.video, fps=clip.fps)
         write_video(out / "video.mp4", result.video, fps=clip.fps)
-        write_native(result.estimated, out / "estimated.json")
-        write_native(result.reestimated, out / "reestimated.json")
+        extra = {"verb": "loop", "input": clip.source.name, **options.settings(args)}
+        write_native(result.estimated, out / "estimated.json", extra=extra)
+        write_native(result.reestimated, out / "reestimated.json", extra=extra)
         report = result.report.to_dict()
         text = json.dumps(report, indent=2, allow_nan=False)
         (out / "report.json").write_text(f"{text}\n", encoding="utf-8")

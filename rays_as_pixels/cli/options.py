@@ -161,29 +161,39 @@ def read_frames(
     """Read the frames that the options ask for and say openly which ones these are.
 
     Raises:
-        InputError: The video is not readable or the frames asked for are not there.
+        InputError: The video is not readable, or the frames asked for are not there or too many.
     """
-    from rays_as_pixels.media.video import read_clip
-
-    num_frames = args.frames
-    if num_frames is None and args.fps is None:
-        num_frames = pipeline.num_frames
-    clip = read_clip(
-        args.video,
-        start_sec=args.start_sec,
-        end_sec=args.end_sec,
-        fps=args.fps,
-        num_frames=num_frames,
-        downscale=args.downscale,
-    )
+    clip = _read_clip(args, num_frames=pipeline.num_frames, max_frames=pipeline.max_frames)
     indices = ", ".join(str(index) for index in clip.source_frame)
-    progress.say(f"frames: {len(clip.source_frame)} of the video's: {indices}")
+    progress.say(f"frames used: {len(clip)} of {clip.source.num_frames}: {indices}")
     for note in clip.notes:
         progress.say(f"note: {note}")
     return clip
 
 
-def check_video(args: argparse.Namespace) -> None:
+def _read_clip(args: argparse.Namespace, *, num_frames: int, max_frames: int) -> "Clip":
+    from rays_as_pixels.media.video import probe_video, read_clip
+
+    part = {"start_sec": args.start_sec, "end_sec": args.end_sec, "downscale": args.downscale}
+    if args.frames is not None:
+        return read_clip(args.video, num_frames=args.frames, fps=args.fps, **part)
+    if args.fps is not None:
+        clip = read_clip(args.video, fps=args.fps, **part)
+        if len(clip) > max_frames:
+            raise InputError(
+                f"--fps must give at most {max_frames} frames; got {len(clip)} at {args.fps:g} "
+                "frames per second. Choose a part with --start-sec and --end-sec, or use --frames."
+            )
+        return clip.fitted()
+    info = probe_video(args.video)
+    end_sec = info.duration_sec if args.end_sec is None else args.end_sec
+    expected = (end_sec - (args.start_sec or 0.0)) * info.fps
+    if expected > 2 * num_frames:
+        return read_clip(args.video, num_frames=num_frames, **part)
+    return read_clip(args.video, **part).fitted(max_frames=num_frames)
+
+
+def check_video(path: str) -> None:
     """Refuse an unreadable video before the model is loaded.
 
     Raises:
@@ -191,8 +201,13 @@ def check_video(args: argparse.Namespace) -> None:
     """
     from rays_as_pixels.media.video import probe_video
 
-    if not Path(args.video).is_dir():
-        probe_video(args.video)
+    probe_video(path)
+
+
+def settings(args: argparse.Namespace) -> dict:
+    """Return the settings that a result was made with, to be kept inside the result."""
+    kept = ("model", "steps", "seed", "start_sec", "end_sec", "fps", "frames", "guidance")
+    return {name: getattr(args, name) for name in kept if getattr(args, name, None) is not None}
 
 
 def add_images(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,172 @@
+"""Two sources of one truth agree: README and tree, requirements and pyproject, code and rules."""
+
+import ast
+import importlib.util
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+MODULE_OF = {"pillow": "PIL", "opencv-python-headless": "cv2"}
+
+
+def script(name: str):
+    """Load scripts/NAME.py as a module; scripts are no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def tracked() -> list[Path]:
+    listing = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    return [ROOT / name for name in listing.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def pins(name: str) -> dict[str, str]:
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    pairs = [line.split("==") for line in lines if line and not line.startswith("#")]
+    return {canonicalize_name(package): version for package, version in pairs}
+
+
+def test_the_tree_in_the_readme_is_the_real_tree():
+    expected = script("readme_tree").with_tree(README)
+    assert expected == README, "run: python scripts/readme_tree.py"
+
+
+def test_every_module_of_the_package_says_in_one_line_what_it_is_for():
+    describe = script("readme_tree").describe
+    modules = [path for path in tracked() if path.suffix == ".py" and path.name != "__init__.py"]
+    silent = [
+        name
+        for name in (path.relative_to(ROOT).as_posix() for path in modules)
+        if not name.startswith("tests/") and not describe(name)
+    ]
+    assert not silent
+
+
+def test_the_files_and_commands_the_readme_names_exist():
+    for name in re.findall(r"\]\((?!http)([^)]+)\)|(?:bash|python) (\S+\.(?:sh|py))", README):
+        path = ROOT / (name[0] or name[1])
+        assert path.is_file(), f"README names {path.name}, which does not exist"
+    assert ".ci/run" in {path.relative_to(ROOT).as_posix() for path in tracked()}
+    assert "bash scripts/test.sh" in README
+    assert "bash scripts/test.sh" in (ROOT / ".ci/run").read_text(encoding="utf-8")
+
+
+def test_every_command_line_in_the_readme_parses():
+    from rays_as_pixels.cli.main import build_parser  # noqa: PLC0415
+
+    lines = re.findall(r"^python -m rays_as_pixels (.+)$", README, flags=re.MULTILINE)
+    verbs = [build_parser().parse_args(shlex.split(line)).verb for line in lines]
+    assert verbs == ["estimate", "generate", "imagine", "loop"]
+
+
+def test_the_verbs_in_the_readme_are_the_verbs_of_the_command_line():
+    from rays_as_pixels.cli.main import VERBS  # noqa: PLC0415
+
+    table = README.split("| Verb |")[1].split("\n\n")[0]
+    rows = [line.split("|")[1] for line in table.splitlines()[2:]]
+    assert re.findall(r"`([a-z]+)`", " ".join(rows)) == list(VERBS)
+
+
+@pytest.mark.parametrize(
+    ("file", "wanted"),
+    [
+        ("requirements.txt", PROJECT["dependencies"]),
+        (
+            "requirements-extras.txt",
+            [
+                *PROJECT["optional-dependencies"]["extras"],
+                *PROJECT["optional-dependencies"]["peers"],
+            ],
+        ),
+        ("requirements-dev.txt", PROJECT["optional-dependencies"]["dev"]),
+    ],
+)
+def test_each_requirement_file_pins_what_pyproject_asks_for(file, wanted):
+    pinned = pins(file)
+    for requirement in map(Requirement, wanted):
+        version = pinned.get(canonicalize_name(requirement.name))
+        assert version, f"{requirement.name} is missing: run python scripts/pin_requirements.py"
+        assert requirement.specifier.contains(version), f"{requirement} is pinned to {version}"
+
+
+def test_all_third_party_imports_of_the_package_are_declared():
+    extras = PROJECT["optional-dependencies"]
+    wanted = [*PROJECT["dependencies"], *extras["extras"], *extras["peers"]]
+    names = [Requirement(text).name for text in wanted]
+    declared = {MODULE_OF.get(name, name.replace("-", "_")) for name in names}
+    used = {}
+    for path in [*(ROOT / "rays_as_pixels").rglob("*.py"), ROOT / "app.py"]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{path.name}: relative import"
+                names = [node.module]
+            used |= {name.partition(".")[0]: path.name for name in names}
+    foreign = used.keys() - set(sys.stdlib_module_names) - {"rays_as_pixels"}
+    assert foreign <= declared, {name: used[name] for name in foreign - declared}
+
+
+IMPORT_PROBE = """
+import builtins, pathlib, sys
+opened = []
+sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
+import rays_as_pixels
+heavy = {"gradio", "plotly", "open3d", "diffusers", "torch", "numpy"} & set(sys.modules)
+assert not heavy, heavy
+foreign = [name for name in opened if not name.endswith((".py", ".pyc")) and ".pyc." not in name]
+assert not foreign, foreign
+assert rays_as_pixels.InputError.__name__ == "InputError"
+"""
+
+
+def test_importing_the_package_loads_nothing_heavy_and_touches_no_files_but_its_own():
+    subprocess.run([sys.executable, "-c", IMPORT_PROBE], cwd=ROOT, check=True)
+
+
+def test_every_public_name_loads_and_is_listed_once():
+    import rays_as_pixels  # noqa: PLC0415
+
+    assert sorted(set(rays_as_pixels.__all__)) == rays_as_pixels.__all__
+    for name in rays_as_pixels.__all__:
+        assert getattr(rays_as_pixels, name) is not None
+        assert name in dir(rays_as_pixels)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = rays_as_pixels.nonsense
+
+
+def test_no_tracked_file_is_too_big_to_read_or_to_clone():
+    heavy = [path.name for path in tracked() if path.stat().st_size > 16 * 2**20]
+    assert not heavy, "over 16 MB"
+    long = [
+        path.relative_to(ROOT).as_posix()
+        for path in tracked()
+        if path.suffix == ".py" and len(path.read_text(encoding="utf-8").splitlines()) > 400
+    ]
+    assert not long, "over 400 lines"
+
+
+def test_no_tracked_text_names_a_place_of_one_machine():
+    places = re.compile(r"/(?:work|farm|root|home/\w+|Users/\w+)/")
+    found = []
+    for path in tracked():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        if places.search(text):
+            found.append(path.relative_to(ROOT).as_posix())
+    assert not found
