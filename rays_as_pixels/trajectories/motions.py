@@ -212,8 +212,8 @@ def zoom(ask: MotionInput, *, sign: float) -> Motion:
 def hand_held(ask: MotionInput) -> Motion:
     """Breathe and tremble like a camera in the hand; always the same walk, seed 0.
 
-    Rotation about each axis peaks near `amount` degrees; the centre sways by `amount` degrees
-    seen from the pivot's distance.
+    Rotation about each axis stays below `amount` degrees; the centre sways by half as
+    much, seen from the pivot's distance.
     """
     generator = torch.Generator().manual_seed(0)
     sway = shake_curve(ask.progress, generator=generator)
