@@ -15,12 +15,12 @@ HEADER = "# Written by scripts/pin_requirements.py from pyproject.toml; do not e
 
 
 def main() -> None:
-    """Write requirements.txt, requirements-extras.txt and requirements-dev.txt."""
+    """Write requirements.txt, and requirements-NAME.txt for each group of optional packages."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     run = write("requirements.txt", project["dependencies"], known=set())
-    write("requirements-extras.txt", [*extras["extras"], *extras["peers"]], known=run)
-    write("requirements-dev.txt", extras["dev"], known=run)
+    for name in ("extras", "peers", "dev"):
+        write(f"requirements-{name}.txt", extras[name], known=run)
 
 
 def write(name: str, wanted: list[str], *, known: set[str]) -> set[str]:

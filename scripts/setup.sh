@@ -58,20 +58,30 @@ install() {
     echo "$hash" >"$stamp"
 }
 
-# Extras: what fails here is named with its remedy and never stops the caller.
-install_extras() {
-    local tried="$VENV/.tried-extras" hash
+# try_once NAME FILE WHAT: like install, but a failure is named with its remedy, once, and passes.
+try_once() {
+    local tried="$VENV/.tried-$1" hash
+    hash=$(hash_of "$2")
+    [ "$(cat "$tried" 2>/dev/null)" = "$hash" ] && return
+    install "$1" "$2" || say "note: $3 is missing; to try again: $VENV/bin/pip install -r $2"
+    echo "$hash" >"$tried"
+}
+
+has_package() {
+    "$VENV/bin/python" -c "import importlib.util, sys; sys.exit(not importlib.util.find_spec('$1'))"
+}
+
+# Open3D opens only where some libraries of the system are; without them only the 3D export is off.
+install_system_libraries() {
+    local tried="$VENV/.tried-packages" hash packages
     hash=$(hash_of requirements-extras.txt packages.txt)
     [ "$(cat "$tried" 2>/dev/null)" = "$hash" ] && return
-    install extras requirements-extras.txt ||
-        say "note: extras are missing (3D export with Open3D);" \
-            "to try again: $VENV/bin/pip install -r requirements-extras.txt"
-    if "$VENV/bin/python" -c 'import importlib.util as u, sys; sys.exit(u.find_spec("open3d") is None)' &&
-        ! "$VENV/bin/python" -c 'import open3d' >/dev/null 2>&1; then
-        # shellcheck disable=SC2046 - the package names are words
-        { can_apt && apt_install $(sed 's/#.*//' packages.txt); } ||
-            say "note: Open3D lacks system libraries;" \
-                "on Debian, Ubuntu: sudo apt-get install $(sed 's/#.*//' packages.txt | xargs)"
+    packages=$(xargs <packages.txt)
+    if has_package open3d && ! "$VENV/bin/python" -c 'import open3d' >/dev/null 2>&1; then
+        # shellcheck disable=SC2086 - the package names are words
+        { can_apt && apt_install $packages; } ||
+            say "note: 3D mesh export is off: Open3D misses libraries of the system;" \
+                "on Debian, Ubuntu: sudo apt-get install $packages"
     fi
     echo "$hash" >"$tried"
 }
@@ -80,5 +90,6 @@ setup() {
     make_venv
     install run requirements.txt || die "requirements.txt must install; see pip's message above." \
         "Check the network and the free disk space, then run the same command again"
-    install_extras
+    try_once extras requirements-extras.txt "3D mesh export (Open3D)"
+    install_system_libraries
 }

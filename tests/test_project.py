@@ -85,14 +85,10 @@ def test_the_verbs_in_the_readme_are_the_verbs_of_the_command_line():
     ("file", "wanted"),
     [
         ("requirements.txt", PROJECT["dependencies"]),
-        (
-            "requirements-extras.txt",
-            [
-                *PROJECT["optional-dependencies"]["extras"],
-                *PROJECT["optional-dependencies"]["peers"],
-            ],
+        *(
+            (f"requirements-{name}.txt", wanted)
+            for name, wanted in PROJECT["optional-dependencies"].items()
         ),
-        ("requirements-dev.txt", PROJECT["optional-dependencies"]["dev"]),
     ],
 )
 def test_each_requirement_file_pins_what_pyproject_asks_for(file, wanted):
