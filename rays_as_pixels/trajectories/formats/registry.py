@@ -1,0 +1,54 @@
+"""The list of formats."""
+
+from rays_as_pixels.trajectories.formats import (
+    blender,
+    bundle,
+    camera_path,
+    colmap,
+    csv_table,
+    da3,
+    gltf,
+    inria,
+    kitti,
+    motionctrl,
+    native_format,
+    nerfstudio,
+    ngp,
+    open3d_log,
+    photogrammetry,
+    re10k,
+    recammaster,
+    robotics,
+    tum,
+    usda,
+)
+from rays_as_pixels.trajectories.formats.base import FormatSpec
+
+FORMATS: dict[str, FormatSpec] = {
+    spec.name: spec
+    for spec in (
+        native_format.SPEC,
+        re10k.SPEC,
+        colmap.SPEC,
+        nerfstudio.SPEC,
+        camera_path.SPEC,
+        tum.SPEC,
+        kitti.SPEC,
+        inria.SPEC,
+        recammaster.SPEC,
+        motionctrl.SPEC,
+        da3.SPEC,
+        ngp.SPEC,
+        gltf.SPEC,
+        usda.SPEC,
+        blender.SPEC,
+        csv_table.SPEC,
+        bundle.SPEC,
+        colmap.SPEC_BINARY,
+        photogrammetry.SPEC_BUNDLER,
+        photogrammetry.SPEC_NVM,
+        open3d_log.SPEC,
+        robotics.SPEC_EUROC,
+        robotics.SPEC_PYSLAM,
+    )
+}
