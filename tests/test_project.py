@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MODULE_OF = {"pillow": "PIL", "opencv-python-headless": "cv2"}
+PRODUCT = ("rays_as_pixels", "app.py")
 
 
 def script(name: str):
@@ -99,21 +100,31 @@ def test_each_requirement_file_pins_what_pyproject_asks_for(file, wanted):
         assert requirement.specifier.contains(version), f"{requirement} is pinned to {version}"
 
 
-def test_all_third_party_imports_of_the_package_are_declared():
-    extras = PROJECT["optional-dependencies"]
-    wanted = [*PROJECT["dependencies"], *extras["extras"], *extras["peers"]]
-    names = [Requirement(text).name for text in wanted]
-    declared = {MODULE_OF.get(name, name.replace("-", "_")) for name in names}
+def third_party_imports(files: list[Path]) -> dict[str, str]:
+    """Map the top-level modules that are neither Python's nor ours to a file that imports them."""
     used = {}
-    for path in [*(ROOT / "rays_as_pixels").rglob("*.py"), ROOT / "app.py"]:
+    for path in files:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom):
                 assert node.level == 0, f"{path.name}: relative import"
                 names = [node.module]
             used |= {name.partition(".")[0]: path.name for name in names}
-    foreign = used.keys() - set(sys.stdlib_module_names) - {"rays_as_pixels"}
-    assert foreign <= declared, {name: used[name] for name in foreign - declared}
+    ours = {"rays_as_pixels", "tests", "app", *(path.stem for path in files)}
+    return {name: used[name] for name in used.keys() - set(sys.stdlib_module_names) - ours}
+
+
+def test_all_third_party_imports_are_declared():
+    groups = PROJECT["optional-dependencies"]
+    run = [*PROJECT["dependencies"], *groups["extras"], *groups["peers"]]
+    python = [path for path in tracked() if path.suffix == ".py"]
+    product = [path for path in python if path.relative_to(ROOT).parts[0] in PRODUCT]
+    for files, wanted in ((product, run), (python, [*run, *groups["dev"]])):
+        names = [Requirement(text).name for text in wanted]
+        declared = {MODULE_OF.get(name, name.replace("-", "_")) for name in names}
+        used = third_party_imports(files)
+        undeclared = {name: used[name] for name in used.keys() - declared}
+        assert not undeclared, "add them to pyproject.toml"
 
 
 IMPORT_PROBE = """
