@@ -10,7 +10,7 @@ say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $*"; exit 2; }
 
 is_supported() {
-    "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))' 2>/dev/null
+    "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null
 }
 
 find_python() {
@@ -18,7 +18,7 @@ find_python() {
     for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python}; do
         if is_supported "$candidate"; then echo "$candidate"; return; fi
     done
-    die "Python must be 3.11 or newer; found none. Install it (Debian, Ubuntu: apt-get install" \
+    die "Python must be 3.11, 3.12 or 3.13; found none. Install one (Debian, Ubuntu: apt-get install" \
         "python3.11 python3.11-venv) or name it: PYTHON=/path/to/python bash scripts/start.sh"
 }
 
