@@ -12,6 +12,8 @@ from torch import Tensor
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.trajectory import Trajectory
+from rays_as_pixels.media.video import read_image
+from rays_as_pixels.worlds import render_clips
 
 SCENE_UNITS = "scene units"
 PATH_LENGTHS = "path lengths"
@@ -69,8 +71,6 @@ def world_clips(
 
     Clip i has size `sizes[i % len(sizes)]`, so that every size the model knows is measured.
     """
-    from rays_as_pixels.worlds import render_clips  # noqa: PLC0415 - real clips need no renderer
-
     if num_clips < 1:
         raise InputError(f"worlds must be 1 or more; got {num_clips}. Use --worlds 64.")
     order = sorted(range(num_clips), key=lambda i: i % len(sizes))
@@ -147,8 +147,6 @@ def real_clip(folder: Path, *, num_frames: int, stride: int | None = None) -> Ev
     True translations are divided by their furthest distance from frame 0: without depth there is
     no scene unit, and errors must not depend on the data set's own.
     """
-    from rays_as_pixels.media.video import read_image  # noqa: PLC0415 - worlds read no files
-
     files = sorted(p for p in (folder / "frames").iterdir() if p.suffix.lower() in _SUFFIXES)
     frames = sampled_frames(len(files), num_frames, stride)
     video = torch.stack([read_image(files[index]) for index in frames])

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rays_as_pixels.evaluation.peers import Peer, PeerAnswer, PeerFailure, fill_lost
 from rays_as_pixels.geometry.cameras import Cameras, invert_rigid, rigid
+from rays_as_pixels.media.video import write_image
 
 _MAX_SECONDS = 120  # a clip that takes longer counts as failed
 
@@ -52,8 +53,6 @@ def estimate(video: Float[Tensor, "frames 3 H W"], intrinsics: Cameras | None) -
 
 
 def _write_frames(folder: Path, video: Tensor) -> list[str]:
-    from rays_as_pixels.media.video import write_image  # noqa: PLC0415 - only when it runs
-
     folder.mkdir()
     names = [f"{k:04d}.png" for k in range(len(video))]
     for name, image in zip(names, video, strict=True):

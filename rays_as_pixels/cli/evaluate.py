@@ -1,0 +1,189 @@
+"""`evaluate --worlds N | --data DIR`: measure the model beside baselines and classical peers."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rays_as_pixels.cli import options
+from rays_as_pixels.cli.outputs import staged
+from rays_as_pixels.cli.progress import ProgressLine, print_results
+
+if TYPE_CHECKING:
+    from rays_as_pixels.evaluation.clips import EvalClip
+    from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+
+FILES = ("evaluation.json", "evaluation.md")
+
+
+def add_parser(subparsers: "argparse._SubParsersAction") -> None:
+    """Add the verb and its options."""
+    parser = subparsers.add_parser(
+        "evaluate",
+        help="measure the model beside baselines and classical estimators",
+        description="Prints tables on stdout and, with --out, writes evaluation.json and "
+        "evaluation.md. Failures count as errors; nothing is dropped.",
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--worlds", type=options.whole, metavar="N", help="N held-out rendered worlds"
+    )
+    source.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="a folder of clips: NAME/frames/*.jpg and NAME/cameras.json (clips without "
+        "cameras.json count in loop and imagine only)",
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the two files")
+    parser.add_argument(
+        "--tasks",
+        default="codec,estimate,generate,loop,imagine,controls",
+        metavar="LIST",
+        help="which tables, separated by commas (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--peers", action="store_true", help="run OpenCV and pycolmap where they are installed"
+    )
+    parser.add_argument(
+        "--seeds", type=options.whole, default=3, help="noise seeds per clip (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--steps",
+        metavar="LIST",
+        default="1,2,4,8",
+        help="steps of the estimate sweep (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--generate-steps",
+        metavar="LIST",
+        default="4,8,20,50",
+        help="steps of the generate sweep (default: %(default)s)",
+    )
+    _add_other_options(parser)
+
+
+def _add_other_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--first-world", type=options.seed, default=0, metavar="S",
+        help="seed of the first world (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--frames", type=options.whole, metavar="N",
+        help="frames per clip, 4k+1 (default: what the model was trained on)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--stride", type=options.whole, metavar="K",
+        help="with --data: take every K-th frame from the first on (default: half the largest "
+        "stride that fits, at least 1)",
+    )  # fmt: skip
+    group = parser.add_argument_group("model")
+    group.add_argument(
+        "--model",
+        metavar="DIR",
+        help="folder of a saved pipeline (default: the model that comes with the project)",
+    )
+    group.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: %(default)s)"
+    )
+    group.add_argument(
+        "--seed", type=options.seed, default=0, help="first noise seed (default: %(default)s)"
+    )
+
+
+def step_list(text: str) -> tuple[int, ...]:
+    """Read step counts separated by commas.
+
+    Raises:
+        InputError: An entry is not a whole number of at least 1.
+    """
+    try:
+        steps = tuple(options.whole(part.strip()) for part in text.split(","))
+    except argparse.ArgumentTypeError as error:
+        from rays_as_pixels.errors import InputError
+
+        raise InputError(
+            f"steps must be whole numbers of at least 1 separated by commas; got {text!r}. "
+            "Write for example 1,2,4."
+        ) from error
+    return tuple(dict.fromkeys(steps))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate, print the tables, write the files; returns exit code 0.
+
+    Raises:
+        InputError: A rule on the options, the data or the model is broken.
+    """
+    from rays_as_pixels.evaluation.running import Settings
+
+    settings = Settings(
+        tasks=tuple(dict.fromkeys(part.strip() for part in args.tasks.split(","))),
+        estimate_steps=step_list(args.steps),
+        generate_steps=step_list(args.generate_steps),
+        seeds=args.seeds,
+        seed=args.seed,
+        peers=args.peers,
+    )
+    progress = ProgressLine()
+    if args.out is None:
+        print(_evaluated(args, settings, progress).markdown())  # noqa: T201 - the answer
+        return 0
+    with staged(args.out, FILES) as out:
+        result = _evaluated(args, settings, progress)
+        result.write(out.folder)
+        print(result.markdown())  # noqa: T201 - the answer
+    print_results(out.results)
+    return 0
+
+
+def _evaluated(args: argparse.Namespace, settings, progress: ProgressLine):
+    from rays_as_pixels.evaluation.peers import installed_peers
+    from rays_as_pixels.evaluation.run import evaluate
+
+    peers = installed_peers() if settings.peers else []
+    if args.data is not None:
+        from rays_as_pixels.evaluation.clips import find_real_clips
+
+        find_real_clips(args.data)  # refuse an empty folder before the model is loaded
+    pipe = options.load_pipeline(args, progress)
+    clips = _clips(args, pipe, progress)
+    about = {
+        "Model": str(args.model or "the one that comes with the project"),
+        "Device": str(pipe.device),
+    }
+    return evaluate(
+        pipe, clips, settings, source=_source(args), about=about, peers=peers, progress=progress
+    )
+
+
+def _clips(
+    args: argparse.Namespace, pipe: "RaysAsPixelsPipeline", progress: ProgressLine
+) -> "list[EvalClip]":
+    from rays_as_pixels.evaluation.clips import find_real_clips, real_clip, world_clips
+
+    num_frames = pipe.num_frames if args.frames is None else args.frames
+    clips = []
+    if args.data is not None:
+        folders = find_real_clips(args.data)
+        for index, folder in enumerate(folders):
+            clips.append(real_clip(folder, num_frames=num_frames, stride=args.stride))
+            progress("read clips", index + 1, len(folders))
+        return clips
+    worlds = world_clips(
+        args.worlds,
+        num_frames=num_frames,
+        sizes=pipe.sizes,
+        first_seed=args.first_world,
+        device=pipe.device,
+    )
+    for index, clip in enumerate(worlds):
+        clips.append(clip)
+        progress("render worlds", index + 1, args.worlds)
+    return clips
+
+
+def _source(args: argparse.Namespace) -> str:
+    if args.data is None:
+        return f"{args.worlds} held-out worlds, seeds from {args.first_world}"
+    rule = "half the largest stride that fits" if args.stride is None else f"stride {args.stride}"
+    return f"real clips in {args.data.name}, frames equally spaced from the first on, {rule}"

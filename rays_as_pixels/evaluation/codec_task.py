@@ -1,0 +1,67 @@
+"""The codec floor: what encoding and decoding alone cost, which no model behind it can win back."""
+
+from collections.abc import Sequence
+
+import torch
+
+from rays_as_pixels.errors import InputError
+from rays_as_pixels.evaluation import baselines
+from rays_as_pixels.evaluation.clips import EvalClip
+from rays_as_pixels.evaluation.estimate_task import score_clip
+from rays_as_pixels.evaluation.running import Progress, Runner
+from rays_as_pixels.evaluation.scores import PathResult, PathScore, summarise
+from rays_as_pixels.evaluation.tables import Column, Row, Table
+from rays_as_pixels.evaluation.video_scores import VideoScore, score_video, summarise_videos
+
+CODEC_COLUMNS = (
+    Column("rotation_mean_deg", "e_R mean [deg]", 3),
+    Column("rotation_median_deg", "e_R median [deg]", 3),
+    Column("rotation_max_deg", "e_R max [deg]", 3),
+    Column("t_err_fixed_scale", "position error mean [scene units]", 4),
+    Column("focal_error", "focal mean [%]", 2, percent=True),
+    Column("psnr_db", "RGB PSNR mean [dB]", 2),
+    Column("psnr_median_db", "RGB PSNR median [dB]", 2),
+    Column("ssim", "RGB SSIM", 3),
+    Column("failures", "failures"),
+    Column("seconds", "s/clip", 2),
+)
+
+
+def codec_task(
+    runner: Runner, clips: Sequence[EvalClip], progress: Progress
+) -> tuple[Table, list[Row]]:
+    """Encode and decode the true raxels and the true video of every clip with known cameras."""
+    known = [clip for clip in clips if clip.cameras is not None]
+    paths: list[PathScore] = []
+    videos: list[VideoScore] = []
+    for index, clip in enumerate(known):
+        at_size = runner.fitted(clip)
+        truth = at_size.trajectory().cameras
+        try:
+            cameras, seconds = runner.timed(lambda truth=truth: runner.codec_cameras(truth))
+            result = PathResult(cameras, seconds)
+        except InputError as error:  # for example a path beyond the range of the codec
+            result = PathResult(baselines.identity_cameras(truth), 0.0, str(error))
+        paths.append(score_clip(result, at_size))
+        video, video_seconds = runner.timed(lambda c=at_size: runner.codec_video(c.video))
+        videos.append(score_video(video, at_size, seed=0, seconds=video_seconds))
+        progress("codec", index + 1, len(known))
+    summary, video_summary = summarise(paths), summarise_videos(videos)
+    row: Row = {
+        **summary,
+        "id": "codec",
+        "label": "encode, decode",
+        "rotation_max_deg": float(torch.cat([p.pairs.rotation_deg for p in paths]).max()),
+        **{name: video_summary[name] for name in ("psnr_db", "psnr_median_db", "ssim")},
+        "seconds": sum(p.seconds + v.seconds for p, v in zip(paths, videos, strict=True))
+        / len(paths),
+    }
+    notes = (
+        "Floor: true cameras drawn as raxels, encoded, decoded and read back; true video encoded "
+        "and decoded (frames after frame 0). No estimate or video of the model can be better.",
+    )
+    records: list[Row] = [
+        {"table": "codec", "row": "codec", **path.to_dict(), "psnr_db": video.to_dict()["psnr_db"]}
+        for path, video in zip(paths, videos, strict=True)
+    ]
+    return Table("codec", "Codec floor", CODEC_COLUMNS, (row,), notes), records

@@ -1,0 +1,154 @@
+"""One evaluation: clips and a pipeline in, tables out, as markdown and as JSON."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rays_as_pixels.errors import InputError
+from rays_as_pixels.evaluation.clips import EvalClip
+from rays_as_pixels.evaluation.codec_task import codec_task
+from rays_as_pixels.evaluation.controls_task import estimate_controls, generate_controls
+from rays_as_pixels.evaluation.cycle_tasks import imagine_task, loop_task
+from rays_as_pixels.evaluation.estimate_task import estimate_task
+from rays_as_pixels.evaluation.generate_task import generate_task
+from rays_as_pixels.evaluation.peers import Peer, installed_peers
+from rays_as_pixels.evaluation.running import Progress, Runner, Settings
+from rays_as_pixels.evaluation.tables import Row, Table
+
+if TYPE_CHECKING:
+    from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+
+RESULT_FORMAT = "rays-as-pixels/evaluation"
+RESULT_VERSION = 1
+JSON_NAME, MARKDOWN_NAME = "evaluation.json", "evaluation.md"
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """Tables of one evaluation.
+
+    Attributes:
+        source: What the clips are, in words.
+        clips: Names of the clips, with the source frames that were used.
+        settings: Of the evaluation.
+        tables: By key, in the order in which they ran.
+        records: One row per clip, seed and method.
+        about: Free facts for the head of the report, for example the model's name.
+    """
+
+    source: str
+    clips: tuple[dict[str, object], ...]
+    settings: Settings
+    tables: dict[str, Table]
+    records: tuple[Row, ...] = ()
+    about: dict[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return what JSON holds; undefined numbers are None."""
+        return {
+            "format": RESULT_FORMAT,
+            "version": RESULT_VERSION,
+            "about": self.about,
+            "source": self.source,
+            "settings": asdict(self.settings),
+            "clips": list(self.clips),
+            "tables": {key: table.to_dict() for key, table in self.tables.items()},
+            "records": [dict(record) for record in self.records],
+        }
+
+    def markdown(self) -> str:
+        """Return the report."""
+        lines = ["# Evaluation", "", f"- Clips: {self.source}"]
+        lines += [f"- {name}: {text}" for name, text in self.about.items()]
+        lines.append(f"- Seeds per clip: {self.settings.seeds}, from {self.settings.seed}")
+        lines.append(
+            f"- Default steps: estimate {self.settings.default_estimate_steps}, "
+            f"generate {self.settings.default_generate_steps}"
+        )
+        return "\n".join(lines) + "\n\n" + "\n".join(t.markdown() for t in self.tables.values())
+
+    def write(self, folder: Path) -> None:
+        """Write `evaluation.json` and `evaluation.md` into an existing folder."""
+        text = json.dumps(self.to_dict(), indent=1, allow_nan=False)
+        (folder / JSON_NAME).write_text(text + "\n", encoding="utf-8")
+        (folder / MARKDOWN_NAME).write_text(self.markdown(), encoding="utf-8")
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """Report nothing."""
+
+
+def evaluate(
+    pipe: "RaysAsPixelsPipeline",
+    clips: Sequence[EvalClip],
+    settings: Settings | None = None,
+    *,
+    source: str = "",
+    about: dict[str, str] | None = None,
+    peers: Sequence[Peer] | None = None,
+    progress: Progress | None = None,
+) -> EvaluationResult:
+    """Evaluate a pipeline on clips.
+
+    Args:
+        pipe: The pipeline, on the device where it is to run.
+        clips: From `clips.world_clips` or `clips.real_clip`. Tasks that need true cameras use only
+            those that have them; the loop uses all.
+        settings: Tasks, steps and seeds; the full evaluation if None.
+        source: What the clips are, for the report.
+        about: More facts for the report.
+        peers: Classical estimators to run if `settings.peers`; all installed ones if None.
+        progress: Called with (stage, done, total).
+
+    Raises:
+        InputError: There are no clips, or none has cameras and a task needs them.
+    """
+    settings = Settings() if settings is None else settings
+    progress = _silent if progress is None else progress
+    _check_clips(clips, settings)
+    chosen = [] if not settings.peers else installed_peers() if peers is None else list(peers)
+    runner = Runner(pipe, settings)
+    tables: dict[str, Table] = {}
+    records: list[Row] = []
+    for task in settings.tasks:
+        for table, rows in _run_task(task, runner, clips, chosen, progress):
+            tables[table.key] = table
+            records.extend(rows)
+    listed = tuple({"name": c.name, "source_frame": list(c.source_frame)} for c in clips)
+    return EvaluationResult(source, listed, settings, tables, tuple(records), about or {})
+
+
+def _check_clips(clips: Sequence[EvalClip], settings: Settings) -> None:
+    if not clips:
+        raise InputError("clips must hold at least one; got none. Use --worlds or --data.")
+    needing = [task for task in settings.tasks if task not in ("loop", "imagine")]
+    if needing and all(clip.cameras is None for clip in clips):
+        raise InputError(
+            f"{', '.join(needing)} must have clips with known cameras; got none with cameras.json. "
+            "Use --tasks loop,imagine."
+        )
+
+
+def _run_task(
+    task: str,
+    runner: Runner,
+    clips: Sequence[EvalClip],
+    peers: Sequence[Peer],
+    progress: Progress,
+) -> list[tuple[Table, list[Row]]]:
+    if task == "codec":
+        return [codec_task(runner, clips, progress)]
+    if task == "estimate":
+        return [estimate_task(runner, clips, peers, progress)]
+    if task == "generate":
+        return [generate_task(runner, clips, progress)]
+    if task == "loop":
+        return [loop_task(runner, clips, progress)]
+    if task == "imagine":
+        return [imagine_task(runner, clips, progress)]
+    return [
+        estimate_controls(runner, clips, progress),
+        generate_controls(runner, clips, progress),
+    ]

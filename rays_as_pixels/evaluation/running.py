@@ -1,0 +1,117 @@
+"""Run the pipeline on evaluation clips: seeds, wall time, and failures that count."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from rays_as_pixels.errors import InputError
+from rays_as_pixels.evaluation.baselines import identity_cameras
+from rays_as_pixels.evaluation.scores import PathResult
+from rays_as_pixels.geometry.cameras import Cameras
+
+if TYPE_CHECKING:
+    from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+
+TASKS = ("codec", "estimate", "generate", "loop", "imagine", "controls")
+_SEED_STRIDE = 1_000_003  # prime, so that seeds of different clips do not meet
+
+Answer = TypeVar("Answer")
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to evaluate.
+
+    Attributes:
+        tasks: Any of `TASKS`, in the order in which they are to run.
+        estimate_steps: Denoising steps of the estimate sweep.
+        generate_steps: Denoising steps of the generate sweep.
+        default_estimate_steps: Steps of every estimate outside the sweep.
+        default_generate_steps: Steps of every video outside the sweep.
+        seeds: Noise seeds per clip.
+        seed: First seed.
+        peers: Whether classical estimators run too.
+    """
+
+    tasks: tuple[str, ...] = TASKS
+    estimate_steps: tuple[int, ...] = (1, 2, 4, 8)
+    generate_steps: tuple[int, ...] = (4, 8, 20, 50)
+    default_estimate_steps: int = 2
+    default_generate_steps: int = 20
+    seeds: int = 3
+    seed: int = 0
+    peers: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse unknown tasks and counts below 1."""
+        unknown = [task for task in self.tasks if task not in TASKS]
+        if unknown or not self.tasks:
+            raise InputError(
+                f"tasks must be some of {', '.join(TASKS)}; got {', '.join(unknown) or 'none'}. "
+                "Separate them by commas."
+            )
+        steps = (*self.estimate_steps, *self.generate_steps)
+        if min(*steps, self.seeds, self.default_estimate_steps, self.default_generate_steps) < 1:
+            raise InputError(
+                f"steps and seeds must be 1 or more; got steps {steps} and {self.seeds} seeds. "
+                "Use --steps 2 --seeds 3."
+            )
+
+
+class Runner:
+    """The pipeline with the settings of one evaluation."""
+
+    def __init__(self, pipe: "RaysAsPixelsPipeline", settings: Settings) -> None:
+        self.pipe = pipe
+        self.settings = settings
+        self.sigmas: dict[str, list[float]] = {}
+
+    def generator(self, clip_index: int, seed: int) -> torch.Generator:
+        """Return the noise source of one clip and seed, the same on every device."""
+        value = self.settings.seed + seed + _SEED_STRIDE * clip_index
+        return torch.Generator().manual_seed(value)
+
+    def timed(self, work: Callable[[], Answer]) -> tuple[Answer, float]:
+        """Return what `work` returns and its wall time in seconds."""
+        cuda = torch.device(self.pipe.device).type == "cuda"
+        start = time.perf_counter()
+        answer = work()
+        if cuda:
+            torch.cuda.synchronize()
+        return answer, time.perf_counter() - start
+
+    def estimate(
+        self,
+        video: Float[Tensor, "frames 3 H W"],
+        truth: Cameras,
+        *,
+        generator: torch.Generator,
+        steps: int | None = None,
+    ) -> PathResult:
+        """Estimate the path of a video; a refusal counts as a failure with the identity path.
+
+        Args:
+            video: (F, 3, H, W) in [0, 1].
+            truth: (F,) cameras that the answer will be compared with, in pixels of `video`.
+            generator: Noise.
+            steps: Denoising steps; the default ones if None.
+        """
+        steps = self.settings.default_estimate_steps if steps is None else steps
+        try:
+            output, seconds = self.timed(
+                lambda: self.pipe.estimate(video, num_inference_steps=steps, generator=generator)
+            )
+        except InputError as error:
+            return PathResult(identity_cameras(truth), 0.0, str(error))
+        cameras = output.trajectory.cameras.to(dtype=torch.float64, device="cpu")
+        return PathResult(cameras, seconds)
+
+    def describe_sigmas(self, steps: int) -> str:
+        """Return the noise levels a verb visits with that many steps, for the notes."""
+        return ", ".join(f"{sigma:.3g}" for sigma in self.pipe.sigmas(steps)) + ", 0"
