@@ -51,13 +51,15 @@ def run(args: argparse.Namespace) -> int:
     progress = ProgressLine()
     with staged_file(args.out, suffix=".mp4") as part:
         images, image_frames = options.read_images(args)
-        from rays_as_pixels.trajectories.formats import load
+        from rays_as_pixels.trajectories.formats import load_info
 
-        trajectory = load(args.trajectory, format=args.from_format)
+        loaded = load_info(args.trajectory, format=args.from_format)
+        for note in loaded.notes:
+            progress.say(f"note: {note}")
         pipeline = options.load_pipeline(args, progress)
         generated = pipeline.generate(
             images,
-            fit_length(trajectory, args.frames, pipeline),
+            fit_length(loaded.trajectory, args.frames, pipeline),
             image_frames=image_frames,
             num_inference_steps=args.steps,
             guidance_scale=args.guidance,
