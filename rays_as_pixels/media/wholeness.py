@@ -13,6 +13,7 @@ from rays_as_pixels.errors import InputError
 _EBML_ID = b"\x1a\x45\xdf\xa3"
 _SEGMENT_ID = b"\x18\x53\x80\x67"
 _GIF_TRAILER = 0x3B
+_MP4_ESSENTIAL = (b"moov", b"mdat", b"moof")
 _MP4_CODEC = re.compile(rb"stsd.{12}([ -~]{4})", re.DOTALL)  # version, count and size come between
 _MATROSKA_CODEC = re.compile(rb"V_[A-Z0-9/_]{2,24}")
 
@@ -68,16 +69,21 @@ def _is_text(head: bytes) -> bool:
 def _mp4_end(file: BinaryIO, size: int) -> int:
     """Walk the top-level boxes; return where the last one says it ends."""
     position = 0
+    seen: set[bytes] = set()
     while position + 8 <= size:
         file.seek(position)
         header = file.read(16)
+        kind = header[4:8]
         length = int.from_bytes(header[:4], "big")
         if length == 1 and len(header) == 16:
             length = int.from_bytes(header[8:16], "big")
         if length == 0:  # this box reaches to the end of the file
             return size
-        if length < 8:
+        # Some phones append data of their own: pictures and index that are whole are enough.
+        foreign = kind not in _MP4_ESSENTIAL and seen >= {b"moov", b"mdat"}
+        if length < 8 or (foreign and position + length > size):
             return size
+        seen.add(kind)
         position += length
     return position
 

@@ -221,6 +221,17 @@ def test_picking_few_frames_never_holds_the_whole_video(tmp_path):
     assert grown_mb < 250, f"memory grew by {grown_mb:.0f} MB"
 
 
+def test_data_that_a_phone_appends_to_an_mp4_does_no_harm(tmp_path):
+    path = write_numbered(tmp_path / "a.mp4", 5)
+    path.write_bytes(path.read_bytes() + b"\x7fSEFHabcdef" * 3)
+    assert numbers(read_clip(path).video) == [0, 1, 2, 3, 4]
+
+
+def test_a_name_that_looks_like_a_protocol_or_a_pattern_is_a_plain_name(tmp_path):
+    path = write_numbered(tmp_path / "http:a %03d.mp4", 3)
+    assert len(read_clip(path)) == 3
+
+
 # Red in 8-bit Y'CbCr, worked out from Kr, Kb of each standard (ITU-R BT.601 and BT.709).
 _RED_601 = (81, 90, 240)
 _RED_709 = (63, 102, 240)
