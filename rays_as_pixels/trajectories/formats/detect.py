@@ -169,16 +169,18 @@ def _detect_text(text: str, path: Path) -> str:  # noqa: PLR0911 - one per forma
     rows = [line for line in lines if not line.lstrip().startswith("#")]
     if not rows:
         raise _unknown(path, "no line of data")
+    counts = [len(row.split()) for row in rows]
+    if re10k.COLUMNS in counts[:2]:
+        return "re10k"
     if "," in rows[0]:
         return _detect_csv(lines, rows, path)
-    counts = [len(row.split()) for row in rows]
-    if counts[0] == re10k.COLUMNS or (len(counts) > 1 and counts[1] == re10k.COLUMNS):
-        return "re10k"
     by_count = {tum.COLUMNS: "tum", kitti.COLUMNS: "kitti", robotics.PYSLAM_COLUMNS: "pyslam"}
     if counts[:5] == [3, 4, 4, 4, 4]:
         return "open3d"
     if counts[0] in by_count and (len(counts) < 2 or counts[1] == counts[0]):
         return by_count[counts[0]]
+    if len(rows) == 3 and text.count("\n") <= 4:
+        return "trajectorycrafter"
     raise _unknown(path, f"{counts[0]} columns in its first line of data, {rows[0][:40]!r}")
 
 

@@ -19,6 +19,7 @@ from rays_as_pixels.trajectories.formats import (
     re10k,
     recammaster,
     robotics,
+    trajectorycrafter,
     tum,
     usda,
 )
@@ -50,5 +51,6 @@ FORMATS: dict[str, FormatSpec] = {
         open3d_log.SPEC,
         robotics.SPEC_EUROC,
         robotics.SPEC_PYSLAM,
+        trajectorycrafter.SPEC,
     )
 }
