@@ -154,6 +154,7 @@ def golden_vectors() -> dict[str, object]:
         "Axes are OpenCV's, angles degrees, lengths scene units.",
         "tolerance": 1e-9,
         "tolerance_constant_speed": 1e-6,
+        "chords_per_segment": 1024,
         "easing_share": _rounded(share.tolist()),
         "easings": {name: _rounded(ease(share, name).tolist()) for name in EASINGS},
         "cases": [_case_as_json(name, *case) for name, case in _cases().items()],

@@ -23,7 +23,7 @@ def _both_ends(ease_in: Curve) -> Curve:
 
 
 def _sine_in(t: Tensor) -> Tensor:
-    return 1 - torch.cos(t * math.pi / 2)
+    return 2 * torch.sin(t * math.pi / 4) ** 2  # 1 - cos(t pi / 2)
 
 
 def _quad_in(t: Tensor) -> Tensor:

@@ -46,15 +46,11 @@ def look_at_rotation(
     vertical = torch.nn.functional.normalize(centre.new_tensor(down), dim=0)
     crossed = torch.linalg.cross(vertical.expand_as(forward), forward)
     sine = crossed.norm(dim=-1)
-    axis = 2 if abs(float(vertical[0])) > 0.9 else 0
-    right = torch.eye(3, dtype=centre.dtype, device=centre.device)[axis]
-    rights = []
-    for frame in range(len(forward)):
-        if sine[frame] >= _POLE_SINE:
-            right = crossed[frame] / sine[frame]
-        else:
-            right = right - (right @ forward[frame]) * forward[frame]
-            right = right / right.norm()
-        rights.append(right)
-    right_axis = torch.stack(rights)
+    right_axis = crossed / sine.clamp_min(1e-300)[:, None]
+    side = torch.eye(3, dtype=centre.dtype, device=centre.device)
+    before = side[2 if abs(float(vertical[0])) > 0.9 else 0]
+    for frame in (sine < _POLE_SINE).nonzero().flatten().tolist():
+        kept = right_axis[frame - 1] if frame > 0 else before
+        level = kept - (kept @ forward[frame]) * forward[frame]
+        right_axis[frame] = level / level.norm()
     return torch.stack([right_axis, torch.linalg.cross(forward, right_axis), forward], dim=-1)

@@ -49,9 +49,8 @@ class Preset:
 
 def _length(
     name: str, label: str, description: str, motion: Callable, *, amount: float = 0.3,
-    both_ways: bool = False, pivot: bool = False,
+    low: float = 0.0, pivot: bool = False,
 ) -> Preset:  # fmt: skip
-    low = -5.0 if both_ways else 0.0
     return Preset(name, label, description, amount, SCENE_UNITS, (low, 5.0), pivot, motion)
 
 
@@ -170,7 +169,7 @@ def _lens_and_mixed_moves() -> list[Preset]:
     return [
         _length(
             "dolly-zoom", "Dolly zoom", "Moves in while the lens widens: the subject keeps its "
-            "size, the background recedes.", motions.dolly_zoom, both_ways=True, pivot=True,
+            "size, the background recedes.", motions.dolly_zoom, low=-5.0, pivot=True,
         ),
         _angle(
             "zoom-in", "Zoom in", "Narrows the horizontal field of view; the camera stays.",
@@ -182,7 +181,7 @@ def _lens_and_mixed_moves() -> list[Preset]:
         ),
         _length(
             "fly-through", "Fly through", "Flies forward along an S-bend, leaning into its bends.",
-            motions.fly_through, amount=0.6,
+            motions.fly_through, amount=0.6, low=0.01,
         ),
         _length(
             "boomerang", "Boomerang", "Moves forward, turns round in time and returns.",
