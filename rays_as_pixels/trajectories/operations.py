@@ -63,9 +63,7 @@ def _transformed(trajectory: Trajectory, similarity: Similarity) -> Trajectory:
     return replace(trajectory, cameras=align_cameras(trajectory.cameras, similarity))
 
 
-def _similarity(
-    trajectory: Trajectory, rotation: Tensor, factor: float, pivot: Point
-) -> Similarity:
+def _about(trajectory: Trajectory, rotation: Tensor, factor: float, pivot: Point) -> Similarity:
     pose = trajectory.cameras.world_from_cam
     rotation, point = rotation.to(pose), pose.new_tensor(pivot)
     return Similarity(rotation, point - factor * rotation @ point, pose.new_tensor(factor))

@@ -1,0 +1,420 @@
+"""Operations on whole paths: hand numbers, inverses, and what is refused."""
+
+import math
+from dataclasses import replace
+
+import hypothesis.strategies as st
+import pytest
+import torch
+from hypothesis import given, settings
+
+from rays_as_pixels.errors import InputError
+from rays_as_pixels.geometry.cameras import Cameras, rigid
+from rays_as_pixels.geometry.rays import rays_from_cameras
+from rays_as_pixels.geometry.rotations import rotation_angle_rad, rotation_from_vector
+from rays_as_pixels.geometry.trajectory import Trajectory
+from rays_as_pixels.trajectories import operations as ops
+from rays_as_pixels.trajectories.presets import make_preset
+
+EXACT = {"atol": 1e-12, "rtol": 0}  # float64 products of numbers near 1
+seeds = st.integers(0, 10_000)
+fast = settings(deadline=None, derandomize=True, max_examples=20)
+
+
+def vector(*values):
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def preset(name, num_frames=9, **options):
+    return make_preset(name, num_frames=num_frames, fps=10.0, height=48, width=64, **options)
+
+
+def random_path(seed, num_frames=12):
+    """Return a path with uneven times, changing intrinsics and source frames."""
+    random = torch.Generator().manual_seed(seed)
+
+    def draw(*shape):
+        return torch.randn(*shape, generator=random, dtype=torch.float64)
+
+    pose = rigid(rotation_from_vector(draw(num_frames, 3)), draw(num_frames, 3))
+    cameras = Cameras(pose, 50 + draw(num_frames, 2), 30 + draw(num_frames, 2), 48, 64)
+    time = draw(num_frames).abs().add(0.05).cumsum(0)
+    return Trajectory(cameras, 10.0, time, tuple(range(3, 3 + num_frames)))
+
+
+def assert_same(first, second, tolerance=EXACT):
+    for name in ("world_from_cam", "focal_px", "center_px"):
+        torch.testing.assert_close(
+            getattr(first.cameras, name), getattr(second.cameras, name), **tolerance
+        )
+    torch.testing.assert_close(first.times_sec, second.times_sec, **tolerance)
+    assert first.source_frame == second.source_frame
+
+
+def test_moving_shifts_centres_in_world_axes_and_leaves_rotations():
+    path = preset("pan-right")
+    moved = ops.move(path, (1, -2, 3))
+    torch.testing.assert_close(moved.positions, path.positions + vector(1, -2, 3), **EXACT)
+    assert torch.equal(
+        moved.cameras.world_from_cam[:, :3, :3], path.cameras.world_from_cam[:, :3, :3]
+    )
+
+
+def test_rotating_a_dolly_by_ninety_degrees_about_y_makes_it_go_right_facing_right():
+    path = ops.rotate(preset("dolly-in", amount=1.0), (0, 90, 0))
+    torch.testing.assert_close(path.positions[-1], vector(1, 0, 0), **EXACT)
+    torch.testing.assert_close(path.cameras.world_from_cam[-1, :3, 2], vector(1, 0, 0), **EXACT)
+
+
+def test_rotating_and_scaling_leave_their_pivot_in_place():
+    path = ops.move(preset("pan-left"), (1, 2, 3))
+    for changed in (ops.rotate(path, (10, 20, 30), pivot=(1, 2, 3)),
+                    ops.scale(path, 3.0, pivot=(1, 2, 3))):  # fmt: skip
+        torch.testing.assert_close(changed.positions, path.positions, **EXACT)
+
+
+def test_scaling_multiplies_distances_from_the_pivot():
+    path = ops.scale(preset("truck-right", amount=1.0), 2.5, pivot=(-1, 0, 0))
+    torch.testing.assert_close(path.positions[[0, -1], 0], vector(1.5, 4.0), **EXACT)
+
+
+@given(seed=seeds)
+@fast
+def test_operations_undo_themselves(seed):
+    path = random_path(seed)
+    assert_same(ops.reverse(ops.reverse(path)), path)
+    for axis in "xyz":
+        assert_same(ops.mirror(ops.mirror(path, axis), axis), path)
+    assert_same(ops.rotate(ops.rotate(path, (0, 0, 50), pivot=(1, 2, 3)), (0, 0, -50),
+                           pivot=(1, 2, 3)), path)  # fmt: skip
+    assert_same(ops.scale(ops.scale(path, 4.0, pivot=(1, 0, 2)), 0.25, pivot=(1, 0, 2)), path)
+    assert_same(ops.move(ops.move(path, (3, 2, 1)), (-3, -2, -1)), path)
+    slow = ops.retime(path, duration_sec=20.0)
+    assert_same(ops.retime(slow, duration_sec=float(path.times_sec[-1] - path.times_sec[0])), path)
+
+
+@given(seed=seeds)
+@fast
+def test_operations_leave_their_argument_alone(seed):
+    path, untouched = random_path(seed), random_path(seed)
+    ops.move(path, (1, 1, 1))
+    ops.mirror(path, "x")
+    ops.smooth(path, 0.5)
+    ops.close_loop(path)
+    ops.concatenate(path, path)
+    ops.shake(path, 2.0, generator=torch.Generator().manual_seed(0))
+    ops.align(path, path)
+    assert_same(path, untouched)
+
+
+@pytest.mark.parametrize("axis", ["x", "y"])
+def test_mirroring_gives_the_rays_of_the_flipped_picture(axis):
+    """Pixel (i, j) of the flipped video looks along the mirrored ray."""
+    path = random_path(5, num_frames=4)
+    rays = []
+    for cameras in (path.cameras, ops.mirror(path, axis).cameras):
+        rays.append(rays_from_cameras(cameras))
+    column = "xy".index(axis)
+    flipped = rays[0].flip(2 - column)  # F H W 3: width for x, height for y
+    flipped[..., column] *= -1
+    torch.testing.assert_close(rays[1], flipped, **EXACT)
+
+
+def test_mirroring_turns_names_round():
+    for name, other, axis in (("truck-left", "truck-right", "x"), ("pan-left", "pan-right", "x"),
+                              ("arc-left", "arc-right", "x"), ("pedestal-up", "pedestal-down", "y"),
+                              ("tilt-up", "tilt-down", "y"), ("dolly-in", "dolly-out", "z"),
+                              ):  # fmt: skip
+        assert_same(ops.mirror(preset(name), axis), preset(other))
+
+
+def test_reversing_a_dolly_in_starts_at_its_end_and_keeps_the_rhythm_backwards():
+    path = replace(preset("dolly-in", num_frames=3, amount=1.0), time_sec=vector(1.0, 1.5, 4.0),
+                   source_frame=(7, 8, 9))  # fmt: skip
+    back = ops.reverse(path)
+    torch.testing.assert_close(back.positions[:, 2], vector(1.0, 0.5, 0.0), **EXACT)
+    torch.testing.assert_close(back.times_sec, vector(1.0, 3.5, 4.0), **EXACT)
+    assert back.source_frame == (9, 8, 7)
+
+
+def test_retiming_changes_duration_and_rate_but_no_camera():
+    path = preset("orbit", num_frames=11)  # 1 s at 10 fps
+    slow = ops.retime(path, duration_sec=4.0)
+    assert slow.fps == pytest.approx(2.5)
+    assert float(slow.times_sec[-1]) == pytest.approx(4.0)
+    assert torch.equal(slow.cameras.world_from_cam, path.cameras.world_from_cam)
+
+
+def test_retiming_with_an_easing_changes_the_pace_along_the_same_path():
+    even = ops.resample(replace(preset("truck-right", num_frames=2, amount=1.0), fps=1.0,
+                                time_sec=vector(0, 1)), num_frames=5)  # fmt: skip
+    eased = ops.retime(even, easing="quad-in")
+    torch.testing.assert_close(eased.positions[:, 0], vector(0, 1 / 16, 4 / 16, 9 / 16, 1), **EXACT)
+    torch.testing.assert_close(eased.times_sec, even.times_sec, **EXACT)
+    held = ops.retime(even, easing="hold")
+    assert held.positions[:, 0].tolist() == [0, 0, 0, 0, 1]
+
+
+def test_resampling_keeps_both_ends_at_any_number_of_frames():
+    path = random_path(2)
+    for count in (2, 5, 40):
+        read = ops.resample(path, num_frames=count)
+        assert len(read) == count
+        torch.testing.assert_close(
+            read.cameras.world_from_cam[[0, -1]], path.cameras.world_from_cam[[0, -1]], **EXACT
+        )
+
+
+def test_resampling_to_a_rate_gives_frames_one_period_apart_as_far_as_the_path_goes():
+    path = preset("dolly-in", num_frames=11)  # 1 s
+    for fps, count in ((10.0, 11), (24.0, 25), (7.0, 8), (0.6, 1), (1 / 3, 1)):
+        read = ops.resample(path, fps=fps)
+        assert (len(read), read.fps) == (count, fps)
+        torch.testing.assert_close(
+            read.times_sec, torch.arange(count, dtype=torch.float64) / fps, **EXACT
+        )
+
+
+def test_concatenating_continues_where_the_first_path_ends():
+    path = ops.concatenate(preset("pan-right", amount=90.0), preset("dolly-in", amount=2.0))
+    assert len(path) == 17, "the frame where they meet stands for both"
+    torch.testing.assert_close(path.positions[-1], vector(2, 0, 0), **EXACT)
+    torch.testing.assert_close(path.times_sec, torch.arange(17).double() / 10, **EXACT)
+
+
+def test_concatenating_as_is_moves_nothing_and_starts_one_frame_later():
+    second = ops.move(preset("dolly-in"), (5, 0, 0))
+    path = ops.concatenate(preset("pan-right"), second, join="as-is")
+    assert len(path) == 18
+    assert torch.equal(path.cameras.world_from_cam[9:], second.cameras.world_from_cam)
+    torch.testing.assert_close(path.times_sec, torch.arange(18).double() / 10, **EXACT)
+
+
+def test_concatenating_keeps_source_frames_only_if_both_paths_have_them():
+    path = random_path(1, num_frames=3)
+    assert ops.concatenate(path, path).source_frame == (3, 4, 5, 4, 5)
+    assert ops.concatenate(path, replace(path, source_frame=None)).source_frame is None
+
+
+@given(seed=seeds, factor=st.floats(0.1, 10))
+@fast
+def test_aligning_undoes_any_similarity_and_leaves_no_residual(seed, factor):
+    path = random_path(seed)
+    away = ops.move(ops.scale(ops.rotate(path, (20, -40, 130)), factor), (3, 1, -2))
+    done = ops.align(away, path)
+    assert_same(done.trajectory, path, {"atol": 1e-9, "rtol": 0})
+    assert float(done.similarity.scale) == pytest.approx(1 / factor)
+    assert done.rmse < 1e-9
+    assert float(done.residual_deg.max()) < 1e-6
+
+
+def test_aligning_without_scale_leaves_the_scale_in_the_residual():
+    path = random_path(4)
+    done = ops.align(ops.scale(path, 2.0), path, with_scale=False)
+    assert float(done.similarity.scale) == 1
+    spread = (path.positions - path.positions.mean(0)).norm(dim=-1)
+    torch.testing.assert_close(done.residual, spread, atol=1e-9, rtol=0)
+
+
+def test_aligning_by_the_first_frame_works_on_straight_paths():
+    path = preset("dolly-in", amount=1.0)
+    away = ops.scale(ops.rotate(path, (0, 70, 10)), 3.0)
+    with pytest.raises(InputError, match="points must not all lie on one line"):
+        ops.align(away, path)
+    assert_same(ops.align(away, path, by="first-frame").trajectory, path)
+
+
+def test_speeds_of_a_hand_made_path():
+    """Half a unit and 10 degrees in 0.25 s, then one unit and nothing in 0.5 s."""
+    turn = rotation_from_vector(torch.deg2rad(vector(0, 10, 0)))
+    rotation = torch.stack([torch.eye(3, dtype=torch.float64), turn, turn])
+    pose = rigid(rotation, torch.stack([vector(0, 0, 0), vector(0.5, 0, 0), vector(0.5, 1, 0)]))
+    cameras = Cameras(pose, torch.full((3, 2), 50.0), torch.full((3, 2), 25.0), 48, 64)
+    speed = ops.speeds(Trajectory(cameras, 4.0, vector(0, 0.25, 0.75)))
+    torch.testing.assert_close(speed.scene_units_per_sec, vector(2, 2), **EXACT)
+    torch.testing.assert_close(speed.deg_per_sec, vector(40, 0), **EXACT)
+
+
+@given(seed=seeds, strength=st.floats(0.01, 1))
+@fast
+def test_smoothing_keeps_both_ends_times_and_sources(seed, strength):
+    path = random_path(seed)
+    smooth = ops.smooth(path, strength)
+    for name in ("world_from_cam", "focal_px", "center_px"):
+        ends, wanted = (getattr(p.cameras, name)[[0, -1]] for p in (smooth, path))
+        torch.testing.assert_close(ends, wanted, **EXACT)
+    assert torch.equal(smooth.times_sec, path.times_sec)
+    assert smooth.source_frame == path.source_frame
+
+
+def test_smoothing_leaves_a_straight_even_path_and_an_even_orbit_turn_alone():
+    straight = ops.resample(preset("truck-right", num_frames=2), num_frames=30)
+    assert_same(ops.smooth(straight, 0.7), straight, {"atol": 1e-9, "rtol": 0})
+    turn = torch.linspace(0, 2 * math.pi, 60, dtype=torch.float64)[:, None] * vector(0, 1, 0)
+    cameras = Cameras(rigid(rotation_from_vector(turn), torch.zeros(60, 3)),
+                      torch.full((60, 2), 50.0), torch.full((60, 2), 25.0), 48, 64)  # fmt: skip
+    circle = Trajectory(cameras.to(dtype=torch.float64), 10.0)
+    assert_same(ops.smooth(circle, 0.9), circle, {"atol": 1e-9, "rtol": 0})
+
+
+@pytest.mark.parametrize(("period", "kept"), [(30, 0.5), (60, 16 / 17), (15, 1 / 17)])
+def test_a_wobble_as_long_as_the_strength_says_is_halved(period, kept):
+    """300 frames at strength 0.1: cut-off period 30. Tolerance: ends disturb the middle by 1 %."""
+    frame = torch.arange(300, dtype=torch.float64)
+    wave = 0.1 * torch.sin(2 * math.pi * frame / period)
+    turn = rotation_from_vector(wave[:, None] * vector(0, 1, 0))
+    centre = wave[:, None] * vector(0, 1, 0)
+    cameras = Cameras(rigid(turn, centre), torch.full((300, 2), 50.0).double(),
+                      torch.full((300, 2), 25.0).double(), 48, 64)  # fmt: skip
+    smooth = ops.smooth(Trajectory(cameras, 10.0), 0.1)
+    middle = slice(120, 181)
+    height = float(smooth.positions[middle, 1].abs().max()) / 0.1
+    angle = float(rotation_angle_rad(smooth.cameras.world_from_cam[middle, :3, :3]).max()) / 0.1
+    # A sampled wave's peak lies between samples, and its discrete difference is a little weaker.
+    assert height == pytest.approx(kept, abs=0.02)
+    assert angle == pytest.approx(kept, abs=0.02)
+
+
+def test_smoothing_takes_the_shake_off_a_path():
+    calm = preset("slide-right", num_frames=65)
+    shaken = ops.shake(calm, 3.0, generator=torch.Generator().manual_seed(4))
+    smooth = ops.smooth(shaken, 0.4)
+    rough = [
+        float(ops.speeds(path).deg_per_sec.diff().abs().sum()) for path in (calm, smooth, shaken)
+    ]
+    assert rough[1] - rough[0] < 0.35 * (rough[2] - rough[0])
+
+
+@given(seed=seeds, strength=st.floats(0.05, 1), count=st.integers(3, 9))
+@fast
+def test_smoothing_solves_its_own_equations(seed, strength, count):
+    """Oracle: the dense normal equations with both ends fixed."""
+    path = random_path(seed, num_frames=count)
+    stiffness = (strength * count / (2 * math.pi)) ** 4
+    second = torch.eye(count, dtype=torch.float64).diff(dim=0).diff(dim=0)
+    system = torch.eye(count, dtype=torch.float64) + stiffness * second.T @ second
+    right = path.positions[1:-1] - system[1:-1][:, [0, -1]] @ path.positions[[0, -1]]
+    expected = torch.linalg.solve(system[1:-1, 1:-1], right)
+    torch.testing.assert_close(
+        ops.smooth(path, strength).positions[1:-1], expected, atol=1e-9, rtol=0
+    )
+
+
+def test_smoothing_ten_thousand_frames_is_a_matter_of_seconds():
+    path = ops.resample(preset("orbit", num_frames=200), num_frames=10_000)
+    assert float(ops.smooth(path, 0.2).positions.isfinite().all())
+
+
+def test_a_seam_is_what_lies_between_last_and_first_frame():
+    path = preset("truck-right", num_frames=21, amount=0.5)
+    seam = ops.seam(path)
+    assert seam.distance == pytest.approx(0.5)
+    assert seam.angle_deg == 0
+    turned = ops.seam(preset("pan-left", amount=30.0))
+    assert turned.angle_deg == pytest.approx(30.0)
+    assert turned.distance == 0
+    assert ops.seam(preset("zoom-in", amount=10.0)).hfov_deg == pytest.approx(10.0)
+
+
+@given(seed=seeds)
+@fast
+def test_closing_a_loop_closes_it_and_keeps_its_start(seed):
+    path = random_path(seed)
+    closed = ops.close_loop(path)
+    seam = ops.seam(closed)
+    assert max(seam.distance, seam.angle_deg, seam.hfov_deg) < 1e-9
+    torch.testing.assert_close(
+        closed.cameras.world_from_cam[0], path.cameras.world_from_cam[0], **EXACT
+    )
+
+
+def test_shaking_keeps_both_ends_depends_on_the_seed_and_stays_within_its_amount():
+    path = preset("dolly-in", num_frames=49)
+    shaken = [
+        ops.shake(path, 3.0, generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
+    ]
+    assert_same(shaken[0], shaken[1])
+    assert float((shaken[0].positions - shaken[2].positions).abs().max()) > 1e-3
+    torch.testing.assert_close(
+        shaken[0].cameras.world_from_cam[[0, -1]], path.cameras.world_from_cam[[0, -1]], **EXACT
+    )
+    turn = torch.rad2deg(rotation_angle_rad(shaken[0].cameras.world_from_cam[:, :3, :3]))
+    assert 0.5 < float(turn.max()) < 3.0 * math.sqrt(3)
+
+
+def test_a_path_inside_the_training_range_gets_no_warning():
+    assert ops.check_range(preset("truck-right", amount=0.3)) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "rule", "value", "frame"),
+    [
+        (preset("pan-left", num_frames=17, amount=60.0), "rotation_total_deg", 60.0, 16),
+        (preset("truck-left", num_frames=17, amount=2.0), "baseline", 2.0, 16),
+        (preset("dolly-in", num_frames=7, amount=0.3), "num_frames", 7, 6),
+        (preset("dolly-in", num_frames=33, amount=0.3), "num_frames", 33, 32),
+        (preset("dolly-in", hfov_deg=110.0), "hfov_deg", 110.0, 0),
+        (preset("dolly-in", hfov_deg=20.0), "hfov_deg", 20.0, 0),
+        (preset("zoom-in", amount=20.0, num_frames=17), "zoom_ratio",
+         math.tan(math.radians(30)) / math.tan(math.radians(20)), 16),
+    ],
+)  # fmt: skip
+def test_each_rule_of_the_training_range_is_reported_with_its_worst_frame(path, rule, value, frame):
+    found = {warning.rule: warning for warning in ops.check_range(path)}
+    assert found[rule].value == pytest.approx(value)
+    assert found[rule].frame == frame
+    assert str(frame) in found[rule].message or rule == "num_frames"
+
+
+def test_fast_steps_are_reported_between_the_frames_where_they_happen():
+    turn = rotation_from_vector(torch.deg2rad(vector(0, 20, 0)))
+    eye = torch.eye(3, dtype=torch.float64)
+    pose = rigid(torch.stack([eye, eye, turn, turn, turn]),
+                 torch.stack([vector(0, 0, 0)] * 3 + [vector(0.5, 0, 0)] * 2))  # fmt: skip
+    cameras = Cameras(pose, torch.full((5, 2), 55.0), torch.full((5, 2), 25.0), 48, 64)
+    found = {warning.rule: warning for warning in ops.check_range(Trajectory(cameras, 10.0))}
+    assert set(found) == {"rotation_per_frame_deg", "step"}
+    assert (found["rotation_per_frame_deg"].frame, found["step"].frame) == (2, 3)
+    assert found["rotation_per_frame_deg"].value == pytest.approx(20.0)
+    assert found["step"].value == pytest.approx(0.5)
+
+
+def test_the_scenes_depth_is_what_makes_a_baseline_long():
+    path = preset("truck-right", num_frames=17, amount=2.0)
+    assert any(w.rule == "baseline" for w in ops.check_range(path))
+    assert ops.check_range(path, scene_depth=10.0) == []
+
+
+def test_a_models_own_range_replaces_the_default():
+    wide = ops.TrainingRange(num_frames=(5, 49), rotation_total_deg=90.0)
+    assert ops.check_range(preset("pan-left", num_frames=33, amount=60.0), wide) == []
+
+
+@pytest.mark.parametrize(
+    ("make", "rule"),
+    [
+        (lambda p: ops.scale(p, 0.0), "factor must be positive"),
+        (lambda p: ops.scale(p, -1.0), "Use mirror"),
+        (lambda p: ops.mirror(p, "w"), "axis must be x, y or z"),
+        (lambda p: ops.retime(p, duration_sec=-1.0), "duration_sec must be positive"),
+        (lambda p: ops.retime(p[:1]), "2 frames or more to be retimed"),
+        (ops.resample, "either num_frames or fps"),
+        (lambda p: ops.resample(p, num_frames=3, fps=2.0), "either num_frames or fps"),
+        (lambda p: ops.resample(p, fps=0.0), "fps must be positive"),
+        (lambda p: ops.concatenate(p, p.resized(height=96, width=128)), "one image size"),
+        (lambda p: ops.concatenate(p, p, join="blend"), "join must be"),
+        (lambda p: ops.concatenate(p, p[:1]), "2 frames or more to continue"),
+        (lambda p: ops.align(p, p[:3]), "same number of frames; got 12 and 3"),
+        (lambda p: ops.align(p, p, by="magic"), "by must be centres or first-frame"),
+        (lambda p: ops.align(preset("pan-left"), preset("pan-left"), by="first-frame"),
+         "both paths must move"),
+        (lambda p: ops.smooth(p, 1.1), "strength must lie between 0 and 1"),
+        (lambda p: ops.seam(p[:1]), "a loop must have 2 frames"),
+        (lambda p: ops.close_loop(p[:2]), "a loop must have 3 frames"),
+        (lambda p: ops.shake(p, 50.0, generator=torch.Generator()), "amount_deg must lie"),
+        (lambda p: ops.check_range(p, scene_depth=0.0), "scene_depth must be positive"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_done_is_refused_with_its_rule(make, rule):
+    with pytest.raises(InputError, match=rule):
+        make(random_path(0))
