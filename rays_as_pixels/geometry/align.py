@@ -23,6 +23,11 @@ class Similarity:
         return self.scale * points @ self.rotation.T + self.translation
 
 
+def _in_one_spot(points: Float[Tensor, "n 3"], variance: Tensor) -> bool:
+    rounding = 8 * torch.finfo(points.dtype).eps * points.abs().max()
+    return bool(variance.sqrt() <= rounding)
+
+
 def umeyama(
     source: Float[Tensor, "n 3"], target: Float[Tensor, "n 3"], *, with_scale: bool = True
 ) -> Similarity:
@@ -34,23 +39,32 @@ def umeyama(
         with_scale: False fits a rigid transform (SE(3)) instead of a similarity (Sim(3)).
 
     Raises:
-        InputError: Fewer than 3 points, shapes differ, or the points lie on one line or in one
-            spot, so that the rotation is not determined.
+        InputError: Fewer than 3 points, shapes differ, a coordinate is not finite, or the points
+            lie on one line or in one spot, so that the rotation is not determined.
     """
     if source.shape != target.shape or source.shape[0] < 3:
         raise InputError(
             "umeyama must get two sets of the same 3 or more points; got "
-            f"{tuple(source.shape)} and {tuple(target.shape)}. Match the trajectories by time first."
+            f"{tuple(source.shape)} and {tuple(target.shape)}. "
+            "Match the trajectories by time first."
         )
+    for name, points in (("source", source), ("target", target)):
+        if not bool(torch.isfinite(points).all()):
+            raise InputError(
+                f"{name} points must be finite; got NaN or infinity. Remove those frames."
+            )
     source_mean, target_mean = source.mean(0), target.mean(0)  # Eqs. 34, 35
     source_c, target_c = source - source_mean, target - target_mean
     variance = (source_c**2).sum(-1).mean()  # Eq. 36
+    target_variance = (target_c**2).sum(-1).mean()  # Eq. 37
     covariance = target_c.T @ source_c / len(source)  # Eq. 38
     left, singular, right_t = torch.linalg.svd(covariance)
-    # Coordinates near 1 carry rounding of about eps, so a line's second value is not exactly 0.
+    # Coordinates carry rounding of about eps times their size, so neither one spot nor the second
+    # value of a line is exactly 0. No singular value exceeds `extent`, whatever the two units.
     floor = 1e-12 if source.dtype == torch.float64 else 1e-6
-    extent = max(float(singular[0]), float(variance))
-    if extent == 0 or not bool(singular[1] > floor * extent):
+    extent = float(variance.sqrt() * target_variance.sqrt())
+    in_one_spot = _in_one_spot(source, variance) or _in_one_spot(target, target_variance)
+    if in_one_spot or not bool(singular[1] > floor * extent):
         raise InputError(
             "points must not all lie on one line for an alignment to be determined; got singular "
             f"values {[f'{v:.3g}' for v in singular.tolist()]}. "

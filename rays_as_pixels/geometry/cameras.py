@@ -25,6 +25,20 @@ def rigid(
     return torch.cat([top, bottom], dim=-2)
 
 
+def check_reference(reference: int, batch_shape: "torch.Size | tuple[int, ...]") -> None:
+    """Refuse a reference frame that is not one of the last batch axis.
+
+    Raises:
+        InputError: There is no frame axis, or `reference` lies outside it.
+    """
+    frames = batch_shape[-1] if len(batch_shape) else 0
+    if not -frames <= reference < frames:
+        raise InputError(
+            f"reference must be one of the {frames} frames; got {reference}. "
+            "Use 0 for the first frame."
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Cameras:
     """Pinhole cameras that share one image size.
@@ -62,7 +76,7 @@ class Cameras:
                     f"got {tuple(value.shape)}. Give one (x, y) pair per camera."
                 )
         for name, size in (("height", self.height), ("width", self.width)):
-            if not isinstance(size, int) or size < 1:
+            if not isinstance(size, int) or isinstance(size, bool) or size < 1:
                 raise InputError(
                     f"{name} must be a positive whole number of pixels; got {size!r}. "
                     "Name the image size that the intrinsics belong to."
@@ -76,8 +90,8 @@ class Cameras:
             if not bool(finite.all()):
                 bad = int((~finite).nonzero()[0])
                 raise InputError(
-                    f"{name} must be finite; got {value.flatten()[bad].item()} at flat index {bad}. "
-                    "Remove or repair that camera."
+                    f"{name} must be finite; got {value.flatten()[bad].item()} at flat index "
+                    f"{bad}. Remove or repair that camera."
                 )
         if bool((self.focal_px <= 0).any()):
             raise InputError(
@@ -154,12 +168,23 @@ class Cameras:
         """Make the camera `reference` of the last batch axis the world frame (its pose identity).
 
         P_rel = P_s^-1 P_j (section 2 of the paper).
+
+        Raises:
+            InputError: There is no frame `reference`.
         """
+        check_reference(reference, self.batch_shape)
         ref_from_world = invert_rigid(self.world_from_cam[..., reference, :, :])
         return replace(self, world_from_cam=ref_from_world[..., None, :, :] @ self.world_from_cam)
 
     def scaled(self, factor: "float | Tensor") -> "Cameras":
-        """Multiply every camera centre by `factor` (positive), leaving rotations alone."""
+        """Multiply every camera centre by `factor`, leaving rotations alone.
+
+        Args:
+            factor: One positive number, or one per camera.
+
+        Raises:
+            InputError: A factor is not finite and positive.
+        """
         factor = torch.as_tensor(factor, dtype=self.focal_px.dtype, device=self.focal_px.device)
         if not bool(torch.isfinite(factor).all() and (factor > 0).all()):
             raise InputError(

@@ -11,9 +11,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.geometry.cameras import Cameras, invert_rigid, rigid
+from rays_as_pixels.geometry.cameras import Cameras, check_reference, invert_rigid, rigid
 from rays_as_pixels.geometry.rays import pixel_grid_px, rays_from_cameras
-from rays_as_pixels.geometry.refine import refine_cameras
+from rays_as_pixels.geometry.refine import MAX_ITERATIONS, refine_cameras
 from rays_as_pixels.geometry.rotations import nearest_rotation
 
 RASTER_STRIDE = 2  # a raxel image has 1/2 of the video's height and width
@@ -126,7 +126,8 @@ def cameras_from_raxels(
         raxels: Decoded raxel images.
         reference: Frame that becomes the world frame.
         center_norm: Principal point as a fraction of width and height; raxels do not fix it.
-        refine: False leaves Eq. 6 and Eq. 7 as they are.
+        refine: False leaves Eq. 6 and Eq. 7 as they are. A focal length that Eq. 7 leaves open, as
+            in pure noise, then stays at its start value, the raster's width.
         shared_focal: One focal length for all frames (the lens does not zoom).
 
     Returns:
@@ -135,6 +136,12 @@ def cameras_from_raxels(
     Raises:
         InputError: Raxels are not finite, or do not determine a camera.
     """
+    if raxels.dim() < 4 or raxels.shape[-3] != 3:
+        raise InputError(
+            f"raxels must have shape ... F 3 h w; got {tuple(raxels.shape)}. "
+            "Put frames before the 3 channels."
+        )
+    check_reference(reference, raxels.shape[:-3])
     values = raxels.movedim(-3, -1)
     if not bool(torch.isfinite(values).all()):
         raise InputError(
@@ -153,7 +160,7 @@ def cameras_from_raxels(
         focal = torch.where(bad, torch.full_like(focal, float(width)), focal)
     raster = Cameras(pose, focal, center, height, width)
     raster, residual = refine_cameras(
-        raster, values, iterations=30 if refine else 0, shared_focal=shared_focal
+        raster, values, iterations=MAX_ITERATIONS if refine else 0, shared_focal=shared_focal
     )
     ref_from_world = invert_rigid(raster.world_from_cam[..., reference, :, :])
     anchored = ref_from_world[..., None, :, :] @ raster.world_from_cam

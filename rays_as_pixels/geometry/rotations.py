@@ -131,8 +131,14 @@ def nearest_rotation(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*bat
     """Return the rotation closest to `matrix` in the Frobenius norm (orthogonal Procrustes).
 
     Raises:
-        InputError: The matrix has rank below two, so that no single rotation is nearest.
+        InputError: The matrix is not finite or has rank below two, so that no single rotation is
+            nearest.
     """
+    if not bool(torch.isfinite(matrix).all()):
+        raise InputError(
+            "matrix must be finite for a rotation to be determined; got NaN or infinity. "
+            "Look for the frame it came from."
+        )
     left, singular, right_t = torch.linalg.svd(matrix)
     tolerance = 1e-10 if matrix.dtype == torch.float64 else 1e-6
     if bool((singular[..., 1] <= tolerance * singular[..., 0].clamp_min(1e-30)).any()):

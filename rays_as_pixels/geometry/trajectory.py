@@ -51,7 +51,9 @@ class Trajectory:
             )
         steps = self.times_sec.diff()
         if not bool(torch.isfinite(self.times_sec).all()) or bool((steps <= 0).any()):
-            bad = int((~(steps > 0)).nonzero()[0]) + 1 if len(self) > 1 else 0
+            wrong = ~torch.isfinite(self.times_sec)
+            wrong[1:] |= ~(steps > 0)
+            bad = int(wrong.nonzero()[0])
             raise InputError(
                 f"time_sec must be finite and increase; got {self.times_sec[bad].item()} at frame "
                 f"{bad}. Sort the frames by time and drop repeats."
@@ -87,12 +89,11 @@ class Trajectory:
         )
 
     def reanchored(self, reference: int = 0) -> "Trajectory":
-        """Make frame `reference` the world frame: its pose becomes the identity."""
-        if not -len(self) <= reference < len(self):
-            raise InputError(
-                f"reference must be a frame of the path (0 to {len(self) - 1}); got {reference}. "
-                "Use 0 for the first frame."
-            )
+        """Make frame `reference` the world frame: its pose becomes the identity.
+
+        Raises:
+            InputError: There is no frame `reference`.
+        """
         return replace(self, cameras=self.cameras.relative_to(reference))
 
     def scaled(self, factor: float) -> "Trajectory":
@@ -107,9 +108,15 @@ class Trajectory:
         """Read the path at other times: rotation by slerp, centre and intrinsics linearly.
 
         Raises:
-            InputError: A time lies outside the path; a path is never extrapolated.
+            InputError: A time is not finite or lies outside the path, which is never extrapolated.
         """
+        if fps is None:
+            fps = self.fps
         time = time_sec.to(torch.float64)
+        if not bool(torch.isfinite(time).all()):
+            raise InputError(
+                f"time_sec must be finite; got {time.tolist()}. Ask for times within the path."
+            )
         first, last = float(self.times_sec[0]), float(self.times_sec[-1])
         slack = 1e-9 * max(1.0, abs(last))
         if bool((time < first - slack).any()) or bool((time > last + slack).any()):
@@ -121,7 +128,7 @@ class Trajectory:
         if len(self) == 1:
             index = torch.zeros(len(time), dtype=torch.long)
             return replace(
-                self, cameras=self.cameras[index], time_sec=time, fps=fps or self.fps,
+                self, cameras=self.cameras[index], time_sec=time, fps=fps,
                 source_frame=None,
             )  # fmt: skip
         right = torch.searchsorted(known, time.clamp(first, last)).clamp(1, len(self) - 1)
@@ -140,7 +147,7 @@ class Trajectory:
             cameras.height,
             cameras.width,
         )
-        return replace(self, cameras=sampled, time_sec=time, fps=fps or self.fps, source_frame=None)
+        return replace(self, cameras=sampled, time_sec=time, fps=fps, source_frame=None)
 
     def resampled(self, num_frames: int) -> "Trajectory":
         """Read the path at `num_frames` equally spaced times, first and last included.
