@@ -120,6 +120,7 @@ class JobManager:
         owner: str = "",
         device: str | None = None,
         settings: dict[str, Any] | None = None,
+        inputs: "dict[str, Path | bytes] | None" = None,
     ) -> JobRecord:
         """Queue a job and return its record at once.
 
@@ -129,10 +130,11 @@ class JobManager:
             owner: Opaque id of the visitor.
             device: One of the manager's devices; the first by default.
             settings: What was asked for, JSON types only.
+            inputs: Files copied, or bytes written, into the job's folder now, under these names.
 
         Raises:
-            InputError: No such device, too many jobs waiting, the disk is full, or the manager is
-                closed.
+            InputError: No such device, too many jobs waiting, the disk is full, an input cannot be
+                copied, or the manager is closed.
         """
         device = next(iter(self._queues)) if device is None else device
         if device not in self._queues:
@@ -148,7 +150,7 @@ class JobManager:
             record = JobRecord(
                 job_id, kind, owner, device, JobState.QUEUED, time.time(), settings=settings or {}
             )
-            self.folder(job_id).mkdir()
+            _fill(self.folder(job_id), inputs or {})
             self._live[job_id] = _Live(threading.Event(), threading.Event())
             self._store(record)
             self._queues[device].put((job_id, work))
@@ -351,3 +353,19 @@ class JobManager:
             if now - live.saved >= SAVE_EVERY_SEC:
                 live.saved = now
                 write_record(record, self.folder(job_id))
+
+
+def _fill(folder: Path, inputs: "dict[str, Path | bytes]") -> None:
+    folder.mkdir()
+    for name, source in inputs.items():
+        assert Path(name).name == name, f"{name!r} would lie outside the job's folder"
+        try:
+            if isinstance(source, bytes):
+                (folder / name).write_bytes(source)
+            else:
+                shutil.copyfile(source, folder / name)
+        except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise InputError(
+                f"{name} must be readable; got '{error.strerror}'. Upload it again."
+            ) from error

@@ -10,6 +10,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import plotly
 import plotly.graph_objects as go
 import torch
 from jaxtyping import Float
@@ -65,6 +66,7 @@ def trajectory_figure(
     figure.add_trace(ground_trace(box))
     figure.add_trace(_current_trace(trajectory, depth=depth))
     _lay_out(figure, box, title=title)
+    figure.update_layout(meta={"time_sec": trajectory.times_sec.tolist()})
     return figure
 
 
@@ -176,7 +178,7 @@ def _color_bar() -> dict:
 def _lay_out(figure: go.Figure, box: Float[Tensor, "2 3"], *, title: str | None) -> None:
     low, high = box[0].tolist(), box[1].tolist()
     span = (box[1] - box[0]).tolist()
-    unit = 1.35 / max(span)  # Plotly's cube of side 1 leaves a wide margin at the eye below
+    unit = 1.2 / max(span)  # Plotly's cube of side 1 leaves a wide margin at the eye below
     axis = {"showbackground": False, "gridcolor": "#d7dbe2", "zeroline": False, "showspikes": False}
     small = {"font": {"size": 11}}
     figure.update_layout(
@@ -206,6 +208,11 @@ def _lay_out(figure: go.Figure, box: Float[Tensor, "2 3"], *, title: str | None)
             | {"range": [high[1], low[1]], "title": {"text": "Y down (scene units)"} | small},
         },
     )
+
+
+def plotly_script() -> Path:
+    """Return the file of Plotly's JavaScript in the installed package: no network needed."""
+    return Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
 
 def write_figure_html(figure: go.Figure, path: "str | Path", *, title: str = "Camera path") -> None:

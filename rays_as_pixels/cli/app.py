@@ -1,0 +1,92 @@
+"""`app`: the page, on this machine unless told otherwise."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rays_as_pixels.cli import options
+
+if TYPE_CHECKING:
+    from rays_as_pixels.ui.model_holder import ModelFacts
+
+CARD = "README.md"
+TRAINED_ON = "trained on:"
+
+
+def add_parser(subparsers: "argparse._SubParsersAction") -> None:
+    """Add the verb and its options."""
+    parser = subparsers.add_parser(
+        "app",
+        help="open the page in a browser",
+        description="Start the app and print its address. It listens on this machine only, "
+        "unless --host or --share says otherwise.",
+    )
+    add_options(parser)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the app to any parser."""
+    host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
+    port = os.environ.get("GRADIO_SERVER_PORT")
+    parser.add_argument("--host", default=host, help="address to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=options.whole, default=port, help="port (default: the first free from 7860)"
+    )
+    parser.add_argument(
+        "--model", metavar="DIR", help="folder of a saved pipeline (default: the project's own)"
+    )
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--workspace-dir", type=Path, metavar="DIR", help="folder of jobs and results"
+    )
+    parser.add_argument("--share", action="store_true", help="make a public link")
+    parser.add_argument("--auth", metavar="NAME:PASSWORD", help="ask for this name and password")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve the page until stopped; returns exit code 0.
+
+    Raises:
+        InputError: The device or workspace cannot be used, the port is taken, or `--auth` is
+            malformed. A missing model is no error: the page says what to do.
+    """
+    from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
+    from rays_as_pixels.ui.launch import LaunchOptions, launch
+    from rays_as_pixels.ui.model_holder import ModelHolder
+
+    device = options.choose_device(args.device)
+    folder = Path(args.model if args.model is not None else DEFAULT_MODEL)
+
+    def load():
+        from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+
+        pipeline = RaysAsPixelsPipeline.from_pretrained(folder).to(device)
+        pipeline.set_progress_bar_config(disable=True)
+        return pipeline
+
+    where = LaunchOptions(
+        host=args.host,
+        port=args.port,
+        workspace=args.workspace_dir,
+        share=args.share,
+        auth=args.auth,
+        debug=args.debug,
+    )
+    launch(where, ModelHolder(load, model_facts(folder, str(device))))
+    return 0
+
+
+def model_facts(folder: Path, device: str) -> "ModelFacts":
+    """Describe a model folder by its name and by its card's line 'Trained on: ...'."""
+    from rays_as_pixels.ui.model_holder import ModelFacts
+
+    try:
+        lines = (folder / CARD).read_text(encoding="utf-8").splitlines()
+    except OSError:  # no card: the status line then leaves it out
+        lines = []
+    found = (line.strip("*- ") for line in lines)
+    words = next((line for line in found if line.lower().startswith(TRAINED_ON)), "")
+    return ModelFacts(folder.name, device, words[len(TRAINED_ON) :].strip("* ").rstrip("."))

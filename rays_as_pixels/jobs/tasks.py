@@ -1,0 +1,303 @@
+"""The work of each kind of job: from the files in its folder, through the pipeline, to files.
+
+Files that several kinds write: `frames.npy` (the frames used, uint8 F 3 H W), `clip.mp4` (the same,
+to watch), `video.mp4` (what was generated), `trajectory.json`, `path.html`, `sheet.png` (frames
+above raxels).
+"""
+
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from rays_as_pixels.errors import InputError
+from rays_as_pixels.geometry.raxels import raxels_from_cameras
+from rays_as_pixels.geometry.trajectory import Trajectory
+from rays_as_pixels.jobs.manager import JobContext, Work
+from rays_as_pixels.media.video import read_clip, read_image, write_image, write_video
+from rays_as_pixels.trajectories.formats.native import read_native, write_native
+from rays_as_pixels.viz.figures import trajectory_figure, write_figure_html
+from rays_as_pixels.viz.images import contact_sheet, images_from_raxels
+
+if TYPE_CHECKING:
+    from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+
+LoadPipeline = Callable[[], "RaysAsPixelsPipeline"]
+
+FRAMES, CLIP, VIDEO, SHEET = "frames.npy", "clip.mp4", "video.mp4", "sheet.png"
+TRAJECTORY, PAGE, REPORT = "trajectory.json", "path.html", "report.json"
+REESTIMATED = "reestimated.json"
+WANTED, INPUT_CLIP = "wanted.json", "input.npy"
+
+READING, LOADING, WRITING = "Reading the video", "Loading the model", "Writing the results"
+
+
+@dataclass(frozen=True)
+class EstimateAsk:
+    """What to estimate: which frames of a video, and how carefully.
+
+    Attributes:
+        num_frames: Frames to use, 4k+1, evenly spaced.
+        start_sec: Where the part to use starts; None for the beginning.
+        end_sec: Where it ends; None for the end.
+        steps: Denoising steps.
+        num_seeds: Runs from different noise, averaged.
+        shared_focal: Whether the lens is known not to zoom.
+        seed: Seed of the noise.
+    """
+
+    num_frames: int
+    start_sec: float | None = None
+    end_sec: float | None = None
+    steps: int = 2
+    num_seeds: int = 1
+    shared_focal: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class GenerateAsk:
+    """How to generate a video.
+
+    Attributes:
+        num_frames: Frames of the video; None where a path says it.
+        fps: Its frames per second.
+        steps: Denoising steps.
+        guidance_scale: 1 for none; more follows the input harder.
+        estimate_steps: Denoising steps of estimates, for the loop.
+        seed: Seed of the noise.
+    """
+
+    num_frames: int | None = None
+    fps: float = 10.0
+    steps: int = 20
+    guidance_scale: float = 1.0
+    estimate_steps: int = 2
+    seed: int = 0
+
+
+def estimate_work(load: LoadPipeline, ask: EstimateAsk, *, video: str) -> Work:
+    """Return the work of estimating the path of the job's file `video`."""
+
+    def work(job: JobContext) -> dict[str, Any]:
+        job.progress(READING, 0, 1)
+        clip = read_clip(
+            job.folder / video,
+            start_sec=ask.start_sec,
+            end_sec=ask.end_sec,
+            num_frames=ask.num_frames,
+            downscale=True,
+        )
+        save_frames(job.folder / FRAMES, clip.video)
+        write_video(job.folder / CLIP, even_sized(clip.video), fps=clip.fps)
+        job.results.update(
+            clip=CLIP,
+            frames=FRAMES,
+            fps=clip.fps,
+            source=asdict(clip.source),
+            source_frame=list(clip.source_frame),
+            notes=list(clip.notes),
+        )
+        pipeline = _loaded(load, job)
+        result = pipeline.estimate(
+            clip.video,
+            fps=clip.fps,
+            time_sec=clip.time_sec,
+            source_frame=clip.source_frame,
+            num_inference_steps=ask.steps,
+            num_seeds=ask.num_seeds,
+            shared_focal=ask.shared_focal,
+            generator=torch.Generator().manual_seed(ask.seed),
+            progress=job.progress,
+            cancel=job.cancel,
+        )
+        job.progress(WRITING, 0, 1)
+        write_path(job, result.trajectory, images=clip.video, settings=asdict(ask))
+        write_sheet(job, clip.video, result.raxels)
+        return {"residual": result.residual.tolist()}
+
+    return work
+
+
+def generate_work(load: LoadPipeline, ask: GenerateAsk, *, image_frames: tuple[int, ...]) -> Work:
+    """Return the work of generating along the job's file wanted.json from image0.png, image1.png...
+
+    Args:
+        load: Gives the pipeline.
+        ask: How.
+        image_frames: For each image the frame of the path that it belongs to.
+    """
+
+    def work(job: JobContext) -> dict[str, Any]:
+        wanted = read_native(job.folder / WANTED)
+        images = [read_image(job.folder / f"image{k}.png") for k in range(len(image_frames))]
+        pipeline = _loaded(load, job)
+        result = pipeline.generate(
+            images,
+            wanted,
+            image_frames=image_frames,
+            num_inference_steps=ask.steps,
+            guidance_scale=ask.guidance_scale,
+            generator=torch.Generator().manual_seed(ask.seed),
+            progress=job.progress,
+            cancel=job.cancel,
+        )
+        job.progress(WRITING, 0, 1)
+        write_video(job.folder / VIDEO, even_sized(result.video), fps=wanted.fps)
+        job.results.update(video=VIDEO)
+        write_path(job, result.trajectory, images=result.video, settings=asdict(ask))
+        write_sheet(job, result.video, raxels_from_cameras(_even(result.trajectory).cameras))
+        return {}
+
+    return work
+
+
+def imagine_work(load: LoadPipeline, ask: GenerateAsk, *, num_images: int = 1) -> Work:
+    """Return the work of imagining a video and its path from image0.png (image1.png, ...)."""
+
+    def work(job: JobContext) -> dict[str, Any]:
+        images = [read_image(job.folder / f"image{k}.png") for k in range(num_images)]
+        pipeline = _loaded(load, job)
+        result = pipeline.imagine(
+            images,
+            num_frames=ask.num_frames,
+            fps=ask.fps,
+            image_frames=(0, *[None] * (num_images - 1)),
+            num_inference_steps=ask.steps,
+            guidance_scale=ask.guidance_scale,
+            generator=torch.Generator().manual_seed(ask.seed),
+            progress=job.progress,
+            cancel=job.cancel,
+        )
+        job.progress(WRITING, 0, 1)
+        write_video(job.folder / VIDEO, even_sized(result.video), fps=ask.fps)
+        save_frames(job.folder / FRAMES, result.video)
+        job.results.update(video=VIDEO, frames=FRAMES, fps=ask.fps)
+        write_path(job, result.trajectory, images=result.video, settings=asdict(ask))
+        write_sheet(job, result.video, result.raxels)
+        return {}
+
+    return work
+
+
+def loop_work(load: LoadPipeline, ask: GenerateAsk) -> Work:
+    """Return the work of the loop check on the job's files input.npy and wanted.json.
+
+    wanted.json is the path estimated before; only its times and source frames are used.
+    """
+
+    def work(job: JobContext) -> dict[str, Any]:
+        before = read_native(job.folder / WANTED)
+        video = load_frames(job.folder / INPUT_CLIP)
+        write_video(job.folder / CLIP, even_sized(video), fps=before.fps)
+        job.results.update(clip=CLIP, fps=before.fps)
+        pipeline = _loaded(load, job)
+        result = pipeline.loop(
+            video,
+            fps=before.fps,
+            time_sec=before.times_sec,
+            source_frame=before.source_frame,
+            estimate_steps=ask.estimate_steps,
+            generate_steps=ask.steps,
+            generator=torch.Generator().manual_seed(ask.seed),
+            progress=job.progress,
+            cancel=job.cancel,
+        )
+        job.progress(WRITING, 0, 1)
+        write_video(job.folder / VIDEO, even_sized(result.video), fps=before.fps)
+        write_native(result.reestimated, job.folder / REESTIMATED)
+        report = result.report.to_dict()
+        text = json.dumps(report, indent=2, allow_nan=False)
+        (job.folder / REPORT).write_text(f"{text}\n", encoding="utf-8")
+        job.results.update(video=VIDEO, reestimated=REESTIMATED, report=REPORT)
+        write_path(
+            job, result.estimated, images=video, settings=asdict(ask), other=result.reestimated
+        )
+        return {"numbers": report}
+
+    return work
+
+
+def write_path(
+    job: JobContext,
+    trajectory: Trajectory,
+    *,
+    images: Float[Tensor, "frames 3 h w"],
+    settings: dict[str, Any],
+    other: Trajectory | None = None,
+) -> None:
+    """Write a path as trajectory.json and as path.html and name both in the job's results."""
+    write_native(trajectory, job.folder / TRAJECTORY, extra={"settings": settings})
+    labels = ("Estimated path", "Estimated again")
+    figure = trajectory_figure(trajectory, other=other, labels=labels, images=images)
+    write_figure_html(figure, job.folder / PAGE)
+    job.results.update(trajectory=TRAJECTORY, page=PAGE)
+
+
+def write_sheet(
+    job: JobContext,
+    video: Float[Tensor, "frames 3 h w"],
+    raxels: Float[Tensor, "frames 3 _ _"],
+) -> None:
+    """Write the frames above their raxels as sheet.png and name it in the job's results."""
+    pictures = images_from_raxels(raxels.detach().float().cpu())
+    sheet = contact_sheet([video, pictures], cell_height=112, columns=9)
+    write_image(job.folder / SHEET, sheet)
+    job.results.update(sheet=SHEET)
+
+
+def save_frames(path: Path, video: Float[Tensor, "frames 3 h w"]) -> None:
+    """Keep frames exactly as 8-bit pictures show them. Inverse of `load_frames`."""
+    np.save(path, video.mul(255).round().to(torch.uint8).cpu().numpy(), allow_pickle=False)
+
+
+def load_frames(path: Path) -> Float[Tensor, "frames 3 h w"]:
+    """Read what `save_frames` wrote.
+
+    Raises:
+        InputError: The file is gone or damaged.
+    """
+    try:
+        frames = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path.name} must be a file of frames; got '{error}'. Estimate the path again."
+        ) from error
+    return torch.from_numpy(frames).to(torch.float32) / 255
+
+
+def first_frame_png(frames: Path) -> bytes:
+    """Return the first of the frames that `save_frames` wrote as a PNG file's bytes."""
+    picture = load_frames(frames)[0]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "frame.png"
+        write_image(path, picture)
+        return path.read_bytes()
+
+
+def even_sized(video: Float[Tensor, "frames 3 h w"]) -> Float[Tensor, "frames 3 _ _"]:
+    """Repeat the last row or column of odd sizes, which H.264 does not take, to show a video."""
+    height, width = video.shape[-2:]
+    padding = (0, width % 2, 0, height % 2)
+    return torch.nn.functional.pad(video, padding, mode="replicate")
+
+
+def _even(trajectory: Trajectory) -> Trajectory:
+    """State intrinsics for an even size of about a hundred pixels, to draw raxels of it."""
+    size = (trajectory.cameras.height, trajectory.cameras.width)
+    height, width = (2 * max(1, round(48 * side / min(size))) for side in size)
+    return trajectory.resized(height=height, width=width)
+
+
+def _loaded(load: LoadPipeline, job: JobContext) -> "RaysAsPixelsPipeline":
+    job.progress(LOADING, 0, 1)
+    pipeline = load()
+    job.progress(LOADING, 1, 1)
+    return pipeline

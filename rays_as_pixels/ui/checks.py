@@ -1,0 +1,105 @@
+"""Checks of values that come from the page. Hidden or not, every event can be called by anyone."""
+
+import contextlib
+import math
+import secrets
+from pathlib import Path
+
+from rays_as_pixels.errors import InputError
+from rays_as_pixels.ui import text
+
+MOST_SEED = 2**31 - 1
+
+
+def whole(name: str, value: object, low: int, high: int) -> int:
+    """Return a whole number in [low, high].
+
+    Raises:
+        InputError: It is none.
+    """
+    good = isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
+    if not good or not low <= value <= high:
+        raise InputError(
+            text.NEED_NUMBER.format(
+                name=name, kind="whole number", low=low, high=high, value=shown(value)
+            )
+        )
+    return int(value)
+
+
+def real(name: str, value: object, low: float, high: float) -> float:
+    """Return a number in [low, high].
+
+    Raises:
+        InputError: It is none.
+    """
+    good = isinstance(value, int | float) and not isinstance(value, bool)
+    if not good or not math.isfinite(value) or not low <= value <= high:
+        raise InputError(
+            text.NEED_NUMBER.format(
+                name=name, kind="number", low=low, high=high, value=shown(value)
+            )
+        )
+    return float(value)
+
+
+def optional_seconds(name: str, value: object) -> float | None:
+    """Return a time of 0 s or more from a text field, or None if it is empty.
+
+    Raises:
+        InputError: It is no such time.
+    """
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    with contextlib.suppress(ValueError):
+        value = float(value) if isinstance(value, str) else value
+    return real(name, value, 0.0, 1e5)
+
+
+def choice(name: str, value: object, known: "tuple[str, ...]") -> str:
+    """Return one of the known words.
+
+    Raises:
+        InputError: It is none of them.
+    """
+    if not isinstance(value, str) or value not in known:
+        raise InputError(
+            text.UNKNOWN_CHOICE.format(name=name, known=", ".join(known), value=shown(value))
+        )
+    return value
+
+
+def frame_count(value: object, most: int) -> int:
+    """Return a frame count 4k+1 from 5 to `most`.
+
+    Raises:
+        InputError: It is none.
+    """
+    good = isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
+    if not good or not 5 <= value <= most or int(value) % 4 != 1:
+        raise InputError(text.NEED_FRAMES.format(most=most, value=shown(value)))
+    return int(value)
+
+
+def file(value: object, message: str) -> Path:
+    """Return the path of an uploaded file.
+
+    Raises:
+        InputError: There is none; `message` says what to do.
+    """
+    if not isinstance(value, str) or not value or not Path(value).is_file():
+        raise InputError(message)
+    return Path(value)
+
+
+def seed(value: object, *, locked: object) -> int:
+    """Return the seed shown if it is locked, and a new one if it is not."""
+    if locked is True:
+        return whole(text.SEED_LABEL, value, 0, MOST_SEED)
+    return secrets.randbelow(MOST_SEED + 1)
+
+
+def shown(value: object) -> str:
+    """Return a short text of any value for a message."""
+    words = "nothing" if value is None or value == "" else str(value)
+    return words if len(words) <= 60 else words[:57] + "..."
