@@ -18,7 +18,7 @@ th:first-child,td:first-child{text-align:left}
 UNITS = {
     "rotation_error_rad": "Rotation error, mean (rad)",
     "translation_error": "Translation error, mean (share of each path's reach)",
-    "translation_error_fixed_scale": "Translation error at one scale, mean (share of the reach)",
+    "translation_error_fixed_scale": "Translation error at one scale, mean (scene units)",
     "psnr_db": "PSNR of the regenerated video (dB)",
 }
 
