@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from evo.core import metrics, trajectory
 
 from rays_as_pixels.cli.main import main
 from rays_as_pixels.errors import InputError
@@ -87,8 +88,6 @@ def test_matching_by_time_reads_the_estimate_at_the_truths_times():
 
 def test_ate_and_rpe_are_evos():
     """Oracle: evo, Sim(3) and SE(3), delta 1 frame, on a path with noise in pose."""
-    metrics = pytest.importorskip("evo.core.metrics", reason="evo is a test-only dependency")
-    trajectory = pytest.importorskip("evo.core.trajectory", reason="see above")
     truth = preset("lemniscate", num_frames=33, amount=0.4)
     estimated = ops.scale(ops.rotate(noisy(truth), (10, 20, 30)), 1.7)
     report = compare(estimated, truth)
@@ -138,8 +137,8 @@ def test_paths_that_do_not_fit_are_refused_with_the_rule(make, rule):
 def files(tmp_path):
     truth = preset("slide-right", num_frames=9)
     paths = tmp_path / "estimated.json", tmp_path / "truth.json"
-    for trajectory, path in zip((noisy(truth), truth), paths, strict=True):
-        write_native(trajectory, path)
+    for path, file in zip((noisy(truth), truth), paths, strict=True):
+        write_native(path, file)
     return paths
 
 
@@ -165,7 +164,6 @@ def test_the_compare_command_says_what_is_wrong_and_writes_nothing(files, tmp_pa
 
 
 def test_the_preview_command_writes_one_page_that_asks_nobody_for_anything(files, tmp_path, capsys):
-    pytest.importorskip("plotly", reason="plotly draws the page; it is an optional dependency")
     page = tmp_path / "page.html"
     assert main(["preview", str(files[0]), "--other", str(files[1]), "--out", str(page)]) == 0
     text = page.read_text(encoding="utf-8")
@@ -176,7 +174,6 @@ def test_the_preview_command_writes_one_page_that_asks_nobody_for_anything(files
 
 
 def test_the_preview_command_notes_where_a_path_leaves_the_training_range(tmp_path, capsys):
-    pytest.importorskip("plotly", reason="plotly draws the page; it is an optional dependency")
     far = tmp_path / "far.json"
     write_native(preset("truck-right", amount=3.0), far)
     assert main(["preview", str(far), "--out", str(tmp_path / "page.html")]) == 0

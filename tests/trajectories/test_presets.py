@@ -1,15 +1,18 @@
 """Presets: each move goes where its name says, starts at the identity and stops gently."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.rotations import rotation_angle_rad
 from rays_as_pixels.trajectories.presets import DEGREES, PRESETS, SCENE_UNITS, make_preset
 
 SIZE = {"fps": 10.0, "height": 48, "width": 64}
+PICTURES = Path(__file__).parents[2] / "assets" / "presets"
 EXACT = {"atol": 1e-12, "rtol": 0}  # float64 sines and products of numbers near 1
 
 # Direction of the centre at the end (None: it is back at, or never left, the start).
@@ -57,6 +60,15 @@ def test_there_are_at_least_twenty_presets_under_their_own_names():
         low, high = preset.amount_range
         assert low <= 0.01 < preset.amount_default <= high
         assert preset.description.endswith(".")
+
+
+def test_every_preset_has_its_small_picture_and_no_picture_is_left_over():
+    pictures = {path.stem: path for path in PICTURES.glob("*.png")}
+    assert set(pictures) == set(PRESETS), "run: python scripts/draw_presets.py"
+    for path in pictures.values():
+        assert path.stat().st_size < 15_000
+        with Image.open(path) as image:
+            assert image.size == (240, 180)
 
 
 @pytest.mark.parametrize("name", PRESETS)
