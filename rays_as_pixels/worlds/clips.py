@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras, invert_rigid
+from rays_as_pixels.geometry.rays import rays_in_cam
 from rays_as_pixels.worlds.degrade import degrade
 from rays_as_pixels.worlds.draws import SeededDraws
 from rays_as_pixels.worlds.paths import Motion, cameras_from_motion, draw_motion
@@ -56,15 +57,19 @@ def _median_depth(scene: Scene, first_pose: Tensor, motion: Motion) -> Float[Ten
 def _acceptable(scene: Scene, cameras: Cameras, first_depth: Tensor) -> Tensor:
     """Whether each clip keeps its overlap with frame 0 and its distance from all surfaces."""
     depth, _, _ = trace(scene, cameras)
-    clear = (depth > MIN_CLEARANCE * first_depth[:, None, None]).flatten(1).all(-1)
+    nearest = depth.amin(-1) / first_depth[:, None]
+    # A thing right before the first camera may stay there: the motion is not to blame for it.
+    limit = (0.7 * nearest[:, 0]).clamp(max=MIN_CLEARANCE)
+    clear = (nearest > limit[:, None]).all(-1)
     height, width = cameras.height, cameras.width
     point = depth[..., None] * _unit_z_rays(cameras)
     pose = cameras.world_from_cam
     in_world = point @ pose[..., :3, :3].transpose(-1, -2) + pose[..., None, :3, 3]
     first_from_world = invert_rigid(pose[:, :1])
-    in_first = in_world @ first_from_world[..., :3, :3].transpose(-1, -2) + first_from_world[
-        ..., None, :3, 3
-    ]
+    in_first = (
+        in_world @ first_from_world[..., :3, :3].transpose(-1, -2)
+        + first_from_world[..., None, :3, 3]
+    )
     z = in_first[..., 2].clamp_min(1e-6)
     x = in_first[..., 0] / z * cameras.focal_px[:, :1, None, 0] + cameras.center_px[:, :1, None, 0]
     y = in_first[..., 1] / z * cameras.focal_px[:, :1, None, 1] + cameras.center_px[:, :1, None, 1]
@@ -74,8 +79,6 @@ def _acceptable(scene: Scene, cameras: Cameras, first_depth: Tensor) -> Tensor:
 
 
 def _unit_z_rays(cameras: Cameras) -> Float[Tensor, "batch frames p 3"]:
-    from rays_as_pixels.geometry.rays import rays_in_cam
-
     ray = rays_in_cam(
         cameras.focal_px, cameras.center_px, height=cameras.height, width=cameras.width
     ).flatten(-3, -2)

@@ -62,7 +62,5 @@ def degrade(
     video = video + amount[:, None, None, None, None] * draws.normal(frames, 3, height, width)
     blocky = draws.chance(0.3)
     coarse = draws.log_uniform(0.05, 0.5)
-    video = torch.where(
-        blocky[:, None, None, None, None], jpeg_like(video, coarse), video
-    )
+    video = torch.where(blocky[:, None, None, None, None], jpeg_like(video, coarse), video)
     return video.clamp(0, 1)

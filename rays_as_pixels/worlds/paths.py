@@ -130,9 +130,10 @@ def draw_motion(draws: SeededDraws, frames: int, split: str) -> Motion:
     turn = turn + shake[:, None, None] * 0.05 * _wander(draws, frames, 3)
     offset = offset + shake[:, None, None] * 0.05 * _wander(draws, frames, 3)
 
-    zoom_amount = draws.uniform(-0.35, 0.35, 1) * (
-        of("zoom").float() + 0.3 * draws.chance(0.05).float() * of("dolly").float()
-    )[:, None]
+    zoom_amount = (
+        draws.uniform(-0.35, 0.35, 1)
+        * (of("zoom").float() + 0.3 * draws.chance(0.05).float() * of("dolly").float())[:, None]
+    )
     zoom = torch.exp(zoom_amount * course[..., 0])
     return Motion(offset, turn, of("orbit"), zoom, _draw_hfov(draws, split), law)
 

@@ -99,7 +99,9 @@ def draw_scenes(
     order = torch.arange(k, device=device)
     shape = torch.where(order % 4 == 3, CYLINDER, torch.where(order % 3 == 2, SPHERE, BOX))
     shell = _shell_extent(draws, family)
-    eye_height = draws.uniform(0.3, 1.0) * torch.minimum(shell[:, 1], torch.full_like(shell[:, 1], 1.6))
+    eye_height = draws.uniform(0.3, 1.0) * torch.minimum(
+        shell[:, 1], torch.full_like(shell[:, 1], 1.6)
+    )
     open_air = (family == OUTDOOR) | (family == COLONNADE)
 
     # Primitives fill the view cone in front of the camera, near and far.
@@ -113,9 +115,7 @@ def draw_scenes(
     floor_y = eye_height[:, None] - half[..., 1]
     position[..., 1] = torch.where(on_floor, floor_y, position[..., 1])
     column = (family == COLONNADE)[:, None] & (shape == CYLINDER)[None]
-    half = torch.where(
-        column[..., None], half * half.new_tensor([2.0, 4.0, 2.0]), half
-    )
+    half = torch.where(column[..., None], half * half.new_tensor([2.0, 4.0, 2.0]), half)
 
     tilt = draws.normal(k, 3) * half.new_tensor([0.25, 1.2, 0.25])
     rotation = rotation_from_vector(torch.where(column[..., None], tilt * 0, tilt))

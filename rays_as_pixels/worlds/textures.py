@@ -89,9 +89,7 @@ def _waves(generator: torch.Generator, *, hard: bool) -> Float[Tensor, "3 n n"]:
     return _two_colours(generator, blend)
 
 
-def _two_colours(
-    generator: torch.Generator, blend: Float[Tensor, "n n"]
-) -> Float[Tensor, "3 n n"]:
+def _two_colours(generator: torch.Generator, blend: Float[Tensor, "n n"]) -> Float[Tensor, "3 n n"]:
     a, b = torch.rand(2, 3, 1, 1, generator=generator)
     return a + (b - a) * blend
 

@@ -1,0 +1,226 @@
+"""The one denoising loop under all verbs: any subset of video, rays and stills may be given."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from threading import Event
+
+import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
+from jaxtyping import Float
+from torch import Tensor
+
+from rays_as_pixels.diffusion.schedule import set_sigmas
+from rays_as_pixels.errors import Cancelled
+from rays_as_pixels.model.joint_transformer import (
+    JointState,
+    JointVelocity,
+    RaysAsPixelsTransformer3DModel,
+    Stills,
+)
+
+StepEnd = Callable[[int, Tensor, dict[str, Tensor]], dict[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Given:
+    """Which latents are known. Each mask is per image; True stays bit-identical.
+
+    Attributes:
+        video: (B, C, T, h, w) clean latents, read where `video_known`.
+        video_known: (T,) booleans.
+        rays: (B, C, F, hr, wr) clean latents, read where `rays_known`.
+        rays_known: (F,) booleans.
+        stills: (B, C, S, h, w) clean latents of single images, or None; always known.
+        still_rays: (B, C, S, hr, wr), read where `still_rays_known`.
+        still_rays_known: (S,) booleans.
+        still_frame: (S,) frame numbers.
+        still_kind: (S,) SOURCE or SPARSE_TARGET.
+    """
+
+    video: Float[Tensor, "batch c t h w"]
+    video_known: Tensor
+    rays: Float[Tensor, "batch c frames hr wr"]
+    rays_known: Tensor
+    stills: Float[Tensor, "batch c s h w"] | None = None
+    still_rays: Float[Tensor, "batch c s hr wr"] | None = None
+    still_rays_known: Tensor | None = None
+    still_frame: Float[Tensor, "s"] | None = None
+    still_kind: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class SamplerOptions:
+    """How to run the loop.
+
+    Attributes:
+        num_inference_steps: Euler steps n; the network is called n times (2 n with guidance).
+        guidance_scale: 1 for none; above 1 pushes away from what the network says without rays.
+        generator: Source of the starting noise.
+        step_end: Called after each step with (step, timestep, latents by name); may return
+            replacements.
+        progress: Called with (steps done, steps in all).
+        cancel: Checked before each step.
+    """
+
+    num_inference_steps: int
+    guidance_scale: float = 1.0
+    generator: torch.Generator | None = None
+    step_end: StepEnd | None = None
+    progress: Callable[[int, int], None] | None = None
+    cancel: Event | None = None
+
+
+def _noise_like(clean: Tensor, generator: torch.Generator | None) -> Tensor:
+    device = torch.device("cpu") if generator is None else generator.device
+    noise = torch.randn(clean.shape, generator=generator, device=device, dtype=torch.float32)
+    return noise.to(device=clean.device, dtype=clean.dtype)
+
+
+def _start(clean: Tensor, known: Tensor, generator: torch.Generator | None) -> Tensor:
+    mask = known.to(clean.device)[None, None, :, None, None]
+    return torch.where(mask, clean, _noise_like(clean, generator))
+
+
+def _levels(known: Tensor, sigma: float, like: Tensor) -> Float[Tensor, "batch s"]:
+    row = torch.where(known, torch.zeros(len(known)), torch.full((len(known),), sigma))
+    return row.to(like.device).expand(like.shape[0], -1)
+
+
+class _Loop:
+    """State of one run: what is known, and the current value of what is not."""
+
+    def __init__(self, given: Given, options: SamplerOptions) -> None:
+        self.given, self.options = given, options
+        generator = options.generator
+        self.video = _start(given.video, given.video_known, generator)
+        self.rays = _start(given.rays, given.rays_known, generator)
+        self.still_rays = None
+        if given.stills is not None:
+            assert given.still_rays is not None
+            assert given.still_rays_known is not None
+            self.still_rays = _start(given.still_rays, given.still_rays_known, generator)
+
+    def state(self, sigma: float, *, blind: bool = False) -> JointState:
+        """Assemble the network's input; `blind` hides all rays behind noise, for guidance."""
+        given, rays, still_rays = self.given, self.rays, self.still_rays
+        rays_known, still_known = given.rays_known, given.still_rays_known
+        ray_level = _levels(rays_known, sigma, rays)
+        if blind:
+            rays = _noise_like(rays, self.options.generator)
+            ray_level = torch.ones_like(ray_level)
+        stills = None
+        if given.stills is not None:
+            assert still_rays is not None
+            assert still_known is not None
+            assert given.still_frame is not None
+            assert given.still_kind is not None
+            still_level = _levels(still_known, sigma, still_rays)
+            if blind:
+                still_rays = _noise_like(still_rays, self.options.generator)
+                still_level = torch.ones_like(still_level)
+            batch = len(rays)
+            device = rays.device
+            stills = Stills(
+                given.stills,
+                torch.zeros(batch, given.stills.shape[2], device=device),
+                still_rays,
+                still_level,
+                given.still_frame.to(device).expand(batch, -1),
+                given.still_kind.to(device).expand(batch, -1),
+            )
+        return JointState(
+            self.video, _levels(given.video_known, sigma, self.video), rays, ray_level, stills
+        )
+
+    def apply(self, name: str, new: Tensor, known: Tensor) -> None:
+        mask = known.to(new.device)[None, None, :, None, None]
+        setattr(self, name, torch.where(mask, getattr(self, name), new))
+
+
+def _called(model: RaysAsPixelsTransformer3DModel, state: JointState) -> JointVelocity:
+    """Call the network in its own precision; the loop itself stays in the latents' precision."""
+    own, loop = model.dtype, state.latents.dtype
+    if own == loop:
+        return model(state)
+    stills = state.stills
+    if stills is not None:
+        stills = replace(
+            stills, latents=stills.latents.to(own), ray_latents=stills.ray_latents.to(own)
+        )
+    velocity = model(
+        replace(
+            state,
+            latents=state.latents.to(own),
+            ray_latents=state.ray_latents.to(own),
+            stills=stills,
+        )  # fmt: skip
+    )
+
+    def back(value: Tensor | None) -> Tensor | None:
+        return None if value is None else value.to(loop)
+
+    return JointVelocity(
+        velocity.video.to(loop), velocity.rays.to(loop), back(velocity.stills),
+        back(velocity.still_rays),
+    )  # fmt: skip
+
+
+def _guided(model: RaysAsPixelsTransformer3DModel, loop: _Loop, sigma: float) -> JointVelocity:
+    velocity = _called(model, loop.state(sigma))
+    scale = loop.options.guidance_scale
+    if scale == 1.0:
+        return velocity
+    blind = _called(model, loop.state(sigma, blind=True))
+    video = blind.video + scale * (velocity.video - blind.video)
+    return JointVelocity(video, velocity.rays, velocity.stills, velocity.still_rays)
+
+
+@torch.no_grad()
+def denoise_jointly(
+    model: RaysAsPixelsTransformer3DModel,
+    given: Given,
+    options: SamplerOptions,
+    *,
+    scheduler: FlowMatchEulerDiscreteScheduler,
+    ray_scheduler: FlowMatchEulerDiscreteScheduler,
+) -> tuple[Float[Tensor, "batch c t h w"], Float[Tensor, "batch c frames hr wr"]]:
+    """Turn noise into whatever is not given, video and rays along the same noise levels.
+
+    Returns:
+        Video and ray latents; given parts are bit-identical to what came in.
+
+    Raises:
+        Cancelled: `options.cancel` was set; at most one step late.
+        InputError: The number of steps is out of range.
+    """
+    loop = _Loop(given, options)
+    device = given.video.device
+    steps = options.num_inference_steps
+    for each in (scheduler, ray_scheduler):
+        set_sigmas(each, steps, device)
+    for index, timestep in enumerate(scheduler.timesteps):
+        if options.cancel is not None and options.cancel.is_set():
+            raise Cancelled(f"cancelled before step {index + 1} of {steps}")
+        sigma = float(scheduler.sigmas[index])
+        velocity = _guided(model, loop, sigma)
+        video = scheduler.step(velocity.video, timestep, loop.video, return_dict=False)[0]
+        # Rays of the stills and of the clip take the same step, so they go through as one tensor.
+        count = 0 if loop.still_rays is None else loop.still_rays.shape[2]
+        current, change = loop.rays, velocity.rays
+        if loop.still_rays is not None:
+            assert velocity.still_rays is not None
+            current = torch.cat([loop.still_rays, current], dim=2)
+            change = torch.cat([velocity.still_rays, change], dim=2)
+        rays = ray_scheduler.step(change, timestep, current, return_dict=False)[0]
+        loop.apply("video", video, given.video_known)
+        loop.apply("rays", rays[:, :, count:], given.rays_known)
+        if given.still_rays_known is not None:
+            loop.apply("still_rays", rays[:, :, :count], given.still_rays_known)
+        if options.step_end is not None:
+            latents = {"latents": loop.video, "ray_latents": loop.rays}
+            changed = options.step_end(index, timestep, latents) or {}
+            loop.apply("video", changed.get("latents", loop.video), given.video_known)
+            loop.apply("rays", changed.get("ray_latents", loop.rays), given.rays_known)
+        if options.progress is not None:
+            options.progress(index + 1, steps)
+    return loop.video, loop.rays

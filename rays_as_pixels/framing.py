@@ -1,0 +1,96 @@
+"""Fit images of any size into one the network was trained at, and cameras back out of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from rays_as_pixels.errors import InputError
+from rays_as_pixels.geometry.cameras import Cameras
+
+MIN_SIDE_PX = 16
+
+
+@dataclass(frozen=True)
+class Framing:
+    """A resize followed by a centred crop, from an input size to a model size.
+
+    Attributes:
+        height: Input height in pixels.
+        width: Input width in pixels.
+        model_height: Height the network sees.
+        model_width: Width the network sees.
+    """
+
+    height: int
+    width: int
+    model_height: int
+    model_width: int
+
+    @classmethod
+    def nearest(cls, height: int, width: int, sizes: Sequence[tuple[int, int]]) -> "Framing":
+        """Choose the model size whose aspect ratio is closest, so that the crop loses least.
+
+        Raises:
+            InputError: A side is shorter than 16 pixels.
+        """
+        if min(height, width) < MIN_SIDE_PX:
+            raise InputError(
+                f"images must be at least {MIN_SIDE_PX} pixels on each side; got {height} x "
+                f"{width}. Use a larger image."
+            )
+        aspect = width / height
+        best = min(sizes, key=lambda size: abs(torch.log(torch.tensor(size[1] / size[0] / aspect))))
+        return cls(height, width, *best)
+
+    @property
+    def _resized(self) -> tuple[int, int]:
+        scale = max(self.model_height / self.height, self.model_width / self.width)
+        return (
+            max(self.model_height, round(self.height * scale)),
+            max(self.model_width, round(self.width * scale)),
+        )
+
+    @property
+    def _corner(self) -> tuple[int, int]:
+        height, width = self._resized
+        return (height - self.model_height) // 2, (width - self.model_width) // 2
+
+    @property
+    def kept_share(self) -> float:
+        """Share of the input's area that the crop keeps."""
+        height, width = self._resized
+        return self.model_height * self.model_width / (height * width)
+
+    def images(
+        self, images: Float[Tensor, "n 3 height width"]
+    ) -> Float[Tensor, "n 3 model_height model_width"]:
+        """Resize (anti-aliased) and crop images to the model's size."""
+        if tuple(images.shape[-2:]) != (self.height, self.width):
+            raise InputError(
+                f"images must be {self.height} x {self.width}; got {tuple(images.shape[-2:])}. "
+                "Give all images of one call the same size."
+            )
+        resized = torch.nn.functional.interpolate(
+            images, self._resized, mode="bilinear", antialias=True, align_corners=False
+        )
+        top, left = self._corner
+        return resized[..., top : top + self.model_height, left : left + self.model_width].clamp(
+            0, 1
+        )
+
+    def cameras(self, cameras: Cameras) -> Cameras:
+        """State cameras of the input for the model's images. Inverse of `restored`."""
+        height, width = self._resized
+        top, left = self._corner
+        resized = cameras.resized(height=height, width=width)
+        return resized.cropped(top=top, left=left, height=self.model_height, width=self.model_width)
+
+    def restored(self, cameras: Cameras) -> Cameras:
+        """State cameras of the model's images for the input. Inverse of `cameras`."""
+        height, width = self._resized
+        top, left = self._corner
+        padded = cameras.cropped(top=-top, left=-left, height=height, width=width)
+        return padded.resized(height=self.height, width=self.width)

@@ -1,0 +1,161 @@
+"""One frozen video autoencoder for two kinds of image: video frames and raxels.
+
+Video is compressed 4x in time and 8x in space; raxels are encoded frame by frame, 8x in space only.
+Latents are normalised per modality, because raxels are far smoother than video (paper, section
+"Raxels").
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from diffusers import AutoencoderKLWan
+from jaxtyping import Float
+from torch import Tensor
+
+from rays_as_pixels.errors import InputError
+
+TEMPORAL_STRIDE = 4
+SPATIAL_STRIDE = 8
+RAXEL_LIMIT = 2.0  # raxels are halved before encoding and the autoencoder's range is [-1, 1]
+
+
+def new_autoencoder(*, base_dim: int, z_dim: int, num_res_blocks: int) -> AutoencoderKLWan:
+    """Build an untrained Wan autoencoder with strides 4 and 8: 2x2 patches, then two halvings.
+
+    Built with Wan 2.2's averaging shortcuts (`is_residual`): after 100 steps its error was 0.27 where
+    the plain one's was 0.38. They need the last stage to keep its width, hence `dim_mult`.
+    """
+    return AutoencoderKLWan(
+        base_dim=base_dim,
+        z_dim=z_dim,
+        dim_mult=[1, 2, 2],
+        num_res_blocks=num_res_blocks,
+        temperal_downsample=[True, True],
+        patch_size=2,
+        in_channels=12,
+        out_channels=12,
+        is_residual=True,
+        latents_mean=[0.0] * z_dim,
+        latents_std=[1.0] * z_dim,
+        scale_factor_temporal=TEMPORAL_STRIDE,
+        scale_factor_spatial=SPATIAL_STRIDE,
+    )
+
+
+def check_frame_count(num_frames: int) -> None:
+    """Refuse a clip that the autoencoder could hold only by dropping frames.
+
+    Raises:
+        InputError: The count is not a multiple of 4 plus 1.
+    """
+    if num_frames < 1 or num_frames % TEMPORAL_STRIDE != 1:
+        fewer = max(1, (num_frames - 1) // TEMPORAL_STRIDE * TEMPORAL_STRIDE + 1)
+        raise InputError(
+            f"num_frames must be a multiple of {TEMPORAL_STRIDE} plus 1; got {num_frames}. "
+            f"Use {fewer} or {fewer + TEMPORAL_STRIDE} frames."
+        )
+
+
+def latent_frames(num_frames: int) -> int:
+    """Return T, the latent frames of a clip of `num_frames` video frames."""
+    check_frame_count(num_frames)
+    return (num_frames - 1) // TEMPORAL_STRIDE + 1
+
+
+@dataclass(frozen=True)
+class LatentStatistics:
+    """Per-channel mean and standard deviation of a modality's latents, each (C,)."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def normalise(self, latents: Float[Tensor, "batch c ..."]) -> Float[Tensor, "batch c ..."]:
+        """Map latents to zero mean and unit deviation per channel. Inverse of `restore`."""
+        mean, std = self._shaped(latents)
+        return (latents - mean) / std
+
+    def restore(self, latents: Float[Tensor, "batch c ..."]) -> Float[Tensor, "batch c ..."]:
+        """Map normalised latents back to the autoencoder's own scale. Inverse of `normalise`."""
+        mean, std = self._shaped(latents)
+        return latents * std + mean
+
+    def _shaped(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        shape = (1, -1, *([1] * (latents.dim() - 2)))
+        mean = latents.new_tensor(self.mean).reshape(shape)
+        return mean, latents.new_tensor(self.std).reshape(shape)
+
+
+class LatentCodec:
+    """Video and raxels to normalised latents and back, through one autoencoder."""
+
+    def __init__(
+        self,
+        autoencoder: AutoencoderKLWan,
+        *,
+        raxel_mean: Sequence[float],
+        raxel_std: Sequence[float],
+    ) -> None:
+        self.autoencoder = autoencoder
+        config = autoencoder.config
+        self.video_statistics = LatentStatistics(
+            tuple(config.latents_mean), tuple(config.latents_std)
+        )
+        self.raxel_statistics = LatentStatistics(tuple(raxel_mean), tuple(raxel_std))
+
+    def encode_video(
+        self, video: Float[Tensor, "batch frames 3 height width"]
+    ) -> Float[Tensor, "batch c t h w"]:
+        """Encode clips in [0, 1]; the first latent frame is that of the first image alone."""
+        check_frame_count(video.shape[1])
+        _check_size(video.shape[-2], video.shape[-1], SPATIAL_STRIDE)
+        pixels = video.transpose(1, 2) * 2 - 1
+        latents = self.autoencoder.encode(pixels.to(self.autoencoder.dtype)).latent_dist.mode()
+        return self.video_statistics.normalise(latents.to(video.dtype))
+
+    def decode_video(
+        self, latents: Float[Tensor, "batch c t h w"]
+    ) -> Float[Tensor, "batch frames 3 height width"]:
+        """Decode to clips in [0, 1]."""
+        restored = self.video_statistics.restore(latents)
+        pixels = self.autoencoder.decode(restored.to(self.autoencoder.dtype)).sample
+        return ((pixels.to(latents.dtype) + 1) / 2).clamp(0, 1).transpose(1, 2)
+
+    def encode_raxels(
+        self, raxels: Float[Tensor, "batch frames 3 height width"]
+    ) -> Float[Tensor, "batch c frames h w"]:
+        """Encode raxel images one by one.
+
+        Raises:
+            InputError: A value is beyond the autoencoder's range, so that it would be clipped.
+        """
+        _check_size(raxels.shape[-2], raxels.shape[-1], SPATIAL_STRIDE)
+        largest = raxels.abs().max().item()
+        if not largest <= RAXEL_LIMIT:
+            raise InputError(
+                f"raxel values |d + o| must be at most {RAXEL_LIMIT:g}; got {largest:.3g}. "
+                "Bring the path closer to its reference camera: scale it down or shorten it."
+            )
+        batch = raxels.shape[0]
+        images = (raxels / 2).flatten(0, 1)[:, :, None]
+        latents = self.autoencoder.encode(images.to(self.autoencoder.dtype)).latent_dist.mode()
+        latents = latents.squeeze(2).unflatten(0, (batch, -1)).transpose(1, 2)
+        return self.raxel_statistics.normalise(latents.to(raxels.dtype))
+
+    def decode_raxels(
+        self, latents: Float[Tensor, "batch c frames h w"]
+    ) -> Float[Tensor, "batch frames 3 height width"]:
+        """Decode raxel images one by one; values lie in [-2, 2]."""
+        restored = self.raxel_statistics.restore(latents)
+        images = restored.transpose(1, 2).flatten(0, 1)[:, :, None]
+        pixels = self.autoencoder.decode(images.to(self.autoencoder.dtype)).sample
+        raxels = pixels.to(latents.dtype).squeeze(2) * 2
+        return raxels.unflatten(0, (latents.shape[0], -1))
+
+
+def _check_size(height: int, width: int, stride: int) -> None:
+    if height % stride or width % stride or height < stride or width < stride:
+        raise InputError(
+            f"height and width must be multiples of {stride}; got {height} x {width}. "
+            "Resize the images to one of the model's sizes."
+        )

@@ -1,0 +1,339 @@
+"""The joint network: noisy video and ray tokens with their noise levels in, velocities out."""
+
+from dataclasses import dataclass
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.attention import AttentionMixin
+from diffusers.models.embeddings import PixArtAlphaTextProjection, TimestepEmbedding, Timesteps
+from diffusers.models.modeling_utils import ModelMixin
+from diffusers.models.normalization import FP32LayerNorm
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from rays_as_pixels.errors import InputError
+from rays_as_pixels.model.blocks import RaysAsPixelsBlock
+from rays_as_pixels.model.rope import Tables, frame_of_latent, rotary_tables, token_positions
+
+TIMESTEPS_PER_SIGMA = 1000.0  # Wan's time embedding reads noise level 1 as timestep 1000
+SOURCE, SPARSE_TARGET = 0, 1  # kinds of stills; kind 2 is the video target
+
+
+@dataclass(frozen=True)
+class Stills:
+    """Single images beside the video, anywhere on the clip's time axis.
+
+    Attributes:
+        latents: (B, C, S, h, w) image latents, clean for sources, noisy for sparse targets.
+        sigma: (B, S) their noise levels.
+        ray_latents: (B, C, S, hr, wr) their raxel latents.
+        ray_sigma: (B, S) noise levels of those; 1 where the camera is not known.
+        frame: (B, S) video frame number each belongs to.
+        kind: (B, S) SOURCE or SPARSE_TARGET.
+    """
+
+    latents: Float[Tensor, "batch c s h w"]
+    sigma: Float[Tensor, "batch s"]
+    ray_latents: Float[Tensor, "batch c s hr wr"]
+    ray_sigma: Float[Tensor, "batch s"]
+    frame: Float[Tensor, "batch s"]
+    kind: Int[Tensor, "batch s"]
+
+
+@dataclass(frozen=True)
+class JointState:
+    """Everything the network sees: the clip's latents, its rays' latents, and stills.
+
+    Attributes:
+        latents: (B, C, T, h, w) video latents at noise level `sigma`.
+        sigma: (B, T) noise level per latent frame, 0 clean to 1 noise.
+        ray_latents: (B, C, F, hr, wr) raxel latents at noise level `ray_sigma`.
+        ray_sigma: (B, F) noise level per video frame.
+        stills: Single images, or None.
+    """
+
+    latents: Float[Tensor, "batch c t h w"]
+    sigma: Float[Tensor, "batch t"]
+    ray_latents: Float[Tensor, "batch c frames hr wr"]
+    ray_sigma: Float[Tensor, "batch frames"]
+    stills: Stills | None = None
+
+
+@dataclass(frozen=True)
+class JointVelocity:
+    """d x_t / d t of every latent in a JointState, same shapes."""
+
+    video: Float[Tensor, "batch c t h w"]
+    rays: Float[Tensor, "batch c frames hr wr"]
+    stills: Float[Tensor, "batch c s h w"] | None
+    still_rays: Float[Tensor, "batch c s hr wr"] | None
+
+
+class _TimeEmbedder(nn.Module):
+    """Names as in Wan's condition embedder; text is optional."""
+
+    def __init__(self, dim: int, *, freq_dim: int, text_dim: int | None) -> None:
+        super().__init__()
+        self.timesteps_proj = Timesteps(freq_dim, flip_sin_to_cos=True, downscale_freq_shift=0)
+        self.time_embedder = TimestepEmbedding(in_channels=freq_dim, time_embed_dim=dim)
+        self.act_fn = nn.SiLU()
+        self.time_proj = nn.Linear(dim, 6 * dim)
+        self.text_embedder = (
+            None
+            if text_dim is None
+            else PixArtAlphaTextProjection(text_dim, dim, act_fn="gelu_tanh")
+        )
+
+    def embed(self, sigma: Float[Tensor, "batch s"]) -> Float[Tensor, "batch s width"]:
+        wave = self.timesteps_proj(sigma.flatten() * TIMESTEPS_PER_SIGMA)
+        weight = next(self.time_embedder.parameters())
+        return self.time_embedder(wave.to(weight.dtype)).unflatten(0, sigma.shape)
+
+
+class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
+    """Diffusion transformer over video and ray tokens with decoupled self-cross attention.
+
+    Args:
+        patch_size: (t, y, x) latent cells per video token; t must be 1.
+        ray_patch_size: Latent cells per ray token along y and x.
+        num_attention_heads: Heads of every attention.
+        attention_head_dim: Channels per head.
+        in_channels: Latent channels of video and rays.
+        text_dim: Width of prompt embeddings; None for a model without text.
+        freq_dim: Channels of the sinusoidal time embedding.
+        ffn_dim: Hidden width of the feed-forwards.
+        num_layers: Blocks.
+        cross_attn_norm: Normalise before text attention, as Wan does.
+        eps: Epsilon of all norms.
+        rope_theta: Base of the rotary frequencies.
+        rope_extent: (time, space) lengths of a clip in normalised positions; None for Wan's units.
+        share_attention: One set of Q, K, V, O per block for both modalities and both directions.
+        ray_prediction: What the ray head outputs: `sample` (clean latents) or `velocity`.
+    """
+
+    _supports_gradient_checkpointing = True
+    _no_split_modules = ["RaysAsPixelsBlock"]  # noqa: RUF012 - diffusers' protocol
+    _repeated_blocks = ["RaysAsPixelsBlock"]  # noqa: RUF012
+    _skip_layerwise_casting_patterns = ["patch_embedding", "condition_embedder", "norm"]  # noqa: RUF012
+    _keep_in_fp32_modules = ["time_embedder", "scale_shift_table", "norm1", "norm2", "norm3"]  # noqa: RUF012
+
+    @register_to_config
+    def __init__(
+        self,
+        patch_size: tuple[int, int, int] = (1, 1, 1),
+        ray_patch_size: int = 1,
+        num_attention_heads: int = 6,
+        attention_head_dim: int = 32,
+        in_channels: int = 32,
+        text_dim: int | None = None,
+        freq_dim: int = 256,
+        ffn_dim: int = 768,
+        num_layers: int = 6,
+        cross_attn_norm: bool = True,
+        eps: float = 1e-6,
+        rope_theta: float = 100.0,
+        rope_extent: tuple[float, float] | None = (4.0, 8.0),
+        share_attention: bool = False,
+        ray_prediction: str = "sample",
+    ) -> None:
+        super().__init__()
+        if ray_prediction not in ("sample", "velocity") or patch_size[0] != 1:
+            raise InputError(
+                "ray_prediction must be 'sample' or 'velocity' and patch_size[0] 1; got "
+                f"{ray_prediction!r} and {tuple(patch_size)}. Check the model's config.json."
+            )
+        dim = num_attention_heads * attention_head_dim
+        self.patch_embedding = nn.Conv3d(in_channels, dim, patch_size, stride=patch_size)
+        ray_patch = (1, ray_patch_size, ray_patch_size)
+        self.ray_patch_embedding = nn.Conv3d(in_channels, dim, ray_patch, stride=ray_patch)
+        self.kind_embedding = nn.Parameter(torch.zeros(3, dim))
+        self.ray_kind_embedding = nn.Parameter(torch.zeros(3, dim))
+        self.condition_embedder = _TimeEmbedder(dim, freq_dim=freq_dim, text_dim=text_dim)
+        self.ray_time_proj = nn.Linear(dim, 6 * dim)
+        self.cross_time_proj = nn.Linear(dim, 3 * dim)
+        self.ray_cross_time_proj = nn.Linear(dim, 3 * dim)
+        self.blocks = nn.ModuleList(
+            RaysAsPixelsBlock(
+                dim,
+                ffn_dim=ffn_dim,
+                heads=num_attention_heads,
+                eps=eps,
+                share_attention=share_attention,
+                text=text_dim is not None,
+                cross_attn_norm=cross_attn_norm,
+            )
+            for _ in range(num_layers)
+        )
+        self.norm_out = FP32LayerNorm(dim, eps, elementwise_affine=False)
+        self.proj_out = nn.Linear(dim, in_channels * patch_size[1] * patch_size[2])
+        self.scale_shift_table = nn.Parameter(torch.randn(1, 2, dim) / dim**0.5)
+        self.ray_norm_out = FP32LayerNorm(dim, eps, elementwise_affine=False)
+        self.ray_proj_out = nn.Linear(dim, in_channels * ray_patch_size**2)
+        self.ray_scale_shift_table = nn.Parameter(torch.randn(1, 2, dim) / dim**0.5)
+        self.gradient_checkpointing = False
+
+    def initialise_from_scratch(self) -> None:
+        """Start as the identity on the residual stream: open gates, zero output projections."""
+        nn.init.zeros_(self.proj_out.weight)
+        nn.init.zeros_(self.ray_proj_out.weight)
+        for projection in (
+            self.condition_embedder.time_proj, self.ray_time_proj,
+            self.cross_time_proj, self.ray_cross_time_proj,
+        ):  # fmt: skip
+            nn.init.zeros_(projection.weight)
+            nn.init.zeros_(projection.bias)
+        for table in (self.scale_shift_table, self.ray_scale_shift_table):
+            nn.init.zeros_(table)
+        for block in self.blocks:
+            assert isinstance(block, RaysAsPixelsBlock)
+            for name, table in block.named_parameters():
+                if "scale_shift_table" in name:
+                    nn.init.zeros_(table)
+                    table.data[:, 2::3] = 1.0  # gates
+                elif name.endswith(("to_out.0.weight", "ffn.net.2.weight")):
+                    nn.init.zeros_(table)
+
+    def forward(
+        self, state: JointState, encoder_hidden_states: Float[Tensor, "batch k text"] | None = None
+    ) -> JointVelocity:
+        """Predict the velocity of every latent.
+
+        Raises:
+            InputError: Prompt embeddings for a model without text, or none for one with text.
+        """
+        if (encoder_hidden_states is None) != (self.condition_embedder.text_embedder is None):
+            raise InputError(
+                "encoder_hidden_states must be given exactly when the model has text_dim; got "
+                f"{'none' if encoder_hidden_states is None else 'some'} with text_dim "
+                f"{self.config.text_dim}. Encode an empty prompt for no text."
+            )
+        video, rays, layout = self._embed(state)
+        temb = self.condition_embedder.embed(layout.sigma).type_as(video)
+        ray_temb = self.condition_embedder.embed(layout.ray_sigma).type_as(rays)
+        times = self._times(temb, ray_temb)
+        text = None
+        if encoder_hidden_states is not None:
+            text = self.condition_embedder.text_embedder(encoder_hidden_states)
+        for block in self.blocks:
+            if torch.is_grad_enabled() and self.gradient_checkpointing:
+                video, rays = self._gradient_checkpointing_func(
+                    block, video, rays, times, layout.rotary, text
+                )
+            else:
+                video, rays = block(video, rays, times, layout.rotary, text)
+        video = self._head(video, temb, self.norm_out, self.scale_shift_table, self.proj_out)
+        rays = self._head(
+            rays, ray_temb, self.ray_norm_out, self.ray_scale_shift_table, self.ray_proj_out
+        )
+        return self._split(state, video, rays)
+
+    def _times(self, temb: Tensor, ray_temb: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        act = self.condition_embedder.act_fn
+        return (
+            self.condition_embedder.time_proj(act(temb)).unflatten(-1, (6, -1)),
+            self.cross_time_proj(act(temb)).unflatten(-1, (3, -1)),
+            self.ray_time_proj(act(ray_temb)).unflatten(-1, (6, -1)),
+            self.ray_cross_time_proj(act(ray_temb)).unflatten(-1, (3, -1)),
+        )
+
+    def _embed(self, state: JointState) -> "tuple[Tensor, Tensor, _Layout]":
+        """Patchify both streams: stills first, then the clip."""
+        clip = (state.ray_latents.shape[2], *state.latents.shape[-2:])
+        batch = state.latents.shape[0]
+        device = state.latents.device
+        frame = frame_of_latent(state.latents.shape[2]).to(device).expand(batch, -1)
+        ray_frame = torch.arange(clip[0], device=device, dtype=torch.float32).expand(batch, -1)
+        kind = torch.full_like(frame, 2, dtype=torch.int64)
+        ray_kind = torch.full_like(ray_frame, 2, dtype=torch.int64)
+        latents, sigma = state.latents, state.sigma
+        ray_latents, ray_sigma = state.ray_latents, state.ray_sigma
+        if state.stills is not None:
+            stills = state.stills
+            latents = torch.cat([stills.latents, latents], dim=2)
+            ray_latents = torch.cat([stills.ray_latents, ray_latents], dim=2)
+            sigma = torch.cat([stills.sigma, sigma], dim=1)
+            ray_sigma = torch.cat([stills.ray_sigma, ray_sigma], dim=1)
+            frame = torch.cat([stills.frame, frame], dim=1)
+            ray_frame = torch.cat([stills.frame, ray_frame], dim=1)
+            kind = torch.cat([stills.kind, kind], dim=1)
+            ray_kind = torch.cat([stills.kind, ray_kind], dim=1)
+        video = self._tokens(self.patch_embedding(latents), self.kind_embedding, kind)
+        rays = self._tokens(
+            self.ray_patch_embedding(ray_latents), self.ray_kind_embedding, ray_kind
+        )
+        patch, ray_patch = self.config.patch_size[1], self.config.ray_patch_size
+        rotary = []
+        for times, cells, source in (
+            (frame, patch, latents),
+            (ray_frame, 2 * ray_patch, ray_latents),
+        ):
+            side = patch if source is latents else ray_patch
+            positions = token_positions(
+                times,
+                grid=(source.shape[-2] // side, source.shape[-1] // side),
+                cells_per_token=cells,
+                clip=clip,
+                extent=self.config.rope_extent,
+            )
+            rotary.append(
+                rotary_tables(
+                    positions,
+                    head_dim=self.config.attention_head_dim,
+                    theta=self.config.rope_theta,
+                )
+            )
+        return video, rays, _Layout(sigma, ray_sigma, (rotary[0], rotary[1]))
+
+    def _tokens(self, embedded: Tensor, table: Tensor, kind: Tensor) -> Tensor:
+        tokens = embedded.flatten(3).permute(0, 2, 3, 1)  # B S n D
+        return (tokens + table[kind][:, :, None].type_as(tokens)).flatten(1, 2)
+
+    def _head(
+        self, hidden: Tensor, temb: Tensor, norm: nn.Module, table: Tensor, proj: nn.Linear
+    ) -> Tensor:
+        projected = temb[:, :, None].expand(-1, -1, 2, -1)
+        shift, scale = (table[:, None] + projected).unbind(2)
+        images = hidden.unflatten(1, (temb.shape[1], -1))
+        normed = norm(images) * (1 + scale[:, :, None]) + shift[:, :, None]
+        return proj(normed.type_as(hidden))  # B S n C*p*p
+
+    def _split(self, state: JointState, video: Tensor, rays: Tensor) -> JointVelocity:
+        """Unpatchify, part stills from the clip, and turn ray samples into velocities."""
+        video = _unpatchify(video, state.latents.shape, self.config.patch_size[1])
+        rays = _unpatchify(rays, state.ray_latents.shape, self.config.ray_patch_size)
+        count = 0 if state.stills is None else state.stills.latents.shape[2]
+        still_rays, clip_rays = rays[:, :, :count], rays[:, :, count:]
+        if self.config.ray_prediction == "sample":
+            clip_rays = _velocity(clip_rays, state.ray_latents, state.ray_sigma)
+            if state.stills is not None:
+                still_rays = _velocity(still_rays, state.stills.ray_latents, state.stills.ray_sigma)
+        return JointVelocity(
+            video=video[:, :, count:],
+            rays=clip_rays,
+            stills=video[:, :, :count] if count else None,
+            still_rays=still_rays if count else None,
+        )
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Noise level of every image in token order, and the rotary tables of both streams."""
+
+    sigma: Tensor
+    ray_sigma: Tensor
+    rotary: tuple[Tables, Tables]
+
+
+MIN_SIGMA = 0.02  # a clean ray token's velocity is not used; this keeps it finite
+
+
+def _velocity(sample: Tensor, noisy: Tensor, sigma: Tensor) -> Tensor:
+    """Return (x_t - x_0) / t, the velocity of x_t = (1 - t) x_0 + t x_1."""
+    return (noisy - sample) / sigma.clamp_min(MIN_SIGMA)[:, None, :, None, None].type_as(sample)
+
+
+def _unpatchify(tokens: Float[Tensor, "batch s n cpp"], like: torch.Size, patch: int) -> Tensor:
+    """Put S images of tokens back into (B, C, S, h, w). Inverse of the patch embedding's order."""
+    height, width = like[-2] // patch, like[-1] // patch
+    grid = tokens.unflatten(3, (patch, patch, -1)).unflatten(2, (height, width))
+    return grid.permute(0, 6, 1, 2, 4, 3, 5).flatten(5, 6).flatten(3, 4)

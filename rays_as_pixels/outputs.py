@@ -1,0 +1,109 @@
+"""What the pipeline's verbs return."""
+
+from dataclasses import dataclass
+
+from diffusers.utils import BaseOutput
+from jaxtyping import Float
+from torch import Tensor
+
+from rays_as_pixels.geometry.trajectory import Trajectory
+
+
+@dataclass
+class PoseSpread:
+    """How far several noise seeds disagree, per frame.
+
+    Attributes:
+        rotation_rad: (F,) root mean square angle to the mean camera, radians.
+        position: (F,) root mean square distance to the mean camera, scene units.
+        focal_ratio: (F,) standard deviation of log focal length.
+    """
+
+    rotation_rad: Float[Tensor, "frames"]
+    position: Float[Tensor, "frames"]
+    focal_ratio: Float[Tensor, "frames"]
+
+
+@dataclass
+class EstimateOutput(BaseOutput):
+    """Result of `estimate`.
+
+    Attributes:
+        trajectory: One camera per frame, intrinsics in pixels of the video that was given.
+        raxels: (F, 3, h, w) decoded raxel images, mean over seeds.
+        residual: (F,) root mean square misfit of each camera to its raxels, scene units.
+        spread: Disagreement between seeds, or None with one seed.
+    """
+
+    trajectory: Trajectory
+    raxels: Float[Tensor, "frames 3 h w"]
+    residual: Float[Tensor, "frames"]
+    spread: PoseSpread | None
+
+
+@dataclass
+class GenerateOutput(BaseOutput):
+    """Result of `generate`: (F, 3, H, W) video in [0, 1] at the model's size, and its cameras."""
+
+    video: Float[Tensor, "frames 3 height width"]
+    trajectory: Trajectory
+
+
+@dataclass
+class ImagineOutput(BaseOutput):
+    """Result of `imagine`: video, the trajectory made with it, and that trajectory's raxels."""
+
+    video: Float[Tensor, "frames 3 height width"]
+    trajectory: Trajectory
+    raxels: Float[Tensor, "frames 3 h w"]
+
+
+@dataclass
+class LoopReport:
+    """How well the loop closes (paper, cycle consistency).
+
+    Attributes:
+        rotation_error_rad: Mean over frames of the angle between the two paths' cameras.
+        translation_error: Mean distance after each path is divided by its furthest distance from
+            frame 0 (no unit).
+        translation_error_fixed_scale: Mean distance without that, scene units.
+        psnr_db: Mean over frames of the PSNR between the input and the generated video.
+        rotation_error_rad_by_frame: The same, per frame.
+        translation_error_by_frame: The same, per frame.
+        psnr_db_by_frame: The same, per frame.
+    """
+
+    rotation_error_rad: float
+    translation_error: float
+    translation_error_fixed_scale: float
+    psnr_db: float
+    rotation_error_rad_by_frame: list[float]
+    translation_error_by_frame: list[float]
+    psnr_db_by_frame: list[float]
+
+    def to_dict(self) -> dict[str, float | list[float]]:
+        """Return plain values for JSON, with the paper's names for the two errors."""
+        return {
+            "R_err": self.rotation_error_rad,
+            "R_err_unit": "rad",
+            "T_err": self.translation_error,
+            "T_err_unit": "distance after each path is divided by its furthest distance",
+            **vars(self),
+        }  # type: ignore[dict-item]
+
+
+@dataclass
+class LoopOutput(BaseOutput):
+    """Result of `loop`: video to path, path to video, video to path again.
+
+    Attributes:
+        estimated: Path of the input video.
+        video: (F, 3, H, W) video generated from the first image along that path.
+        reestimated: Path of the generated video.
+        report: How far the two paths and the two videos are apart.
+    """
+
+    estimated: Trajectory
+    video: Float[Tensor, "frames 3 height width"]
+    reestimated: Trajectory
+    report: LoopReport

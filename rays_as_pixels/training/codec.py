@@ -1,0 +1,197 @@
+"""Train the autoencoder on rendered frames and raxels, mixed.
+
+Loss: L1, multi-scale gradient L1 and KL 1e-6. Raxels weigh ten times as much per value, since an
+error of 0.0026 on the halved raxel is the 0.3 degrees that the codec may cost.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from diffusers import AutoencoderKLWan
+from jaxtyping import Float
+from torch import Tensor
+
+from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.geometry.raxels import raxels_from_cameras
+from rays_as_pixels.model.codec import RAXEL_LIMIT
+from rays_as_pixels.training.config import CodecConfig
+
+_KL_WEIGHT = 1e-6
+_GRADIENT_WEIGHT = 1.0
+_RAXEL_WEIGHT = 10.0
+
+ClipSource = Iterator[tuple[Float[Tensor, "batch frames 3 height width"], Cameras]]
+
+
+def gradient_loss(
+    prediction: Float[Tensor, "batch c t height width"],
+    target: Float[Tensor, "batch c t height width"],
+    *,
+    scales: int = 3,
+) -> Float[Tensor, ""]:
+    """Return the L1 distance of image gradients, averaged over octaves."""
+    error = (prediction - target).transpose(1, 2).flatten(0, 1)
+    total = error.new_zeros(())
+    for _ in range(scales):
+        total = total + error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
+        if min(error.shape[-2:]) < 4:
+            break
+        error = torch.nn.functional.avg_pool2d(error, 2)
+    return total / scales
+
+
+def training_raxels(
+    cameras: Cameras, count: int, generator: torch.Generator
+) -> Float[Tensor, "count 3 h w"]:
+    """Draw raxel images of random frames against random references of the same clips."""
+    frames = cameras.batch_shape[1]
+    reference = int(torch.randint(frames, (), generator=generator))
+    raxels = raxels_from_cameras(cameras, reference=reference).flatten(0, 1)
+    usable = raxels[(raxels.abs().amax(dim=(1, 2, 3)) < RAXEL_LIMIT).nonzero().squeeze(-1)]
+    pick = torch.randint(len(usable), (count,), generator=generator)
+    return usable[pick.to(usable.device)]
+
+
+def random_window(
+    video: Float[Tensor, "batch frames 3 height width"],
+    crops: Sequence[tuple[int, int, float]],
+    generator: torch.Generator,
+) -> Float[Tensor, "batch n 3 h w"]:
+    """Cut a window of one of the kinds in `crops` (see CodecConfig), at one place for the batch."""
+    share = torch.tensor([crop[2] for crop in crops])
+    kind = int(torch.multinomial(share, 1, generator=generator))
+    frames, pixels, _ = crops[kind]
+    sizes = (frames, pixels or video.shape[-2], pixels or video.shape[-1])
+    for axis, size in zip((1, -2, -1), sizes, strict=True):
+        spare = video.shape[axis] - size
+        first = int(torch.randint(spare + 1, (), generator=generator))
+        video = video.narrow(axis, first, size)
+    return video
+
+
+@dataclass
+class CodecLosses:
+    """Terms of the codec's loss on one batch, for the log."""
+
+    video_l1: float
+    raxel_l1: float
+
+
+def codec_loss(
+    autoencoder: AutoencoderKLWan,
+    video: Float[Tensor, "batch 3 frames height width"],
+    raxels: Float[Tensor, "count 3 1 h w"],
+) -> tuple[Float[Tensor, ""], CodecLosses]:
+    """Reconstruct both kinds of image, in the autoencoder's range [-1, 1], and sum the loss."""
+    total = video.new_zeros(())
+    levels = []
+    for images, weight in ((video, 1.0), (raxels, _RAXEL_WEIGHT)):
+        posterior = autoencoder.encode(images).latent_dist
+        # Wan's decode() clamps; the loss needs the gradient beyond the range, so |x| > 1 is rare.
+        reconstruction = autoencoder.decode(posterior.mode()).sample
+        l1 = (reconstruction - images).abs().mean()
+        spread = _GRADIENT_WEIGHT * gradient_loss(reconstruction, images)
+        kl = posterior.kl().mean() / images[0].numel()
+        total = total + weight * (l1 + spread) + _KL_WEIGHT * kl
+        levels.append(float(l1.detach()))
+    return total, CodecLosses(*levels)
+
+
+def train_codec(
+    autoencoder: AutoencoderKLWan,
+    clips: ClipSource,
+    config: CodecConfig,
+    folder: Path,
+    *,
+    accelerator: Accelerator,
+    log: Callable[[str], None],
+    seed: int = 0,
+) -> None:
+    """Train for `config.minutes`, writing to `folder`; continues from what is there.
+
+    The rate warms up and then falls linearly to zero over the minutes, so stopping early costs quality but
+    nothing else.
+    """
+    optimiser = torch.optim.AdamW(
+        autoencoder.parameters(), lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=1e-3
+    )
+    state_path = folder / "codec-state.pt"
+    spent, step = 0.0, 0
+    if state_path.exists():
+        state = torch.load(state_path, map_location="cpu", weights_only=True)
+        autoencoder.load_state_dict(state["model"])
+        optimiser.load_state_dict(state["optimiser"])
+        spent, step = state["spent"], state["step"]
+        log(f"codec: resumed at step {step}, {spent / 60:.1f} min")
+    model, optimiser = accelerator.prepare(autoencoder, optimiser)
+    generator = torch.Generator().manual_seed(seed + step)
+    last = saved = time.monotonic()
+    while spent < config.minutes * 60:
+        progress = spent / (config.minutes * 60)
+        rate = min(1.0, (step + 1) / 30) * (1 - progress)
+        for group in optimiser.param_groups:
+            group["lr"] = config.learning_rate * max(rate, 0.01)
+        video, cameras = next(clips)
+        window = random_window(video, config.crops, generator).transpose(1, 2) * 2 - 1
+        raxels = training_raxels(cameras, config.batch_raxels, generator)[:, :, None] / 2
+        loss, terms = codec_loss(
+            model, window.to(accelerator.device), raxels.to(accelerator.device)
+        )
+        optimiser.zero_grad()
+        accelerator.backward(loss)
+        accelerator.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        step += 1
+        now = time.monotonic()
+        spent, last = spent + now - last, now
+        if step % 50 == 0:
+            log(
+                f"codec step {step} min {spent / 60:.1f} video_l1 {terms.video_l1:.4f} "
+                f"raxel_l1 {terms.raxel_l1:.5f}"
+            )
+        if now - saved > 60 or spent >= config.minutes * 60:
+            _save(accelerator.unwrap_model(model), optimiser, state_path, spent, step)
+            saved = now
+
+
+def _save(model: torch.nn.Module, optimiser, path: Path, spent: float, step: int) -> None:
+    partial = path.with_suffix(".partial")
+    state = {
+        "model": model.state_dict(), "optimiser": optimiser.state_dict(),
+        "spent": spent, "step": step,
+    }  # fmt: skip
+    torch.save(state, partial)
+    partial.rename(path)
+
+
+@torch.no_grad()
+def measure_statistics(
+    autoencoder: AutoencoderKLWan, clips: ClipSource, *, batches: int = 40
+) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Return per-channel mean and deviation of the latents of video and of raxels."""
+    generator = torch.Generator().manual_seed(0)
+    video_latents, raxel_latents = [], []
+    for _ in range(batches):
+        video, cameras = next(clips)
+        latents = autoencoder.encode(video.transpose(1, 2) * 2 - 1).latent_dist.mode()
+        video_latents.append(latents.transpose(0, 1).flatten(1))
+        raxels = training_raxels(cameras, 24, generator)[:, :, None] / 2
+        latents = autoencoder.encode(raxels.to(video.device)).latent_dist.mode()
+        raxel_latents.append(latents.transpose(0, 1).flatten(1))
+    result = []
+    for parts in (video_latents, raxel_latents):
+        values = torch.cat(parts, dim=1).to(torch.float64)
+        result.append({"mean": values.mean(1).tolist(), "std": values.std(1).tolist()})
+    return result[0], result[1]
+
+
+def write_json(path: Path, value: dict) -> None:
+    """Write JSON whole or not at all."""
+    partial = path.with_suffix(path.suffix + ".partial")
+    partial.write_text(json.dumps(value, indent=1) + "\n")
+    partial.rename(path)

@@ -1,0 +1,137 @@
+"""Named training configurations: what is built, on which clips, for how long.
+
+`small` is what two CPU cores can train in about two hours; `mini` is for one GPU; `tiny` is for
+tests. The classes and the code path are the same.
+"""
+
+from dataclasses import dataclass, field
+
+from rays_as_pixels.errors import InputError
+
+
+@dataclass(frozen=True)
+class CodecConfig:
+    """The autoencoder's size and its training.
+
+    Attributes:
+        base_dim: Width of the first stage; the others are twice as wide.
+        z_dim: Latent channels.
+        num_res_blocks: Residual blocks per stage.
+        batch_clips: Clips per step.
+        batch_raxels: Raxel images per step.
+        crops: (frames, pixels, share): windows of so many frames and pixels (0 for the whole
+            image), and the share of steps that train on them. Small windows give more steps an hour.
+        learning_rate: Peak AdamW rate.
+        minutes: Time to train for.
+    """
+
+    base_dim: int = 32
+    z_dim: int = 32
+    num_res_blocks: int = 1
+    batch_clips: int = 4
+    batch_raxels: int = 8
+    crops: tuple[tuple[int, int, float], ...] = ((5, 32, 0.6), (9, 32, 0.25), (5, 0, 0.15))
+    learning_rate: float = 3e-3
+    minutes: float = 25.0
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """The transformer's size and its training.
+
+    Attributes:
+        width: Token width.
+        num_heads: Attention heads.
+        num_layers: Blocks.
+        ffn_ratio: Feed-forward width over token width.
+        batch_size: Clips per step.
+        learning_rate: Peak rate of AdamW (and of Muon, by its own scale).
+        warmup_steps: Steps of linear warm-up.
+        estimate_share: Share of steps with the video given and the rays at noise.
+        generate_share: Share of steps with the rays given and the video at noise.
+        joint_share: Share of steps with both at the same noise level; the rest is independent.
+        pure_noise_share: Share of estimate steps with the rays' noise level exactly 1.
+        minutes: Time to train for.
+    """
+
+    width: int = 192
+    num_heads: int = 6
+    num_layers: int = 6
+    ffn_ratio: int = 4
+    batch_size: int = 16
+    learning_rate: float = 1e-3
+    warmup_steps: int = 100
+    estimate_share: float = 0.5
+    generate_share: float = 0.35
+    joint_share: float = 0.1
+    pure_noise_share: float = 0.5
+    minutes: float = 75.0
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """A whole run: clips, codec, transformer.
+
+    Attributes:
+        name: The name on the command line.
+        num_frames: Frames per clip, 4k+1.
+        sizes: (height, width) of the clips, multiples of 16.
+        pool_clips: Clips rendered to disk beforehand; 0 renders each batch anew (for GPUs).
+        codec: The autoencoder.
+        transformer: The transformer.
+    """
+
+    name: str
+    num_frames: int = 9
+    sizes: tuple[tuple[int, int], ...] = ((64, 64), (48, 80), (64, 64), (80, 48))
+    pool_clips: int = 6400
+    codec: CodecConfig = field(default_factory=CodecConfig)
+    transformer: TransformerConfig = field(default_factory=TransformerConfig)
+
+
+CONFIGS = {
+    config.name: config
+    for config in (
+        TrainingConfig(
+            "tiny",
+            num_frames=5,
+            sizes=((32, 32),),
+            pool_clips=64,
+            codec=CodecConfig(
+                base_dim=8, z_dim=8, batch_clips=2, batch_raxels=4, minutes=0.2,
+                crops=((5, 32, 1.0),),
+            ),
+            transformer=TransformerConfig(
+                width=48, num_heads=2, num_layers=2, batch_size=4, warmup_steps=5, minutes=0.2
+            ),
+        ),
+        TrainingConfig("small"),
+        TrainingConfig(
+            "mini",
+            num_frames=17,
+            sizes=((128, 128), (96, 160), (128, 128), (160, 96)),
+            pool_clips=0,
+            codec=CodecConfig(
+                base_dim=64, num_res_blocks=2, batch_clips=32, batch_raxels=128, minutes=7.0,
+                crops=((9, 64, 0.6), (17, 64, 0.2), (5, 0, 0.2)), learning_rate=1.5e-3,
+            ),
+            transformer=TransformerConfig(
+                width=384, num_heads=6, num_layers=10, batch_size=128, warmup_steps=500,
+                minutes=18.0,
+            ),
+        ),
+    )
+}  # fmt: skip
+
+
+def training_config(name: str) -> TrainingConfig:
+    """Look a configuration up by name.
+
+    Raises:
+        InputError: No such configuration.
+    """
+    if name not in CONFIGS:
+        raise InputError(
+            f"config must be one of {', '.join(CONFIGS)}; got {name!r}. Use 'small' on a CPU."
+        )
+    return CONFIGS[name]

@@ -1,0 +1,150 @@
+"""Latents of a pool's clips, kept in memory: the transformer's training data on a CPU.
+
+Each rendered clip is used up to four ways: as it is, mirrored, reversed in time, and both.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.geometry.raxels import raxels_from_cameras
+from rays_as_pixels.model.codec import RAXEL_LIMIT, LatentCodec
+from rays_as_pixels.training.objective import CleanBatch
+from rays_as_pixels.training.pool import PoolClips
+
+
+def mirrored(
+    video: Float[Tensor, "batch frames 3 height width"], cameras: Cameras
+) -> tuple[Float[Tensor, "batch frames 3 height width"], Cameras]:
+    """Swap left and right of images and world: x -> -x."""
+    flip = torch.diag(cameras.focal_px.new_tensor([-1.0, 1.0, 1.0, 1.0]))
+    center = cameras.center_px.clone()
+    center[..., 0] = cameras.width - center[..., 0]
+    turned = Cameras(
+        flip @ cameras.world_from_cam @ flip,
+        cameras.focal_px,
+        center,
+        cameras.height,
+        cameras.width,
+    )
+    return video.flip(-1), turned
+
+
+def reversed_in_time(
+    video: Float[Tensor, "batch frames 3 height width"],
+    cameras: Cameras,
+    median_depth: Float[Tensor, "batch frames"],
+) -> tuple[Float[Tensor, "batch frames 3 height width"], Cameras]:
+    """Play backwards; the last frame becomes the reference, and its median depth the unit."""
+    index = torch.arange(cameras.batch_shape[1] - 1, -1, -1)
+    backwards = Cameras(
+        cameras.world_from_cam[:, index], cameras.focal_px[:, index], cameras.center_px[:, index],
+        cameras.height, cameras.width,
+    )  # fmt: skip
+    return video.flip(1), backwards.relative_to(0).scaled(1 / median_depth[:, -1:])
+
+
+@dataclass(frozen=True)
+class LatentStore:
+    """All latents of one image size, in half precision."""
+
+    latents: Float[Tensor, "n c t h w"]
+    ray_latents: Float[Tensor, "n c frames hr wr"]
+    still_latents: Float[Tensor, "n c s h w"]
+    still_frame: Float[Tensor, "n s"]
+
+    def batch(self, index: Tensor, stills: Tensor) -> CleanBatch:
+        """Take clips `index`, with the stills of columns `stills`."""
+        return CleanBatch(
+            self.latents[index].float(),
+            self.ray_latents[index].float(),
+            self.still_latents[index][:, :, stills].float(),
+            self.still_frame[index][:, stills],
+        )
+
+
+@torch.no_grad()
+def _encode_variant(
+    codec: LatentCodec, clips: PoolClips, variant: int, generator: torch.Generator
+) -> LatentStore | None:
+    video = clips.video.to(torch.float32) / 255
+    cameras = clips.cameras
+    if variant & 1:
+        video, cameras = mirrored(video, cameras)
+    if variant & 2:
+        video, cameras = reversed_in_time(video, cameras, clips.median_depth)
+    raxels = raxels_from_cameras(cameras)
+    fits = (raxels.abs().amax(dim=(1, 2, 3, 4)) < RAXEL_LIMIT).nonzero().squeeze(-1)
+    if not len(fits):
+        return None
+    video, raxels = video[fits], raxels[fits]
+    latents = codec.encode_video(video)
+    frames = video.shape[1]
+    frame = torch.stack(
+        [
+            torch.zeros(len(video)),
+            torch.randint(1, frames - 1, (len(video),), generator=generator).float(),
+            torch.full((len(video),), float(frames - 1)),
+        ],
+        dim=1,
+    )
+    row = torch.arange(len(video))
+    stills = [latents[:, :, 0]] + [
+        codec.encode_video(video[row, frame[:, k].long()][:, None])[:, :, 0] for k in (1, 2)
+    ]
+    return LatentStore(
+        latents.half(), codec.encode_raxels(raxels).half(), torch.stack(stills, 2).half(), frame
+    )
+
+
+def encode_pool(
+    codec: LatentCodec,
+    paths: list[Path],
+    *,
+    variants: int,
+    seed: int,
+    log: Callable[[str], None],
+) -> list[LatentStore]:
+    """Encode shards, `variants` of the four ways per shard, grouped by image size."""
+    generator = torch.Generator().manual_seed(seed)
+    groups: dict[tuple[int, int], list[LatentStore]] = {}
+    for number, path in enumerate(paths):
+        clips = PoolClips.read(path)
+        ways = torch.randperm(4, generator=generator)[:variants].tolist()
+        for way in ways:
+            store = _encode_variant(codec, clips, way, generator)
+            if store is not None:
+                groups.setdefault((clips.cameras.height, clips.cameras.width), []).append(store)
+        if number % 20 == 19:
+            log(f"latents: {number + 1} of {len(paths)} shards")
+    return [
+        LatentStore(
+            torch.cat([s.latents for s in group]),
+            torch.cat([s.ray_latents for s in group]),
+            torch.cat([s.still_latents for s in group]),
+            torch.cat([s.still_frame for s in group]),
+        )
+        for group in groups.values()
+    ]
+
+
+def latent_batches(
+    stores: list[LatentStore], batch_size: int, *, estimate_share: float, seed: int
+) -> Iterator[CleanBatch]:
+    """Draw batches for ever: one image size each, with 0, 1 or 2 stills."""
+    generator = torch.Generator().manual_seed(seed)
+    size = torch.tensor([float(len(s.latents)) for s in stores])
+    while True:
+        store = stores[int(torch.multinomial(size, 1, generator=generator))]
+        index = torch.randint(len(store.latents), (batch_size,), generator=generator)
+        draw = float(torch.rand((), generator=generator))
+        count = 0 if draw < estimate_share else (1 if draw < estimate_share + 0.3 else 2)
+        order = torch.randperm(3, generator=generator)
+        if float(torch.rand((), generator=generator)) < 0.6:  # most sources are first frames
+            order = torch.cat([torch.zeros(1, dtype=torch.int64), order[order != 0]])
+        yield store.batch(index, order[:count])

@@ -1,0 +1,70 @@
+"""Clips rendered and encoded batch by batch, for a GPU: no clip is ever seen twice."""
+
+from collections.abc import Iterator
+
+import torch
+
+from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.geometry.raxels import raxels_from_cameras
+from rays_as_pixels.model.codec import RAXEL_LIMIT, LatentCodec
+from rays_as_pixels.training.config import TrainingConfig
+from rays_as_pixels.training.latents import mirrored, reversed_in_time
+from rays_as_pixels.training.objective import CleanBatch
+from rays_as_pixels.worlds import WorldClips, render_clips
+
+_SEED_RANGE = 1 << 30
+
+
+def _rendered(
+    config: TrainingConfig, batch: int, generator: torch.Generator, device: torch.device
+) -> WorldClips:
+    choice = int(torch.randint(len(config.sizes), (), generator=generator))
+    height, width = config.sizes[choice]
+    first = int(torch.randint(_SEED_RANGE - batch, (), generator=generator))
+    return render_clips(
+        list(range(first, first + batch)), split="train", num_frames=config.num_frames,
+        height=height, width=width, device=device,
+    )  # fmt: skip
+
+
+def online_clips(
+    config: TrainingConfig, batch: int, *, seed: int, device: torch.device
+) -> Iterator[tuple[torch.Tensor, Cameras]]:
+    """Render batches for ever."""
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        clips = _rendered(config, batch, generator, device)
+        yield clips.video, clips.cameras
+
+
+@torch.no_grad()
+def online_batches(
+    config: TrainingConfig, codec: LatentCodec, *, seed: int, device: torch.device
+) -> Iterator[CleanBatch]:
+    """Render, augment and encode batches for ever, with 0, 1 or 2 stills each."""
+    generator = torch.Generator().manual_seed(seed)
+    size = config.transformer
+    while True:
+        clips = _rendered(config, size.batch_size, generator, device)
+        video, cameras = clips.video, clips.cameras
+        if torch.rand((), generator=generator) < 0.5:
+            video, cameras = mirrored(video, cameras)
+        if torch.rand((), generator=generator) < 0.5:
+            median = clips.depth.flatten(2).median(dim=-1).values
+            video, cameras = reversed_in_time(video, cameras, median)
+        raxels = raxels_from_cameras(cameras)
+        fits = (raxels.abs().amax(dim=(1, 2, 3, 4)) < RAXEL_LIMIT).nonzero().squeeze(-1)
+        video, raxels = video[fits], raxels[fits]
+        draw = float(torch.rand((), generator=generator))
+        share = size.estimate_share
+        count = 0 if draw < share else (1 if draw < share + 0.3 else 2)
+        frames = torch.randperm(config.num_frames, generator=generator)[:count]
+        if count and float(torch.rand((), generator=generator)) < 0.6:
+            frames = torch.cat([torch.zeros(1, dtype=torch.int64), frames[frames != 0]])[:count]
+        latents = codec.encode_video(video)
+        stills = [codec.encode_video(video[:, f : f + 1]) for f in frames.tolist()]
+        still_latents = torch.cat(stills, dim=2) if stills else latents[:, :, :0]
+        yield CleanBatch(
+            latents, codec.encode_raxels(raxels), still_latents,
+            frames.to(device).float().expand(len(video), -1),
+        )  # fmt: skip

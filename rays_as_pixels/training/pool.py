@@ -1,0 +1,109 @@
+"""A pool of rendered training clips on disk, for machines where rendering is the bottleneck.
+
+Shards of safetensors; a shard is written whole or not at all, so a killed run resumes with the next.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.worlds import render_clips
+
+SHARD_CLIPS = 64
+
+
+@dataclass(frozen=True)
+class PoolSpec:
+    """What a pool holds.
+
+    Attributes:
+        clips: Number of clips.
+        num_frames: Frames per clip.
+        sizes: (height, width) in pixels, taken in turn by shard.
+        first_seed: Seed of the first clip; the rest count up.
+        sharp_every: Every so many shards are rendered with 2x supersampling, the others with none,
+            which takes a fifth of the time.
+    """
+
+    clips: int
+    num_frames: int
+    sizes: Sequence[tuple[int, int]]
+    first_seed: int = 0
+    sharp_every: int = 4
+
+
+def _shard_path(folder: Path, index: int) -> Path:
+    return folder / f"shard-{index:05d}.safetensors"
+
+
+def build_pool(folder: Path, spec: PoolSpec, *, device: str = "cpu") -> Iterator[tuple[int, int]]:
+    """Render the shards that are missing, yielding (shards done, shards in all) after each."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shards = -(-spec.clips // SHARD_CLIPS)
+    for index in range(shards):
+        path = _shard_path(folder, index)
+        if not path.exists():
+            height, width = spec.sizes[index % len(spec.sizes)]
+            start = spec.first_seed + index * SHARD_CLIPS
+            parts = [
+                _render_part(range(first, first + 4), spec, height, width, index, device)
+                for first in range(start, start + SHARD_CLIPS, 4)
+            ]
+            shard = {k: torch.cat([part[k] for part in parts]).contiguous() for k in parts[0]}
+            partial = path.with_suffix(".partial")
+            save_file(shard, partial)
+            partial.rename(path)
+        yield index + 1, shards
+
+
+def _render_part(
+    seeds: range, spec: PoolSpec, height: int, width: int, index: int, device: str
+) -> dict[str, torch.Tensor]:
+    clips = render_clips(
+        list(seeds),
+        split="train",
+        num_frames=spec.num_frames,
+        height=height,
+        width=width,
+        device=device,
+        supersample=2 if index % spec.sharp_every == 0 else 1,
+    )
+    return {
+        "video": (clips.video * 255).round().to(torch.uint8).cpu(),
+        "world_from_cam": clips.cameras.world_from_cam.cpu(),
+        "focal_px": clips.cameras.focal_px.cpu(),
+        "center_px": clips.cameras.center_px.cpu(),
+        "median_depth": clips.depth.flatten(2).median(dim=-1).values.cpu(),
+    }
+
+
+@dataclass(frozen=True)
+class PoolClips:
+    """One shard: (B, F, 3, H, W) uint8 video, (B, F) cameras, (B, F) median depth per frame."""
+
+    video: torch.Tensor
+    cameras: Cameras
+    median_depth: torch.Tensor
+
+    @classmethod
+    def read(cls, path: Path) -> "PoolClips":
+        """Load a finished shard."""
+        tensors = load_file(path)
+        video = tensors["video"]
+        cameras = Cameras(
+            tensors["world_from_cam"],
+            tensors["focal_px"],
+            tensors["center_px"],
+            video.shape[-2],
+            video.shape[-1],
+        )
+        return cls(video, cameras, tensors["median_depth"])
+
+
+def shard_paths(folder: Path) -> list[Path]:
+    """Return the finished shards of a pool, in order."""
+    return sorted(folder.glob("shard-*.safetensors"))

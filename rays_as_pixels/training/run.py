@@ -1,0 +1,185 @@
+"""`train`: pool, codec, latents, transformer, export, each continued where it stopped."""
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from diffusers import AutoencoderKLWan
+
+from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.model.codec import LatentCodec, new_autoencoder
+from rays_as_pixels.training.check import check_clips, check_line
+from rays_as_pixels.training.codec import measure_statistics, train_codec, write_json
+from rays_as_pixels.training.config import TrainingConfig
+from rays_as_pixels.training.export import build_pipeline, save_pipeline
+from rays_as_pixels.training.latents import encode_pool, latent_batches
+from rays_as_pixels.training.objective import CleanBatch
+from rays_as_pixels.training.online import online_batches, online_clips
+from rays_as_pixels.training.plot import plot_log
+from rays_as_pixels.training.pool import PoolClips, PoolSpec, build_pool, shard_paths
+from rays_as_pixels.training.transformer import TransformerRun, new_transformer
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Where a run lives and how it differs from its configuration.
+
+    Attributes:
+        run_folder: State, pool, log and plot; a run found there is continued.
+        export_folder: Where the pipeline goes at the end.
+        seed: Seed of everything random.
+        codec_minutes: Overrides the configuration.
+        transformer_minutes: Overrides the configuration.
+        check: False skips the periodic look at held-out clips.
+        variants: Ways each pool clip is used (of as is, mirrored, reversed, both).
+    """
+
+    run_folder: Path
+    export_folder: Path
+    seed: int = 0
+    codec_minutes: float | None = None
+    transformer_minutes: float | None = None
+    check: bool = True
+    variants: int = 2
+
+
+def _logger(folder: Path) -> Callable[[str], None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    start = time.strftime("%Y-%m-%d %H:%M:%S")
+
+    def log(line: str) -> None:
+        with (folder / "log.txt").open("a") as file:
+            file.write(f"{time.strftime('%H:%M:%S')} {line}\n")
+
+    log(f"run started {start}")
+    return log
+
+
+def pool_batches(folder: Path, batch: int, *, seed: int) -> Iterator[tuple[torch.Tensor, Cameras]]:
+    """Draw batches of clips from a pool for ever, one shard (and size) per batch."""
+    generator = torch.Generator().manual_seed(seed)
+    shards = [PoolClips.read(path) for path in shard_paths(folder)]
+    while True:
+        shard = shards[int(torch.randint(len(shards), (), generator=generator))]
+        index = torch.randint(len(shard.video), (batch,), generator=generator)
+        yield shard.video[index].to(torch.float32) / 255, shard.cameras[index]
+
+
+def _codec_stage(
+    config: TrainingConfig,
+    options: TrainingOptions,
+    accelerator: Accelerator,
+    log: Callable[[str], None],
+) -> tuple[AutoencoderKLWan, dict[str, list[float]]]:
+    """Return the trained, frozen autoencoder and the raxel statistics; trains what is missing."""
+    run = options.run_folder
+    done = run / "vae"
+    if not (done / "config.json").exists():
+        torch.manual_seed(options.seed)
+        size = config.codec
+        autoencoder = new_autoencoder(
+            base_dim=size.base_dim, z_dim=size.z_dim, num_res_blocks=size.num_res_blocks
+        )
+        if options.codec_minutes is not None:
+            size = replace(size, minutes=options.codec_minutes)
+        clips = _clip_source(config, options, size.batch_clips, accelerator)
+        train_codec(
+            autoencoder, clips, size, run, accelerator=accelerator, log=log, seed=options.seed
+        )
+        autoencoder.to(accelerator.device).eval()
+        video, rays = measure_statistics(
+            autoencoder, _clip_source(config, options, 16, accelerator)
+        )
+        autoencoder.register_to_config(latents_mean=video["mean"], latents_std=video["std"])
+        write_json(run / "raxel-statistics.json", rays)
+        autoencoder.save_pretrained(done)
+        log("codec: done")
+    autoencoder = AutoencoderKLWan.from_pretrained(done).to(accelerator.device).eval()
+    autoencoder.requires_grad_(False)
+    return autoencoder, json.loads((run / "raxel-statistics.json").read_text())
+
+
+def _clip_source(
+    config: TrainingConfig, options: TrainingOptions, batch: int, accelerator: Accelerator
+) -> Iterator[tuple[torch.Tensor, Cameras]]:
+    if config.pool_clips:
+        return pool_batches(options.run_folder / "pool", batch, seed=options.seed)
+    return online_clips(config, batch, seed=options.seed, device=accelerator.device)
+
+
+def _latent_source(
+    config: TrainingConfig,
+    options: TrainingOptions,
+    codec: LatentCodec,
+    accelerator: Accelerator,
+    log: Callable[[str], None],
+) -> Iterator[CleanBatch]:
+    size = config.transformer
+    seed = options.seed + accelerator.process_index * 7919
+    if not config.pool_clips:
+        return online_batches(config, codec, seed=seed, device=accelerator.device)
+    stores = encode_pool(
+        codec,
+        shard_paths(options.run_folder / "pool"),
+        variants=options.variants,
+        seed=seed,
+        log=log,
+    )
+    log(f"latents: {sum(len(s.latents) for s in stores)} clips")
+    return latent_batches(
+        stores, size.batch_size, estimate_share=size.estimate_share,
+        seed=seed + int(time.time()) % 100_000,
+    )  # fmt: skip
+
+
+def train(config: TrainingConfig, options: TrainingOptions) -> Path:
+    """Run every stage that is not done yet and export the pipeline.
+
+    Returns:
+        The exported folder.
+    """
+    accelerator = Accelerator(mixed_precision="bf16")
+    log = _logger(options.run_folder)
+    if config.pool_clips:
+        spec = PoolSpec(config.pool_clips, config.num_frames, config.sizes)
+        for done, total in build_pool(options.run_folder / "pool", spec):
+            if done % 10 == 0 or done == total:
+                log(f"pool: {done} of {total} shards")
+    # Convolutions in three dimensions are slow in bfloat16 on a CPU, so the codec stays in float32.
+    codec_accelerator = Accelerator(mixed_precision="no")
+    autoencoder, rays = _codec_stage(config, options, codec_accelerator, log)
+    codec = LatentCodec(autoencoder, raxel_mean=rays["mean"], raxel_std=rays["std"])
+    size = config.transformer
+    if options.transformer_minutes is not None:
+        size = replace(size, minutes=options.transformer_minutes)
+    torch.manual_seed(options.seed)
+    model = new_transformer(size, channels=config.codec.z_dim)
+    run = TransformerRun(model, size, options.run_folder, accelerator=accelerator, log=log)
+    batches = _latent_source(config, options, codec, accelerator, log)
+    pipeline = build_pipeline(config, autoencoder, model, rays)
+    check = None
+    if options.check:
+        clips = check_clips(config)
+
+        def check(_model: torch.nn.Module) -> str:
+            return check_line(pipeline, clips)
+
+    run.train(batches, seed=options.seed, check=check)
+    if accelerator.is_main_process:
+        facts = {
+            "config": config.name,
+            "steps": run.progress.step,
+            "clips_seen": run.progress.clips,
+            "transformer_minutes": round(run.progress.spent_sec / 60, 1),
+            "parameters": sum(math.prod(p.shape) for p in model.parameters()),
+            "device": str(accelerator.device),
+            "seed": options.seed,
+        }
+        save_pipeline(pipeline, options.export_folder, weights=run.averaged(), facts=facts)
+        plot_log(options.run_folder / "log.txt", options.run_folder / "loss.png")
+    return options.export_folder

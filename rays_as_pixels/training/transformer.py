@@ -1,0 +1,192 @@
+"""Train the joint transformer on latents: optimisers, EMA, resume, quick held-out checks."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from diffusers.training_utils import EMAModel
+from torch import Tensor, nn
+
+from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
+from rays_as_pixels.training.config import TransformerConfig
+from rays_as_pixels.training.objective import CleanBatch, joint_loss, noisy_batch
+
+_SAVE_EVERY_SEC = 120.0
+_CHECK_EVERY_SEC = 480.0
+
+
+def new_transformer(config: TransformerConfig, *, channels: int) -> RaysAsPixelsTransformer3DModel:
+    """Build an untrained transformer of a training configuration."""
+    model = RaysAsPixelsTransformer3DModel(
+        num_attention_heads=config.num_heads,
+        attention_head_dim=config.width // config.num_heads,
+        in_channels=channels,
+        ffn_dim=config.width * config.ffn_ratio,
+        num_layers=config.num_layers,
+    )
+    model.initialise_from_scratch()
+    return model
+
+
+def new_optimisers(model: nn.Module, *, learning_rate: float) -> list[torch.optim.Optimizer]:
+    """Muon for the blocks' matrices where torch has it (2.9 and later), AdamW for the rest."""
+    matrices, others = [], []
+    for name, parameter in model.named_parameters():
+        hidden = parameter.dim() == 2 and name.startswith("blocks.") and "table" not in name
+        (matrices if hidden else others).append(parameter)
+    if not hasattr(torch.optim, "Muon"):
+        others, matrices = others + matrices, []
+    optimisers: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(others, lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.01)
+    ]
+    if matrices:
+        optimisers.append(
+            torch.optim.Muon(
+                matrices, lr=learning_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"
+            )
+        )
+    return optimisers
+
+
+@dataclass
+class Progress:
+    """How far a run is; saved with the weights."""
+
+    step: int = 0
+    spent_sec: float = 0.0
+    clips: int = 0
+
+
+class TransformerRun:
+    """A training run that can be killed at any moment and continued.
+
+    Args:
+        model: The transformer, on the CPU or wherever accelerate puts it.
+        config: Sizes, shares and minutes.
+        folder: Where state and log live; an existing state is continued.
+        accelerator: Device, precision and processes.
+        log: Called with one line of text at a time.
+    """
+
+    def __init__(
+        self,
+        model: RaysAsPixelsTransformer3DModel,
+        config: TransformerConfig,
+        folder: Path,
+        *,
+        accelerator: Accelerator,
+        log: Callable[[str], None],
+    ) -> None:
+        self.config, self.folder, self.accelerator, self.log = config, folder, accelerator, log
+        self.progress = Progress()
+        optimisers = new_optimisers(model, learning_rate=config.learning_rate)
+        self.state_path = folder / "transformer-state.pt"
+        state = None
+        if self.state_path.exists():
+            state = torch.load(self.state_path, map_location="cpu", weights_only=True)
+            model.load_state_dict(state["model"])
+            for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
+                optimiser.load_state_dict(saved)
+            self.progress = Progress(**state["progress"])
+            log(f"transformer: resumed at step {self.progress.step}")
+        prepared = accelerator.prepare(model, *optimisers)
+        self.model, self.optimisers = prepared[0], list(prepared[1:])
+        self.ema = EMAModel(
+            accelerator.unwrap_model(self.model).parameters(),
+            decay=0.999, use_ema_warmup=True, power=0.75,
+        )  # fmt: skip
+        self.ema.to(accelerator.device)
+        if state is not None:
+            self.ema.load_state_dict(state["ema"])
+
+    def train(
+        self,
+        batches: Iterator[CleanBatch],
+        *,
+        seed: int,
+        check: Callable[[RaysAsPixelsTransformer3DModel], str] | None = None,
+    ) -> None:
+        """Train until `config.minutes` are spent; `check` sees the EMA weights now and then."""
+        generator = torch.Generator().manual_seed(seed + self.progress.step)
+        budget = self.config.minutes * 60
+        last = saved = checked = time.monotonic()
+        while self.progress.spent_sec < budget:
+            line = self._step(next(batches), generator, self.progress.spent_sec / budget)
+            now = time.monotonic()
+            self.progress.spent_sec += now - last
+            last = now
+            if self.progress.step % 50 == 0:
+                self.log(
+                    f"step {self.progress.step} min {self.progress.spent_sec / 60:.1f} "
+                    f"clips {self.progress.clips} {line}"
+                )
+            if now - saved > _SAVE_EVERY_SEC:
+                self.save()
+                saved = now
+            if check is not None and now - checked > _CHECK_EVERY_SEC:
+                self.log(f"check step {self.progress.step} {self._checked(check)}")
+                checked = last = time.monotonic()
+        self.save()
+        if check is not None:
+            self.log(f"check step {self.progress.step} {self._checked(check)}")
+
+    def _step(self, clean: CleanBatch, generator: torch.Generator, done: float) -> str:
+        warm = min(1.0, (self.progress.step + 1) / self.config.warmup_steps)
+        rate = self.config.learning_rate * warm * max(0.02, min(1.0, (1 - done) / 0.5))
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+        noisy = noisy_batch(clean, self.config, generator)
+        with self.accelerator.autocast():
+            velocity = self.model(noisy.state)
+        loss, terms = joint_loss(velocity, noisy)
+        for optimiser in self.optimisers:
+            optimiser.zero_grad()
+        self.accelerator.backward(loss)
+        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), 1.0)
+        for optimiser in self.optimisers:
+            optimiser.step()
+        self.ema.step(self.accelerator.unwrap_model(self.model).parameters())
+        self.progress.step += 1
+        self.progress.clips += len(clean.latents)
+        return (
+            f"loss {float(loss.detach()):.4f} video {terms.video:.4f} rays {terms.rays:.4f} "
+            f"rays_pure {terms.rays_pure:.4f} grad {float(norm):.2f}"
+        )
+
+    def averaged(self) -> dict[str, Tensor]:
+        """Return the EMA weights by name, on the CPU."""
+        model = self.accelerator.unwrap_model(self.model)
+        self.ema.store(model.parameters())
+        self.ema.copy_to(model.parameters())
+        weights = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
+        self.ema.restore(model.parameters())
+        return weights
+
+    def _checked(self, check: Callable[[RaysAsPixelsTransformer3DModel], str]) -> str:
+        model = self.accelerator.unwrap_model(self.model)
+        self.ema.store(model.parameters())
+        self.ema.copy_to(model.parameters())
+        try:
+            with torch.no_grad():
+                return check(model)
+        finally:
+            self.ema.restore(model.parameters())
+
+    def save(self) -> None:
+        """Write the whole state, whole or not at all."""
+        if not self.accelerator.is_main_process:
+            return
+        model = self.accelerator.unwrap_model(self.model)
+        state = {
+            "model": model.state_dict(),
+            "optimisers": [o.state_dict() for o in self.optimisers],
+            "ema": self.ema.state_dict(),
+            "progress": vars(self.progress),
+        }
+        partial = self.state_path.with_suffix(".partial")
+        torch.save(state, partial)
+        partial.rename(self.state_path)
