@@ -37,9 +37,9 @@ def assemble(data: PathData, spec: FormatSpec, options: ReadOptions) -> LoadedTr
     focal, center = _settle_intrinsics(data, options, size, assumed)
     time, fps = _settle_times(data, options, assumed)
     cameras = Cameras(
-        torch.from_numpy(np.ascontiguousarray(data.world_from_cam)),
-        torch.from_numpy(np.ascontiguousarray(focal)),
-        torch.from_numpy(np.ascontiguousarray(center)),
+        torch.from_numpy(np.array(data.world_from_cam)),
+        torch.from_numpy(np.array(focal)),
+        torch.from_numpy(np.array(center)),
         size[1],
         size[0],
     )

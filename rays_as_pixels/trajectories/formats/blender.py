@@ -24,6 +24,7 @@ from rays_as_pixels.trajectories.formats.poses import (
     BLENDER_FROM_OPENCV_WORLD,
     compose,
     flip_camera,
+    fov_from_focal,
     rotations_from_wxyz,
     wxyz_of,
 )
@@ -136,10 +137,14 @@ def read(path: Path, options: ReadOptions) -> PathData:
         width, height, fps, aspect = map(float, head.groups())
         fx = values[:, 8] * width / SENSOR_MM
         data.size = (int(width), int(height))
-        data.focal_px = np.stack([fx, fx / aspect], axis=1)
-        data.center_px = np.stack(
-            [width / 2 - values[:, 9] * width, height / 2 + values[:, 10] * width / aspect], axis=1
-        )
+        if data.about is not None:  # it keeps fx / fy where that changes, if the lens still fits
+            data.hfov_rad = fov_from_focal(fx, width)
+        else:
+            data.focal_px = np.stack([fx, fx / aspect], axis=1)
+            data.center_px = np.stack(
+                [width / 2 - values[:, 9] * width, height / 2 + values[:, 10] * width / aspect],
+                axis=1,
+            )
         data.fps = fps
         data.time_sec = None if data.about else (values[:, 0] - 1) / fps
     return data

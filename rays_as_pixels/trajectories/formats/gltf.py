@@ -152,6 +152,18 @@ def _glb(document: "dict[str, Any]", buffer: bytes) -> bytes:
 def read(path: Path, options: ReadOptions) -> PathData:
     """Read the first animated camera node at the root of a .gltf or .glb."""
     file, buffer = _open(path)
+    try:
+        return _read(path, file, buffer)
+    except InputError:
+        raise
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"{file.name} must have the structure of glTF 2.0; got a document where a field is "
+            f"missing or of another kind ({error}). Export it again."
+        ) from error
+
+
+def _read(path: Path, file: JsonFile, buffer: bytes) -> PathData:
     node_index, channels = _animated_camera(file)
     node = file.get("nodes", node_index)
     times, position = _sampled(file, buffer, channels, "translation", 3)

@@ -82,13 +82,22 @@ class JsonFile:
         """Turn nested lists into float64, or say which entry is wrong and where."""
         try:
             array = np.array(value)
-            if array.dtype.kind in "iuf" and shape_fits(array.shape, shape):
+            numeric = array.dtype.kind in "iuf" and not self._holds_booleans(value)
+            if numeric and shape_fits(array.shape, shape):
                 array = array.astype(np.float64)
                 if np.isfinite(array).all():
                     return array
         except (ValueError, OverflowError):
             pass
         raise self._first_bad(value, field, shape)
+
+    def _holds_booleans(self, value: Any) -> bool:
+        """Whether nested lists hold true or false, which NumPy would count as 1 and 0."""
+        if "true" not in self.text and "false" not in self.text:
+            return False
+        if isinstance(value, list):
+            return any(self._holds_booleans(entry) for entry in value)
+        return isinstance(value, bool)
 
     def _first_bad(self, value: Any, field: tuple, shape: tuple[int, ...]) -> InputError:
         remedy = "Correct that value."

@@ -82,7 +82,7 @@ def read_bundler(path: Path, options: ReadOptions) -> PathData:
         world_from_cam=invert(cam_from_world),
         where=lambda frame: f"{path.name}, line {rows[5 * registered[frame]][0]}, column 1",
         focal_px=np.repeat(kept[:, :1, 0], 2, axis=1),
-        source_frame=tuple(registered.tolist()),
+        source_frame=tuple(registered.tolist()) if len(registered) < count else None,
         notes=notes,
     )
 
