@@ -8,7 +8,7 @@ above raxels).
 import json
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.jobs.manager import JobContext, Work
@@ -139,9 +140,10 @@ def generate_work(load: LoadPipeline, ask: GenerateAsk, *, image_frames: tuple[i
         wanted = read_native(job.folder / WANTED)
         images = [read_image(job.folder / f"image{k}.png") for k in range(len(image_frames))]
         pipeline = _loaded(load, job)
+        height, width = images[0].shape[-2:]
         result = pipeline.generate(
             images,
-            wanted,
+            path_for_image(wanted, height=height, width=width),
             image_frames=image_frames,
             num_inference_steps=ask.steps,
             guidance_scale=ask.guidance_scale,
@@ -159,17 +161,16 @@ def generate_work(load: LoadPipeline, ask: GenerateAsk, *, image_frames: tuple[i
     return work
 
 
-def imagine_work(load: LoadPipeline, ask: GenerateAsk, *, num_images: int = 1) -> Work:
-    """Return the work of imagining a video and its path from image0.png (image1.png, ...)."""
+def imagine_work(load: LoadPipeline, ask: GenerateAsk) -> Work:
+    """Return the work of imagining a video and its path from the job's file image0.png."""
 
     def work(job: JobContext) -> dict[str, Any]:
-        images = [read_image(job.folder / f"image{k}.png") for k in range(num_images)]
+        image = read_image(job.folder / "image0.png")
         pipeline = _loaded(load, job)
         result = pipeline.imagine(
-            images,
+            image,
             num_frames=ask.num_frames,
             fps=ask.fps,
-            image_frames=(0, *[None] * (num_images - 1)),
             num_inference_steps=ask.steps,
             guidance_scale=ask.guidance_scale,
             generator=torch.Generator().manual_seed(ask.seed),
@@ -280,6 +281,20 @@ def first_frame_png(frames: Path) -> bytes:
         path = Path(folder) / "frame.png"
         write_image(path, picture)
         return path.read_bytes()
+
+
+def path_for_image(path: Trajectory, *, height: int, width: int) -> Trajectory:
+    """State a path's intrinsics for an image of another shape: the horizontal field stays.
+
+    A path made for a video is so used with a photo of another aspect; pixels stay square and the
+    principal point is the photo's middle. Images of the path's own shape only change the size.
+    """
+    cameras = path.cameras
+    if abs(cameras.width * height - cameras.height * width) <= 0.02 * cameras.height * width:
+        return path.resized(height=height, width=width)
+    focal = (cameras.focal_px[:, :1] * width / cameras.width).expand(-1, 2)
+    center = focal.new_tensor([width / 2, height / 2]).expand(len(path), 2)
+    return replace(path, cameras=Cameras(cameras.world_from_cam, focal, center, height, width))
 
 
 def even_sized(video: Float[Tensor, "frames 3 h w"]) -> Float[Tensor, "frames 3 _ _"]:

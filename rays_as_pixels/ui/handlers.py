@@ -31,7 +31,8 @@ Form = Mapping[str, object]
 
 START_BUTTONS = ("estimate_button", "generate_button", "loop_button", "imagine_button")
 DEFAULT_SIZE = (480, 640)  # height, width of a path drawn before any video
-MOST_FRAMES = 81  # until the model has said how many it takes
+MOST_FRAMES = 49  # until the model has said how many it takes
+FRAME_CHOICES = (5, 9, 13, 17, 21, 33, 49)
 MOST_STEPS = 200
 MOST_RUNS = 16
 DEFAULT_KEYS = 5
@@ -286,6 +287,9 @@ class Handlers:
         position = self.manager.queue_position(record.id) if record is not None and busy else 0
         loading = self.model.ready is None and not self.model.problem
         updates: Updates = {name: gr.update(interactive=not busy) for name in START_BUTTONS}
+        if self.model.ready is not None and not busy:
+            counts = [count for count in FRAME_CHOICES if count <= self.most_frames]
+            updates |= {name: gr.update(choices=counts) for name in ("frames", "imagine_frames")}
         return updates | {
             "status": widgets.status_line(self.model),
             "job_bar": widgets.job_bar(record, position=position),

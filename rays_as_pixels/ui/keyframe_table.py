@@ -20,7 +20,7 @@ from rays_as_pixels.trajectories.splines import Keyframe, trajectory_from_keyfra
 from rays_as_pixels.ui import text
 
 MOST_ROWS = 200
-DECIMALS = 4
+DECIMALS = 3  # thousandths of a scene unit and of a degree: what fits a narrow column
 Row = list[float]
 
 

@@ -116,6 +116,7 @@ def theme() -> gr.themes.Base:
         block_label_text_color="*body_text_color",
         block_label_text_color_dark="*body_text_color",
         block_label_background_fill="*background_fill_primary",
+        block_label_background_fill_dark="*background_fill_primary",
         button_primary_background_fill="*primary_700",
         button_primary_background_fill_hover="*primary_800",
         button_primary_background_fill_dark="*primary_700",

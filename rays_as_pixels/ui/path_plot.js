@@ -9,12 +9,15 @@ const play = element.querySelector('button');
 const plotly = window.Plotly;
 let figure = null, frame = -1, timer = null;
 
+
 const dark = () => document.body.classList.contains('dark');
+const grid = () => (dark() ? '#374151' : '#d7dbe2');
 
 function themed(layout) {
   const ink = dark() ? '#e5e7eb' : '#1f2937';
   layout.font = { ...layout.font, color: ink };
   layout.autosize = true;
+  for (const axis of ['xaxis', 'yaxis', 'zaxis']) layout.scene[axis].gridcolor = grid();
   delete layout.template;
   return layout;
 }
@@ -95,8 +98,11 @@ async function draw() {
   figure = JSON.parse(text);
   empty.style.display = 'none';
   holder.style.display = controls.style.display = '';
+  figure.data[part('ground')].line.color = dark() ? '#6b7280' : '#b6bcc6';
   const first = !holder.data;
   const kept = first ? null : structuredClone(holder._fullLayout.scene.camera);
+  const eye = figure.layout.scene.camera.eye;
+  if (holder.clientWidth < 480) for (const axis of 'xyz') eye[axis] *= 1.3;
   if (kept) figure.layout.scene.camera = kept;
   await plotly.react(holder, figure.data, themed(figure.layout), {
     displaylogo: false, responsive: true,

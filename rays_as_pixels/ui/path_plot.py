@@ -43,4 +43,5 @@ def path_plot(*, video_id: str, elem_id: str) -> gr.HTML:
         head=f'<script src="/gradio_api/file={script}"></script>',
         video_id=video_id,
         elem_id=elem_id,
+        elem_classes="rap-flat",
     )

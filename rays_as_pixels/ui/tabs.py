@@ -8,10 +8,11 @@ import gradio as gr
 from rays_as_pixels.trajectories.presets import PRESETS
 from rays_as_pixels.ui import text
 from rays_as_pixels.ui.examples import Example
+from rays_as_pixels.ui.handlers import FRAME_CHOICES
 
 Components = dict[str, Any]
-FRAME_CHOICES = (5, 9, 13, 17, 21, 33, 49)
 DEFAULT_FRAMES = 9
+TABLE_COLUMN_PX = 66
 FIRST_PRESET = "arc-right"
 
 # From what a handler calls a value to the component that holds it.
@@ -140,7 +141,7 @@ def edit_tab(parts: Components) -> None:
             label=text.TABLE_LABEL,
             show_label=True,
             max_height=360,
-            column_widths=[84] * len(text.TABLE_HEADERS),
+            column_widths=[TABLE_COLUMN_PX] * len(text.TABLE_HEADERS),
             wrap=True,
             elem_id="table",
         )
@@ -183,7 +184,9 @@ def loop_tab(parts: Components) -> None:
                 parts["loop_estimate_steps"] = _steps(2, label=text.ESTIMATE_STEPS_LABEL)
             parts["loop_seed"], parts["loop_lock"] = _seed("loop-seed")
         parts["loop_numbers"] = gr.HTML(
-            f'<p class="rap-hint">{text.LOOP_EMPTY}</p>', elem_id="loop-numbers"
+            f'<p class="rap-hint">{text.LOOP_EMPTY}</p>',
+            elem_id="loop-numbers",
+            elem_classes="rap-flat",
         )
         parts["loop_video"] = _result_video(text.LOOP_VIDEO_LABEL, "loop-video")
 

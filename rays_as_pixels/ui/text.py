@@ -36,17 +36,17 @@ KEYS_LABEL = "Keyframes"
 TABLE_LABEL = "Keyframes of the edited path"
 TABLE_HEADERS = (
     "Time (s)",
-    "X right (scene units)",
-    "Y down (scene units)",
-    "Z forward (scene units)",
-    "Yaw right (deg)",
-    "Pitch up (deg)",
-    "Roll clockwise (deg)",
+    "X right (u)",
+    "Y down (u)",
+    "Z fwd (u)",
+    "Yaw (deg)",
+    "Pitch (deg)",
+    "Roll (deg)",
     "hFOV (deg)",
 )
 TABLE_HINT = (
-    "Every change is drawn at once. The path is a smooth curve through these keyframes; "
-    "the frames drawn are exactly those the model gets."
+    "u: scene units. Yaw looks right, pitch up, roll leans clockwise. Every change is drawn at "
+    "once: a smooth curve through the keyframes, whose frames are exactly what the model gets."
 )
 APPLY_BUTTON = "Apply table"
 
@@ -87,7 +87,7 @@ PATH_NAMES = {
     "generated": "Requested path",
 }
 CLIP_LABEL = "Frames used"
-SHEET_LABEL = "Frames and their raxels: every pixel's ray as a colour"
+SHEET_LABEL = "Frames above, their raxels below"
 DOWNLOADS_LABEL = "Downloads"
 STOP_BUTTON = "Stop"
 
@@ -118,7 +118,7 @@ NEED_ESTIMATE = "a path must be estimated first; got none. Press '{button}' in '
 NEED_EDITED = "a path must be edited first; got none. Use a preset in '{tab}'."
 NEED_FRAMES = "frames must be a whole number 4k+1 from 5 to {most}; got {value}. Use 9."
 NEED_NUMBER = "{name} must be a {kind} from {low:g} to {high:g}; got {value}. Change it."
-NEED_CELL = "{name} must be a number in row {row}; got {value!r}. Fill the cell in."
+NEED_CELL = "{name} must be a number in row {row}; got {value!r}. Write a number there."
 NEED_ROWS = "the table must have {most} rows or fewer; got {count}. Remove some."
 UNKNOWN_CHOICE = "{name} must be one of {known}; got {value!r}. Pick one of these."
 UNKNOWN_EXAMPLE = "example must be one of the {count} shown; got {index}. Pick another."

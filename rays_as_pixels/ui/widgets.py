@@ -58,7 +58,7 @@ def _progress(record: JobRecord, position: int) -> tuple[float | None, str]:
     if record.cancelling:
         return None, text.JOB_STOPPING
     known = record.total > 1
-    words = [record.stage]
+    words = [record.stage[:1].upper() + record.stage[1:]]
     if known:
         words.append(f"step {record.done} of {record.total}")
     if record.remaining_sec is not None and known:

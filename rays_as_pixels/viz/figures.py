@@ -178,7 +178,7 @@ def _color_bar() -> dict:
 def _lay_out(figure: go.Figure, box: Float[Tensor, "2 3"], *, title: str | None) -> None:
     low, high = box[0].tolist(), box[1].tolist()
     span = (box[1] - box[0]).tolist()
-    unit = 1.2 / max(span)  # Plotly's cube of side 1 leaves a wide margin at the eye below
+    unit = 1.3 / max(span)  # Plotly's cube of side 1 leaves a wide margin at the eye below
     axis = {"showbackground": False, "gridcolor": "#d7dbe2", "zeroline": False, "showspikes": False}
     small = {"font": {"size": 11}}
     figure.update_layout(
@@ -201,11 +201,11 @@ def _lay_out(figure: go.Figure, box: Float[Tensor, "2 3"], *, title: str | None)
                 "center": {"x": 0, "y": 0, "z": -0.08},
             },
             "xaxis": axis
-            | {"range": [low[0], high[0]], "title": {"text": "X right (scene units)"} | small},
+            | {"range": [low[0], high[0]], "title": {"text": "X right<br>(scene units)"} | small},
             "yaxis": axis
-            | {"range": [low[2], high[2]], "title": {"text": "Z forward (scene units)"} | small},
+            | {"range": [low[2], high[2]], "title": {"text": "Z forward<br>(scene units)"} | small},
             "zaxis": axis
-            | {"range": [high[1], low[1]], "title": {"text": "Y down (scene units)"} | small},
+            | {"range": [high[1], low[1]], "title": {"text": "Y down<br>(scene units)"} | small},
         },
     )
 
