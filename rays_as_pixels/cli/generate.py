@@ -50,17 +50,18 @@ def run(args: argparse.Namespace) -> int:
     """
     progress = ProgressLine()
     with staged_file(args.out, suffix=".mp4") as part:
-        images, image_frames = options.read_images(args)
+        images = options.read_images(args)
         from rays_as_pixels.trajectories.formats import load_info
 
         loaded = load_info(args.trajectory, format=args.from_format)
         for note in loaded.notes:
             progress.say(f"note: {note}")
         pipeline = options.load_pipeline(args, progress)
+        trajectory = fit_length(loaded.trajectory, args.frames, pipeline)
         generated = pipeline.generate(
             images,
-            fit_length(loaded.trajectory, args.frames, pipeline),
-            image_frames=image_frames,
+            trajectory,
+            image_frames=options.image_frames(args, len(trajectory), progress),
             num_inference_steps=args.steps,
             guidance_scale=args.guidance,
             generator=options.make_generator(args.seed),

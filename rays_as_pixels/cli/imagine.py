@@ -43,13 +43,14 @@ def run(args: argparse.Namespace) -> int:
     """
     progress = ProgressLine()
     with staged(args.out, FILES) as out:
-        images, image_frames = options.read_images(args)
+        images = options.read_images(args)
         pipeline = options.load_pipeline(args, progress)
+        num_frames = pipeline.num_frames if args.frames is None else args.frames
         imagined = pipeline.imagine(
             images,
-            num_frames=args.frames,
+            num_frames=num_frames,
             fps=args.fps,
-            image_frames=image_frames,
+            image_frames=options.image_frames(args, num_frames, progress),
             num_inference_steps=args.steps,
             guidance_scale=args.guidance,
             generator=options.make_generator(args.seed),

@@ -11,7 +11,6 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.util import find_spec
 from types import FrameType
 from typing import NoReturn
 
@@ -51,8 +50,6 @@ def build_parser() -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for verb in VERBS:
-        if find_spec(f"rays_as_pixels.cli.{verb}") is None:
-            continue
         import_module(f"rays_as_pixels.cli.{verb}").add_parser(verbs)
     for sub in verbs.choices.values():
         sub.add_argument("--debug", action="store_true", help="on an error, show the traceback")

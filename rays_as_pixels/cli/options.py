@@ -145,9 +145,13 @@ def load_pipeline(args: argparse.Namespace, progress: "ProgressLine") -> "RaysAs
         InputError: The device is not there.
     """
     device = choose_device(args.device)
+    from diffusers.utils import logging as diffusers_logging
+
     from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
     from rays_as_pixels.pipeline import RaysAsPixelsPipeline
 
+    diffusers_logging.set_verbosity_error()  # our progress and errors say what matters
+    diffusers_logging.disable_progress_bar()
     folder = args.model if args.model is not None else DEFAULT_MODEL
     progress.say(f"model: {folder} on {device}")
     pipeline = RaysAsPixelsPipeline.from_pretrained(folder).to(device)
@@ -217,23 +221,21 @@ def add_images(parser: argparse.ArgumentParser) -> None:
         action="append",
         required=True,
         metavar="FILE",
-        help="an image of the scene; repeat for more",
+        help="an image of the scene; repeat for more, all of one size",
     )
     parser.add_argument(
         "--image-frame",
         action="append",
-        type=image_frame,
+        type=frame_number,
         metavar="K",
-        help="frame of the video that this image is, or 'unknown' if its camera is not on the "
-        "path; once per --image (default: the first is frame 0, the others unknown)",
+        help="frame of the video that this image is, from 0; once per --image (default: evenly "
+        "spread from the first frame to the last; a single image is frame 0)",
     )
 
 
-def image_frame(text: str) -> int | str:
-    """Read a frame index from 0, or the word 'unknown', for argparse."""
-    if text == "unknown":
-        return text
-    return _number(text, int, lambda value: value >= 0, "a frame from 0 or 'unknown'")
+def frame_number(text: str) -> int:
+    """Read a frame's number, a whole number from 0, for argparse."""
+    return _number(text, int, lambda value: value >= 0, "a frame's number, 0 or more")
 
 
 def add_guidance(parser: argparse.ArgumentParser) -> None:
@@ -247,13 +249,8 @@ def add_guidance(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_images(
-    args: argparse.Namespace,
-) -> "tuple[list[torch.Tensor], tuple[int | None, ...]]":
-    """Read the images of --image and pair them with their frames.
-
-    Returns:
-        The images, each 3 H W in [0, 1], and for each its frame of the video, None if unknown.
+def read_images(args: argparse.Namespace) -> "list[torch.Tensor]":
+    """Read the images of --image, each 3 H W in [0, 1].
 
     Raises:
         InputError: A file is no image, or there are more or fewer --image-frame than --image.
@@ -261,12 +258,31 @@ def read_images(
     from rays_as_pixels.media.video import read_image
 
     given = args.image_frame
-    if given is None:
-        given = [0, *["unknown"] * (len(args.image) - 1)]
-    if len(given) != len(args.image):
+    if given is not None and len(given) != len(args.image):
         raise InputError(
             f"--image-frame must be given once per --image, or not at all; got {len(given)} for "
-            f"{len(args.image)} images. Use 'unknown' for an image whose camera is not known."
+            f"{len(args.image)} images. Add the missing ones."
         )
-    frames = tuple(None if frame == "unknown" else frame for frame in given)
-    return [read_image(path) for path in args.image], frames
+    return [read_image(path) for path in args.image]
+
+
+def image_frames(
+    args: argparse.Namespace, num_frames: int, progress: "ProgressLine"
+) -> tuple[int, ...]:
+    """Return the frame of each image, as given or spread evenly, and say which it is.
+
+    Raises:
+        InputError: There are more images than frames.
+    """
+    if args.image_frame is not None:
+        return tuple(args.image_frame)
+    count = len(args.image)
+    if count > num_frames:
+        raise InputError(
+            f"--image must be given at most once per frame; got {count} images for {num_frames} "
+            "frames. Leave some out."
+        )
+    spread = tuple(round(k * (num_frames - 1) / max(1, count - 1)) for k in range(count))
+    if count > 1:
+        progress.say(f"images taken as frames {', '.join(map(str, spread))} of {num_frames}")
+    return spread
