@@ -137,6 +137,32 @@ def test_options_that_make_no_sense_are_refused_in_one_line(capsys, words):
     assert "--help" in refusal(capsys, *words)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["convert", "missing.json", "out.json"],
+        ["convert", "text.png", "out.json"],
+        ["convert", "path.json", "out.unknown"],
+        ["preview", "missing.json", "--out", "page.html"],
+        ["preview", "nan.json", "--out", "page.html"],
+        ["preview", "path.json", "--out", "page.pdf"],
+        ["compare", "path.json", "missing.json"],
+        ["evaluate", "--worlds", "0"],
+        ["evaluate", "--worlds", "1", "--steps", "none"],
+        ["evaluate", "--worlds", "1", "--model", "broken"],
+        ["evaluate", "--data", "missing"],
+        ["train", "--config", "huge"],
+        ["app", "--device", "toaster"],
+        ["app", "--port", "0"],
+    ],
+)
+def test_the_other_verbs_refuse_bad_input_too(capsys, tmp_path, files, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    refusal(capsys, *words)
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_an_image_frame_must_be_given_for_every_image_or_for_none(capsys, tmp_path, files):
     line = refusal(
         capsys, "imagine", "--image", files["photo.png"], "--image", files["photo.png"],
