@@ -176,7 +176,8 @@ def test_resampling_to_a_rate_gives_frames_one_period_apart_as_far_as_the_path_g
 
 
 def test_concatenating_continues_where_the_first_path_ends():
-    path = ops.concatenate(preset("pan-right", amount=90.0), preset("dolly-in", amount=2.0))
+    dolly = ops.rotate(preset("dolly-in", amount=2.0), (30, 40, 50))  # its own world is another
+    path = ops.concatenate(preset("pan-right", amount=90.0), dolly)
     assert len(path) == 17, "the frame where they meet stands for both"
     torch.testing.assert_close(path.positions[-1], vector(2, 0, 0), **EXACT)
     torch.testing.assert_close(path.times_sec, torch.arange(17).double() / 10, **EXACT)
@@ -217,7 +218,7 @@ def test_aligning_without_scale_leaves_the_scale_in_the_residual():
 
 
 def test_aligning_by_the_first_frame_works_on_straight_paths():
-    path = preset("dolly-in", amount=1.0)
+    path = ops.rotate(preset("dolly-in", amount=1.0), (50, 0, 20))
     away = ops.scale(ops.rotate(path, (0, 70, 10)), 3.0)
     with pytest.raises(InputError, match="points must not all lie on one line"):
         ops.align(away, path)

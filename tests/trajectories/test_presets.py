@@ -202,6 +202,47 @@ def test_uses_pivot_says_whether_the_distance_of_the_subject_matters(name):
     assert same != PRESETS[name].uses_pivot
 
 
+def test_drawn_figures_go_the_way_they_say():
+    """Of 33 frames, frame 16 is half way and frame 8 a tenth of the way: the start is slow."""
+    circle = path("circle", amount=0.2).positions
+    torch.testing.assert_close(circle[16], vector(0, -0.4, 0), **EXACT)
+    assert circle[8, 0] < 0, "clockwise from its lowest point: to the left first"
+    spiral = path("spiral", amount=0.2).positions
+    torch.testing.assert_close(spiral[16], vector(0, -0.1, 0), **EXACT)
+    assert spiral[8, 0] > 0, "clockwise: up, then right"
+    eight = path("lemniscate").positions
+    assert eight[8, 0] > 0 > eight[8, 1], "to the upper right first"
+    assert eight[24, 0] < 0, "then through the left half"
+
+
+def test_the_helix_rises_by_half_the_distance_in_half_a_turn_to_the_right():
+    helix = path("helix", amount=180.0, pivot_depth=2.0).positions
+    torch.testing.assert_close(helix[-1], vector(0, -1, 4), **EXACT)
+    assert helix[16, 0] > 1.9
+
+
+def test_the_reveal_backs_off_and_rises():
+    end = path("pull-back-reveal", amount=0.5).positions[-1]
+    torch.testing.assert_close(end, vector(0, -0.25, -0.5), **EXACT)
+
+
+def test_swings_go_the_way_they_say_first():
+    swing = path("pendulum")
+    assert swing.positions[8, 0] > 0.1 > -0.1 > swing.positions[24, 0], "right, then left"
+    look = path("look-around")
+    assert forward(look, 8)[0] < -0.1 < 0.1 < forward(look, 24)[0], "left, then right"
+
+
+def test_the_fly_through_leans_into_its_bends():
+    """It bends to the right first, so the right-hand side sinks (+Y); half way it bends left."""
+    flight = path("fly-through")
+    heading = torch.atan2(*flight.cameras.world_from_cam[:, [0, 2], 2].unbind(-1))
+    assert heading[7] > heading[5]
+    assert right(flight, 6)[1] > 0.02
+    assert heading[15] < heading[13]
+    assert right(flight, 14)[1] < -0.02
+
+
 def test_a_dolly_zoom_keeps_the_size_of_the_subject():
     trajectory = path("dolly-zoom", amount=0.5, pivot_depth=2.0)
     distance = 2.0 - trajectory.positions[:, 2]
