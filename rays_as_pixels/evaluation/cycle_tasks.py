@@ -96,7 +96,8 @@ def loop_task(
         for row_id in scores
     ]
     notes = (
-        "Path estimated, video generated along it from the first frame, path estimated again.",
+        "Path estimated, video generated along it from the first frame, path estimated again. PSNR "
+        "on frames after frame 0 against the input at the model's size.",
         _SIZE_NOTE,
         "Still paths: clips and seeds whose first estimate reaches less than "
         f"{metrics.MIN_BASELINE:g} scene units; their T_err is not divided.",
@@ -128,7 +129,6 @@ def _loop_one(
         return first, [("identity", identity_cameras(first), copy, 0.0, None), answer]
     first = output.estimated.cameras.to(dtype=torch.float64, device="cpu")
     again = output.reestimated.cameras.to(dtype=torch.float64, device="cpu")
-    again = again.resized(height=first.height, width=first.width)
     answer = ("model", again, output.video.float().cpu(), seconds, None)
     return first, [("identity", identity_cameras(first), copy, 0.0, None), answer]
 

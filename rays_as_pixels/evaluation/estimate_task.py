@@ -106,7 +106,7 @@ def estimate_task(
         row_id = f"model@{steps}"
         scores[row_id] = model_scores(runner, clips, steps=steps, progress=progress)
         labels[row_id] = f"ours, {steps} step{'s' if steps > 1 else ''}"
-        notes.append(f"Noise levels of {steps} steps: {runner.describe_sigmas(steps)}.")
+        notes.append(runner.describe_sigmas(steps))
         notes.append(_by_seed(labels[row_id], scores[row_id]))
     return path_table("estimate", "Estimate", scores, labels=labels, notes=notes)
 

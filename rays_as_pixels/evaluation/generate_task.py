@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import torch
+from torch import Tensor
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.evaluation import baselines
@@ -85,7 +85,11 @@ def _generate_one(
     try:
         output, seconds = runner.timed(
             lambda: runner.pipe.generate(
-                clip.video[0], given, num_inference_steps=steps, generator=generator
+                clip.video[0],
+                given,
+                num_inference_steps=steps,
+                generator=generator,
+                callback_on_step_end=runner.recorder(steps),
             )
         )
         video = output.video.float().cpu()
@@ -97,7 +101,7 @@ def _generate_one(
 def _scored(
     runner: Runner,
     clip: EvalClip,
-    video: torch.Tensor,
+    video: Tensor,
     *,
     index: int,
     seed: int = 0,
@@ -119,7 +123,7 @@ def reference_scores(
     only: Sequence[str] = ("copy_first_frame", "codec", "true_video"),
 ) -> dict[str, list[VideoScore]]:
     """Score what needs no generation: the first frame copied, the codec alone, the true video."""
-    makers = {
+    makers: dict[str, Callable[[EvalClip], Tensor]] = {
         "copy_first_frame": lambda clip: baselines.copy_first_frame(clip.video),
         "codec": lambda clip: runner.codec_video(clip.video),
         "true_video": lambda clip: clip.video,
@@ -179,5 +183,5 @@ def generate_task(
         row_id = f"model@{steps}"
         scores[row_id] = generate_scores(runner, fitted, steps=steps, progress=progress)
         labels[row_id] = f"ours, {steps} step{'s' if steps > 1 else ''}"
-        notes.append(f"Noise levels of {steps} steps: {runner.describe_sigmas(steps)}.")
+        notes.append(runner.describe_sigmas(steps))
     return video_table("generate", "Generate", scores, labels=labels, notes=notes)

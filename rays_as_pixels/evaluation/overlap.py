@@ -33,10 +33,10 @@ def seen_by_reference(
     point = torch.einsum("fij,fhwj->fhwi", ref_from_cam[:, :3, :3], point_in_cam)
     point = point + ref_from_cam[:, None, None, :3, 3]
     z = point[..., 2]
-    in_front = z > 1e-6
     pixel = point[..., :2] / z.clamp_min(1e-6)[..., None]
     pixel = pixel * cameras.focal_px[reference] + cameras.center_px[reference]
     x, y = pixel[..., 0].floor().long(), pixel[..., 1].floor().long()
-    inside = in_front & (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
     there = depth[reference][y.clamp(0, height - 1), x.clamp(0, width - 1)]
+    # Points behind the reference have negative z and so disagree with every depth there.
     return inside & ((z / there - 1).abs() < DEPTH_TOLERANCE)

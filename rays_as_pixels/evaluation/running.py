@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -11,8 +11,11 @@ from torch import Tensor
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.evaluation.baselines import identity_cameras
+from rays_as_pixels.evaluation.clips import EvalClip
 from rays_as_pixels.evaluation.scores import PathResult
+from rays_as_pixels.framing import Framing
 from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.geometry.raxels import cameras_from_raxels, raxels_from_cameras
 
 if TYPE_CHECKING:
     from rays_as_pixels.pipeline import RaysAsPixelsPipeline
@@ -70,7 +73,7 @@ class Runner:
     def __init__(self, pipe: "RaysAsPixelsPipeline", settings: Settings) -> None:
         self.pipe = pipe
         self.settings = settings
-        self.sigmas: dict[str, list[float]] = {}
+        self._sigmas: dict[int, list[float]] = {}
 
     def generator(self, clip_index: int, seed: int) -> torch.Generator:
         """Return the noise source of one clip and seed, the same on every device."""
@@ -105,13 +108,64 @@ class Runner:
         steps = self.settings.default_estimate_steps if steps is None else steps
         try:
             output, seconds = self.timed(
-                lambda: self.pipe.estimate(video, num_inference_steps=steps, generator=generator)
+                lambda: self.pipe.estimate(
+                    video,
+                    num_inference_steps=steps,
+                    generator=generator,
+                    callback_on_step_end=self.recorder(steps),
+                )
             )
         except InputError as error:
             return PathResult(identity_cameras(truth), 0.0, str(error))
         cameras = output.trajectory.cameras.to(dtype=torch.float64, device="cpu")
         return PathResult(cameras, seconds)
 
+    def recorder(self, steps: int) -> Callable[..., dict[str, Any]]:
+        """Return a diffusers callback that notes the noise level at which each step starts."""
+        visited: list[float] = []
+
+        def step_end(pipe: Any, index: int, timestep: Any, latents: Any) -> dict[str, Any]:
+            visited.append(float(timestep) / pipe.scheduler.config.num_train_timesteps)
+            if index + 1 == steps:
+                self._sigmas[steps] = visited
+            return {}
+
+        return step_end
+
     def describe_sigmas(self, steps: int) -> str:
-        """Return the noise levels a verb visits with that many steps, for the notes."""
-        return ", ".join(f"{sigma:.3g}" for sigma in self.pipe.sigmas(steps)) + ", 0"
+        """Say which noise levels the last run with that many steps really went through."""
+        visited = self._sigmas.get(steps)
+        levels = "none, every run failed"
+        if visited is not None:
+            levels = ", ".join(f"{sigma:.3g}" for sigma in [*visited, 0.0])
+        return f"Noise levels of {steps} step{'s' if steps > 1 else ''}: {levels}."
+
+    def fitted(self, clip: EvalClip) -> EvalClip:
+        """Return a clip at the model's nearest size, cropped as the pipeline crops.
+
+        Depth is kept only where the size does not change.
+        """
+        framing = Framing.nearest(*clip.video.shape[-2:], self.pipe.sizes)
+        if (framing.height, framing.width) == (framing.model_height, framing.model_width):
+            return clip
+        cameras = None if clip.cameras is None else framing.cameras(clip.cameras)
+        return replace(clip, video=framing.images(clip.video), cameras=cameras, depth=None)
+
+    @torch.no_grad()
+    def codec_cameras(self, truth: Cameras) -> Cameras:
+        """Draw cameras as raxels, encode, decode and read them back.
+
+        Raises:
+            InputError: The path goes further than the codec's range.
+        """
+        codec, device = self.pipe.codec, self.pipe.device
+        raxels = raxels_from_cameras(truth)[None].to(device, torch.float32)
+        decoded = codec.decode_raxels(codec.encode_raxels(raxels))[0].cpu()
+        return cameras_from_raxels(decoded).cameras.to(dtype=torch.float64)
+
+    @torch.no_grad()
+    def codec_video(self, video: Float[Tensor, "frames 3 H W"]) -> Float[Tensor, "frames 3 H W"]:
+        """Encode and decode a video of one of the model's sizes."""
+        codec, device = self.pipe.codec, self.pipe.device
+        latents = codec.encode_video(video[None].to(device, torch.float32))
+        return codec.decode_video(latents)[0].float().cpu()

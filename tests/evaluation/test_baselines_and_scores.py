@@ -59,7 +59,7 @@ def test_summary_pools_pairs_counts_masks_and_names_clips_worse_than_identity():
     backwards = rooms.path(
         [[0, 0, 0], [-1, 0, 0], [-2, 0, 0]], [[0, 0, 0], [0, -10, 0], [0, -20, 0]]
     )
-    identity = [score_path(baselines.identity(truth), truth, clip=c, seed=0) for c in "ab"]
+    identity = [score_path(baselines.identity(truth), truth, clip=c, seed=0) for c in "abc"]
     wrong = score_path(PathResult(backwards, 1.0), truth, clip="a", seed=0)
     right = score_path(PathResult(truth, 3.0, "half failed"), truth, clip="b", seed=0)
     row = summarise([wrong, right], identity)
@@ -69,6 +69,8 @@ def test_summary_pools_pairs_counts_masks_and_names_clips_worse_than_identity():
     assert row["rotation_mean_deg"] == pytest.approx(80 / 6)
     assert row["rotation_median_deg"] == pytest.approx(10, abs=1e-5)
     assert row["rta15"] == pytest.approx(0.5)
+    third = score_path(PathResult(truth, 0.0), truth, clip="c", seed=0)
+    assert summarise([wrong, right, third], identity)["worse_than_identity"] == 1
     still = rooms.path([[0, 0, 0]] * 3)
     masked = summarise([score_path(PathResult(truth, 0.0), still, clip="a", seed=0), right])
     assert masked["pairs_masked"] == 3 and masked["rta15"] == 1, "undefined pairs are not scored"
@@ -83,6 +85,7 @@ def test_lengths_of_real_clips_are_not_compared_at_a_fixed_scale():
     assert math.isnan(score_clip(doubled, real).t_err_fixed_scale)
     assert score_clip(doubled, world).t_err_fixed_scale == pytest.approx(1.5)
     assert score_clip(doubled, real).t_err < 1e-9
+    assert score_clip(doubled, real).rpe_translation < 1e-6, "steps are compared at ATE's scale"
     assert set(baseline_scores([real])) == {"identity", "constant_velocity"}
 
 

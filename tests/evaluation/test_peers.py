@@ -32,15 +32,16 @@ def large_clip():
     return rooms.room_clip(rooms.curved_path(height=240, width=320, focal_px=260.0))
 
 
-@pytest.mark.parametrize("peer", peer_opencv.PEERS, ids=lambda peer: peer.name)
-def test_the_essential_chain_recovers_rotation_direction_and_relative_step_length(peer, large_clip):
+# A pixel is 0.22 degrees; matches are good to a fraction of it, and a chain adds four of them up.
+# Without intrinsics the focal length is off by up to half a grid step, which costs as much again.
+@pytest.mark.parametrize(("peer", "slack"), [(peer_opencv.PEERS[0], 1), (peer_opencv.PEERS[1], 4)])
+def test_the_essential_chain_recovers_rotation_direction_and_step_length(peer, slack, large_clip):
     pytest.importorskip("cv2", reason=OPTIONAL)
     score = score_clip(run_peer(peer, large_clip), large_clip)
     assert score.failure is None
-    # A pixel is 0.22 degrees; matches are good to a fraction of it, a chain adds four of them up.
-    assert score.pairs.rotation_deg.max() < 1
-    assert score.pairs.translation_deg.median() < 4
-    assert score.t_err < 0.05, "step lengths must be chained, not unit steps of a random scale"
+    assert score.pairs.rotation_deg.max() < 0.25 * slack
+    assert score.pairs.translation_deg.median() < 1 * slack
+    assert score.t_err < 0.0125 * slack, "steps must be chained by length, not be unit steps"
     still = score_clip(baselines.identity(large_clip.cameras), large_clip)
     assert score.pairs.rotation_deg.mean() < still.pairs.rotation_deg.mean() / 5
 

@@ -38,6 +38,17 @@ def test_a_turned_away_camera_sees_nothing_of_frame_0():
     assert not seen_by_reference(torch.ones(2, 40, 40), cameras)[1].any()
 
 
+def test_what_was_seen_depends_on_neither_the_world_frame_nor_which_frame_is_the_reference(clip):
+    turned = rooms.path([[3, -1, 2]], [[20, -30, 40]]).world_from_cam[0]
+    elsewhere = replace(clip.cameras, world_from_cam=turned @ clip.cameras.world_from_cam)
+    seen = seen_by_reference(clip.depth, clip.cameras, reference=4)
+    again = seen_by_reference(clip.depth, elsewhere, reference=4)
+    assert (seen != again).float().mean() < 1e-3, "float32 rounding moves a few edge pixels"
+    assert seen[4].all() and 0.5 < seen[0].float().mean() < 0.97
+    last_sees_right = seen[0, :, -20:].float().mean() > seen[0, :, :20].float().mean()
+    assert last_sees_right, "the path goes right, so what it saw lies on frame 0's right"
+
+
 def test_frame_0_is_not_scored_and_seen_pixels_are_scored_apart(clip):
     video = clip.video.clone()
     video[0] = 0.0  # the given image: whatever happens there does not count

@@ -1,0 +1,34 @@
+"""A pipeline of real classes, untrained and tiny: every stage runs, nothing it says is good."""
+
+import torch
+
+from rays_as_pixels.diffusion.schedule import new_scheduler
+from rays_as_pixels.model.codec import new_autoencoder
+from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
+from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+
+SIZE = (32, 48)
+
+
+def tiny_pipeline():
+    torch.manual_seed(0)
+    pipe = RaysAsPixelsPipeline(
+        vae=new_autoencoder(base_dim=8, z_dim=4, num_res_blocks=1).eval(),
+        transformer=RaysAsPixelsTransformer3DModel(
+            num_attention_heads=1,
+            attention_head_dim=32,
+            in_channels=4,
+            freq_dim=32,
+            ffn_dim=32,
+            num_layers=1,
+        ).eval(),
+        scheduler=new_scheduler(),
+        ray_scheduler=new_scheduler(),
+        raxel_latents_mean=[0.0] * 4,
+        raxel_latents_std=[1.0] * 4,
+        num_frames=5,
+        max_frames=9,
+        sizes=[SIZE],
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
