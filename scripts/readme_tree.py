@@ -1,10 +1,12 @@
-"""Write the README's annotated tree from the tree itself: `python scripts/readme_tree.py`.
+"""Write the trees of README.md and docs/tree.md from the tree itself; run it after adding a file.
 
-A file is described by the first line of its docstring, so that no fact is kept twice.
+The README has one line per folder and names its modules; docs/tree.md has one line per module: the
+first line of its docstring, so that no fact is kept twice.
 """
 
 import ast
 import subprocess
+import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,10 +40,13 @@ COLLAPSED = (
     "assets/",
     "checkpoints/",
     "docs/",
-    "rays_as_pixels/cli/",
-    "rays_as_pixels/trajectories/formats/",
     "tests/",
 )
+PREAMBLE = """# The tree, one line per file
+
+Written by `python scripts/readme_tree.py` from each module's docstring; do not edit by hand.
+
+"""
 
 
 def tracked_files() -> list[str]:
@@ -75,21 +80,43 @@ def describe_package(folder: str) -> str:
     return text
 
 
-def tree_lines() -> list[str]:
-    """Return the lines of the annotated tree: every folder, every module, every script."""
-    lines: list[str] = []
-    seen: set[str] = set()
+def contents() -> dict[str, list[str]]:
+    """Return the modules and scripts of every folder that is shown, in order of path."""
+    shown: dict[str, list[str]] = {}
     for name in tracked_files():
         path = Path(name)
         folders = [f"{folder.as_posix()}/" for folder in reversed(path.parents[:-1])]
-        top = [folder for folder in folders if folder in COLLAPSED]
-        for folder in [folder for folder in folders if not top or folder == top[0]]:
-            if folder not in seen:
-                seen.add(folder)
-                lines.append(_line(folder, FOLDERS.get(folder) or describe_package(folder)))
+        closed = [folder for folder in folders if folder in COLLAPSED]
+        for folder in folders[:1] if closed else folders:
+            shown.setdefault(folder, [])
         is_listed = path.suffix in (".py", ".sh") and path.name != "__init__.py"
-        if is_listed and not top:
-            lines.append(_line(name, describe(name)))
+        if is_listed and not closed:
+            shown.setdefault(folders[-1] if folders else "", []).append(name)
+    return dict(sorted(shown.items()))
+
+
+def long_tree() -> list[str]:
+    """Return one line per folder and per module."""
+    lines: list[str] = []
+    for folder, modules in contents().items():
+        if folder:
+            lines.append(_line(folder, FOLDERS.get(folder) or describe_package(folder)))
+        lines += [_line(module, describe(module)) for module in modules]
+    return lines
+
+
+def short_tree() -> list[str]:
+    """Return one line per folder, with the names of its modules below it."""
+    lines: list[str] = []
+    for folder, modules in contents().items():
+        if folder in ("", "rays_as_pixels/"):
+            lines += [_line(folder, FOLDERS[folder])] if folder else []
+            lines += [_line(module, describe(module)) for module in modules]
+            continue
+        lines.append(_line(folder, FOLDERS.get(folder) or describe_package(folder)))
+        names = ", ".join(Path(module).stem for module in modules)
+        indent = " " * COLUMN
+        lines += textwrap.wrap(names, 118, initial_indent=indent, subsequent_indent=indent)
     return lines
 
 
@@ -103,9 +130,15 @@ def with_tree(readme: str) -> str:
     """Return the README's text with its tree replaced by the real one."""
     head, rest = readme.split(START)
     _, tail = rest.split(END)
-    return "".join([head, START, *(f"{line}\n" for line in tree_lines()), END, tail])
+    return "".join([head, START, *(f"{line}\n" for line in short_tree()), END, tail])
+
+
+def tree_page() -> str:
+    """Return the text of docs/tree.md."""
+    return "".join([PREAMBLE, "```\n", *(f"{line}\n" for line in long_tree()), "```\n"])
 
 
 if __name__ == "__main__":
     file = ROOT / "README.md"
     file.write_text(with_tree(file.read_text(encoding="utf-8")), encoding="utf-8")
+    (ROOT / "docs" / "tree.md").write_text(tree_page(), encoding="utf-8")

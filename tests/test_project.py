@@ -42,8 +42,10 @@ def pins(name: str) -> dict[str, str]:
 
 
 def test_the_tree_in_the_readme_is_the_real_tree():
-    expected = script("readme_tree").with_tree(README)
-    assert expected == README, "run: python scripts/readme_tree.py"
+    tree = script("readme_tree")
+    assert tree.with_tree(README) == README, "run: python scripts/readme_tree.py"
+    page = (ROOT / "docs" / "tree.md").read_text(encoding="utf-8")
+    assert tree.tree_page() == page, "run: python scripts/readme_tree.py"
 
 
 def test_every_module_of_the_package_says_in_one_line_what_it_is_for():
@@ -110,7 +112,7 @@ def third_party_imports(files: list[Path]) -> dict[str, str]:
                 assert node.level == 0, f"{path.name}: relative import"
                 names = [node.module]
             used |= {name.partition(".")[0]: path.name for name in names}
-    ours = {"rays_as_pixels", "tests", "app", *(path.stem for path in files)}
+    ours = {"rays_as_pixels", "scripts", "tests", "app", *(path.stem for path in files)}
     return {name: used[name] for name in used.keys() - set(sys.stdlib_module_names) - ours}
 
 
