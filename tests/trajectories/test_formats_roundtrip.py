@@ -20,7 +20,7 @@ READERS_WITHOUT_EXTRAS = ("re10k", "colmap", "nerfstudio", "da3", "inria", "csv"
 
 
 @pytest.mark.parametrize("name", WRITABLE)
-@settings(max_examples=12, deadline=None, derandomize=True,
+@settings(max_examples=8, deadline=None, derandomize=True,
           suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
 @given(seed=st.integers(0, 10_000), num_frames=st.integers(1, 6), one_lens=st.booleans())
 def test_any_path_is_read_back_to_a_millionth(tmp_path, name, seed, num_frames, one_lens):
@@ -51,18 +51,17 @@ def test_a_native_file_is_read_back_bit_for_bit(tmp_path):
     assert (back.fps, back.source_frame) == (path.fps, path.source_frame)
 
 
-@pytest.mark.parametrize("name", WRITABLE)
+@pytest.mark.parametrize("name", sorted(set(WRITABLE) - {"bundle"}))  # that one is all of them
 def test_ten_thousand_frames_are_written_and_read_in_under_two_seconds_each(tmp_path, name):
     path = random_path(2, 10_000, one_lens=True)
     out = output_of(tmp_path, name)
-    limit_sec = 2.0 * (len(NAMES) if name == "bundle" else 1)  # the bundle writes all the others
     start = time.process_time()
     save(path, out, format=name)
     middle = time.process_time()
     loaded = load(out)
     end = time.process_time()
-    assert middle - start < limit_sec
-    assert end - middle < limit_sec
+    assert middle - start < 2.0
+    assert end - middle < 2.0
     assert len(loaded) == 10_000
 
 
