@@ -262,3 +262,29 @@ def test_a_job_that_is_not_finished_is_not_deleted(open_manager):
 def test_an_unknown_device_is_refused(open_manager):
     with pytest.raises(InputError, match="device must be one of cpu"):
         open_manager().submit("k", lambda _: None, device="tpu")
+
+
+def test_inputs_are_in_the_jobs_folder_before_it_runs_even_if_the_original_goes(
+    open_manager, tmp_path
+):
+    manager = open_manager()
+    blocker = manager.submit("long", until_cancelled)
+    original = tmp_path / "upload.mp4"
+    original.write_bytes(b"video")
+
+    def work(context):
+        return {name: (context.folder / name).read_text() for name in ("in.mp4", "ask.json")}
+
+    job = manager.submit("read", work, inputs={"in.mp4": original, "ask.json": b"{}"})
+    original.unlink()
+    manager.cancel(blocker.id)
+    job = manager.wait(job.id, timeout_sec=SOON)
+    assert job.results == {"in.mp4": "video", "ask.json": "{}"}
+
+
+def test_an_input_that_cannot_be_copied_refuses_the_job_and_leaves_nothing(open_manager, tmp_path):
+    manager = open_manager()
+    with pytest.raises(InputError, match=r"in\.mp4 must be readable"):
+        manager.submit("read", lambda _: None, inputs={"in.mp4": tmp_path / "gone.mp4"})
+    assert manager.records() == []
+    assert [path.name for path in manager.root.iterdir()] == [".lock"]

@@ -1,7 +1,9 @@
 """`app`: the page, on this machine unless told otherwise."""
 
 import argparse
+import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,13 +82,23 @@ def run(args: argparse.Namespace) -> int:
 
 
 def model_facts(folder: Path, device: str) -> "ModelFacts":
-    """Describe a model folder by its name and by its card's line 'Trained on: ...'."""
+    """Describe a model folder without loading it: its name, its card's line 'Trained on: ...'.
+
+    A folder that is missing or damaged is described by its name alone; loading it says why.
+    """
     from rays_as_pixels.ui.model_holder import ModelFacts
 
+    facts = ModelFacts(folder.name, device)
     try:
-        lines = (folder / CARD).read_text(encoding="utf-8").splitlines()
-    except OSError:  # no card: the status line then leaves it out
-        lines = []
-    found = (line.strip("*- ") for line in lines)
-    words = next((line for line in found if line.lower().startswith(TRAINED_ON)), "")
-    return ModelFacts(folder.name, device, words[len(TRAINED_ON) :].strip("* ").rstrip("."))
+        card = (folder / CARD).read_text(encoding="utf-8")
+        found = [line.strip("*- ") for line in card.splitlines()]
+        words = next((line for line in found if line.lower().startswith(TRAINED_ON)), "")
+        facts = replace(facts, trained_on=words[len(TRAINED_ON) :].strip("* ").rstrip("."))
+    except (OSError, ValueError):  # no card: the status line leaves it out
+        pass
+    try:
+        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+        counts = int(index["num_frames"]), int(index["max_frames"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return facts
+    return replace(facts, num_frames=counts[0], max_frames=counts[1])

@@ -31,8 +31,6 @@ Form = Mapping[str, object]
 
 START_BUTTONS = ("estimate_button", "generate_button", "loop_button", "imagine_button")
 DEFAULT_SIZE = (480, 640)  # height, width of a path drawn before any video
-MOST_FRAMES = 49  # until the model has said how many it takes
-FRAME_CHOICES = (5, 9, 13, 17, 21, 33, 49)
 MOST_STEPS = 200
 MOST_RUNS = 16
 DEFAULT_KEYS = 5
@@ -132,7 +130,7 @@ class Handlers:
         """Submit the estimate of a video's path."""
         path = checks.file(form["video"], text.NEED_VIDEO)
         ask = tasks.EstimateAsk(
-            num_frames=checks.frame_count(form["frames"], self.most_frames),
+            num_frames=checks.frame_count(form["frames"], self.model.facts.max_frames),
             start_sec=checks.optional_seconds(text.START_LABEL, form["start"]),
             end_sec=checks.optional_seconds(text.END_LABEL, form["end"]),
             steps=checks.whole(text.STEPS_LABEL, form["steps"], 1, MOST_STEPS),
@@ -146,7 +144,7 @@ class Handlers:
 
     # --- Editing
 
-    def choose_preset(self, name: object) -> Updates:
+    def choose_preset(self, _session: Session, name: object) -> Updates:
         """Say what a preset does, and in which unit its amount counts."""
         preset = PRESETS[checks.choice(text.PRESET_LABEL, name, tuple(PRESETS))]
         low, high = preset.amount_range
@@ -235,7 +233,7 @@ class Handlers:
         path = checks.file(form["image"], text.NEED_IMAGE)
         ask = replace(
             self._generate_ask(form),
-            num_frames=checks.frame_count(form["frames"], self.most_frames),
+            num_frames=checks.frame_count(form["frames"], self.model.facts.max_frames),
             fps=checks.real(text.IMAGINE_FPS_LABEL, form["fps"], 0.1, 120.0),
         )
         work = tasks.imagine_work(self.model.get, ask)
@@ -243,12 +241,6 @@ class Handlers:
         return submitted | {"imagine_seed": ask.seed}
 
     # --- Shared
-
-    @property
-    def most_frames(self) -> int:
-        """The largest frame count the model takes."""
-        pipeline = self.model.ready
-        return MOST_FRAMES if pipeline is None else pipeline.max_frames
 
     def _generate_ask(self, form: Form) -> tasks.GenerateAsk:
         return tasks.GenerateAsk(
@@ -287,9 +279,6 @@ class Handlers:
         position = self.manager.queue_position(record.id) if record is not None and busy else 0
         loading = self.model.ready is None and not self.model.problem
         updates: Updates = {name: gr.update(interactive=not busy) for name in START_BUTTONS}
-        if self.model.ready is not None and not busy:
-            counts = [count for count in FRAME_CHOICES if count <= self.most_frames]
-            updates |= {name: gr.update(choices=counts) for name in ("frames", "imagine_frames")}
         return updates | {
             "status": widgets.status_line(self.model),
             "job_bar": widgets.job_bar(record, position=position),
@@ -309,7 +298,7 @@ class Handlers:
         """Return size, hFOV in degrees, fps and frame count that an edited path should have."""
         like = session.paths.get("estimated")
         if like is None:
-            return DEFAULT_SIZE, 60.0, 10.0, checks.frame_count(frames, self.most_frames)
+            return DEFAULT_SIZE, 60.0, 10.0, checks.frame_count(frames, self.model.facts.max_frames)
         hfov_deg = like.cameras.hfov_rad[0].rad2deg().item()
         return (like.cameras.height, like.cameras.width), hfov_deg, like.fps, len(like)
 

@@ -54,11 +54,11 @@ def build_app(
         _header(parts, model)
         with gr.Row(elem_classes="rap-main", equal_height=False):
             with gr.Column(scale=5, min_width=340), gr.Tabs(elem_classes="rap-tabs"):
-                tabs.video_tab(parts, clips)
+                tabs.video_tab(parts, clips, model.facts)
                 tabs.edit_tab(parts)
                 tabs.generate_tab(parts)
                 tabs.loop_tab(parts)
-                tabs.imagine_tab(parts)
+                tabs.imagine_tab(parts, model.facts)
             with gr.Column(scale=6, min_width=340, elem_classes="rap-view"):
                 _view(parts)
         _wire(app, parts, handlers)
@@ -102,27 +102,32 @@ def _view(parts: Components) -> None:
     )  # fmt: skip
 
 
-def _wire(app: gr.Blocks, parts: Components, handlers: Handlers) -> None:
-    def bind(trigger: Any, handler: Any, inputs: Sequence[str] | Mapping[str, str] = ()) -> None:
-        bind_event(trigger, handler, parts, inputs=inputs)
+# Component, its event, the handler called, and what it gets after the session: values of components
+# one by one, or a form.
+EVENTS: tuple[tuple[str, str, str, Sequence[str] | Mapping[str, str]], ...] = (
+    ("timer", "tick", "tick", ()),
+    ("stop_button", "click", "stop", ()),
+    ("overlay", "input", "choose_overlay", ("overlay",)),
+    ("video", "upload", "forget_truth", ()),
+    ("video", "clear", "forget_truth", ()),
+    ("preset", "change", "choose_preset", ("preset",)),
+    ("preset_button", "click", "use_preset", tabs.PRESET_FORM),
+    ("from_estimate_button", "click", "start_from_estimate", ("num_keys",)),
+    ("table", "input", "apply_table", ("table", "frames")),
+    ("apply_button", "click", "apply_table", ("table", "frames")),
+    ("estimate_button", "click", "estimate", tabs.ESTIMATE_FORM),
+    ("generate_button", "click", "generate", tabs.GENERATE_FORM),
+    ("loop_button", "click", "run_loop", tabs.LOOP_FORM),
+    ("imagine_button", "click", "imagine", tabs.IMAGINE_FORM),
+)
 
-    app.load(
-        _by_name(handlers.open_page, parts), [parts["browser"]], list(parts.values()), **_QUIET
-    )
-    bind(parts["timer"].tick, handlers.tick)
-    bind(parts["stop_button"].click, handlers.stop)
-    bind(parts["overlay"].input, handlers.choose_overlay, ["overlay"])
-    bind(parts["video"].upload, handlers.forget_truth)
-    bind(parts["video"].clear, handlers.forget_truth)
-    bind(parts["preset"].change, _without_session(handlers.choose_preset), ["preset"])
-    bind(parts["preset_button"].click, handlers.use_preset, tabs.PRESET_FORM)
-    bind(parts["from_estimate_button"].click, handlers.start_from_estimate, ["num_keys"])
-    bind(parts["table"].input, handlers.apply_table, ["table", "frames"])
-    bind(parts["apply_button"].click, handlers.apply_table, ["table", "frames"])
-    bind(parts["estimate_button"].click, handlers.estimate, tabs.ESTIMATE_FORM)
-    bind(parts["generate_button"].click, handlers.generate, tabs.GENERATE_FORM)
-    bind(parts["loop_button"].click, handlers.run_loop, tabs.LOOP_FORM)
-    bind(parts["imagine_button"].click, handlers.imagine, tabs.IMAGINE_FORM)
+
+def _wire(app: gr.Blocks, parts: Components, handlers: Handlers) -> None:
+    outputs = list(parts.values())
+    app.load(_by_name(handlers.open_page, parts), [parts["browser"]], outputs, **_QUIET)
+    for component, event, name, inputs in EVENTS:
+        trigger = getattr(parts[component], event)
+        bind_event(trigger, getattr(handlers, name), parts, inputs=inputs)
     if "examples" in parts:
         _wire_examples(parts, handlers)
 
@@ -164,13 +169,6 @@ def _with_form(handler: Any, keys: list[str]) -> Any:
         return handler(session, dict(zip(keys, values, strict=True)))
 
     return formed
-
-
-def _without_session(handler: Any) -> Any:
-    def called(_session: Session, *values: Any) -> dict[str, Any]:
-        return handler(*values)
-
-    return called
 
 
 def _by_name(handler: Any, parts: Components, *, event: bool = False) -> Any:

@@ -19,11 +19,15 @@ class ModelFacts:
         name: Of the model.
         device: What it runs on.
         trained_on: In a few words; "" if its folder does not say.
+        num_frames: Clip length it was trained at.
+        max_frames: Longest clip it takes.
     """
 
     name: str
     device: str
     trained_on: str = ""
+    num_frames: int = 9
+    max_frames: int = 17
 
 
 class ModelHolder:

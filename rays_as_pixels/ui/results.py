@@ -153,6 +153,7 @@ def _looped(session: Session, record: JobRecord, folder: Path, _num_keys: int) -
     report = json.loads((folder / tasks.REPORT).read_text(encoding="utf-8"))
     return {
         "session": session,
+        "sheet": gr.update(value=str(folder.parent / session.estimate / tasks.SHEET), visible=True),
         "loop_numbers": widgets.loop_numbers(report),
         "loop_video": gr.update(value=str(folder / tasks.VIDEO), visible=True),
     }

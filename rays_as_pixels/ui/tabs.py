@@ -8,10 +8,9 @@ import gradio as gr
 from rays_as_pixels.trajectories.presets import PRESETS
 from rays_as_pixels.ui import text
 from rays_as_pixels.ui.examples import Example
-from rays_as_pixels.ui.handlers import FRAME_CHOICES
+from rays_as_pixels.ui.model_holder import ModelFacts
 
 Components = dict[str, Any]
-DEFAULT_FRAMES = 9
 TABLE_COLUMN_PX = 66
 FIRST_PRESET = "arc-right"
 
@@ -59,7 +58,7 @@ IMAGINE_FORM = {
 }
 
 
-def video_tab(parts: Components, examples: Sequence[Example]) -> None:
+def video_tab(parts: Components, examples: Sequence[Example], facts: ModelFacts) -> None:
     """Video in, estimate out."""
     with gr.Tab(text.TAB_VIDEO, id="video"):
         gr.Markdown(text.VIDEO_INTRO)
@@ -78,7 +77,7 @@ def video_tab(parts: Components, examples: Sequence[Example]) -> None:
                 elem_id="examples",
             )
         with gr.Row():
-            parts["frames"] = _frames_field()
+            parts["frames"] = _frames_field(facts)
             parts["start"] = gr.Textbox(
                 label=text.START_LABEL, placeholder=text.START_INFO, max_lines=1, min_width=90
             )
@@ -191,7 +190,7 @@ def loop_tab(parts: Components) -> None:
         parts["loop_video"] = _result_video(text.LOOP_VIDEO_LABEL, "loop-video")
 
 
-def imagine_tab(parts: Components) -> None:
+def imagine_tab(parts: Components, facts: ModelFacts) -> None:
     """A video and its path from one image."""
     with gr.Tab(text.TAB_IMAGINE, id="imagine"):
         gr.Markdown(text.IMAGINE_INTRO)
@@ -200,7 +199,7 @@ def imagine_tab(parts: Components) -> None:
             height=260, elem_id="imagine-image",
         )  # fmt: skip
         with gr.Row():
-            parts["imagine_frames"] = _frames_field()
+            parts["imagine_frames"] = _frames_field(facts)
             parts["imagine_fps"] = gr.Number(
                 10.0, label=text.IMAGINE_FPS_LABEL, minimum=0.1, min_width=110
             )
@@ -217,10 +216,13 @@ def _primary(label: str, elem_id: str) -> gr.Button:
     return gr.Button(label, variant="primary", elem_id=elem_id)
 
 
-def _frames_field() -> gr.Dropdown:
+def _frames_field(facts: ModelFacts) -> gr.Dropdown:
     return gr.Dropdown(
-        list(FRAME_CHOICES), value=DEFAULT_FRAMES, label=text.FRAMES_LABEL, min_width=110,
-    )  # fmt: skip
+        list(range(5, facts.max_frames + 1, 4)),
+        value=facts.num_frames,
+        label=text.FRAMES_LABEL,
+        min_width=110,
+    )
 
 
 def _steps(value: int, label: str = text.STEPS_LABEL) -> gr.Slider:
