@@ -1,9 +1,7 @@
 """Four verbs over one network: estimate, generate, imagine, loop (paper, section "What it does")."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import torch
@@ -13,44 +11,23 @@ from torch import Tensor
 
 from rays_as_pixels.diffusion.sampler import Given, SamplerOptions, denoise_jointly
 from rays_as_pixels.diffusion.schedule import explicit_sigmas
-from rays_as_pixels.errors import Cancelled, InputError
+from rays_as_pixels.errors import InputError
 from rays_as_pixels.framing import Framing
-from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import RaxelFit, cameras_from_raxels, raxels_from_cameras
 from rays_as_pixels.geometry.trajectory import Trajectory
+from rays_as_pixels.inputs import (
+    RunOptions,
+    check_clip_length,
+    check_image_frames,
+    check_video,
+    framed_images,
+    path_for_images,
+)
 from rays_as_pixels.loop import loop_report, pose_spread
 from rays_as_pixels.model.checkpoints import check_component_weights, check_model_folder
-from rays_as_pixels.model.codec import SPATIAL_STRIDE, LatentCodec, check_frame_count, latent_frames
+from rays_as_pixels.model.codec import LatentCodec, latent_frames
 from rays_as_pixels.model.joint_transformer import SOURCE, RaysAsPixelsTransformer3DModel
 from rays_as_pixels.outputs import EstimateOutput, GenerateOutput, ImagineOutput, LoopOutput
-
-Progress = Callable[[str, int, int], None]
-_MIN_FRAMES = 5
-_ASPECT_TOLERANCE = 0.02
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What all verbs share.
-
-    Attributes:
-        generator: Source of noise; None takes torch's global one.
-        callback_on_step_end: diffusers' callback (pipe, step, timestep, latents by name).
-        progress: Called with (stage, done, total).
-        cancel: Set it to stop within one step; the verb raises `Cancelled`.
-    """
-
-    generator: torch.Generator | None = None
-    callback_on_step_end: Callable[..., dict[str, Tensor]] | None = None
-    progress: Progress | None = None
-    cancel: Event | None = None
-
-    def report(self, stage: str, done: int, total: int) -> None:
-        """Check for cancellation, then report."""
-        if self.cancel is not None and self.cancel.is_set():
-            raise Cancelled(f"cancelled at {stage}")
-        if self.progress is not None:
-            self.progress(stage, done, total)
 
 
 class RaysAsPixelsPipeline(DiffusionPipeline):
@@ -150,7 +127,7 @@ class RaysAsPixelsPipeline(DiffusionPipeline):
             Cancelled: See `RunOptions`.
         """
         run = RunOptions(**options)
-        self._check_video(video)
+        check_video(video, max_frames=self.max_frames)
         if num_seeds < 1:
             raise InputError(
                 f"num_seeds must be 1 or more; got {num_seeds}. Use 1 for a quick look."
@@ -201,12 +178,12 @@ class RaysAsPixelsPipeline(DiffusionPipeline):
             Cancelled: See `RunOptions`.
         """
         run = RunOptions(**options)
-        stack, framing = self._images(images)
+        stack, framing = framed_images(images, self.sizes)
         frames = len(trajectory)
-        self._check_frames(frames)
-        cameras = self._path_for(trajectory, framing)
+        check_clip_length(frames, max_frames=self.max_frames)
+        cameras = path_for_images(trajectory, framing)
         known = [True] * len(stack) if image_cameras_known is None else list(image_cameras_known)
-        self._check_image_frames(image_frames, known, len(stack), frames)
+        check_image_frames(image_frames, known, len(stack), frames)
         run.report("encode images", 0, 1)
         raxels = raxels_from_cameras(cameras)[None].to(self._execution_device, torch.float32)
         ray_latents = self.codec.encode_raxels(raxels)
@@ -254,11 +231,11 @@ class RaysAsPixelsPipeline(DiffusionPipeline):
             Cancelled: See `RunOptions`.
         """
         run = RunOptions(**options)
-        stack, framing = self._images(images)
+        stack, framing = framed_images(images, self.sizes)
         frames = self.num_frames if num_frames is None else num_frames
-        self._check_frames(frames)
+        check_clip_length(frames, max_frames=self.max_frames)
         unknown = [False] * len(stack)
-        self._check_image_frames(image_frames, unknown, len(stack), frames)
+        check_image_frames(image_frames, unknown, len(stack), frames)
         run.report("encode images", 0, 1)
         given = self._sources(stack, image_frames, frames, None, torch.tensor(unknown))
         latents, rays = self._denoise(given, run, num_inference_steps, "imagine", guidance_scale)
@@ -415,75 +392,6 @@ class RaysAsPixelsPipeline(DiffusionPipeline):
         cameras = framing.restored(fit.cameras.to(dtype=torch.float64))
         return Trajectory(cameras, fps, time_sec, source_frame)
 
-    def _path_for(self, trajectory: Trajectory, framing: Framing) -> Cameras:
-        """Re-anchor a path at its first frame and state it for the model's images."""
-        cameras = trajectory.cameras
-        aspect, wanted = cameras.width / cameras.height, framing.width / framing.height
-        if abs(aspect / wanted - 1) > _ASPECT_TOLERANCE:
-            raise InputError(
-                f"trajectory must be for images of aspect {wanted:.3f} like the ones given "
-                f"({framing.width} x {framing.height}); got {cameras.width} x {cameras.height}. "
-                "Crop the images, or state the path's intrinsics for their size."
-            )
-        resized = cameras.resized(height=framing.height, width=framing.width)
-        return framing.cameras(resized.relative_to(0))
-
-    def _images(self, images: "Tensor | Sequence[Tensor]") -> tuple[Tensor, Framing]:
-        listed = [images] if isinstance(images, Tensor) and images.dim() == 3 else list(images)
-        shapes = {tuple(image.shape) for image in listed}
-        if len(shapes) != 1 or next(iter(shapes))[:1] != (3,):
-            raise InputError(
-                f"images must be one or more tensors 3 H W of one size; got shapes "
-                f"{sorted(shapes)}. Resize them to the same size."
-            )
-        stack = torch.stack(listed)
-        _check_values("images", stack)
-        framing = Framing.nearest(stack.shape[-2], stack.shape[-1], self.sizes)
-        return framing.images(stack.to(torch.float32)), framing
-
-    def _check_frames(self, frames: int) -> None:
-        check_frame_count(frames)
-        if not _MIN_FRAMES <= frames <= self.max_frames:
-            raise InputError(
-                f"num_frames must be from {_MIN_FRAMES} to {self.max_frames} for this model; got "
-                f"{frames}. Use {self.num_frames}, the length it was trained at."
-            )
-
-    def _check_video(self, video: Tensor) -> None:
-        if video.dim() != 4 or video.shape[1] != 3:
-            raise InputError(
-                f"video must have shape F 3 H W; got {tuple(video.shape)}. "
-                "Put the colour channels second."
-            )
-        self._check_frames(video.shape[0])
-        _check_values("video", video)
-
-    def _check_image_frames(
-        self, image_frames: Sequence[int], known: Sequence[bool], images: int, frames: int
-    ) -> None:
-        given = list(image_frames)
-        if len(given) != images or len(known) != images or len(set(given)) != images:
-            raise InputError(
-                f"image_frames must name one frame for each of the {images} images, no two the "
-                f"same; got {given}. Number the frames from 0."
-            )
-        if any(not isinstance(f, int) or not 0 <= f < frames for f in given):
-            raise InputError(
-                f"image_frames must lie from 0 to {frames - 1}; got {given}. "
-                "Lengthen the path or choose an earlier frame."
-            )
-
-
-def _check_values(name: str, images: Tensor) -> None:
-    low, high = images.min().item(), images.max().item()
-    if not (low >= -1e-4 and high <= 1 + 1e-4):
-        raise InputError(
-            f"{name} must hold values in [0, 1]; got {low:.3g} to {high:.3g}. Divide uint8 by 255."
-        )
-
 
 def _looks_like_hub_id(name: str) -> bool:
     return name.count("/") == 1 and not name.startswith((".", "/", "~"))
-
-
-SIZE_MULTIPLE = 2 * SPATIAL_STRIDE  # a model size must be a multiple of this: raxels are half size

@@ -174,8 +174,9 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
 
     def initialise_from_scratch(self) -> None:
         """Start as the identity on the residual stream: open gates, zero output projections."""
-        nn.init.zeros_(self.proj_out.weight)
-        nn.init.zeros_(self.ray_proj_out.weight)
+        for head in (self.proj_out, self.ray_proj_out):
+            nn.init.zeros_(head.weight)
+            nn.init.zeros_(head.bias)
         for projection in (
             self.condition_embedder.time_proj, self.ray_time_proj,
             self.cross_time_proj, self.ray_cross_time_proj,

@@ -1,13 +1,12 @@
 """Train the autoencoder on rendered frames and raxels, mixed.
 
-Loss: L1, multi-scale gradient L1 and KL 1e-6. Raxels weigh ten times as much per value, since an
-error of 0.0026 on the halved raxel is the 0.3 degrees that the codec may cost.
+Video: L1, multi-scale gradient L1 and KL 1e-6. Raxels: L1, L1 of local and global means, and KL; they
+weigh ten times as much, since 0.0026 on the halved raxel is the 0.3 degrees the codec may cost.
 """
 
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,16 +15,33 @@ from diffusers import AutoencoderKLWan
 from jaxtyping import Float
 from torch import Tensor
 
-from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.geometry.cameras import Cameras, rigid
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
+from rays_as_pixels.geometry.rotations import rotation_from_vector
 from rays_as_pixels.model.codec import RAXEL_LIMIT
 from rays_as_pixels.training.config import CodecConfig
 
 _KL_WEIGHT = 1e-6
-_GRADIENT_WEIGHT = 1.0
 _RAXEL_WEIGHT = 10.0
 
 ClipSource = Iterator[tuple[Float[Tensor, "batch frames 3 height width"], Cameras]]
+
+
+def pooled_loss(
+    prediction: Float[Tensor, "batch c t height width"],
+    target: Float[Tensor, "batch c t height width"],
+) -> Float[Tensor, ""]:
+    """Return the L1 distance of images averaged over 4x4, 16x16 and all pixels.
+
+    A pose is read from a raxel image as a whole: an error of one sign over the image turns the
+    camera, while noise of the same size averages out.
+    """
+    error = (prediction - target).transpose(1, 2).flatten(0, 1)
+    coarse = torch.nn.functional.avg_pool2d(error, 4)
+    total = coarse.abs().mean() + error.mean(dim=(-2, -1)).abs().mean()
+    if min(error.shape[-2:]) >= 16:
+        total = total + torch.nn.functional.avg_pool2d(coarse, 4).abs().mean()
+    return total
 
 
 def gradient_loss(
@@ -48,13 +64,39 @@ def gradient_loss(
 def training_raxels(
     cameras: Cameras, count: int, generator: torch.Generator
 ) -> Float[Tensor, "count 3 h w"]:
-    """Draw raxel images of random frames against random references of the same clips."""
+    """Draw raxel images: half of a batch's own frames, half of cameras drawn at random.
+
+    Own frames are taken against a random reference of the same clip. Random cameras (35 degrees and
+    0.4 scene units of standard deviation at most, fields of view of 30 to 100 degrees) cover what
+    no clip has shown yet.
+    """
     frames = cameras.batch_shape[1]
     reference = int(torch.randint(frames, (), generator=generator))
-    raxels = raxels_from_cameras(cameras, reference=reference).flatten(0, 1)
-    usable = raxels[(raxels.abs().amax(dim=(1, 2, 3)) < RAXEL_LIMIT).nonzero().squeeze(-1)]
-    pick = torch.randint(len(usable), (count,), generator=generator)
-    return usable[pick.to(usable.device)]
+    own = raxels_from_cameras(cameras, reference=reference).flatten(0, 1)
+    drawn = _random_cameras(2 * count, cameras.height, cameras.width, generator)
+    drawn_raxels = raxels_from_cameras(drawn.to(device=own.device))[:, 1]
+    parts = []
+    for raxels, share in ((own, count // 2), (drawn_raxels, count - count // 2)):
+        usable = raxels[(raxels.abs().amax(dim=(1, 2, 3)) < RAXEL_LIMIT).nonzero().squeeze(-1)]
+        pick = torch.randint(len(usable), (share,), generator=generator)
+        parts.append(usable[pick.to(usable.device)])
+    return torch.cat(parts)
+
+
+def _random_cameras(count: int, height: int, width: int, generator: torch.Generator) -> Cameras:
+    """Pairs (count, 2): a reference at the identity and a camera anywhere near it."""
+
+    def normal(limit: float) -> Tensor:
+        size = limit * torch.rand(count, 1, generator=generator)
+        return size * torch.randn(count, 3, generator=generator)
+
+    turn = rotation_from_vector(normal(0.6) * torch.tensor([0.6, 1.0, 0.4]))
+    pose = torch.eye(4).repeat(count, 2, 1, 1)
+    pose[:, 1] = rigid(turn, normal(0.4))
+    hfov = torch.deg2rad(30 + 70 * torch.rand(count, 1, generator=generator))
+    focal = (width / (2 * torch.tan(hfov / 2)))[..., None].expand(count, 2, 2)
+    center = torch.tensor([width / 2, height / 2]).expand(count, 2, 2)
+    return Cameras(pose, focal, center, height, width)
 
 
 def random_window(
@@ -74,32 +116,27 @@ def random_window(
     return video
 
 
-@dataclass
-class CodecLosses:
-    """Terms of the codec's loss on one batch, for the log."""
+def video_loss(
+    autoencoder: AutoencoderKLWan, video: Float[Tensor, "batch 3 frames height width"]
+) -> tuple[Float[Tensor, ""], float]:
+    """Reconstruct clips in [-1, 1]; return L1 + gradient L1 + KL, and the L1 alone for the log."""
+    posterior = autoencoder.encode(video).latent_dist
+    reconstruction = autoencoder.decode(posterior.mode()).sample
+    l1 = (reconstruction - video).abs().mean()
+    kl = posterior.kl().mean() / video[0].numel()
+    return l1 + gradient_loss(reconstruction, video) + _KL_WEIGHT * kl, float(l1.detach())
 
-    video_l1: float
-    raxel_l1: float
 
-
-def codec_loss(
-    autoencoder: AutoencoderKLWan,
-    video: Float[Tensor, "batch 3 frames height width"],
-    raxels: Float[Tensor, "count 3 1 h w"],
-) -> tuple[Float[Tensor, ""], CodecLosses]:
-    """Reconstruct both kinds of image, in the autoencoder's range [-1, 1], and sum the loss."""
-    total = video.new_zeros(())
-    levels = []
-    for images, weight in ((video, 1.0), (raxels, _RAXEL_WEIGHT)):
-        posterior = autoencoder.encode(images).latent_dist
-        # Wan's decode() clamps; the loss needs the gradient beyond the range, so |x| > 1 is rare.
-        reconstruction = autoencoder.decode(posterior.mode()).sample
-        l1 = (reconstruction - images).abs().mean()
-        spread = _GRADIENT_WEIGHT * gradient_loss(reconstruction, images)
-        kl = posterior.kl().mean() / images[0].numel()
-        total = total + weight * (l1 + spread) + _KL_WEIGHT * kl
-        levels.append(float(l1.detach()))
-    return total, CodecLosses(*levels)
+def raxel_loss(
+    autoencoder: AutoencoderKLWan, raxels: Float[Tensor, "count 3 1 h w"]
+) -> tuple[Float[Tensor, ""], float]:
+    """Reconstruct halved raxels; return L1 + pooled L1 + KL, and the pooled L1 for the log."""
+    posterior = autoencoder.encode(raxels).latent_dist
+    reconstruction = autoencoder.decode(posterior.mode()).sample
+    pooled = pooled_loss(reconstruction, raxels)
+    kl = posterior.kl().mean() / raxels[0].numel()
+    loss = (reconstruction - raxels).abs().mean() + pooled
+    return loss + _KL_WEIGHT * kl, float(pooled.detach()) / 3
 
 
 def train_codec(
@@ -114,8 +151,8 @@ def train_codec(
 ) -> None:
     """Train for `config.minutes`, writing to `folder`; continues from what is there.
 
-    The rate warms up and then falls linearly to zero over the minutes, so stopping early costs quality but
-    nothing else.
+    The rate warms up and then falls linearly to zero over the minutes, so
+    stopping early costs quality but nothing else.
     """
     optimiser = torch.optim.AdamW(
         autoencoder.parameters(), lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=1e-3
@@ -130,6 +167,7 @@ def train_codec(
         log(f"codec: resumed at step {step}, {spent / 60:.1f} min")
     model, optimiser = accelerator.prepare(autoencoder, optimiser)
     generator = torch.Generator().manual_seed(seed + step)
+    video_l1 = float("nan")
     last = saved = time.monotonic()
     while spent < config.minutes * 60:
         progress = spent / (config.minutes * 60)
@@ -137,11 +175,13 @@ def train_codec(
         for group in optimiser.param_groups:
             group["lr"] = config.learning_rate * max(rate, 0.01)
         video, cameras = next(clips)
-        window = random_window(video, config.crops, generator).transpose(1, 2) * 2 - 1
         raxels = training_raxels(cameras, config.batch_raxels, generator)[:, :, None] / 2
-        loss, terms = codec_loss(
-            model, window.to(accelerator.device), raxels.to(accelerator.device)
-        )
+        ray_loss, raxel_l1 = raxel_loss(model, raxels.to(accelerator.device))
+        loss = _RAXEL_WEIGHT * ray_loss
+        if step % config.video_every == 0:
+            window = random_window(video, config.crops, generator).transpose(1, 2) * 2 - 1
+            more, video_l1 = video_loss(model, window.to(accelerator.device))
+            loss = loss + more
         optimiser.zero_grad()
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(model.parameters(), 1.0)
@@ -151,8 +191,8 @@ def train_codec(
         spent, last = spent + now - last, now
         if step % 50 == 0:
             log(
-                f"codec step {step} min {spent / 60:.1f} video_l1 {terms.video_l1:.4f} "
-                f"raxel_l1 {terms.raxel_l1:.5f}"
+                f"codec step {step} min {spent / 60:.1f} video_l1 {video_l1:.4f} "
+                f"raxel_pooled_l1 {raxel_l1:.5f}"
             )
         if now - saved > 60 or spent >= config.minutes * 60:
             _save(accelerator.unwrap_model(model), optimiser, state_path, spent, step)

@@ -21,6 +21,7 @@ class CodecConfig:
         batch_raxels: Raxel images per step.
         crops: (frames, pixels, share): windows of so many frames and pixels (0 for the whole
             image), and the share of steps that train on them. Small windows give more steps an hour.
+        video_every: A clip batch every so many steps; raxels train at every step.
         learning_rate: Peak AdamW rate.
         minutes: Time to train for.
     """
@@ -29,10 +30,11 @@ class CodecConfig:
     z_dim: int = 32
     num_res_blocks: int = 1
     batch_clips: int = 4
-    batch_raxels: int = 8
+    batch_raxels: int = 32
     crops: tuple[tuple[int, int, float], ...] = ((5, 32, 0.6), (9, 32, 0.25), (5, 0, 0.15))
+    video_every: int = 3
     learning_rate: float = 3e-3
-    minutes: float = 25.0
+    minutes: float = 40.0
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class TrainingConfig:
     name: str
     num_frames: int = 9
     sizes: tuple[tuple[int, int], ...] = ((64, 64), (48, 80), (64, 64), (80, 48))
-    pool_clips: int = 6400
+    pool_clips: int = 5120
     codec: CodecConfig = field(default_factory=CodecConfig)
     transformer: TransformerConfig = field(default_factory=TransformerConfig)
 

@@ -150,9 +150,7 @@ def train(config: TrainingConfig, options: TrainingOptions) -> Path:
         for done, total in build_pool(options.run_folder / "pool", spec):
             if done % 10 == 0 or done == total:
                 log(f"pool: {done} of {total} shards")
-    # Convolutions in three dimensions are slow in bfloat16 on a CPU, so the codec stays in float32.
-    codec_accelerator = Accelerator(mixed_precision="no")
-    autoencoder, rays = _codec_stage(config, options, codec_accelerator, log)
+    autoencoder, rays = _codec_stage(config, options, accelerator, log)
     codec = LatentCodec(autoencoder, raxel_mean=rays["mean"], raxel_std=rays["std"])
     size = config.transformer
     if options.transformer_minutes is not None:

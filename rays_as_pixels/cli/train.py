@@ -1,0 +1,56 @@
+"""`train`: render worlds, train the codec, train the transformer, export a pipeline folder."""
+
+import argparse
+import sys
+from pathlib import Path
+
+_CONFIGS = ("tiny", "small", "mini")
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the verb and its flags."""
+    parser = subparsers.add_parser(
+        "train",
+        help="train the model on rendered worlds",
+        description="Train codec and transformer on rendered worlds, on whatever device there is. "
+        "Stop it at any time: the same command goes on from the last saved minute. On several "
+        "devices: `accelerate launch -m rays_as_pixels train ...`.",
+    )
+    parser.add_argument(
+        "--config", default="mini", choices=_CONFIGS,
+        help="tiny for a test, small for a CPU, mini for a GPU (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--run", type=Path, default=None, metavar="DIR",
+        help="state, log and plot (default: runs/CONFIG); a run found there is continued",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", type=Path, default=None, metavar="DIR",
+        help="where the pipeline goes (default: RUN/pipeline)",
+    )  # fmt: skip
+    parser.add_argument("--codec-minutes", type=float, default=None, metavar="N")
+    parser.add_argument("--transformer-minutes", type=float, default=None, metavar="N")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--no-check", action="store_true", help="no look at held-out clips")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train until the minutes are spent, then print the exported folder."""
+    from rays_as_pixels.training.config import training_config
+    from rays_as_pixels.training.run import TrainingOptions, train
+
+    folder = args.run or Path("runs") / args.config
+    sys.stderr.write(f"training {args.config}; follow it in {folder / 'log.txt'}\n")
+    exported = train(
+        training_config(args.config),
+        TrainingOptions(
+            run_folder=folder,
+            export_folder=args.out or folder / "pipeline",
+            seed=args.seed,
+            codec_minutes=args.codec_minutes,
+            transformer_minutes=args.transformer_minutes,
+            check=not args.no_check,
+        ),
+    )
+    sys.stdout.write(f"{exported}\n")
+    return 0

@@ -1,0 +1,128 @@
+"""What the verbs accept: options they share, and the rules their inputs must keep."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Event
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from rays_as_pixels.errors import Cancelled, InputError
+from rays_as_pixels.framing import Framing
+from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.geometry.trajectory import Trajectory
+from rays_as_pixels.model.codec import check_frame_count
+
+Progress = Callable[[str, int, int], None]
+MIN_FRAMES = 5  # one latent frame of motion
+_ASPECT_TOLERANCE = 0.02
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What all verbs share.
+
+    Attributes:
+        generator: Source of noise; None takes torch's global one.
+        callback_on_step_end: diffusers' callback (pipe, step, timestep, latents by name).
+        progress: Called with (stage, done, total).
+        cancel: Set it to stop within one step; the verb raises `Cancelled`.
+    """
+
+    generator: torch.Generator | None = None
+    callback_on_step_end: Callable[..., dict[str, Tensor]] | None = None
+    progress: Progress | None = None
+    cancel: Event | None = None
+
+    def report(self, stage: str, done: int, total: int) -> None:
+        """Check for cancellation, then report."""
+        if self.cancel is not None and self.cancel.is_set():
+            raise Cancelled(f"cancelled at {stage}")
+        if self.progress is not None:
+            self.progress(stage, done, total)
+
+
+def check_clip_length(frames: int, *, max_frames: int) -> None:
+    """Refuse a number of frames that is not 4k+1, or not from 5 to `max_frames`."""
+    check_frame_count(frames)
+    if not MIN_FRAMES <= frames <= max_frames:
+        raise InputError(
+            f"num_frames must be from {MIN_FRAMES} to {max_frames} for this model; got {frames}. "
+            f"Use {min(max_frames, max(MIN_FRAMES, frames))} frames."
+        )
+
+
+def check_video(video: Float[Tensor, "frames 3 height width"], *, max_frames: int) -> None:
+    """Refuse a video of the wrong shape, length or range of values."""
+    if video.dim() != 4 or video.shape[1] != 3:
+        raise InputError(
+            f"video must have shape F 3 H W; got {tuple(video.shape)}. "
+            "Put the colour channels second."
+        )
+    check_clip_length(video.shape[0], max_frames=max_frames)
+    _check_values("video", video)
+
+
+def check_image_frames(
+    image_frames: Sequence[int], known: Sequence[bool], images: int, frames: int
+) -> None:
+    """Refuse frame numbers that do not fit the images one to one or lie outside the clip."""
+    given = list(image_frames)
+    if len(given) != images or len(known) != images or len(set(given)) != images:
+        raise InputError(
+            f"image_frames must name one frame for each of the {images} images, no two the "
+            f"same; got {given}. Number the frames from 0."
+        )
+    if any(not isinstance(f, int) or not 0 <= f < frames for f in given):
+        raise InputError(
+            f"image_frames must lie from 0 to {frames - 1}; got {given}. "
+            "Lengthen the path or choose an earlier frame."
+        )
+
+
+def framed_images(
+    images: "Tensor | Sequence[Tensor]", sizes: Sequence[tuple[int, int]]
+) -> tuple[Float[Tensor, "n 3 h w"], Framing]:
+    """Stack one or several images and fit them into the nearest model size.
+
+    Raises:
+        InputError: No image, shapes that differ or are not 3 H W, or values outside [0, 1].
+    """
+    listed = [images] if isinstance(images, Tensor) and images.dim() == 3 else list(images)
+    shapes = {tuple(image.shape) for image in listed}
+    if len(shapes) != 1 or len(next(iter(shapes))) != 3 or next(iter(shapes))[0] != 3:
+        raise InputError(
+            f"images must be one or more tensors 3 H W of one size; got shapes "
+            f"{sorted(shapes)}. Resize them to the same size."
+        )
+    stack = torch.stack(listed)
+    _check_values("images", stack)
+    framing = Framing.nearest(stack.shape[-2], stack.shape[-1], sizes)
+    return framing.images(stack.to(torch.float32)), framing
+
+
+def path_for_images(trajectory: Trajectory, framing: Framing) -> Cameras:
+    """Re-anchor a path at its first frame and state it for the model's images.
+
+    Raises:
+        InputError: The path is for images of another aspect ratio (by more than 2 %).
+    """
+    cameras = trajectory.cameras
+    aspect, wanted = cameras.width / cameras.height, framing.width / framing.height
+    if abs(aspect / wanted - 1) > _ASPECT_TOLERANCE:
+        raise InputError(
+            f"trajectory must be for images of aspect {wanted:.3f} like the ones given "
+            f"({framing.width} x {framing.height}); got {cameras.width} x {cameras.height}. "
+            "Crop the images, or state the path's intrinsics for their size."
+        )
+    resized = cameras.resized(height=framing.height, width=framing.width)
+    return framing.cameras(resized.relative_to(0))
+
+
+def _check_values(name: str, images: Tensor) -> None:
+    low, high = images.min().item(), images.max().item()
+    if not (low >= -1e-4 and high <= 1 + 1e-4):
+        raise InputError(
+            f"{name} must hold values in [0, 1]; got {low:.3g} to {high:.3g}. Divide uint8 by 255."
+        )

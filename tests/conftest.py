@@ -1,0 +1,42 @@
+"""Real, untrained, toy-sized parts that several folders of tests share."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from rays_as_pixels.model.codec import new_autoencoder
+from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+from rays_as_pixels.training.config import training_config
+from rays_as_pixels.training.export import build_pipeline
+from rays_as_pixels.training.transformer import new_transformer
+
+
+def toy_pipeline() -> RaysAsPixelsPipeline:
+    """Build the pipeline of the `tiny` configuration with random weights, the same every time."""
+    config = training_config("tiny")
+    size = config.codec
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        codec = new_autoencoder(
+            base_dim=size.base_dim, z_dim=size.z_dim, num_res_blocks=size.num_res_blocks
+        )
+        transformer = new_transformer(config.transformer, channels=size.z_dim)
+        for parameter in transformer.parameters():  # its own start is the identity; this is not
+            torch.nn.init.normal_(parameter, std=0.05)
+    statistics = {"mean": [0.0] * size.z_dim, "std": [1.0] * size.z_dim}
+    pipe = build_pipeline(config, codec.eval(), transformer.eval(), statistics)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+@pytest.fixture(scope="session")
+def toy() -> RaysAsPixelsPipeline:
+    return toy_pipeline()
+
+
+@pytest.fixture(scope="session")
+def toy_folder(toy, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    toy.save_pretrained(folder)
+    return folder
