@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 from rays_as_pixels.cli import options
 from rays_as_pixels.cli.outputs import staged
 from rays_as_pixels.cli.progress import ProgressLine, print_results
+from rays_as_pixels.errors import InputError
 
 if TYPE_CHECKING:
     from rays_as_pixels.evaluation.clips import EvalClip
+    from rays_as_pixels.evaluation.run import EvaluationResult
+    from rays_as_pixels.evaluation.running import Settings
     from rays_as_pixels.pipeline import RaysAsPixelsPipeline
 
 FILES = ("evaluation.json", "evaluation.md")
@@ -99,8 +102,6 @@ def step_list(text: str) -> tuple[int, ...]:
     try:
         steps = tuple(options.whole(part.strip()) for part in text.split(","))
     except argparse.ArgumentTypeError as error:
-        from rays_as_pixels.errors import InputError
-
         raise InputError(
             f"steps must be whole numbers of at least 1 separated by commas; got {text!r}. "
             "Write for example 1,2,4."
@@ -136,7 +137,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _evaluated(args: argparse.Namespace, settings, progress: ProgressLine):
+def _evaluated(
+    args: argparse.Namespace, settings: "Settings", progress: ProgressLine
+) -> "EvaluationResult":
     from rays_as_pixels.evaluation.peers import installed_peers
     from rays_as_pixels.evaluation.run import evaluate
 
@@ -148,7 +151,7 @@ def _evaluated(args: argparse.Namespace, settings, progress: ProgressLine):
     pipe = options.load_pipeline(args, progress)
     clips = _clips(args, pipe, progress)
     about = {
-        "Model": str(args.model or "the one that comes with the project"),
+        "Model": Path(args.model).name if args.model else "the one that comes with the project",
         "Device": str(pipe.device),
     }
     return evaluate(
@@ -162,6 +165,11 @@ def _clips(
     from rays_as_pixels.evaluation.clips import find_real_clips, real_clip, world_clips
 
     num_frames = pipe.num_frames if args.frames is None else args.frames
+    if not 5 <= num_frames <= pipe.max_frames or num_frames % 4 != 1:
+        raise InputError(
+            f"--frames must be 4k+1 from 5 to {pipe.max_frames} for this model; got {num_frames}. "
+            f"Leave it out for {pipe.num_frames}."
+        )
     clips = []
     if args.data is not None:
         folders = find_real_clips(args.data)

@@ -1,4 +1,4 @@
-"""The codec floor: what encoding and decoding alone cost, which no model behind it can win back."""
+"""The codec floor: what encoding and decoding alone cost, before any network."""
 
 from collections.abc import Sequence
 
@@ -58,7 +58,7 @@ def codec_task(
     }
     notes = (
         "Floor: true cameras drawn as raxels, encoded, decoded and read back; true video encoded "
-        "and decoded (frames after frame 0). No estimate or video of the model can be better.",
+        "and decoded (frames after frame 0). The network's own errors come on top.",
     )
     records: list[Row] = [
         {"table": "codec", "row": "codec", **path.to_dict(), "psnr_db": video.to_dict()["psnr_db"]}
