@@ -85,6 +85,23 @@ def _shared(normal: Tensor, gradient: Tensor, damping: Tensor) -> Tensor:
     return torch.cat([pose, focal[..., None, :, :].expand(*pose.shape[:-3], frames, 2, 1)], dim=-2)
 
 
+def _normal_equations(
+    cameras: Cameras,
+    residual: Float[Tensor, "*batch h w 3"],
+    ray_cam: Float[Tensor, "*batch h w 3"],
+    weight: Float[Tensor, "*batch h w 1"],
+    damping: Float[Tensor, "*batch"],
+) -> tuple[Float[Tensor, "*batch 8 8"], Float[Tensor, "*batch 8"]]:
+    """Return the damped normal matrix and the gradient of the weighted squares."""
+    jacobian = _jacobian(cameras, ray_cam).flatten(-4, -2)
+    weighted = jacobian * weight.expand_as(residual).flatten(-3)[..., None]
+    normal = weighted.transpose(-1, -2) @ jacobian
+    gradient = (weighted.transpose(-1, -2) @ residual.flatten(-3)[..., None]).squeeze(-1)
+    size = normal.diagonal(dim1=-2, dim2=-1).mean(-1)
+    eye = torch.eye(8, dtype=normal.dtype, device=normal.device)
+    return normal + (damping * size)[..., None, None] * eye, gradient
+
+
 def refine_cameras(
     cameras: Cameras,
     values: Float[Tensor, "*batch frames h w 3"],
@@ -109,20 +126,10 @@ def refine_cameras(
         focal = work.focal_px.median(dim=-2, keepdim=True).values.expand_as(work.focal_px)
         work = Cameras(work.world_from_cam, focal, work.center_px, work.height, work.width)
     damping = torch.full(work.batch_shape, 1e-6, dtype=torch.float64, device=values.device)
-    eye = torch.eye(8, dtype=torch.float64, device=values.device)
     for _ in range(iterations):
         residual, ray_cam = _residual(work, values64)
         weight = _huber_weights(residual)
-        jacobian = _jacobian(work, ray_cam).flatten(-4, -2)
-        weighted = jacobian * weight.expand_as(residual).flatten(-3)[..., None]
-        normal = weighted.transpose(-1, -2) @ jacobian
-        gradient = (weighted.transpose(-1, -2) @ residual.flatten(-3)[..., None]).squeeze(-1)
-        damped = (
-            normal
-            + damping[..., None, None]
-            * normal.diagonal(dim1=-2, dim2=-1).mean(-1)[..., None, None]
-            * eye
-        )
+        damped, gradient = _normal_equations(work, residual, ray_cam, weight, damping)
         if shared_focal:
             step = _shared(damped, gradient, damping).squeeze(-1)
         else:
