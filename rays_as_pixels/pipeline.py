@@ -1,4 +1,4 @@
-"""Four verbs over one network: estimate, generate, imagine, loop (paper, section "What it does")."""
+"""Four verbs over one network: estimate, generate, imagine and loop, the paper's tasks."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,7 +47,7 @@ class RaysAsPixelsPipeline(DiffusionPipeline):
 
     model_cpu_offload_seq = "transformer->vae"
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - diffusers builds it from these names
         self,
         vae: AutoencoderKLWan,
         transformer: RaysAsPixelsTransformer3DModel,
@@ -161,13 +161,13 @@ class RaysAsPixelsPipeline(DiffusionPipeline):
         guidance_scale: float = 1.0,
         **options: Any,
     ) -> GenerateOutput:
-        """Make the video seen along a path, from one or several images: p(video given rays, images).
+        """Make the video seen along a path from images: p(video given rays, images).
 
         Args:
             images: One image in [0, 1] or several of the same size.
             trajectory: 4k+1 cameras; its image size must have the images' aspect ratio.
             image_frames: The trajectory's frame that each image belongs to.
-            image_cameras_known: False for images whose camera is not to be trusted; all True if None.
+            image_cameras_known: False for images whose camera is not known; all True if None.
             num_inference_steps: Denoising steps.
             guidance_scale: 1 for none; above 1 follows the path more strongly, at twice the time.
             options: See `RunOptions`.

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 _CONFIGS = ("tiny", "small", "mini")
+_STAGES = ("pool", "codec", "polish", "transformer")
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -30,6 +31,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )  # fmt: skip
     parser.add_argument("--codec-minutes", type=float, default=None, metavar="N")
     parser.add_argument("--transformer-minutes", type=float, default=None, metavar="N")
+    parser.add_argument("--polish-minutes", type=float, default=None, metavar="N")
+    parser.add_argument(
+        "--stage", action="append", choices=_STAGES,
+        help="run only this stage; may be given several times (default: all, in order)",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-check", action="store_true", help="no look at held-out clips")
 
@@ -49,7 +55,9 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed,
             codec_minutes=args.codec_minutes,
             transformer_minutes=args.transformer_minutes,
+            polish_minutes=args.polish_minutes,
             check=not args.no_check,
+            stages=tuple(args.stage or _STAGES),
         ),
     )
     sys.stdout.write(f"{exported}\n")

@@ -153,7 +153,7 @@ def _called(model: RaysAsPixelsTransformer3DModel, state: JointState) -> JointVe
             latents=state.latents.to(own),
             ray_latents=state.ray_latents.to(own),
             stills=stills,
-        )  # fmt: skip
+        )
     )
 
     def back(value: Tensor | None) -> Tensor | None:

@@ -18,10 +18,15 @@ MAX_ITERATIONS = 100
 _HUBER_SIGMAS = 1.345  # 95 % efficient for Gaussian errors (Huber 1964)
 
 
-def _jacobian(
+def raxel_jacobian(
     cameras: Cameras, ray_cam: Float[Tensor, "*batch h w 3"]
 ) -> Float[Tensor, "*batch h w 3 8"]:
-    """Differentiate R d(u; f) + t by (rotation vector on the left, t, log fx, log fy)."""
+    """Differentiate R d(u; f) + t by (rotation vector on the left, t, log fx, log fy).
+
+    Args:
+        cameras: In raster pixels.
+        ray_cam: Their rays in camera axes, `rays_in_cam`.
+    """
     rotation = cameras.world_from_cam[..., :3, :3]
     ray = torch.einsum("...ij,...hwj->...hwi", rotation, ray_cam)
     by_rotation = -skew(ray)
@@ -93,7 +98,7 @@ def _normal_equations(
     damping: Float[Tensor, "*batch"],
 ) -> tuple[Float[Tensor, "*batch 8 8"], Float[Tensor, "*batch 8"]]:
     """Return the damped normal matrix and the gradient of the weighted squares."""
-    jacobian = _jacobian(cameras, ray_cam).flatten(-4, -2)
+    jacobian = raxel_jacobian(cameras, ray_cam).flatten(-4, -2)
     weighted = jacobian * weight.expand_as(residual).flatten(-3)[..., None]
     normal = weighted.transpose(-1, -2) @ jacobian
     gradient = (weighted.transpose(-1, -2) @ residual.flatten(-3)[..., None]).squeeze(-1)

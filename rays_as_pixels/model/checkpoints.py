@@ -65,7 +65,7 @@ def _check_weights(folder: Path) -> None:
                 opened.keys()
         except (SafetensorError, OSError) as error:
             raise CheckpointError(
-                f"weights must be a whole safetensors file; got {file.name} with: {error}. {_REMEDY}"
+                f"weights must be whole safetensors files; got {file.name} with: {error}. {_REMEDY}"
             ) from error
 
 

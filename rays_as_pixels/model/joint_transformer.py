@@ -118,7 +118,7 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
     _keep_in_fp32_modules = ["time_embedder", "scale_shift_table", "norm1", "norm2", "norm3"]  # noqa: RUF012
 
     @register_to_config
-    def __init__(
+    def __init__(  # noqa: PLR0917 - diffusers builds it from these names
         self,
         patch_size: tuple[int, int, int] = (1, 1, 1),
         ray_patch_size: int = 1,

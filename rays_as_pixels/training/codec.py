@@ -1,7 +1,7 @@
 """Train the autoencoder on rendered frames and raxels, mixed.
 
-Video: L1, multi-scale gradient L1 and KL 1e-6. Raxels: L1, L1 of local and global means, and KL; they
-weigh ten times as much, since 0.0026 on the halved raxel is the 0.3 degrees the codec may cost.
+Video: L1, multi-scale gradient L1 and KL 1e-6. Raxels: L1, L1 of local and global means, and KL;
+they weigh ten times as much, since 0.0026 on the halved raxel is the 0.3 degrees the codec may cost.
 """
 
 import json
@@ -61,26 +61,40 @@ def gradient_loss(
     return total / scales
 
 
+def training_cameras(cameras: Cameras, count: int, generator: torch.Generator) -> Cameras:
+    """Draw pairs (count, 2) of a reference and a camera: half from clips, half at random.
+
+    Pairs from clips are two random frames of one clip. Random cameras (35 degrees and 0.4 scene
+    units of standard deviation at most, fields of view of 30 to 100 degrees) cover what no clip has
+    shown.
+    Pairs whose raxels would not fit the autoencoder's range are left out.
+    """
+    clips, frames = cameras.batch_shape
+    own = count // 2
+    index = torch.randint(clips, (2 * own, 1), generator=generator)
+    frame = torch.randint(frames, (2 * own, 2), generator=generator)
+    index, frame = index.to(cameras.focal_px.device), frame.to(cameras.focal_px.device)
+    parts = []
+    drawn = _random_cameras(2 * (count - own), cameras.height, cameras.width, generator)
+    drawn = drawn.to(device=cameras.focal_px.device)
+    for pairs, share in ((cameras[index, frame], own), (drawn, count - own)):
+        raxels = raxels_from_cameras(pairs)[:, 1]
+        fits = (raxels.abs().amax(dim=(1, 2, 3)) < RAXEL_LIMIT).nonzero().squeeze(-1)
+        parts.append(pairs[fits[:share]])
+    return Cameras(
+        torch.cat([part.world_from_cam for part in parts]),
+        torch.cat([part.focal_px for part in parts]),
+        torch.cat([part.center_px for part in parts]),
+        cameras.height,
+        cameras.width,
+    )
+
+
 def training_raxels(
     cameras: Cameras, count: int, generator: torch.Generator
 ) -> Float[Tensor, "count 3 h w"]:
-    """Draw raxel images: half of a batch's own frames, half of cameras drawn at random.
-
-    Own frames are taken against a random reference of the same clip. Random cameras (35 degrees and
-    0.4 scene units of standard deviation at most, fields of view of 30 to 100 degrees) cover what
-    no clip has shown yet.
-    """
-    frames = cameras.batch_shape[1]
-    reference = int(torch.randint(frames, (), generator=generator))
-    own = raxels_from_cameras(cameras, reference=reference).flatten(0, 1)
-    drawn = _random_cameras(2 * count, cameras.height, cameras.width, generator)
-    drawn_raxels = raxels_from_cameras(drawn.to(device=own.device))[:, 1]
-    parts = []
-    for raxels, share in ((own, count // 2), (drawn_raxels, count - count // 2)):
-        usable = raxels[(raxels.abs().amax(dim=(1, 2, 3)) < RAXEL_LIMIT).nonzero().squeeze(-1)]
-        pick = torch.randint(len(usable), (share,), generator=generator)
-        parts.append(usable[pick.to(usable.device)])
-    return torch.cat(parts)
+    """Draw the raxel images of `training_cameras`."""
+    return raxels_from_cameras(training_cameras(cameras, count, generator))[:, 1]
 
 
 def _random_cameras(count: int, height: int, width: int, generator: torch.Generator) -> Cameras:
@@ -195,11 +209,14 @@ def train_codec(
                 f"raxel_pooled_l1 {raxel_l1:.5f}"
             )
         if now - saved > 60 or spent >= config.minutes * 60:
-            _save(accelerator.unwrap_model(model), optimiser, state_path, spent, step)
+            save_codec_state(accelerator.unwrap_model(model), optimiser, state_path, spent, step)
             saved = now
 
 
-def _save(model: torch.nn.Module, optimiser, path: Path, spent: float, step: int) -> None:
+def save_codec_state(
+    model: torch.nn.Module, optimiser: torch.optim.Optimizer, path: Path, spent: float, step: int
+) -> None:
+    """Write what a codec stage needs to go on, whole or not at all."""
     partial = path.with_suffix(".partial")
     state = {
         "model": model.state_dict(), "optimiser": optimiser.state_dict(),

@@ -20,10 +20,12 @@ class CodecConfig:
         batch_clips: Clips per step.
         batch_raxels: Raxel images per step.
         crops: (frames, pixels, share): windows of so many frames and pixels (0 for the whole
-            image), and the share of steps that train on them. Small windows give more steps an hour.
+            image), and the share of steps that train on them. Small windows give more steps.
         video_every: A clip batch every so many steps; raxels train at every step.
         learning_rate: Peak AdamW rate.
         minutes: Time to train for.
+        polish_learning_rate: Peak rate while the decoder alone is polished.
+        polish_minutes: Time for that.
     """
 
     base_dim: int = 32
@@ -35,6 +37,8 @@ class CodecConfig:
     video_every: int = 3
     learning_rate: float = 3e-3
     minutes: float = 40.0
+    polish_learning_rate: float = 1e-3
+    polish_minutes: float = 30.0
 
 
 @dataclass(frozen=True)
@@ -56,16 +60,16 @@ class TransformerConfig:
         minutes: Time to train for.
     """
 
-    width: int = 192
-    num_heads: int = 6
-    num_layers: int = 6
+    width: int = 128
+    num_heads: int = 4
+    num_layers: int = 4
     ffn_ratio: int = 4
     batch_size: int = 16
-    learning_rate: float = 1e-3
+    learning_rate: float = 1.5e-3
     warmup_steps: int = 100
-    estimate_share: float = 0.5
-    generate_share: float = 0.35
-    joint_share: float = 0.1
+    estimate_share: float = 0.7
+    generate_share: float = 0.2
+    joint_share: float = 0.07
     pure_noise_share: float = 0.5
     minutes: float = 75.0
 
@@ -100,8 +104,13 @@ CONFIGS = {
             sizes=((32, 32),),
             pool_clips=64,
             codec=CodecConfig(
-                base_dim=8, z_dim=8, batch_clips=2, batch_raxels=4, minutes=0.2,
+                base_dim=8,
+                z_dim=8,
+                batch_clips=2,
+                batch_raxels=4,
                 crops=((5, 32, 1.0),),
+                minutes=0.2,
+                polish_minutes=0.1,
             ),
             transformer=TransformerConfig(
                 width=48, num_heads=2, num_layers=2, batch_size=4, warmup_steps=5, minutes=0.2
@@ -114,16 +123,30 @@ CONFIGS = {
             sizes=((128, 128), (96, 160), (128, 128), (160, 96)),
             pool_clips=0,
             codec=CodecConfig(
-                base_dim=64, num_res_blocks=2, batch_clips=32, batch_raxels=128, minutes=7.0,
-                crops=((9, 64, 0.6), (17, 64, 0.2), (5, 0, 0.2)), learning_rate=1.5e-3,
+                base_dim=64,
+                num_res_blocks=2,
+                batch_clips=32,
+                batch_raxels=128,
+                crops=((9, 64, 0.6), (17, 64, 0.2), (5, 0, 0.2)),
+                learning_rate=1.5e-3,
+                minutes=6.0,
+                polish_minutes=3.0,
             ),
             transformer=TransformerConfig(
-                width=384, num_heads=6, num_layers=10, batch_size=128, warmup_steps=500,
+                width=384,
+                num_heads=6,
+                num_layers=10,
+                batch_size=128,
+                learning_rate=1e-3,
+                warmup_steps=500,
+                estimate_share=0.45,
+                generate_share=0.35,
+                joint_share=0.15,
                 minutes=18.0,
             ),
         ),
     )
-}  # fmt: skip
+}
 
 
 def training_config(name: str) -> TrainingConfig:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from rays_as_pixels.geometry.cameras import Cameras
@@ -16,6 +17,8 @@ from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.model.codec import RAXEL_LIMIT, LatentCodec
 from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.pool import PoolClips
+
+_FIELDS = ("latents", "ray_latents", "still_latents", "still_frame")
 
 
 def mirrored(
@@ -58,6 +61,18 @@ class LatentStore:
     still_latents: Float[Tensor, "n c s h w"]
     still_frame: Float[Tensor, "n s"]
 
+    def save(self, path: Path) -> None:
+        """Write the latents, whole or not at all."""
+        partial = path.with_suffix(".partial")
+        save_file({name: getattr(self, name).contiguous() for name in _FIELDS}, partial)
+        partial.rename(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "LatentStore":
+        """Read what `save` wrote."""
+        tensors = load_file(path)
+        return cls(*(tensors[name] for name in _FIELDS))
+
     def batch(self, index: Tensor, stills: Tensor) -> CleanBatch:
         """Take clips `index`, with the stills of columns `stills`."""
         return CleanBatch(
@@ -71,7 +86,7 @@ class LatentStore:
 @torch.no_grad()
 def _encode_variant(
     codec: LatentCodec, clips: PoolClips, variant: int, generator: torch.Generator
-) -> LatentStore | None:
+) -> LatentStore:
     video = clips.video.to(torch.float32) / 255
     cameras = clips.cameras
     if variant & 1:
@@ -80,8 +95,6 @@ def _encode_variant(
         video, cameras = reversed_in_time(video, cameras, clips.median_depth)
     raxels = raxels_from_cameras(cameras)
     fits = (raxels.abs().amax(dim=(1, 2, 3, 4)) < RAXEL_LIMIT).nonzero().squeeze(-1)
-    if not len(fits):
-        return None
     video, raxels = video[fits], raxels[fits]
     latents = codec.encode_video(video)
     frames = video.shape[1]
@@ -105,30 +118,31 @@ def _encode_variant(
 def encode_pool(
     codec: LatentCodec,
     paths: list[Path],
+    cache: Path,
     *,
     variants: int,
-    seed: int,
     log: Callable[[str], None],
 ) -> list[LatentStore]:
-    """Encode shards, `variants` of the four ways per shard, grouped by image size."""
-    generator = torch.Generator().manual_seed(seed)
+    """Encode shards, `variants` of the four ways per shard, grouped by image size.
+
+    Each result is kept in `cache`, so that a continued run (or another process on other shards)
+    finds it; delete the folder when the codec changes.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
     groups: dict[tuple[int, int], list[LatentStore]] = {}
     for number, path in enumerate(paths):
-        clips = PoolClips.read(path)
-        ways = torch.randperm(4, generator=generator)[:variants].tolist()
-        for way in ways:
-            store = _encode_variant(codec, clips, way, generator)
-            if store is not None:
-                groups.setdefault((clips.cameras.height, clips.cameras.width), []).append(store)
+        generator = torch.Generator().manual_seed(int(path.stem.split("-")[1]))
+        for way in torch.randperm(4, generator=generator)[:variants].tolist():
+            file = cache / f"{path.stem}-{way}.safetensors"
+            if not file.exists():
+                clips = PoolClips.read(path)
+                _encode_variant(codec, clips, way, generator).save(file)
+            store = LatentStore.load(file)
+            groups.setdefault(tuple(store.latents.shape[-2:]), []).append(store)
         if number % 20 == 19:
             log(f"latents: {number + 1} of {len(paths)} shards")
     return [
-        LatentStore(
-            torch.cat([s.latents for s in group]),
-            torch.cat([s.ray_latents for s in group]),
-            torch.cat([s.still_latents for s in group]),
-            torch.cat([s.still_frame for s in group]),
-        )
+        LatentStore(*(torch.cat([getattr(s, name) for s in group]) for name in _FIELDS))
         for group in groups.values()
     ]
 

@@ -20,7 +20,7 @@ def read_log(path: Path) -> list[tuple[float, ...]]:
 
 
 def plot_log(log: Path, picture: Path) -> bool:
-    """Write a PNG of the curves; returns False where matplotlib is not installed or the log is empty."""
+    """Write a PNG of the curves; False where matplotlib is missing or the log is empty."""
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415 - optional
     except ImportError:

@@ -1,6 +1,6 @@
 """A pool of rendered training clips on disk, for machines where rendering is the bottleneck.
 
-Shards of safetensors; a shard is written whole or not at all, so a killed run resumes with the next.
+Shards of safetensors, each written whole or not at all: a killed run resumes with the next.
 """
 
 from collections.abc import Iterator, Sequence
@@ -47,10 +47,11 @@ def build_pool(folder: Path, spec: PoolSpec, *, device: str = "cpu") -> Iterator
     for index in range(shards):
         path = _shard_path(folder, index)
         if not path.exists():
-            height, width = spec.sizes[index % len(spec.sizes)]
+            size = spec.sizes[index % len(spec.sizes)]
+            sharp = index % spec.sharp_every == 0
             start = spec.first_seed + index * SHARD_CLIPS
             parts = [
-                _render_part(range(first, first + 4), spec, height, width, index, device)
+                _render_part(range(first, first + 4), spec, size=size, sharp=sharp, device=device)
                 for first in range(start, start + SHARD_CLIPS, 4)
             ]
             shard = {k: torch.cat([part[k] for part in parts]).contiguous() for k in parts[0]}
@@ -61,16 +62,16 @@ def build_pool(folder: Path, spec: PoolSpec, *, device: str = "cpu") -> Iterator
 
 
 def _render_part(
-    seeds: range, spec: PoolSpec, height: int, width: int, index: int, device: str
+    seeds: range, spec: PoolSpec, *, size: tuple[int, int], sharp: bool, device: str
 ) -> dict[str, torch.Tensor]:
     clips = render_clips(
         list(seeds),
         split="train",
         num_frames=spec.num_frames,
-        height=height,
-        width=width,
+        height=size[0],
+        width=size[1],
         device=device,
-        supersample=2 if index % spec.sharp_every == 0 else 1,
+        supersample=2 if sharp else 1,
     )
     return {
         "video": (clips.video * 255).round().to(torch.uint8).cpu(),

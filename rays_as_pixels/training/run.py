@@ -11,6 +11,7 @@ import torch
 from accelerate import Accelerator
 from diffusers import AutoencoderKLWan
 
+from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.model.codec import LatentCodec, new_autoencoder
 from rays_as_pixels.training.check import check_clips, check_line
@@ -21,6 +22,7 @@ from rays_as_pixels.training.latents import encode_pool, latent_batches
 from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.online import online_batches, online_clips
 from rays_as_pixels.training.plot import plot_log
+from rays_as_pixels.training.polish import polish_decoder
 from rays_as_pixels.training.pool import PoolClips, PoolSpec, build_pool, shard_paths
 from rays_as_pixels.training.transformer import TransformerRun, new_transformer
 
@@ -34,8 +36,10 @@ class TrainingOptions:
         export_folder: Where the pipeline goes at the end.
         seed: Seed of everything random.
         codec_minutes: Overrides the configuration.
+        polish_minutes: Overrides the configuration.
         transformer_minutes: Overrides the configuration.
         check: False skips the periodic look at held-out clips.
+        stages: Which of STAGES to run; an earlier one that is not done yet is an error.
         variants: Ways each pool clip is used (of as is, mirrored, reversed, both).
     """
 
@@ -43,9 +47,11 @@ class TrainingOptions:
     export_folder: Path
     seed: int = 0
     codec_minutes: float | None = None
+    polish_minutes: float | None = None
     transformer_minutes: float | None = None
     check: bool = True
-    variants: int = 2
+    stages: tuple[str, ...] = ("pool", "codec", "polish", "transformer")
+    variants: int = 1
 
 
 def _logger(folder: Path) -> Callable[[str], None]:
@@ -75,8 +81,8 @@ def _codec_stage(
     options: TrainingOptions,
     accelerator: Accelerator,
     log: Callable[[str], None],
-) -> tuple[AutoencoderKLWan, dict[str, list[float]]]:
-    """Return the trained, frozen autoencoder and the raxel statistics; trains what is missing."""
+) -> None:
+    """Train the autoencoder, measure its latents and freeze it, unless that is done."""
     run = options.run_folder
     done = run / "vae"
     if not (done / "config.json").exists():
@@ -99,9 +105,42 @@ def _codec_stage(
         write_json(run / "raxel-statistics.json", rays)
         autoencoder.save_pretrained(done)
         log("codec: done")
-    autoencoder = AutoencoderKLWan.from_pretrained(done).to(accelerator.device).eval()
+
+
+def _frozen_codec(
+    run: Path, accelerator: Accelerator
+) -> tuple[AutoencoderKLWan, dict[str, list[float]]]:
+    """Load the codec as far as it is: polished if that is done."""
+    best = run / "vae-polished"
+    folder = best if (best / "config.json").exists() else run / "vae"
+    if not (folder / "config.json").exists():
+        raise InputError(
+            f"the codec must be trained before what follows; got no {folder}. Run the stage codec."
+        )
+    autoencoder = AutoencoderKLWan.from_pretrained(folder).to(accelerator.device).eval()
     autoencoder.requires_grad_(False)
     return autoencoder, json.loads((run / "raxel-statistics.json").read_text())
+
+
+def _polish_stage(
+    config: TrainingConfig,
+    options: TrainingOptions,
+    accelerator: Accelerator,
+    log: Callable[[str], None],
+) -> None:
+    run = options.run_folder
+    if (run / "vae-polished" / "config.json").exists():
+        return
+    autoencoder, _ = _frozen_codec(run, accelerator)
+    size = config.codec
+    if options.polish_minutes is not None:
+        size = replace(size, polish_minutes=options.polish_minutes)
+    clips = _clip_source(config, options, size.batch_clips, accelerator)
+    polish_decoder(
+        autoencoder, clips, size, run, accelerator=accelerator, log=log, seed=options.seed
+    )
+    autoencoder.save_pretrained(run / "vae-polished")
+    log("polish: done")
 
 
 def _clip_source(
@@ -123,12 +162,9 @@ def _latent_source(
     seed = options.seed + accelerator.process_index * 7919
     if not config.pool_clips:
         return online_batches(config, codec, seed=seed, device=accelerator.device)
+    run = options.run_folder
     stores = encode_pool(
-        codec,
-        shard_paths(options.run_folder / "pool"),
-        variants=options.variants,
-        seed=seed,
-        log=log,
+        codec, shard_paths(run / "pool"), run / "latents", variants=options.variants, log=log
     )
     log(f"latents: {sum(len(s.latents) for s in stores)} clips")
     return latent_batches(
@@ -145,12 +181,28 @@ def train(config: TrainingConfig, options: TrainingOptions) -> Path:
     """
     accelerator = Accelerator(mixed_precision="bf16")
     log = _logger(options.run_folder)
-    if config.pool_clips:
+    stages = options.stages
+    if config.pool_clips and "pool" in stages:
         spec = PoolSpec(config.pool_clips, config.num_frames, config.sizes)
         for done, total in build_pool(options.run_folder / "pool", spec):
             if done % 10 == 0 or done == total:
                 log(f"pool: {done} of {total} shards")
-    autoencoder, rays = _codec_stage(config, options, accelerator, log)
+    if "codec" in stages:
+        _codec_stage(config, options, accelerator, log)
+    if "polish" in stages:
+        _polish_stage(config, options, accelerator, log)
+    if "transformer" in stages:
+        _transformer_stage(config, options, accelerator, log)
+    return options.export_folder
+
+
+def _transformer_stage(
+    config: TrainingConfig,
+    options: TrainingOptions,
+    accelerator: Accelerator,
+    log: Callable[[str], None],
+) -> None:
+    autoencoder, rays = _frozen_codec(options.run_folder, accelerator)
     codec = LatentCodec(autoencoder, raxel_mean=rays["mean"], raxel_std=rays["std"])
     size = config.transformer
     if options.transformer_minutes is not None:
@@ -178,6 +230,7 @@ def train(config: TrainingConfig, options: TrainingOptions) -> Path:
             "device": str(accelerator.device),
             "seed": options.seed,
         }
+        # Another process may have polished the decoder meanwhile; latents are the same either way.
+        pipeline.vae.load_state_dict(_frozen_codec(options.run_folder, accelerator)[0].state_dict())
         save_pipeline(pipeline, options.export_folder, weights=run.averaged(), facts=facts)
         plot_log(options.run_folder / "log.txt", options.run_folder / "loss.png")
-    return options.export_folder

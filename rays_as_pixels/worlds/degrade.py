@@ -1,4 +1,4 @@
-"""What a real camera and codec do to an image: exposure, vignetting, noise, blur, JPEG-like blocks."""
+"""What a real camera and codec do to an image: exposure, noise, blur, JPEG-like blocks."""
 
 import math
 
@@ -43,7 +43,7 @@ def degrade(
     video: Float[Tensor, "batch frames 3 height width"], draws: SeededDraws
 ) -> Float[Tensor, "batch frames 3 height width"]:
     """Apply a random camera to each clip; every effect is drawn per clip, some are absent."""
-    batch, frames, _, height, width = video.shape
+    _, frames, _, height, width = video.shape
     gain = 1 + 0.1 * draws.normal(1)
     drift = 0.12 * draws.normal(1) * torch.linspace(0, 1, frames, device=video.device)
     contrast = draws.uniform(0.8, 1.15, 1, 1, 1, 1)

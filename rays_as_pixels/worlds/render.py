@@ -227,15 +227,22 @@ def shade(
         colour * _pick(scene.tint, flat) * light[..., None],
     )
     ground = (flat == 0) & scene.outdoor[:, None] & ~in_sky
-    return _ground_texture(scene, bank, colour, ground, uv, footprint, light).reshape(
-        batch, frames, count, 3
+    colour = _ground_texture(
+        scene, bank, colour, ground=ground, uv=uv, footprint=footprint, light=light
     )
+    return colour.reshape(batch, frames, count, 3)
 
 
 def _ground_texture(
-    scene: Scene, bank: TextureBank, colour: Tensor, ground: Tensor, uv: Tensor, footprint: Tensor,
+    scene: Scene,
+    bank: TextureBank,
+    colour: Tensor,
+    *,
+    ground: Tensor,
+    uv: Tensor,
+    footprint: Tensor,
     light: Tensor,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """The outdoor shell's floor has a texture of its own; its walls and ceiling are sky."""
     if not bool(ground.any()):
         return colour

@@ -1,8 +1,8 @@
 """Scenes: batches of textured primitives inside a room or under a sky.
 
 Every primitive is a unit shape (box, sphere, cylinder) under an affine map, so one ray test per
-shape covers boxes, slabs, rods, pillars and ellipsoids. The shell is a box seen from inside: a room,
-or the ground, horizon and sky of an outdoor scene. Families: room, outdoor, clutter, corridor and
+shape covers boxes, slabs, rods, pillars and ellipsoids. The shell is a box seen from inside: a
+room, or the ground, horizon and sky of an outdoor scene. Families: room, outdoor, clutter, corridor and
 colonnade; the last two are held out from training.
 """
 

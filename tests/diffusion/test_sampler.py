@@ -11,7 +11,7 @@ from rays_as_pixels.model.joint_transformer import SOURCE, JointVelocity
 
 def given(*, video: str = "none", rays: str = "none", stills: int = 0, seed: int = 0) -> Given:
     generator = torch.Generator().manual_seed(seed)
-    masks = {"none": lambda n: torch.zeros(n), "all": lambda n: torch.ones(n),
+    masks = {"none": torch.zeros, "all": torch.ones,
              "first": lambda n: (torch.arange(n) == 0).float()}  # fmt: skip
     extra = {}
     if stills:
@@ -32,9 +32,7 @@ def given(*, video: str = "none", rays: str = "none", stills: int = 0, seed: int
 
 
 def run(model, known: Given, steps: int = 2, seed: int = 7, **options):
-    options = SamplerOptions(
-        steps, generator=torch.Generator().manual_seed(seed), **options
-    )
+    options = SamplerOptions(steps, generator=torch.Generator().manual_seed(seed), **options)
     return denoise_jointly(
         model, known, options, scheduler=new_scheduler(), ray_scheduler=new_scheduler()
     )
