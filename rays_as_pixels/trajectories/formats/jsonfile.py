@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from json.decoder import scanstring
 from typing import Any
 
@@ -91,9 +92,14 @@ class JsonFile:
             pass
         raise self._first_bad(value, field, shape)
 
+    @cached_property
+    def _text_has_booleans(self) -> bool:
+        """Whether the words stand anywhere; looked for once, since files are long."""
+        return "true" in self.text or "false" in self.text
+
     def _holds_booleans(self, value: Any) -> bool:
         """Whether nested lists hold true or false, which NumPy would count as 1 and 0."""
-        if "true" not in self.text and "false" not in self.text:
+        if not self._text_has_booleans:
             return False
         if isinstance(value, list):
             return any(self._holds_booleans(entry) for entry in value)
