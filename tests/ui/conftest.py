@@ -1,0 +1,129 @@
+"""A real, untrained, toy-sized pipeline behind the page, and a browser to look at it with."""
+
+import asyncio
+import gc
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from rays_as_pixels.geometry.cameras import Cameras, rigid
+from rays_as_pixels.geometry.trajectory import Trajectory
+from rays_as_pixels.jobs.manager import JobManager
+from rays_as_pixels.media.video import write_image, write_video
+from rays_as_pixels.model.codec import new_autoencoder
+from rays_as_pixels.training.config import training_config
+from rays_as_pixels.training.export import build_pipeline
+from rays_as_pixels.training.transformer import new_transformer
+from rays_as_pixels.trajectories.formats.native import write_native
+from rays_as_pixels.ui.examples import find_examples
+from rays_as_pixels.ui.handlers import Handlers
+from rays_as_pixels.ui.model_holder import ModelFacts, ModelHolder
+
+HERE = Path(__file__).parent
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+
+
+def pytest_collection_modifyitems(items):
+    """Gradio makes event loops that it never closes; see `no_loose_loops`."""
+    for item in items:
+        if item.path.parent == HERE:
+            item.add_marker(pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"))
+
+
+@pytest.fixture(autouse=True)
+def no_loose_loops():
+    """Collect Gradio's loops here, where their warnings are known, not in a later test."""
+    yield
+    asyncio.set_event_loop(None)
+    gc.collect()
+
+
+@pytest.fixture(scope="session")
+def pipeline():
+    config = training_config("tiny")
+    size = config.codec
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        codec = new_autoencoder(
+            base_dim=size.base_dim, z_dim=size.z_dim, num_res_blocks=size.num_res_blocks
+        )
+        transformer = new_transformer(config.transformer, channels=size.z_dim)
+    statistics = {"mean": [0.0] * size.z_dim, "std": [1.0] * size.z_dim}
+    pipe = build_pipeline(config, codec, transformer, statistics)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+@pytest.fixture
+def model(pipeline):
+    facts = ModelFacts("tiny", "cpu", "nothing", pipeline.num_frames, pipeline.max_frames)
+    return ModelHolder(lambda: pipeline, facts)
+
+
+@pytest.fixture
+def manager(tmp_path):
+    manager = JobManager(tmp_path / "jobs")
+    yield manager
+    manager.close()
+
+
+@pytest.fixture(scope="session")
+def sliding_video() -> torch.Tensor:
+    """Nine frames, 48 x 64, of a pattern that slides left."""
+    grid = torch.arange(96) / 6
+    pattern = torch.stack([grid.sin(), (1.3 * grid).cos(), (0.7 * grid).sin()]) * 0.4 + 0.5
+    rows = torch.linspace(0.6, 1.0, 48)[:, None]
+    return torch.stack([pattern[:, None, 3 * k : 3 * k + 64] * rows for k in range(9)])
+
+
+@pytest.fixture(scope="session")
+def example_folder(tmp_path_factory, sliding_video):
+    """One example with a true path: nine cameras that slide right."""
+    folder = tmp_path_factory.mktemp("examples")
+    place = folder / "1-slide"
+    place.mkdir()
+    write_video(place / "clip.mp4", sliding_video, fps=10.0)
+    write_image(place / "poster.png", sliding_video[4])
+    (place / "about.json").write_text('{"title": "Slide"}', encoding="utf-8")
+    centre = torch.zeros(9, 3, dtype=torch.float64)
+    centre[:, 0] = torch.linspace(0, 0.4, 9)
+    pose = rigid(torch.eye(3, dtype=torch.float64).expand(9, 3, 3), centre)
+    focal = torch.full((9, 2), 60.0, dtype=torch.float64)
+    center = torch.tensor([[32.0, 24.0]], dtype=torch.float64).expand(9, 2)
+    write_native(Trajectory(Cameras(pose, focal, center, 48, 64), 10.0), place / "truth.json")
+    return folder
+
+
+@pytest.fixture
+def examples(example_folder):
+    return find_examples(example_folder)
+
+
+@pytest.fixture
+def handlers(manager, model, examples):
+    return Handlers(manager, model, examples)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium: that of the variable CHROMIUM, or one on the PATH."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+    names = (os.environ.get("CHROMIUM", ""), *CHROMIUM_NAMES)
+    path = next((found for name in names if name and (found := shutil.which(name))), None)
+    if path is None:
+        pytest.skip("no Chromium: apt-get install chromium, or set CHROMIUM to one")
+    flags = [
+        "--no-sandbox",
+        "--use-angle=swiftshader",
+        "--enable-unsafe-swiftshader",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+    ]
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=path, args=flags)
+        yield chromium
+        chromium.close()
