@@ -1,0 +1,98 @@
+import dataclasses
+
+import pytest
+import torch
+
+from rays_as_pixels.model.joint_transformer import SOURCE, SPARSE_TARGET, JointVelocity
+from rays_as_pixels.training.config import CONFIGS, training_config
+from rays_as_pixels.training.objective import CleanBatch, joint_loss, noisy_batch
+
+CONFIG = training_config("small").transformer
+
+
+def clean(stills: int, batch: int = 400) -> CleanBatch:
+    generator = torch.Generator().manual_seed(0)
+    frames = torch.zeros(batch, stills)
+    frames[:, 1:] = 4
+    return CleanBatch(
+        torch.randn(batch, 2, 3, 2, 2, generator=generator),
+        torch.randn(batch, 2, 9, 1, 1, generator=generator),
+        torch.randn(batch, 2, stills, 2, 2, generator=generator),
+        frames,
+    )
+
+
+def test_noised_latents_move_along_their_target_velocity_to_the_clean_ones():
+    given = clean(2)
+    made = noisy_batch(given, CONFIG, torch.Generator().manual_seed(1))
+    for noisy, level, velocity, wanted in (
+        (made.state.latents, made.state.sigma, made.target.video, given.latents),
+        (made.state.ray_latents, made.state.ray_sigma, made.target.rays, given.ray_latents),
+        (made.state.stills.latents, made.state.stills.sigma, made.target.stills,
+         given.still_latents),
+    ):  # fmt: skip
+        back = noisy - level[:, None, :, None, None] * velocity
+        torch.testing.assert_close(back, wanted, rtol=0, atol=1e-5)
+
+
+def test_stills_carry_the_rays_of_their_own_frame():
+    given = clean(2)
+    made = noisy_batch(given, CONFIG, torch.Generator().manual_seed(1)).state.stills
+    level = made.ray_sigma[:, None, :, None, None]
+    known = made.ray_sigma[:, 1] < 1e-6
+    torch.testing.assert_close(made.ray_latents[known, :, 1], given.ray_latents[known, :, 4])
+    assert level.min() >= 0
+    assert made.kind[0].tolist() == [SOURCE, SPARSE_TARGET]
+
+
+def test_without_images_most_steps_estimate_and_many_start_from_pure_noise():
+    state = noisy_batch(clean(0), CONFIG, torch.Generator().manual_seed(2)).state
+    video, rays = state.sigma[:, 0], state.ray_sigma[:, 0]
+    estimate = video <= 0.15
+    assert estimate.float().mean() > 0.6
+    assert (rays[estimate] == 1).float().mean() > 0.3
+
+
+def test_with_images_most_steps_generate():
+    state = noisy_batch(clean(1), CONFIG, torch.Generator().manual_seed(2)).state
+    assert (state.ray_sigma[:, 0] <= 0.15).float().mean() > 0.4
+    assert (state.sigma[:, 2] > 0.5).float().mean() > 0.5
+    first_known = state.sigma[:, 0] == 0
+    assert 0.2 < first_known.float().mean() < 0.8
+
+
+def test_the_loss_is_zero_at_the_target_and_counts_only_what_was_noised():
+    made = noisy_batch(clean(1), CONFIG, torch.Generator().manual_seed(3))
+    perfect, terms = joint_loss(made.target, made)
+    assert float(perfect) == pytest.approx(0, abs=1e-5)
+    assert terms.video == pytest.approx(0, abs=1e-5)
+    state = dataclasses.replace(made.state, sigma=torch.zeros_like(made.state.sigma))
+    given = dataclasses.replace(made, state=state)
+    wrong = dataclasses.replace(made.target, video=made.target.video + 100)
+    assert float(joint_loss(wrong, given)[0]) == pytest.approx(0, abs=1e-5)
+    assert float(joint_loss(wrong, made)[0]) > 100
+
+
+def test_an_error_by_hand_costs_its_square_and_its_angle():
+    made = noisy_batch(clean(0, batch=4), CONFIG, torch.Generator().manual_seed(3))
+    state = dataclasses.replace(made.state, sigma=torch.ones(4, 3), ray_sigma=torch.zeros(4, 9))
+    target = JointVelocity(
+        torch.zeros_like(made.target.video), torch.zeros_like(made.target.rays), None, None
+    )
+    target.video[:, 0] = 1.0  # u = (1, 0)
+    velocity = torch.zeros_like(target.video)
+    velocity[:, 1] = 1.0  # v = (0, 1): squared error mean (1 + 1) / 2, cosine 0
+    batch = dataclasses.replace(made, state=state, target=target)
+    loss, _ = joint_loss(dataclasses.replace(target, video=velocity), batch)
+    assert float(loss) == pytest.approx(1.0 + 0.5)
+
+
+def test_every_configuration_is_one_the_codec_can_hold():
+    for config in CONFIGS.values():
+        assert config.num_frames % 4 == 1
+        assert all(side % 16 == 0 for size in config.sizes for side in size)
+        assert config.transformer.width % config.transformer.num_heads == 0
+        for frames, pixels, _ in config.codec.crops:
+            assert frames % 4 == 1
+            assert frames <= config.num_frames
+            assert pixels % 16 == 0

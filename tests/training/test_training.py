@@ -1,0 +1,151 @@
+import dataclasses
+
+import pytest
+import torch
+
+from rays_as_pixels.errors import InputError
+from rays_as_pixels.geometry.cameras import Cameras, rigid
+from rays_as_pixels.geometry.raxels import raxels_from_cameras
+from rays_as_pixels.geometry.rotations import rotation_from_vector
+from rays_as_pixels.model.checkpoints import check_model_folder
+from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+from rays_as_pixels.training.codec import pooled_loss, random_window, training_cameras
+from rays_as_pixels.training.config import training_config
+from rays_as_pixels.training.latents import mirrored, reversed_in_time
+from rays_as_pixels.training.polish import pose_error
+from rays_as_pixels.training.pool import PoolClips, PoolSpec, build_pool, shard_paths
+from rays_as_pixels.training.run import TrainingOptions, train
+from rays_as_pixels.worlds import render_clips
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    """Train the tiny configuration for seconds: every stage, real parts."""
+    folder = tmp_path_factory.mktemp("run")
+    config = dataclasses.replace(training_config("tiny"), pool_clips=64)
+    options = TrainingOptions(
+        folder, folder / "pipeline", codec_minutes=0.04, polish_minutes=0.03,
+        transformer_minutes=0.04, check=False,
+    )  # fmt: skip
+    train(config, options)
+    return folder
+
+
+@pytest.mark.slow
+def test_a_run_leaves_a_pipeline_that_loads_and_says_how_it_was_made(run_folder):
+    check_model_folder(run_folder / "pipeline")
+    pipe = RaysAsPixelsPipeline.from_pretrained(run_folder / "pipeline")
+    assert pipe.num_frames == 5
+    assert (run_folder / "pipeline" / "training.json").read_text().count("clips_seen") == 1
+    video = torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert len(pipe.estimate(video, num_inference_steps=1).trajectory) == 5
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_where_it_stopped(run_folder):
+    before = torch.load(run_folder / "transformer-state.pt", weights_only=True)["progress"]
+    options = TrainingOptions(
+        run_folder, run_folder / "pipeline", transformer_minutes=0.08, check=False,
+        stages=("transformer",),
+    )  # fmt: skip
+    train(training_config("tiny"), options)
+    after = torch.load(run_folder / "transformer-state.pt", weights_only=True)["progress"]
+    assert after["step"] > before["step"]
+    assert after["spent_sec"] > before["spent_sec"]
+    assert f"resumed at step {before['step']}" in (run_folder / "log.txt").read_text()
+
+
+def test_a_stage_whose_input_is_missing_says_which(tmp_path):
+    options = TrainingOptions(tmp_path, tmp_path / "out", stages=("transformer",), check=False)
+    with pytest.raises(InputError, match="Run the stage codec"):
+        train(training_config("tiny"), options)
+
+
+def test_a_pool_is_rendered_once_and_shards_are_whole(tmp_path):
+    spec = PoolSpec(clips=64, num_frames=1, sizes=((16, 16),))
+    assert list(build_pool(tmp_path, spec)) == [(1, 1)]
+    path = shard_paths(tmp_path)[0]
+    stamp = path.stat().st_mtime_ns
+    list(build_pool(tmp_path, spec))
+    assert path.stat().st_mtime_ns == stamp
+    clips = PoolClips.read(path)
+    direct = render_clips(list(range(4)), split="train", num_frames=1, height=16, width=16)
+    torch.testing.assert_close(
+        clips.video[:4].float() / 255, direct.video, rtol=0, atol=0.51 / 255 + 1e-3
+    )
+
+
+def world():
+    return render_clips([3, 5], split="train", num_frames=5, height=16, width=16, supersample=1)
+
+
+def test_mirroring_flips_sideways_travel_and_turning_but_not_height():
+    clips = world()
+    video, cameras = mirrored(clips.video, clips.cameras)
+    assert torch.equal(video.flip(-1), clips.video)
+    before, after = clips.cameras.world_from_cam, cameras.world_from_cam
+    torch.testing.assert_close(after[..., 0, 3], -before[..., 0, 3])
+    torch.testing.assert_close(after[..., 1:3, 3], before[..., 1:3, 3])
+    # The raxels of a mirrored camera are the mirrored raxels with x negated.
+    raxels = raxels_from_cameras(clips.cameras).flip(-1) * torch.tensor([-1.0, 1, 1])[:, None, None]
+    torch.testing.assert_close(raxels_from_cameras(cameras), raxels, rtol=0, atol=1e-5)
+
+
+def test_reversing_makes_the_last_frame_the_reference_with_its_own_depth_as_unit():
+    clips = world()
+    median = clips.depth.flatten(2).median(dim=-1).values
+    video, cameras = reversed_in_time(clips.video, clips.cameras, median)
+    assert torch.equal(video[:, 0], clips.video[:, -1])
+    pose = cameras.world_from_cam
+    torch.testing.assert_close(pose[:, 0], torch.eye(4).expand(2, 4, 4), rtol=0, atol=1e-5)
+    length = (clips.cameras.world_from_cam[:, -1, :3, 3]).norm(dim=-1) / median[:, -1]
+    torch.testing.assert_close(pose[:, -1, :3, 3].norm(dim=-1), length, rtol=1e-4, atol=1e-6)
+
+
+def test_the_pose_loss_reads_a_small_turn_travel_and_zoom_off_the_raxels():
+    step = torch.tensor([[0.002, -0.001, 0.003, 0.004, 0.001, -0.002, 0.003, 0.001]])
+
+    def camera(scale: float) -> Cameras:
+        moved = step * scale
+        turn = rotation_from_vector(torch.tensor([[0.1, 0.2, -0.1]]))
+        pose = rigid(
+            rotation_from_vector(moved[:, :3]) @ turn,
+            torch.tensor([[0.1, 0.0, 0.2]]) + moved[:, 3:6],
+        )
+        focal = torch.tensor([[20.0, 20.0]]) * moved[:, 6:].exp()
+        return Cameras(pose, focal, torch.tensor([[16.0, 16.0]]), 32, 32)
+
+    def raster(cameras: Cameras) -> torch.Tensor:
+        full = cameras.resized(height=64, width=64)
+        reference = Cameras(torch.eye(4)[None], full.focal_px, full.center_px, 64, 64)
+        both = Cameras(
+            torch.stack([reference.world_from_cam, full.world_from_cam], 1),
+            torch.stack([reference.focal_px, full.focal_px], 1),
+            torch.stack([reference.center_px, full.center_px], 1), 64, 64,
+        )  # fmt: skip
+        return raxels_from_cameras(both)[:, 1]
+
+    error = raster(camera(1.0)) - raster(camera(0.0))
+    # One Gauss-Newton step: off by the square of the step, 1e-5.
+    torch.testing.assert_close(pose_error(camera(0.0), error), step, rtol=0, atol=3e-5)
+
+
+def test_drawn_training_cameras_fit_the_codecs_range():
+    cameras = training_cameras(world().cameras, 16, torch.Generator().manual_seed(0))
+    assert cameras.batch_shape[1] == 2
+    assert 8 <= cameras.batch_shape[0] <= 16
+    assert raxels_from_cameras(cameras)[:, 1].abs().max() < 2
+
+
+def test_pooled_loss_sees_a_shift_in_full_and_noise_hardly():
+    zeros = torch.zeros(2, 3, 1, 16, 16)
+    assert float(pooled_loss(zeros + 0.1, zeros)) == pytest.approx(0.3)  # three scales
+    noise = 0.1 * torch.randn(zeros.shape, generator=torch.Generator().manual_seed(0))
+    assert float(pooled_loss(noise, zeros)) < 0.06
+
+
+def test_windows_have_the_size_asked_for():
+    video = torch.zeros(2, 9, 3, 48, 80)
+    generator = torch.Generator().manual_seed(0)
+    assert random_window(video, ((5, 32, 1.0),), generator).shape == (2, 5, 3, 32, 32)
+    assert random_window(video, ((9, 0, 1.0),), generator).shape == (2, 9, 3, 48, 80)
