@@ -88,8 +88,9 @@ class RaysAsPixelsPipeline(DiffusionPipeline):
                 ("vae", AutoencoderKLWan), ("transformer", RaysAsPixelsTransformer3DModel),
             ):  # fmt: skip
                 with torch.device("meta"):
-                    config = component.load_config(folder / name)
-                    expected = set(component.from_config(config).state_dict())
+                    config = cast(dict[str, Any], component.load_config(folder / name))
+                    model = cast(torch.nn.Module, component.from_config(config))
+                    expected = set(model.state_dict())
                 check_component_weights(folder, name, expected)
         kwargs.setdefault("torch_dtype", torch.float32)
         return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
@@ -139,7 +140,7 @@ class RaysAsPixelsPipeline(DiffusionPipeline):
         _, rays = self._denoise(given, run, num_inference_steps, "estimate path")
         run.report("read cameras", 0, 1)
         raxels = self.codec.decode_raxels(rays).cpu()
-        fit = cameras_from_raxels(raxels.mean(0), shared_focal=shared_focal)
+        fit = cameras_from_raxels(raxels.mean(0).double(), shared_focal=shared_focal)
         trajectory = self._trajectory(fit, framing, fps, time_sec, source_frame)
         spread = pose_spread(raxels, fit, shared_focal=shared_focal) if num_seeds > 1 else None
         run.report("read cameras", 1, 1)
@@ -242,7 +243,7 @@ class RaysAsPixelsPipeline(DiffusionPipeline):
         run.report("decode video", 0, 1)
         video = self.codec.decode_video(latents)[0].cpu()
         raxels = self.codec.decode_raxels(rays)[0].cpu()
-        fit = cameras_from_raxels(raxels)
+        fit = cameras_from_raxels(raxels.double())
         own = Framing(
             framing.model_height, framing.model_width, framing.model_height, framing.model_width
         )

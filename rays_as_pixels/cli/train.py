@@ -36,6 +36,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--stage", action="append", choices=_STAGES,
         help="run only this stage; may be given several times (default: all, in order)",
     )  # fmt: skip
+    parser.add_argument(
+        "--from", dest="start_from", type=Path, default=None, metavar="DIR",
+        help="pipeline folder whose weights a new run starts from, checkpoints/raxel-mini say",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-check", action="store_true", help="no look at held-out clips")
 
@@ -52,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
         TrainingOptions(
             run_folder=folder,
             export_folder=args.out or folder / "pipeline",
+            start_from=args.start_from,
             seed=args.seed,
             codec_minutes=args.codec_minutes,
             transformer_minutes=args.transformer_minutes,

@@ -134,8 +134,8 @@ def video_loss(
     autoencoder: AutoencoderKLWan, video: Float[Tensor, "batch 3 frames height width"]
 ) -> tuple[Float[Tensor, ""], float]:
     """Reconstruct clips in [-1, 1]; return L1 + gradient L1 + KL, and the L1 alone for the log."""
-    posterior = autoencoder.encode(video).latent_dist
-    reconstruction = autoencoder.decode(posterior.mode()).sample
+    posterior = posterior_of(autoencoder, video)
+    reconstruction = decoded_by(autoencoder, posterior.mode())
     l1 = (reconstruction - video).abs().mean()
     kl = posterior.kl().mean() / video[0].numel()
     return l1 + gradient_loss(reconstruction, video) + _KL_WEIGHT * kl, float(l1.detach())
@@ -145,8 +145,8 @@ def raxel_loss(
     autoencoder: AutoencoderKLWan, raxels: Float[Tensor, "count 3 1 h w"]
 ) -> tuple[Float[Tensor, ""], float]:
     """Reconstruct halved raxels; return L1 + pooled L1 + KL, and the pooled L1 for the log."""
-    posterior = autoencoder.encode(raxels).latent_dist
-    reconstruction = autoencoder.decode(posterior.mode()).sample
+    posterior = posterior_of(autoencoder, raxels)
+    reconstruction = decoded_by(autoencoder, posterior.mode())
     pooled = pooled_loss(reconstruction, raxels)
     kl = posterior.kl().mean() / raxels[0].numel()
     loss = (reconstruction - raxels).abs().mean() + pooled
@@ -235,10 +235,10 @@ def measure_statistics(
     video_latents, raxel_latents = [], []
     for _ in range(batches):
         video, cameras = next(clips)
-        latents = autoencoder.encode(video.transpose(1, 2) * 2 - 1).latent_dist.mode()
+        latents = posterior_of(autoencoder, video.transpose(1, 2) * 2 - 1).mode()
         video_latents.append(latents.transpose(0, 1).flatten(1))
         raxels = training_raxels(cameras, 24, generator)[:, :, None] / 2
-        latents = autoencoder.encode(raxels.to(video.device)).latent_dist.mode()
+        latents = posterior_of(autoencoder, raxels.to(video.device)).mode()
         raxel_latents.append(latents.transpose(0, 1).flatten(1))
     result = []
     for parts in (video_latents, raxel_latents):

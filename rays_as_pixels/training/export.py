@@ -9,6 +9,8 @@ from diffusers import AutoencoderKLWan
 from torch import Tensor
 
 from rays_as_pixels.diffusion.schedule import new_scheduler
+from rays_as_pixels.errors import CheckpointError
+from rays_as_pixels.model.checkpoints import check_model_folder
 from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.training.config import TrainingConfig
@@ -49,9 +51,11 @@ def save_pipeline(
     """
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    transformer = RaysAsPixelsTransformer3DModel.from_config(pipeline.transformer.config)
-    transformer.load_state_dict(weights)
     own = pipeline.transformer
+    transformer = cast(
+        RaysAsPixelsTransformer3DModel, RaysAsPixelsTransformer3DModel.from_config(own.config)
+    )
+    transformer.load_state_dict(weights)
     pipeline.register_modules(transformer=transformer.to(torch.bfloat16))
     try:
         pipeline.save_pretrained(partial, max_shard_size=MAX_SHARD)
@@ -64,3 +68,40 @@ def save_pipeline(
     if folder.exists():
         shutil.rmtree(folder)
     partial.rename(folder)
+
+
+def start_codec(autoencoder: AutoencoderKLWan, folder: Path) -> None:
+    """Give a new autoencoder the weights of a pipeline folder.
+
+    Raises:
+        CheckpointError: The folder is damaged or its autoencoder has another size.
+    """
+    check_model_folder(folder)
+    stored = AutoencoderKLWan.from_pretrained(folder / "vae", torch_dtype=torch.float32)
+    _copy_weights(autoencoder, stored, "vae", folder)
+
+
+def start_weights(transformer: RaysAsPixelsTransformer3DModel, folder: Path) -> None:
+    """Give a new transformer the weights of a pipeline folder.
+
+    Raises:
+        CheckpointError: The folder is damaged or its transformer has another size.
+    """
+    check_model_folder(folder)
+    stored = RaysAsPixelsTransformer3DModel.from_pretrained(
+        folder / "transformer", torch_dtype=torch.float32
+    )
+    _copy_weights(transformer, stored, "transformer", folder)
+
+
+def _copy_weights(
+    target: torch.nn.Module, source: torch.nn.Module, name: str, folder: Path
+) -> None:
+    wanted = {key: tuple(value.shape) for key, value in target.state_dict().items()}
+    found = {key: tuple(value.shape) for key, value in source.state_dict().items()}
+    if wanted != found:
+        raise CheckpointError(
+            f"{name} to start from must have the size of the configuration; got another in "
+            f"{folder}. Choose the configuration it was trained with (training.json), or start anew."
+        )
+    target.load_state_dict(source.state_dict())

@@ -138,7 +138,8 @@ def encode_pool(
                 clips = PoolClips.read(path)
                 _encode_variant(codec, clips, way, generator).save(file)
             store = LatentStore.load(file)
-            groups.setdefault(tuple(store.latents.shape[-2:]), []).append(store)
+            size = (store.latents.shape[-2], store.latents.shape[-1])
+            groups.setdefault(size, []).append(store)
         if number % 20 == 19:
             log(f"latents: {number + 1} of {len(paths)} shards")
     return [

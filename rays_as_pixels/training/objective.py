@@ -178,7 +178,8 @@ def joint_loss(
     """
     state, target = batch.state, batch.target
     terms = {}
-    pairs = {
+    # A velocity holds stills exactly when its state does.
+    pairs: dict[str, tuple[Any, Any, Tensor, float]] = {
         "video": (velocity.video, target.video, state.sigma, 0.0),
         "rays": (velocity.rays, target.rays, state.ray_sigma, ray_floor),
     }

@@ -120,10 +120,10 @@ def _raxel_terms(
         height=pairs.height // RASTER_STRIDE, width=pairs.width // RASTER_STRIDE
     ).relative_to(0)[:, 1]
     with torch.no_grad():
-        latents = autoencoder.encode(raxels[:, :, None] / 2).latent_dist.mode()
+        latents = posterior_of(autoencoder, raxels[:, :, None] / 2).mode()
     noise = torch.randn(latents.shape, generator=generator).to(latents)
     latents = latents + _LATENT_NOISE * latents.std() * noise
-    decoded = autoencoder.decode(latents).sample.squeeze(2) * 2
+    decoded = decoded_by(autoencoder, latents).squeeze(2) * 2
     off = pose_error(raster.to(device=weights.device), decoded - raxels)
     loss = (off.abs() * weights).mean() * 4 + (decoded - raxels).abs().mean()
     loss = loss + pooled_loss(decoded[:, :, None], raxels[:, :, None])

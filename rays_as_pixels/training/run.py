@@ -17,7 +17,12 @@ from rays_as_pixels.model.codec import LatentCodec, new_autoencoder
 from rays_as_pixels.training.check import check_clips, check_line
 from rays_as_pixels.training.codec import measure_statistics, train_codec, write_json
 from rays_as_pixels.training.config import TrainingConfig
-from rays_as_pixels.training.export import build_pipeline, save_pipeline
+from rays_as_pixels.training.export import (
+    build_pipeline,
+    save_pipeline,
+    start_codec,
+    start_weights,
+)
 from rays_as_pixels.training.latents import encode_pool, latent_batches
 from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.online import online_batches, online_clips
@@ -34,6 +39,7 @@ class TrainingOptions:
     Attributes:
         run_folder: State, pool, log and plot; a run found there is continued.
         export_folder: Where the pipeline goes at the end.
+        start_from: Pipeline folder whose weights a new run starts from, or None for none.
         seed: Seed of everything random.
         codec_minutes: Overrides the configuration.
         polish_minutes: Overrides the configuration.
@@ -45,6 +51,7 @@ class TrainingOptions:
 
     run_folder: Path
     export_folder: Path
+    start_from: Path | None = None
     seed: int = 0
     codec_minutes: float | None = None
     polish_minutes: float | None = None
@@ -91,6 +98,8 @@ def _codec_stage(
         autoencoder = new_autoencoder(
             base_dim=size.base_dim, z_dim=size.z_dim, num_res_blocks=size.num_res_blocks
         )
+        if options.start_from is not None:
+            start_codec(autoencoder, options.start_from)
         if options.codec_minutes is not None:
             size = replace(size, minutes=options.codec_minutes)
         clips = _clip_source(config, options, size.batch_clips, accelerator)
@@ -209,6 +218,8 @@ def _transformer_stage(
         size = replace(size, minutes=options.transformer_minutes)
     torch.manual_seed(options.seed)
     model = new_transformer(size, channels=config.codec.z_dim)
+    if options.start_from is not None:
+        start_weights(model, options.start_from)
     run = TransformerRun(model, size, options.run_folder, accelerator=accelerator, log=log)
     batches = _latent_source(config, options, codec, accelerator, log)
     pipeline = build_pipeline(config, autoencoder, model, rays)
@@ -216,8 +227,10 @@ def _transformer_stage(
     if options.check:
         clips = check_clips(config)
 
-        def check(_model: torch.nn.Module) -> str:
+        def held_out(_model: torch.nn.Module) -> str:
             return check_line(pipeline, clips)
+
+        check = held_out
 
     run.train(batches, seed=options.seed, check=check)
     if accelerator.is_main_process:

@@ -147,6 +147,7 @@ class TransformerRun:
             optimiser.zero_grad()
         self.accelerator.backward(loss)
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), 1.0)
+        assert norm is not None  # only DeepSpeed gives none
         for optimiser in self.optimisers:
             optimiser.step()
         self.ema.step(self.accelerator.unwrap_model(self.model).parameters())

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 import torch
 
-from rays_as_pixels.errors import InputError
+from rays_as_pixels.errors import CheckpointError, InputError
 from rays_as_pixels.geometry.cameras import Cameras, rigid
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.rotations import rotation_from_vector
@@ -11,10 +11,12 @@ from rays_as_pixels.model.checkpoints import check_model_folder
 from rays_as_pixels.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.training.codec import pooled_loss, random_window, training_cameras
 from rays_as_pixels.training.config import training_config
+from rays_as_pixels.training.export import start_weights
 from rays_as_pixels.training.latents import mirrored, reversed_in_time
 from rays_as_pixels.training.polish import pose_error
 from rays_as_pixels.training.pool import PoolClips, PoolSpec, build_pool, shard_paths
 from rays_as_pixels.training.run import TrainingOptions, train
+from rays_as_pixels.training.transformer import new_transformer
 from rays_as_pixels.worlds import render_clips
 
 
@@ -53,6 +55,20 @@ def test_a_run_goes_on_where_it_stopped(run_folder):
     assert after["step"] > before["step"]
     assert after["spent_sec"] > before["spent_sec"]
     assert f"resumed at step {before['step']}" in (run_folder / "log.txt").read_text()
+
+
+@pytest.mark.slow
+def test_a_new_run_can_start_from_a_pipelines_weights_and_refuses_another_size(
+    run_folder, tmp_path
+):
+    stored = RaysAsPixelsPipeline.from_pretrained(run_folder / "pipeline")
+    size = training_config("tiny").transformer
+    model = new_transformer(size, channels=8)
+    start_weights(model, run_folder / "pipeline")
+    assert torch.equal(model.proj_out.weight, stored.transformer.proj_out.weight)
+    wider = new_transformer(dataclasses.replace(size, width=96), channels=8)
+    with pytest.raises(CheckpointError, match="must have the size of the configuration"):
+        start_weights(wider, run_folder / "pipeline")
 
 
 def test_a_stage_whose_input_is_missing_says_which(tmp_path):

@@ -1,0 +1,229 @@
+import json
+import shutil
+from pathlib import Path
+from threading import Event
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from rays_as_pixels.errors import Cancelled, CheckpointError, InputError
+from rays_as_pixels.framing import Framing
+from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.geometry.trajectory import Trajectory
+from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+from rays_as_pixels.trajectories.presets import make_preset
+
+
+def video(frames: int = 5, height: int = 40, width: int = 60) -> torch.Tensor:
+    return torch.rand(frames, 3, height, width, generator=torch.Generator().manual_seed(0))
+
+
+def path(frames: int = 5, height: int = 40, width: int = 60) -> Trajectory:
+    return make_preset("truck-right", num_frames=frames, fps=10, height=height, width=width)
+
+
+def seeded(number: int = 3) -> torch.Generator:
+    return torch.Generator().manual_seed(number)
+
+
+def test_estimate_gives_one_camera_per_frame_in_pixels_of_the_given_video(toy):
+    out = toy.estimate(
+        video(), fps=5.0, source_frame=(0, 2, 4, 6, 8), generator=seeded(), num_seeds=2
+    )
+    cameras = out.trajectory.cameras
+    assert (len(out.trajectory), cameras.height, cameras.width) == (5, 40, 60)
+    torch.testing.assert_close(cameras.world_from_cam[0], torch.eye(4, dtype=torch.float64))
+    torch.testing.assert_close(
+        cameras.center_px[0], torch.tensor([30.0, 20.0]).double(), rtol=0, atol=0.5
+    )
+    assert out.trajectory.times_sec.tolist() == pytest.approx([0, 0.2, 0.4, 0.6, 0.8])
+    assert out.trajectory.source_frame == (0, 2, 4, 6, 8)
+    assert out.raxels.shape == (5, 3, 16, 16)
+    assert out.spread.rotation_rad.shape == (5,)
+
+
+def test_generate_follows_the_seed_and_the_path(toy):
+    image = video()[0]
+    one = toy.generate(image, path(), generator=seeded(1), num_inference_steps=2).video
+    again = toy.generate(image, path(), generator=seeded(1), num_inference_steps=2).video
+    other = toy.generate(image, path(), generator=seeded(2), num_inference_steps=2).video
+    still = make_preset("dolly-in", num_frames=5, fps=10, height=40, width=60)
+    elsewhere = toy.generate(image, still, generator=seeded(1), num_inference_steps=2).video
+    assert one.shape == (5, 3, 32, 32)
+    assert one.min() >= 0
+    assert one.max() <= 1
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+    assert not torch.equal(one, elsewhere)
+
+
+def test_generate_takes_several_images_anywhere_with_or_without_cameras(toy):
+    frames = video()
+    out = toy.generate(
+        [frames[2], frames[4]], path(), image_frames=(2, 4), image_cameras_known=(True, False),
+        num_inference_steps=1, generator=seeded(),
+    )  # fmt: skip
+    assert out.video.shape == (5, 3, 32, 32)
+
+
+def test_imagine_makes_video_and_path_together(toy):
+    out = toy.imagine(video()[0], num_frames=9, num_inference_steps=2, generator=seeded())
+    assert out.video.shape == (9, 3, 32, 32)
+    assert len(out.trajectory) == 9
+    assert out.trajectory.cameras.height == 32
+
+
+def test_loop_compares_both_paths_at_the_inputs_size_and_both_videos(toy):
+    out = toy.loop(video(), generate_steps=2, generator=seeded())
+    assert out.estimated.cameras.width == out.reestimated.cameras.width == 60
+    report = out.report.to_dict()
+    assert report["R_err"] == out.report.rotation_error_rad
+    assert len(out.report.psnr_db_by_frame) == 5
+    assert out.report.rotation_error_rad_by_frame[0] == 0
+    json.dumps(report)
+
+
+def test_guidance_doubles_the_calls_and_changes_the_result(toy):
+    image = video()[0]
+    plain = toy.generate(image, path(), generator=seeded(), num_inference_steps=2).video
+    guided = toy.generate(
+        image, path(), generator=seeded(), num_inference_steps=2, guidance_scale=3.0
+    ).video
+    assert not torch.equal(plain, guided)
+
+
+def test_progress_names_stages_and_cancel_stops_within_one_step(toy):
+    cancel, seen = Event(), []
+
+    def progress(stage: str, done: int, total: int) -> None:
+        seen.append((stage, done, total))
+        if stage == "generate video" and done == 1:
+            cancel.set()
+
+    with pytest.raises(Cancelled):
+        toy.generate(
+            video()[0], path(), num_inference_steps=5, progress=progress, cancel=cancel,
+            generator=seeded(),
+        )  # fmt: skip
+    assert seen[0][0] == "encode images"
+    assert seen[-1] == ("generate video", 1, 5)
+
+
+def test_the_step_callback_gets_the_pipeline_and_latents(toy):
+    seen = []
+
+    def callback(pipe, step, timestep, latents):
+        seen.append((pipe is toy, step, sorted(latents)))
+        return latents
+
+    toy.estimate(video(), callback_on_step_end=callback, generator=seeded())
+    assert seen == [(True, 0, ["latents", "ray_latents"]), (True, 1, ["latents", "ray_latents"])]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda p: p.estimate(video(6)), r"multiple of 4 plus 1; got 6. Use 5 or 9"),
+        (lambda p: p.estimate(video(1)), r"from 5 to 9 for this model; got 1"),
+        (lambda p: p.estimate(video(13)), r"from 5 to 9 for this model; got 13"),
+        (lambda p: p.estimate(video() * 255), r"values in \[0, 1\]"),
+        (lambda p: p.estimate(video() * float("nan")), r"values in \[0, 1\]"),
+        (lambda p: p.estimate(video()[:, :1]), "shape F 3 H W"),
+        (lambda p: p.estimate(video(height=8)), "at least 16 pixels"),
+        (lambda p: p.estimate(video(), num_seeds=0), "num_seeds"),
+        (lambda p: p.estimate(video(), num_inference_steps=0), "num_inference_steps"),
+        (lambda p: p.generate(video()[0], path(6)), "multiple of 4 plus 1"),
+        (lambda p: p.generate(video()[0], path(width=40)), "aspect 1.500"),
+        (lambda p: p.generate(video()[0], path(), image_frames=(5,)), "from 0 to 4; got"),
+        (lambda p: p.generate(video()[0], path().scaled(99)), r"\|d \+ o\| must be at most 2"),
+        (lambda p: p.generate([video()[0], video(height=50)[0]], path()), "of one size"),
+        (lambda p: p.generate(list(video()[:2]), path(), image_frames=(0, 0)), "no two the same"),
+        (lambda p: p.imagine(video()[0], num_frames=7), "multiple of 4 plus 1"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_refused_with_rule_value_and_remedy(toy, call, message):
+    with pytest.raises(InputError, match=message) as refused:
+        call(toy)
+    assert str(refused.value).count(". ") >= 1  # a remedy follows
+
+
+def test_a_saved_pipeline_comes_back_bit_exact(toy, toy_folder):
+    loaded = RaysAsPixelsPipeline.from_pretrained(toy_folder)
+    loaded.set_progress_bar_config(disable=True)
+    for name in ("vae", "transformer"):
+        ours, theirs = getattr(toy, name).state_dict(), getattr(loaded, name).state_dict()
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+    assert loaded.sizes == toy.sizes
+    assert loaded.codec.raxel_statistics == toy.codec.raxel_statistics
+    a, b = (p.estimate(video(), generator=seeded()).raxels for p in (toy, loaded))
+    assert torch.equal(a, b)
+
+
+def damaged(toy_folder, tmp_path, change) -> Path:
+    copy = tmp_path / "copy"
+    shutil.copytree(toy_folder, copy)
+    change(copy)
+    return copy
+
+
+def edit_weights(folder, edit) -> None:
+    file = next((folder / "transformer").glob("*.safetensors"))
+    tensors = load_file(file)
+    edit(tensors)
+    save_file(tensors, file)
+
+
+def truncate(folder) -> None:
+    file = next((folder / "vae").glob("*.safetensors"))
+    file.write_bytes(file.read_bytes()[:1000])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: (f / "model_index.json").unlink(), "model_index.json"),
+        (lambda f: (f / "model_index.json").write_text("{"), "must be JSON"),
+        (lambda f: next((f / "vae").glob("*.safetensors")).unlink(), "got none in"),
+        (truncate, "whole safetensors file"),
+        (lambda f: edit_weights(f, lambda t: t.pop("proj_out.bias")), "1 missing"),
+        (lambda f: edit_weights(f, lambda t: t.update(extra=torch.zeros(1))), "1 unexpected"),
+    ],
+)
+def test_a_damaged_folder_is_refused_with_a_clear_error(toy_folder, tmp_path, change, message):
+    with pytest.raises(CheckpointError, match=message):
+        RaysAsPixelsPipeline.from_pretrained(damaged(toy_folder, tmp_path, change))
+
+
+def test_a_folder_that_does_not_exist_is_refused_before_anything_is_loaded(tmp_path):
+    with pytest.raises(CheckpointError, match="does not exist"):
+        RaysAsPixelsPipeline.from_pretrained(tmp_path / "nothing")
+
+
+def test_framing_loses_least_and_undoes_itself_for_cameras():
+    sizes = [(64, 64), (48, 80), (80, 48)]
+    assert Framing.nearest(1080, 1920, sizes) == Framing(1080, 1920, 48, 80)
+    assert Framing.nearest(854, 480, sizes) == Framing(854, 480, 80, 48)
+    framing = Framing.nearest(370, 1226, sizes)
+    assert (framing.model_height, framing.model_width) == (48, 80)
+    cameras = Cameras(
+        torch.eye(4).double()[None], torch.tensor([[707.0, 707.0]]).double(),
+        torch.tensor([[601.9, 183.1]]).double(), 370, 1226,
+    )  # fmt: skip
+    there = framing.cameras(cameras)
+    assert (there.height, there.width) == (48, 80)
+    back = framing.restored(there)
+    torch.testing.assert_close(back.focal_px, cameras.focal_px)
+    torch.testing.assert_close(back.center_px, cameras.center_px)
+    # 1226 x 370 becomes 159 x 48; the middle 80 columns stay.
+    assert there.focal_px[0, 0] == pytest.approx(707 * 159 / 1226)
+    assert there.center_px[0, 0] == pytest.approx(601.9 * 159 / 1226 - 39)
+    assert framing.kept_share == pytest.approx(80 / 159)
+
+
+def test_a_framed_image_shows_the_middle():
+    image = torch.zeros(1, 3, 32, 96)
+    image[..., 32:64] = 1.0
+    framed = Framing.nearest(32, 96, [(32, 32)]).images(image)
+    assert framed.mean() == pytest.approx(1.0, abs=1e-3)
