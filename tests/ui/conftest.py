@@ -13,10 +13,6 @@ from rays_as_pixels.geometry.cameras import Cameras, rigid
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.jobs.manager import JobManager
 from rays_as_pixels.media.video import write_image, write_video
-from rays_as_pixels.model.codec import new_autoencoder
-from rays_as_pixels.training.config import training_config
-from rays_as_pixels.training.export import build_pipeline
-from rays_as_pixels.training.transformer import new_transformer
 from rays_as_pixels.trajectories.formats.native import write_native
 from rays_as_pixels.ui.examples import find_examples
 from rays_as_pixels.ui.handlers import Handlers
@@ -42,19 +38,9 @@ def no_loose_loops():
 
 
 @pytest.fixture(scope="session")
-def pipeline():
-    config = training_config("tiny")
-    size = config.codec
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        codec = new_autoencoder(
-            base_dim=size.base_dim, z_dim=size.z_dim, num_res_blocks=size.num_res_blocks
-        )
-        transformer = new_transformer(config.transformer, channels=size.z_dim)
-    statistics = {"mean": [0.0] * size.z_dim, "std": [1.0] * size.z_dim}
-    pipe = build_pipeline(config, codec, transformer, statistics)
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
+def pipeline(toy):
+    """The untrained pipeline that the tests share."""
+    return toy
 
 
 @pytest.fixture

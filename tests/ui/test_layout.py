@@ -8,9 +8,12 @@ import gradio as gr
 import pytest
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.jobs.manager import JobManager
 from rays_as_pixels.ui import layout, text
+from rays_as_pixels.ui.examples import find_examples
 from rays_as_pixels.ui.handlers import Handlers, refusing
 from rays_as_pixels.ui.launch import theme
+from rays_as_pixels.ui.model_holder import ModelFacts, ModelHolder
 
 
 @pytest.fixture
@@ -18,12 +21,16 @@ def page(manager, model, examples):
     return layout.build_app(manager, model, examples=examples)
 
 
-@pytest.fixture
-def parts(monkeypatch, manager, model, examples) -> dict:
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory, pipeline, example_folder) -> dict:
     """The page's components by name."""
     seen = {}
-    monkeypatch.setattr(layout, "_wire", lambda app, parts, handlers: seen.update(parts))
-    layout.build_app(manager, model, examples=examples)
+    manager = JobManager(tmp_path_factory.mktemp("jobs"))
+    model = ModelHolder(lambda: pipeline, ModelFacts("tiny", "cpu"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layout, "_wire", lambda app, parts, handlers: seen.update(parts))
+        layout.build_app(manager, model, examples=find_examples(example_folder))
+    manager.close()
     return seen
 
 
