@@ -1,0 +1,90 @@
+"""The model that comes with the project, end to end on an example clip: the real thing, on a CPU."""
+
+import json
+import time
+
+import pytest
+import torch
+
+from rays_as_pixels.cli.main import main
+from rays_as_pixels.media.video import read_clip
+from rays_as_pixels.metrics import pair_errors
+from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
+from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+from rays_as_pixels.trajectories.presets import make_preset
+from rays_as_pixels.ui.examples import find_examples
+from rays_as_pixels.worlds import render_clips
+
+
+@pytest.fixture(scope="module")
+def pipe():
+    pipeline = RaysAsPixelsPipeline.from_pretrained(DEFAULT_MODEL)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def test_the_folder_is_small_enough_and_says_how_it_was_made():
+    files = [file for file in DEFAULT_MODEL.rglob("*") if file.is_file()]
+    sizes = [file.stat().st_size for file in files]
+    assert max(sizes) <= 16 * 2**20
+    assert sum(sizes) <= 60 * 2**20
+    assert json.loads((DEFAULT_MODEL / "training.json").read_text())["clips_seen"] > 0
+    assert "median" in (DEFAULT_MODEL / "README.md").read_text()
+
+
+def test_estimate_on_an_example_writes_a_path_and_a_page_within_ten_seconds(pipe, tmp_path):
+    clip = find_examples()[0].clip
+    start = time.monotonic()
+    assert main(["estimate", str(clip), "--out", str(tmp_path / "out")]) == 0
+    assert time.monotonic() - start < 30  # 10 s on two idle cores; tests run two at a time
+    path = json.loads((tmp_path / "out" / "trajectory.json").read_text())
+    assert path["format"] == "rays-as-pixels/trajectory"
+    assert len(path["frames"]) == pipe.num_frames
+    assert "plotly" in (tmp_path / "out" / "path.html").read_text()[:200_000].lower()
+
+
+def test_loop_on_an_example_writes_all_its_files(tmp_path):
+    clip = find_examples()[0].clip
+    assert main(["loop", str(clip), "--out", str(tmp_path / "out"), "--steps", "4"]) == 0
+    written = {file.name for file in (tmp_path / "out").iterdir()}
+    assert written >= {"video.mp4", "estimated.json", "reestimated.json", "report.json"}
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["R_err"] >= 0
+    assert read_clip(tmp_path / "out" / "video.mp4").video.shape[0] == 9
+
+
+def test_the_codec_keeps_images_recognisable(pipe):
+    clips = render_clips(list(range(4)), split="heldout", num_frames=9, height=64, width=64)
+    with torch.no_grad():
+        back = pipe.codec.decode_video(pipe.codec.encode_video(clips.video))
+    mse = (back - clips.video).square().mean(dim=(1, 2, 3, 4))
+    assert float(-10 * mse.log10().mean()) > 18  # 20.7 measured on 12 clips
+
+
+def test_the_estimate_depends_on_the_order_of_frames(pipe):
+    clips = render_clips(list(range(6)), split="heldout", num_frames=9, height=64, width=64)
+    order = torch.tensor([0, 5, 2, 7, 4, 1, 6, 3, 8])
+    difference = []
+    for index in range(6):
+        generators = [torch.Generator().manual_seed(0) for _ in range(2)]
+        straight = pipe.estimate(clips.video[index], generator=generators[0]).trajectory.cameras
+        mixed = pipe.estimate(clips.video[index][order], generator=generators[1])
+        errors = pair_errors(mixed.trajectory.cameras, straight)
+        difference.append(float(errors.rotation_deg.median()))
+    assert sum(difference) / 6 > 0.3  # degrees; a model blind to motion gives 0
+
+
+def test_generate_with_another_path_gives_another_video(pipe):
+    image = render_clips([1], split="heldout", num_frames=1, height=64, width=64).video[0, 0]
+    size = {"num_frames": 9, "fps": 10, "height": 64, "width": 64}
+    videos = [
+        pipe.generate(
+            image,
+            make_preset(name, **size),
+            num_inference_steps=4,
+            generator=torch.Generator().manual_seed(0),
+        ).video
+        for name in ("pan-left", "pan-right")
+    ]
+    assert (videos[0] - videos[1]).abs().mean() > 0.002
+    assert (videos[0][0] - image).square().mean() < 0.02  # the first frame is the given image
