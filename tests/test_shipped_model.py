@@ -1,4 +1,4 @@
-"""The model that comes with the project, end to end on an example clip: the real thing, on a CPU."""
+"""The model that comes with the project, end to end on example clips, on a CPU."""
 
 import json
 import time

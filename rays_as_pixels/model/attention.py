@@ -4,6 +4,8 @@ Each modality attends to itself; then video queries ray keys and values while ra
 and values. Queries and keys are rotated by their continuous positions in both.
 """
 
+from typing import Any, cast
+
 import torch
 from diffusers.models.attention import AttentionModuleMixin
 from diffusers.models.attention_dispatch import dispatch_attention_fn
@@ -59,6 +61,7 @@ class RotaryAttention(nn.Module, AttentionModuleMixin):
     """Multi-head attention with RMS-normalised queries and keys; names as in WanAttention."""
 
     _default_processor_cls = RotaryAttentionProcessor
+    processor: Any  # diffusers' union of processors leaves out those of others
     _available_processors = [RotaryAttentionProcessor]  # noqa: RUF012 - diffusers' protocol
 
     def __init__(self, dim: int, *, heads: int, eps: float = 1e-6) -> None:
@@ -71,7 +74,7 @@ class RotaryAttention(nn.Module, AttentionModuleMixin):
         self.to_out = nn.ModuleList([nn.Linear(dim, dim), nn.Dropout(0.0)])
         self.norm_q = QueryKeyNorm(dim, eps=eps)
         self.norm_k = QueryKeyNorm(dim, eps=eps)
-        self.set_processor(RotaryAttentionProcessor())
+        self.set_processor(cast(Any, RotaryAttentionProcessor()))
 
     def projected(
         self, hidden_states: Float[Tensor, "batch n width"], source: Float[Tensor, "batch m width"]

@@ -1,8 +1,8 @@
 """One transformer block with a video and a ray branch (paper, section "Network").
 
 The video branch keeps WanTransformerBlock's names, so its weights load one to one. The ray branch
-has its own norms and feed-forward; attention projections are shared with the video branch at full size
-and its own in small models (`share_attention`).
+has its own norms and feed-forward; attention projections are shared with the video branch at full
+size and its own in small models (`share_attention`).
 """
 
 import torch

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from diffusers import AutoencoderKLWan
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from jaxtyping import Float
 from torch import Tensor
 
@@ -62,6 +63,20 @@ def latent_frames(num_frames: int) -> int:
     return (num_frames - 1) // TEMPORAL_STRIDE + 1
 
 
+def posterior_of(
+    autoencoder: AutoencoderKLWan, pixels: Float[Tensor, "batch 3 frames height width"]
+) -> DiagonalGaussianDistribution:
+    """Encode pixels in [-1, 1] to the distribution of their latents."""
+    return autoencoder.encode(pixels, return_dict=False)[0]
+
+
+def decoded_by(
+    autoencoder: AutoencoderKLWan, latents: Float[Tensor, "batch c t h w"]
+) -> Float[Tensor, "batch 3 frames height width"]:
+    """Decode latents of the autoencoder's own scale to pixels in [-1, 1]."""
+    return autoencoder.decode(latents, return_dict=False)[0]
+
+
 @dataclass(frozen=True)
 class LatentStatistics:
     """Per-channel mean and standard deviation of a modality's latents, each (C,)."""
@@ -98,7 +113,7 @@ class LatentCodec:
         self.autoencoder = autoencoder
         config = autoencoder.config
         self.video_statistics = LatentStatistics(
-            tuple(config.latents_mean), tuple(config.latents_std)
+            tuple(config["latents_mean"]), tuple(config["latents_std"])
         )
         self.raxel_statistics = LatentStatistics(tuple(raxel_mean), tuple(raxel_std))
 
@@ -109,7 +124,7 @@ class LatentCodec:
         check_frame_count(video.shape[1])
         _check_size(video.shape[-2], video.shape[-1], SPATIAL_STRIDE)
         pixels = video.transpose(1, 2) * 2 - 1
-        latents = self.autoencoder.encode(pixels.to(self.autoencoder.dtype)).latent_dist.mode()
+        latents = self._posterior(pixels).mode()
         return self.video_statistics.normalise(latents.to(video.dtype))
 
     def decode_video(
@@ -117,7 +132,7 @@ class LatentCodec:
     ) -> Float[Tensor, "batch frames 3 height width"]:
         """Decode to clips in [0, 1]."""
         restored = self.video_statistics.restore(latents)
-        pixels = self.autoencoder.decode(restored.to(self.autoencoder.dtype)).sample
+        pixels = self._decoded(restored)
         return ((pixels.to(latents.dtype) + 1) / 2).clamp(0, 1).transpose(1, 2)
 
     def encode_raxels(
@@ -137,7 +152,7 @@ class LatentCodec:
             )
         batch = raxels.shape[0]
         images = (raxels / 2).flatten(0, 1)[:, :, None]
-        latents = self.autoencoder.encode(images.to(self.autoencoder.dtype)).latent_dist.mode()
+        latents = self._posterior(images).mode()
         latents = latents.squeeze(2).unflatten(0, (batch, -1)).transpose(1, 2)
         return self.raxel_statistics.normalise(latents.to(raxels.dtype))
 
@@ -147,9 +162,15 @@ class LatentCodec:
         """Decode raxel images one by one; values lie in [-2, 2]."""
         restored = self.raxel_statistics.restore(latents)
         images = restored.transpose(1, 2).flatten(0, 1)[:, :, None]
-        pixels = self.autoencoder.decode(images.to(self.autoencoder.dtype)).sample
+        pixels = self._decoded(images)
         raxels = pixels.to(latents.dtype).squeeze(2) * 2
         return raxels.unflatten(0, (latents.shape[0], -1))
+
+    def _posterior(self, pixels: Tensor) -> DiagonalGaussianDistribution:
+        return posterior_of(self.autoencoder, pixels.to(self.autoencoder.dtype))
+
+    def _decoded(self, latents: Tensor) -> Tensor:
+        return decoded_by(self.autoencoder, latents.to(self.autoencoder.dtype))
 
 
 def _check_size(height: int, width: int, stride: int) -> None:

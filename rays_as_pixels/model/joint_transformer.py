@@ -1,6 +1,7 @@
 """The joint network: noisy video and ray tokens with their noise levels in, velocities out."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -112,6 +113,7 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
     """
 
     _supports_gradient_checkpointing = True
+    _gradient_checkpointing_func: Any  # set by enable_gradient_checkpointing
     _no_split_modules = ["RaysAsPixelsBlock"]  # noqa: RUF012 - diffusers' protocol
     _repeated_blocks = ["RaysAsPixelsBlock"]  # noqa: RUF012
     _skip_layerwise_casting_patterns = ["patch_embedding", "condition_embedder", "norm"]  # noqa: RUF012
@@ -202,11 +204,12 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         Raises:
             InputError: Prompt embeddings for a model without text, or none for one with text.
         """
-        if (encoder_hidden_states is None) != (self.condition_embedder.text_embedder is None):
+        text_embedder = self.condition_embedder.text_embedder
+        if (encoder_hidden_states is None) != (text_embedder is None):
             raise InputError(
                 "encoder_hidden_states must be given exactly when the model has text_dim; got "
                 f"{'none' if encoder_hidden_states is None else 'some'} with text_dim "
-                f"{self.config.text_dim}. Encode an empty prompt for no text."
+                f"{self.config['text_dim']}. Encode an empty prompt for no text."
             )
         video, rays, layout = self._embed(state)
         temb = self.condition_embedder.embed(layout.sigma).type_as(video)
@@ -214,7 +217,8 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         times = self._times(temb, ray_temb)
         text = None
         if encoder_hidden_states is not None:
-            text = self.condition_embedder.text_embedder(encoder_hidden_states)
+            assert text_embedder is not None
+            text = text_embedder(encoder_hidden_states)
         for block in self.blocks:
             if torch.is_grad_enabled() and self.gradient_checkpointing:
                 video, rays = self._gradient_checkpointing_func(
@@ -239,7 +243,10 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
 
     def _embed(self, state: JointState) -> "tuple[Tensor, Tensor, _Layout]":
         """Patchify both streams: stills first, then the clip."""
-        clip = (state.ray_latents.shape[2], *state.latents.shape[-2:])
+        patch, ray_patch = self.config["patch_size"][1], self.config["ray_patch_size"]
+        # Positions are in video tokens, as Wan's are, whatever the patch size.
+        height, width = state.latents.shape[-2] // patch, state.latents.shape[-1] // patch
+        clip = (state.ray_latents.shape[2], height, width)
         batch = state.latents.shape[0]
         device = state.latents.device
         frame = frame_of_latent(state.latents.shape[2]).to(device).expand(batch, -1)
@@ -262,11 +269,10 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         rays = self._tokens(
             self.ray_patch_embedding(ray_latents), self.ray_kind_embedding, ray_kind
         )
-        patch, ray_patch = self.config.patch_size[1], self.config.ray_patch_size
         rotary = []
         for times, cells, source in (
-            (frame, patch, latents),
-            (ray_frame, 2 * ray_patch, ray_latents),
+            (frame, 1.0, latents),
+            (ray_frame, 2 * ray_patch / patch, ray_latents),
         ):
             side = patch if source is latents else ray_patch
             positions = token_positions(
@@ -274,13 +280,13 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
                 grid=(source.shape[-2] // side, source.shape[-1] // side),
                 cells_per_token=cells,
                 clip=clip,
-                extent=self.config.rope_extent,
+                extent=self.config["rope_extent"],
             )
             rotary.append(
                 rotary_tables(
                     positions,
-                    head_dim=self.config.attention_head_dim,
-                    theta=self.config.rope_theta,
+                    head_dim=self.config["attention_head_dim"],
+                    theta=self.config["rope_theta"],
                 )
             )
         return video, rays, _Layout(sigma, ray_sigma, (rotary[0], rotary[1]))
@@ -300,11 +306,11 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
 
     def _split(self, state: JointState, video: Tensor, rays: Tensor) -> JointVelocity:
         """Unpatchify, part stills from the clip, and turn ray samples into velocities."""
-        video = _unpatchify(video, state.latents.shape, self.config.patch_size[1])
-        rays = _unpatchify(rays, state.ray_latents.shape, self.config.ray_patch_size)
+        video = _unpatchify(video, state.latents.shape, self.config["patch_size"][1])
+        rays = _unpatchify(rays, state.ray_latents.shape, self.config["ray_patch_size"])
         count = 0 if state.stills is None else state.stills.latents.shape[2]
         still_rays, clip_rays = rays[:, :, :count], rays[:, :, count:]
-        if self.config.ray_prediction == "sample":
+        if self.config["ray_prediction"] == "sample":
             clip_rays = _velocity(clip_rays, state.ray_latents, state.ray_sigma)
             if state.stills is not None:
                 still_rays = _velocity(still_rays, state.stills.ray_latents, state.stills.ray_sigma)

@@ -43,15 +43,15 @@ def token_positions(
     Args:
         frame: Video frame number of each image; may be fractional.
         grid: (h, w) tokens of one image.
-        cells_per_token: Video latent cells that a token covers along y and x: the patch size for
-            video, twice the ray patch size for rays.
-        clip: (num_frames, latent height, latent width) of the clip.
+        cells_per_token: Video tokens' side lengths that a token covers along y and x: 1 for video;
+            2 for rays where both patch sizes are the same.
+        clip: Number of frames, and height and width in video tokens.
         extent: (time, space) lengths that a whole clip spans after normalisation; space is the
             side of a square clip. None keeps latent units.
     """
     t = latent_time(frame)
     device = frame.device
-    # Centre of the cells covered, in units where latent cell i sits at i, as in Wan (patch 1).
+    # Centre of what is covered, in units where video token i sits at i, as in Wan.
     y, x = (
         (torch.arange(size, device=device, dtype=torch.float32) + 0.5) * cells_per_token - 0.5
         for size in grid
