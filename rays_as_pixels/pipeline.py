@@ -142,7 +142,9 @@ class RaysAsPixelsPipeline(DiffusionPipeline):
         raxels = self.codec.decode_raxels(rays).cpu()
         fit = cameras_from_raxels(raxels.mean(0).double(), shared_focal=shared_focal)
         trajectory = self._trajectory(fit, framing, fps, time_sec, source_frame)
-        spread = pose_spread(raxels.double(), fit, shared_focal=shared_focal) if num_seeds > 1 else None
+        spread = (
+            pose_spread(raxels.double(), fit, shared_focal=shared_focal) if num_seeds > 1 else None
+        )
         run.report("read cameras", 1, 1)
         return EstimateOutput(
             trajectory=trajectory, raxels=raxels.mean(0), residual=fit.residual, spread=spread

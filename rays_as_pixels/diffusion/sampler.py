@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from threading import Event
+from typing import Any, cast
 
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
@@ -175,6 +176,11 @@ def _guided(model: RaysAsPixelsTransformer3DModel, loop: _Loop, sigma: float) ->
     return JointVelocity(video, velocity.rays, velocity.stills, velocity.still_rays)
 
 
+def _stepped(scheduler: Any, velocity: Tensor, timestep: Tensor, current: Tensor) -> Tensor:
+    """Take one step; diffusers asks for a FloatTensor, which no tensor is to a type checker."""
+    return scheduler.step(velocity, timestep, current, return_dict=False)[0]
+
+
 @torch.no_grad()
 def denoise_jointly(
     model: RaysAsPixelsTransformer3DModel,
@@ -198,12 +204,12 @@ def denoise_jointly(
     steps = options.num_inference_steps
     for each in (scheduler, ray_scheduler):
         set_sigmas(each, steps, device)
-    for index, timestep in enumerate(scheduler.timesteps):
+    for index, timestep in enumerate(cast(Tensor, scheduler.timesteps)):
         if options.cancel is not None and options.cancel.is_set():
             raise Cancelled(f"cancelled before step {index + 1} of {steps}")
-        sigma = float(scheduler.sigmas[index])
+        sigma = float(cast(Tensor, scheduler.sigmas)[index])
         velocity = _guided(model, loop, sigma)
-        video = scheduler.step(velocity.video, timestep, loop.video, return_dict=False)[0]
+        video = _stepped(scheduler, velocity.video, timestep, loop.video)
         # Rays of the stills and of the clip take the same step, so they go through as one tensor.
         count = 0 if loop.still_rays is None else loop.still_rays.shape[2]
         current, change = loop.rays, velocity.rays
@@ -211,7 +217,7 @@ def denoise_jointly(
             assert velocity.still_rays is not None
             current = torch.cat([loop.still_rays, current], dim=2)
             change = torch.cat([velocity.still_rays, change], dim=2)
-        rays = ray_scheduler.step(change, timestep, current, return_dict=False)[0]
+        rays = _stepped(ray_scheduler, change, timestep, current)
         loop.apply("video", video, given.video_known)
         loop.apply("rays", rays[:, :, count:], given.rays_known)
         if given.still_rays_known is not None:

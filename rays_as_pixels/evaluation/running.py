@@ -145,7 +145,7 @@ class Runner:
 
         Depth is kept only where the size does not change.
         """
-        framing = Framing.nearest(*clip.video.shape[-2:], self.pipe.sizes)
+        framing = Framing.nearest(clip.video.shape[-2], clip.video.shape[-1], self.pipe.sizes)
         if (framing.height, framing.width) == (framing.model_height, framing.model_width):
             return clip
         cameras = None if clip.cameras is None else framing.cameras(clip.cameras)

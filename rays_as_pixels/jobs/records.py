@@ -114,8 +114,9 @@ def read_record(folder: Path) -> JobRecord | None:
     try:
         value = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         known = {item.name for item in fields(JobRecord)}
-        value = {key: item for key, item in value.items() if key in known}
-        record = JobRecord(**(value | {"state": JobState(value["state"])}))
+        values: dict[str, Any] = {key: item for key, item in value.items() if key in known}
+        values["state"] = JobState(values["state"])
+        record = JobRecord(**values)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
     return record if record.id == folder.name else None

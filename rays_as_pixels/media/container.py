@@ -9,6 +9,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import av.container
+import av.stream
 import numpy as np
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 

@@ -73,9 +73,10 @@ def _upright_size(path: Path) -> tuple[tuple[int, int], Orientation, str]:
 
 def _rgb(image: Image.Image, name: str) -> Image.Image:
     """Return the image in 8-bit RGB, refusing what that would lose."""
-    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
+    count = getattr(image, "n_frames", 1)
+    if count > 1 and image.format != "MPO":
         raise InputError(
-            f"{name} must hold one picture; got {image.n_frames} frames or pages. "
+            f"{name} must hold one picture; got {count} frames or pages. "
             "Convert an animation to mp4 or gif, or save one page."
         )
     if image.mode.startswith("I;16"):

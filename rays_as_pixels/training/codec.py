@@ -1,7 +1,8 @@
 """Train the autoencoder on rendered frames and raxels, mixed.
 
 Video: L1, multi-scale gradient L1 and KL 1e-6. Raxels: L1, L1 of local and global means, and KL;
-they weigh ten times as much, since 0.0026 on the halved raxel is the 0.3 degrees the codec may cost.
+they weigh ten times as much, since 0.0026 on the halved raxel is the 0.3 degrees the codec may
+cost.
 """
 
 import json
@@ -18,7 +19,7 @@ from torch import Tensor
 from rays_as_pixels.geometry.cameras import Cameras, rigid
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.rotations import rotation_from_vector
-from rays_as_pixels.model.codec import RAXEL_LIMIT
+from rays_as_pixels.model.codec import RAXEL_LIMIT, decoded_by, posterior_of
 from rays_as_pixels.training.config import CodecConfig
 
 _KL_WEIGHT = 1e-6

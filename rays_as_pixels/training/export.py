@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import cast
 
 import torch
 from diffusers import AutoencoderKLWan
@@ -52,9 +53,7 @@ def save_pipeline(
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     own = pipeline.transformer
-    transformer = cast(
-        RaysAsPixelsTransformer3DModel, RaysAsPixelsTransformer3DModel.from_config(own.config)
-    )
+    transformer = cast(torch.nn.Module, RaysAsPixelsTransformer3DModel.from_config(own.config))
     transformer.load_state_dict(weights)
     pipeline.register_modules(transformer=transformer.to(torch.bfloat16))
     try:
@@ -102,6 +101,7 @@ def _copy_weights(
     if wanted != found:
         raise CheckpointError(
             f"{name} to start from must have the size of the configuration; got another in "
-            f"{folder}. Choose the configuration it was trained with (training.json), or start anew."
+            f"{folder}. Choose the configuration it was trained with (training.json), or start "
+            "anew."
         )
     target.load_state_dict(source.state_dict())

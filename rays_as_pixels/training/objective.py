@@ -5,6 +5,7 @@ Diffusion Forcing 2407.01392).
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float

@@ -2,8 +2,9 @@
 
 The encoder's latents already hold the cameras: a linear map from them to raxels reads poses to 0.1
 degrees where the decoder, after 3,400 steps, gave 2.8. So the encoder (and with it all latents that
-the transformer learns from) stays, and the decoder goes on, with a loss on the pose that a least-squares
-fit would read from its error. A little noise on the latents makes it forgive the transformer.
+the transformer learns from) stays, and the decoder goes on, with a loss on the pose that a
+least-squares fit would read from its error. A little noise on the latents makes it forgive the
+transformer.
 """
 
 import time
@@ -20,6 +21,7 @@ from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import RASTER_STRIDE, raxels_from_cameras
 from rays_as_pixels.geometry.rays import rays_in_cam
 from rays_as_pixels.geometry.refine import raxel_jacobian
+from rays_as_pixels.model.codec import decoded_by, posterior_of
 from rays_as_pixels.training.codec import (
     ClipSource,
     pooled_loss,

@@ -238,8 +238,9 @@ def concatenate(first: Trajectory, second: Trajectory, *, join: str = "continue"
         skip, other = 1, pose[-1] @ invert_rigid(other[0]) @ other
     else:
         time = time + 1 / first.fps
-    sources = (first.source_frame, second.source_frame)
-    both = None if None in sources else (*sources[0], *sources[1][skip:])
+    both = None
+    if first.source_frame is not None and second.source_frame is not None:
+        both = (*first.source_frame, *second.source_frame[skip:])
     focal, center = (
         torch.cat([getattr(first.cameras, name), getattr(second.cameras, name)[skip:]])
         for name in ("focal_px", "center_px")

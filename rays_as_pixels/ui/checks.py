@@ -4,11 +4,16 @@ import contextlib
 import math
 import secrets
 from pathlib import Path
+from typing import TypeGuard
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.ui import text
 
 MOST_SEED = 2**31 - 1
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def whole(name: str, value: object, low: int, high: int) -> int:
@@ -17,8 +22,7 @@ def whole(name: str, value: object, low: int, high: int) -> int:
     Raises:
         InputError: It is none.
     """
-    good = isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
-    if not good or not low <= value <= high:
+    if not _is_number(value) or value != value // 1 or not low <= value <= high:
         raise InputError(
             text.NEED_NUMBER.format(
                 name=name, kind="whole number", low=low, high=high, value=shown(value)
@@ -33,8 +37,7 @@ def real(name: str, value: object, low: float, high: float) -> float:
     Raises:
         InputError: It is none.
     """
-    good = isinstance(value, int | float) and not isinstance(value, bool)
-    if not good or not math.isfinite(value) or not low <= value <= high:
+    if not _is_number(value) or not math.isfinite(value) or not low <= value <= high:
         raise InputError(
             text.NEED_NUMBER.format(
                 name=name, kind="number", low=low, high=high, value=shown(value)
@@ -75,8 +78,7 @@ def frame_count(value: object, most: int) -> int:
     Raises:
         InputError: It is none.
     """
-    good = isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
-    if not good or not 5 <= value <= most or int(value) % 4 != 1:
+    if not (_is_number(value) and value == value // 1 and 5 <= value <= most and value % 4 == 1):
         raise InputError(text.NEED_FRAMES.format(most=most, value=shown(value)))
     return int(value)
 

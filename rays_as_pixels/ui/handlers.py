@@ -7,7 +7,7 @@ watches it.
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -302,7 +302,9 @@ class Handlers:
         hfov_deg = like.cameras.hfov_rad[0].rad2deg().item()
         return (like.cameras.height, like.cameras.width), hfov_deg, like.fps, len(like)
 
-    def _through(self, session: Session, rows: list[list[object]], count: int) -> Trajectory:
+    def _through(
+        self, session: Session, rows: Sequence[Sequence[object]], count: int
+    ) -> Trajectory:
         (height, width), _, _, _ = self._shape(session, count)
         return trajectory_from_rows(rows, num_frames=count, height=height, width=width)
 

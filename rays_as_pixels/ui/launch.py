@@ -78,7 +78,7 @@ def launch(
             footer_links=[],
             app_kwargs={"middleware": [Middleware(OriginCheck, local_only=local_only)]},
             theme=theme(),
-            css=files(__package__).joinpath("page.css").read_text(encoding="utf-8"),
+            css=files("rays_as_pixels.ui").joinpath("page.css").read_text(encoding="utf-8"),
             prevent_thread_lock=True,
             quiet=not options.debug,
         )

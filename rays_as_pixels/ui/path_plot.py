@@ -39,7 +39,7 @@ def path_plot(*, video_id: str, elem_id: str) -> gr.HTML:
     gr.set_static_paths([script])
     return gr.HTML(
         html_template=_TEMPLATE,
-        js_on_load=files(__package__).joinpath("path_plot.js").read_text(encoding="utf-8"),
+        js_on_load=files("rays_as_pixels.ui").joinpath("path_plot.js").read_text(encoding="utf-8"),
         head=f'<script src="/gradio_api/file={script}"></script>',
         video_id=video_id,
         elem_id=elem_id,

@@ -56,5 +56,8 @@ def session_from_browser(kept: object) -> Session:
         for key in ("visitor", "job", "estimate")
         if isinstance(value := values.get(key), str) and _ID.fullmatch(value)
     }
-    known.setdefault("visitor", secrets.token_hex(16))
-    return Session(**known)
+    return Session(
+        visitor=known.get("visitor") or secrets.token_hex(16),
+        job=known.get("job", ""),
+        estimate=known.get("estimate", ""),
+    )

@@ -1,7 +1,7 @@
 """The tabs on the left: one function each, which adds its components by name."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import gradio as gr
 
@@ -136,11 +136,12 @@ def edit_tab(parts: Components) -> None:
             datatype="number",
             type="array",
             interactive=True,
-            column_count=(len(text.TABLE_HEADERS), "fixed"),
+            # The pair fixes the columns; `column_limits`, which is annotated, does nothing yet.
+            column_count=cast(Any, (len(text.TABLE_HEADERS), "fixed")),
             label=text.TABLE_LABEL,
             show_label=True,
             max_height=360,
-            column_widths=[TABLE_COLUMN_PX] * len(text.TABLE_HEADERS),
+            column_widths=[TABLE_COLUMN_PX for _ in text.TABLE_HEADERS],
             wrap=True,
             elem_id="table",
         )

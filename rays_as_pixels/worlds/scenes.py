@@ -2,8 +2,8 @@
 
 Every primitive is a unit shape (box, sphere, cylinder) under an affine map, so one ray test per
 shape covers boxes, slabs, rods, pillars and ellipsoids. The shell is a box seen from inside: a
-room, or the ground, horizon and sky of an outdoor scene. Families: room, outdoor, clutter, corridor and
-colonnade; the last two are held out from training.
+room, or the ground, horizon and sky of an outdoor scene. Families: room, outdoor, clutter, corridor
+and colonnade; the last two are held out from training.
 """
 
 from dataclasses import dataclass

@@ -68,8 +68,8 @@ def test_uneven_times_weigh_by_time_and_not_by_number():
 def test_the_principal_point_is_interpolated_too():
     cameras = joined(camera_at((0, 0, 0)), camera_at((0, 0, 0)))
     cameras = replace(cameras, center_px=torch.tensor([[1.0, 2.0], [3.0, 6.0]], dtype=F64))
-    middle = Trajectory(cameras, fps=1).sampled_at(_tensor(0.5))
-    assert middle.cameras.center_px.tolist() == [[2.0, 4.0]]
+    quarter = Trajectory(cameras, fps=1).sampled_at(_tensor(0.25))
+    assert quarter.cameras.center_px.tolist() == [[1.5, 3.0]]
 
 
 def test_resampling_keeps_both_ends_and_the_duration():

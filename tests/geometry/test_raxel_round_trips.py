@@ -27,6 +27,7 @@ from rays_as_pixels.geometry.raxels import (
     procrustes_pose,
     raxels_from_cameras,
 )
+from rays_as_pixels.geometry.refine import refine_cameras
 from rays_as_pixels.geometry.rotations import rotation_from_vector
 
 ROUND_TRIP = 1e-8
@@ -176,6 +177,37 @@ def test_without_refinement_the_closed_forms_alone_are_exact_for_one_lens():
     cameras = random_cameras((4,), same_focal=True).relative_to(0)
     fit = cameras_from_raxels(raxels_from_cameras(cameras), refine=False)
     _assert_same_cameras(fit.cameras, cameras, within=1e-10)
+
+
+def _noisy(cameras: Cameras, *, size: float, reference: int = 0) -> torch.Tensor:
+    exact = raxels_from_cameras(cameras, reference=reference)
+    return exact + size * torch.randn(exact.shape, generator=seeded(7), dtype=F64)
+
+
+def test_poses_are_read_against_the_reference_as_decoded():
+    """Noise in the reference frame's own values moves all poses as Eq. 6 says, and no other way."""
+    raxels = _noisy(random_cameras((4,), same_focal=True), size=0.02, reference=2)
+    values = raxels.movedim(-3, -1)
+    expected = procrustes_pose(values, values[2].expand_as(values))
+    found = cameras_from_raxels(raxels, reference=2, refine=False).cameras.world_from_cam
+    torch.testing.assert_close(found, expected, **EXACT)
+    # Against frame 0 instead, and re-anchored, the answer is another one.
+    other = procrustes_pose(values, values[0].expand_as(values))
+    assert float((torch.linalg.inv(other[2]) @ other - expected).abs().max()) > 1e-3
+
+
+@pytest.mark.parametrize("reference", [0, 2])
+def test_refined_poses_are_stated_relative_to_the_refined_reference(reference):
+    cameras = random_cameras((4,))
+    raxels = _noisy(cameras, size=0.02, reference=reference)
+    start = cameras.relative_to(reference).resized(height=12, width=16)
+    free, _ = refine_cameras(start, raxels.movedim(-3, -1))
+    world_from_cam = free.world_from_cam
+    assert float((world_from_cam[reference] - torch.eye(4, dtype=F64)).abs().max()) > 1e-3
+    expected = torch.linalg.inv(world_from_cam[reference]) @ world_from_cam
+    found = cameras_from_raxels(raxels, reference=reference).cameras.world_from_cam
+    # Two starts, one optimum; the last accepted steps are of 1e-9.
+    torch.testing.assert_close(found, expected, atol=1e-7, rtol=0)
 
 
 def test_reading_does_not_change_the_raxels():

@@ -120,9 +120,10 @@ def test_the_result_is_a_stationary_point_of_the_robust_cost(shared_focal):
         assert float(gradient.abs().max()) < 1e-7
 
 
-def test_exact_values_are_reached_in_a_few_steps_from_a_poor_start():
+@pytest.mark.parametrize("shared_focal", [False, True])
+def test_exact_values_are_reached_in_a_few_steps_from_a_poor_start(shared_focal):
     """Gauss-Newton with a right derivative squares its error at each step; a wrong one does not."""
-    cameras = random_cameras((6,), height=16, width=24)
+    cameras = random_cameras((6,), height=16, width=24, same_focal=shared_focal)
     origin = cameras.world_from_cam[..., None, None, :3, 3]
     values = rays_from_cameras(cameras) + origin
     turned = rotation_from_vector(random_vectors((6,), size=0.1, seed=5))
@@ -134,7 +135,7 @@ def test_exact_values_are_reached_in_a_few_steps_from_a_poor_start():
         16,
         24,
     )
-    found, residual = refine_cameras(start, values, iterations=7)
+    found, residual = refine_cameras(start, values, iterations=7, shared_focal=shared_focal)
     assert float(residual.max()) < 1e-10
     assert _distance(found, cameras) < 1e-9
     untouched, before = refine_cameras(start, values, iterations=0)

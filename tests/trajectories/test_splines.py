@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from scipy.interpolate import CubicHermiteSpline, PchipInterpolator
+from spline_samples import EXACT, SIZE, key, random_keys, read, rotation_of, turns_deg, vector
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import rigid
@@ -23,50 +24,12 @@ from rays_as_pixels.geometry.rotations import (
 )
 from rays_as_pixels.trajectories import curves
 from rays_as_pixels.trajectories.easing import EASINGS, ease
-from rays_as_pixels.trajectories.look_at import look_at_rotation
 from rays_as_pixels.trajectories.quaternions import continuous_wxyz, squad_wxyz
 from rays_as_pixels.trajectories.splines import Keyframe, SplineOptions, trajectory_from_keyframes
 
 GOLDEN = json.loads((Path(__file__).parent / "golden_splines.json").read_text(encoding="utf-8"))
-SIZE = {"fps": 10.0, "height": 48, "width": 64}
-EXACT = {"atol": 1e-12, "rtol": 0}  # float64 products of numbers near 1
 POSITIONS = ("catmull-rom", "linear", "tcb", "bezier")
 ROTATIONS = ("squad", "slerp")
-
-
-def vector(*values):
-    return torch.tensor(values, dtype=torch.float64)
-
-
-def key(time_sec, centre=(0, 0, 0), turn_deg=(0, 0, 0), hfov_deg=60.0, **shape):
-    turn = torch.deg2rad(vector(*turn_deg))
-    return Keyframe(time_sec, rigid(rotation_from_vector(turn), vector(*centre)), hfov_deg, **shape)
-
-
-def read(keys, num_frames, **options):
-    return trajectory_from_keyframes(
-        keys, num_frames=num_frames, **SIZE, options=SplineOptions(**options)
-    )
-
-
-def random_keys(seed, count=5, turn=60.0):
-    random = np.random.default_rng(seed)
-    return [
-        key(float(index), random.uniform(-1, 1, 3), turn * random.uniform(-1, 1, 3),
-            random.uniform(40, 80))
-        for index in range(count)
-    ]  # fmt: skip
-
-
-def rotation_of(trajectory):
-    return trajectory.cameras.world_from_cam[:, :3, :3]
-
-
-def turns_deg(trajectory):
-    rotation = rotation_of(trajectory)
-    return torch.rad2deg(rotation_angle_rad(rotation[:-1].transpose(-1, -2) @ rotation[1:]))
-
-
 seeds = st.integers(0, 10_000)
 fast = settings(deadline=None, derandomize=True, max_examples=20)
 
@@ -322,77 +285,6 @@ def test_the_field_of_view_sets_the_focal_length_of_square_centred_pixels():
     cameras = read([key(0, hfov_deg=90.0)], 1).cameras
     torch.testing.assert_close(cameras.focal_px, vector(32.0, 32.0)[None], **EXACT)
     assert cameras.center_px.tolist() == [[32.0, 24.0]]
-
-
-@pytest.mark.parametrize("name", EASINGS)
-def test_easings_go_from_zero_to_one_without_turning_back(name):
-    value = ease(torch.linspace(0, 1, 101, dtype=torch.float64), name)
-    ends = value[[0, -1]]
-    torch.testing.assert_close(ends, vector(0, 1), **EXACT)
-    assert bool((value.diff() >= -1e-15).all())
-
-
-def test_easings_start_and_stop_as_their_names_say():
-    eps = vector(1e-4)
-    for name in EASINGS:
-        start, stop = float(ease(eps, name)) / 1e-4, float(1 - ease(1 - eps, name)) / 1e-4
-        if name not in ("linear", "hold"):
-            assert (start < 0.01) == ("-in" in name or name == "smoother"), name
-            assert (stop < 0.01) == (name.endswith("out") or name == "smoother"), name
-
-
-def test_an_easing_paces_its_own_segment_alone():
-    keys = [key(0, easing="quad-in"), key(1, (1, 0, 0), easing="linear"), key(2, (2, 0, 0))]
-    x = read(keys, 9, position="linear").positions[:, 0]
-    expected = [0, 1 / 16, 4 / 16, 9 / 16, 1, 1.25, 1.5, 1.75, 2]
-    torch.testing.assert_close(x, vector(*expected), **EXACT)
-
-
-def test_hold_stays_and_then_cuts_to_the_next_key():
-    x = read([key(0, easing="hold"), key(1, (1, 0, 0))], 5).positions[:, 0]
-    assert x.tolist() == [0, 0, 0, 0, 1]
-
-
-def test_look_at_keeps_the_point_in_the_middle_at_every_frame():
-    point = (0.3, -0.2, 2.0)
-    path = read(random_keys(7), 41, look_at=point)
-    aim = torch.nn.functional.normalize(vector(*point) - path.positions, dim=-1)
-    torch.testing.assert_close(rotation_of(path)[:, :, 2], aim, **EXACT)
-    assert float(rotation_of(path)[:, 1, 0].abs().max()) < 1e-12, "upright: right-hand side level"
-
-
-def test_look_at_leans_clockwise_by_the_roll_of_the_keys():
-    path = read([key(0, roll_deg=0), key(1, (0, 0, 1), roll_deg=90.0)], 2, look_at=(0, 0, 5))
-    torch.testing.assert_close(rotation_of(path)[1, :, 0], vector(0, 1, 0), **EXACT)
-
-
-def test_look_at_is_defined_straight_up_and_straight_down_and_close_to_it():
-    centre = torch.zeros(1, 3, dtype=torch.float64)
-    down = look_at_rotation(centre, vector(0, 1, 0)[None])[0]
-    # Looking down with the right-hand side to +X, the picture's lower edge points backwards.
-    torch.testing.assert_close(down, torch.stack([vector(1, 0, 0), vector(0, 0, -1),
-                                                  vector(0, 1, 0)], -1), **EXACT)  # fmt: skip
-    up = look_at_rotation(centre, vector(0, -1, 0)[None])[0]
-    torch.testing.assert_close(up[:, 1], vector(0, 0, 1), **EXACT)
-    for tiny in (0.0, 1e-12, 1e-9, 1e-6, 1e-3):
-        for sign in (-1, 1):
-            rotation = look_at_rotation(centre, vector(tiny, sign, tiny)[None])[0]
-            eye = torch.eye(3, dtype=torch.float64)
-            torch.testing.assert_close(rotation.T @ rotation, eye, **EXACT)
-            assert float(torch.det(rotation)) == pytest.approx(1)
-
-
-def test_look_at_holds_its_side_while_passing_the_pole():
-    """The target sinks from ahead to straight below: the right-hand side stays where it was."""
-    angle = torch.linspace(0, math.pi / 2, 10, dtype=torch.float64)
-    target = torch.stack([torch.zeros_like(angle), angle.sin(), angle.cos()], -1)
-    rotation = look_at_rotation(torch.zeros(10, 3, dtype=torch.float64), target)
-    torch.testing.assert_close(rotation[:, :, 0], vector(1, 0, 0).expand(10, 3), **EXACT)
-
-
-def test_a_look_at_point_on_the_path_is_refused_with_its_frame():
-    with pytest.raises(InputError, match="at frame 0"):
-        read([key(0), key(1, (0, 0, 1))], 3, look_at=(0, 0, 0))
 
 
 def test_no_keyframe_is_refused_one_is_held_and_two_make_a_straight_move():

@@ -153,9 +153,10 @@ def _focal_of_hfov(hfov_deg: float, size: tuple[int, int], count: int) -> np.nda
 def _focal_of_angles(data: PathData, size: tuple[int, int]) -> np.ndarray:
     fx = None if data.hfov_rad is None else focal_from_fov(data.hfov_rad, size[0])
     fy = None if data.vfov_rad is None else focal_from_fov(data.vfov_rad, size[1])
-    if fx is None or fy is None:
+    given = [focal for focal in (fx, fy) if focal is not None]
+    if len(given) < 2:
         data.notes.append("The file gives one angle of view: pixels are taken as square.")
-    return np.stack([fy if fx is None else fx, fx if fy is None else fy], axis=1)
+    return np.stack([given[0], given[-1]], axis=1)
 
 
 def _settle_times(

@@ -58,7 +58,8 @@ class ColmapCamera:
                 f"got {self.model}. Undistort the images first (colmap image_undistorter)."
             )
         if MODELS[self.model][2]:
-            return self.params[:4]
+            fx, fy, cx, cy = self.params[:4]
+            return fx, fy, cx, cy
         f, cx, cy = self.params[:3]
         return f, f, cx, cy
 

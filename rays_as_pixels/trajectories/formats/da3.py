@@ -141,12 +141,13 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
     intrinsics[:, [0, 1], [0, 1]] = frames.focal_px
     intrinsics[:, :2, 2] = frames.center_px
     intrinsics[:, 2, 2] = 1.0
+    texts: dict[str, Any] = {KEY: np.array(json.dumps(about, allow_nan=False))}
     stream = io.BytesIO()
     np.savez(
         stream,
         extrinsics=invert(frames.world_from_cam)[:, :3],
         intrinsics=intrinsics,
-        **{KEY: np.array(json.dumps(about, allow_nan=False))},
+        **texts,
     )
     write_atomically(path, stream.getvalue())
     return Written((path,))

@@ -54,11 +54,12 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
     if not frames.has_one_lens:
         _add_still_cameras(document, frames, pose[:, :3, 3], xyzw)
     buffer = b"".join(array.tobytes() for array in arrays)
-    document["buffers"] = [{"byteLength": len(buffer)}]
+    held: dict[str, Any] = {"byteLength": len(buffer)}
+    document["buffers"] = [held]
     if path.suffix.lower() == ".glb":
         write_atomically(path, _glb(document, buffer))
     else:
-        document["buffers"][0]["uri"] = _DATA_URI + base64.b64encode(buffer).decode()
+        held["uri"] = _DATA_URI + base64.b64encode(buffer).decode()
         write_atomically(path, json.dumps(document, allow_nan=False))
     notes = ["Animation data are float32, as glTF demands; extras keep exact times and lenses."]
     if not frames.has_one_lens:

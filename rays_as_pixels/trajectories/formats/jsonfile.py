@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from json.decoder import scanstring
 from typing import Any
 
 import numpy as np
@@ -236,7 +235,7 @@ def _entries(text: str, offset: int):
     while at < len(text) and text[at] not in "}]":
         key: str | int = index
         if opening == "{":
-            key, at = scanstring(text, at + 1, True)
+            key, at = decoder.raw_decode(text, at)
             at = _skip_space(text, _skip_space(text, at) + 1)
         yield key, at
         _, at = decoder.raw_decode(text, at)

@@ -228,7 +228,7 @@ def rigid_deviation(pose: np.ndarray) -> np.ndarray:
 
 
 def _source_frames(file: JsonFile, frames: "list[dict]") -> "tuple[int, ...] | None":
-    given = [frame.get("source_frame") for frame in frames]
+    given: list[Any] = [frame.get("source_frame") for frame in frames]
     if all(value is None for value in given):
         return None
     for index, value in enumerate(given):
