@@ -174,7 +174,11 @@ MUTATIONS = [
         ("(normal[..., 6:, 6:] - cross", "(normal[..., 6:, 6:] + cross"),
         ("(gradient[..., 6:, None] - cross", "(gradient[..., 6:, None] + cross"),
         ("if shared_focal:  # one frame may pay", "if False:  # one frame may pay"),
-        ("better = new_cost <= old_cost", "better = (new_cost / old_cost).amax(-1, True) <= 1"),
+        (  # accept a common focal length only where every single frame gains by it
+            "old_cost = old_cost.sum(-1, keepdim=True).expand_as(old_cost)\n"
+            "            new_cost = new_cost.sum(-1, keepdim=True).expand_as(new_cost)",
+            "new_cost = old_cost + (new_cost - old_cost).amax(-1, keepdim=True)",
+        ),
         ("better = new_cost <= old_cost", "better = new_cost >= old_cost"),
         ("(residual**2).sum(-1).mean(dim=(-2, -1))", "(residual**2).mean(-1).mean(dim=(-2, -1))"),
     ),

@@ -104,9 +104,9 @@ def test_lengths_look_equal_along_all_three_axes():
 def test_axes_colour_bar_and_hover_state_their_units():
     figure = trajectory_figure(arc(source=True), labels=("Estimated path", "unused"))
     scene = figure.layout.scene
-    assert scene.xaxis.title.text == "X right (scene units)"
-    assert scene.yaxis.title.text == "Z forward (scene units)"
-    assert scene.zaxis.title.text == "Y down (scene units)"
+    assert scene.xaxis.title.text == "X right<br>(scene units)"
+    assert scene.yaxis.title.text == "Z forward<br>(scene units)"
+    assert scene.zaxis.title.text == "Y down<br>(scene units)"
     assert traces(figure)["frusta"].line.colorbar.title.text == "Time (s)"
     text = traces(figure)["path"].text[2]
     assert "Estimated path, frame 2" in text and "input frame 6" in text
