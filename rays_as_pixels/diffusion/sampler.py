@@ -1,6 +1,6 @@
 """The one denoising loop under all verbs: any subset of video, rays and stills may be given."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from threading import Event
 from typing import Any, cast
@@ -19,7 +19,8 @@ from rays_as_pixels.model.joint_transformer import (
     Stills,
 )
 
-StepEnd = Callable[[int, Tensor, dict[str, Tensor]], dict[str, Tensor]]
+Generators = torch.Generator | Sequence[torch.Generator] | None
+StepEnd = Callable[[int, Tensor, dict[str, Tensor]], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,20 @@ class Given:
     still_frame: Float[Tensor, "s"] | None = None
     still_kind: Tensor | None = None
 
+    def repeated(self, count: int) -> "Given":
+        """Return the same for `count` samples, to be denoised at once from different noise."""
+
+        def spread(value: Tensor | None) -> Any:
+            return None if value is None else value.expand(count, -1, -1, -1, -1)
+
+        return replace(
+            self,
+            video=spread(self.video),
+            rays=spread(self.rays),
+            stills=spread(self.stills),
+            still_rays=spread(self.still_rays),
+        )
+
 
 @dataclass(frozen=True)
 class SamplerOptions:
@@ -55,29 +70,41 @@ class SamplerOptions:
 
     Attributes:
         num_inference_steps: Euler steps n; the network is called n times (2 n with guidance).
-        guidance_scale: 1 for none; above 1 pushes away from what the network says without rays.
-        generator: Source of the starting noise.
+        guidance_scale: 1 for none; above 1 pushes away from what the network says without rays
+            and with the negative prompt.
+        generator: Source of the starting noise: one for all samples, or one per sample, which then
+            comes out as it would alone.
+        text: Prompt embeddings, one for all samples or one each; None for the network's own empty
+            prompt, or for a network without text.
+        negative_text: Of the negative prompt, read where guidance is on; None as for `text`.
         step_end: Called after each step with (step, timestep, latents by name); may return
-            replacements.
+            replacements, among them `text`, `negative_text` and `guidance_scale`.
         progress: Called with (steps done, steps in all).
         cancel: Checked before each step.
+        interrupted: Asked before each step; True ends the loop with the latents as they are.
     """
 
     num_inference_steps: int
     guidance_scale: float = 1.0
-    generator: torch.Generator | None = None
+    generator: Generators = None
+    text: Float[Tensor, "samples k text"] | None = None
+    negative_text: Float[Tensor, "samples k text"] | None = None
     step_end: StepEnd | None = None
     progress: Callable[[int, int], None] | None = None
     cancel: Event | None = None
+    interrupted: Callable[[], bool] | None = None
 
 
-def _noise_like(clean: Tensor, generator: torch.Generator | None) -> Tensor:
+def _noise_like(clean: Tensor, generator: Generators) -> Tensor:
+    if isinstance(generator, Sequence):
+        pairs = zip(clean.split(1), generator, strict=True)
+        return torch.cat([_noise_like(part, each) for part, each in pairs])
     device = torch.device("cpu") if generator is None else generator.device
     noise = torch.randn(clean.shape, generator=generator, device=device, dtype=torch.float32)
     return noise.to(device=clean.device, dtype=clean.dtype)
 
 
-def _start(clean: Tensor, known: Tensor, generator: torch.Generator | None) -> Tensor:
+def _start(clean: Tensor, known: Tensor, generator: Generators) -> Tensor:
     mask = known.to(clean.device)[None, None, :, None, None]
     return torch.where(mask, clean, _noise_like(clean, generator))
 
@@ -92,6 +119,8 @@ class _Loop:
 
     def __init__(self, given: Given, options: SamplerOptions) -> None:
         self.given, self.options = given, options
+        self.guidance_scale = options.guidance_scale
+        self.text, self.negative_text = options.text, options.negative_text
         generator = options.generator
         self.video = _start(given.video, given.video_known, generator)
         self.rays = _start(given.rays, given.rays_known, generator)
@@ -137,12 +166,39 @@ class _Loop:
         mask = known.to(new.device)[None, None, :, None, None]
         setattr(self, name, torch.where(mask, getattr(self, name), new))
 
+    def end_step(self, index: int, timestep: Tensor) -> None:
+        """Show the step to `step_end` and take over what it returns."""
+        if self.options.step_end is None:
+            return
+        shown = {"latents": self.video, "ray_latents": self.rays}
+        for name in ("text", "negative_text"):
+            if getattr(self, name) is not None:
+                shown[name] = getattr(self, name)
+        changed = self.options.step_end(index, timestep, shown) or {}
+        self.apply("video", changed.get("latents", self.video), self.given.video_known)
+        self.apply("rays", changed.get("ray_latents", self.rays), self.given.rays_known)
+        for name in ("text", "negative_text", "guidance_scale"):
+            setattr(self, name, changed.get(name, getattr(self, name)))
 
-def _called(model: RaysAsPixelsTransformer3DModel, state: JointState) -> JointVelocity:
+    def stops(self, index: int) -> bool:
+        """Tell whether to end early; raises Cancelled where the caller asked for that."""
+        options = self.options
+        if options.cancel is not None and options.cancel.is_set():
+            raise Cancelled(f"cancelled before step {index + 1} of {options.num_inference_steps}")
+        return options.interrupted is not None and options.interrupted()
+
+
+def _called(
+    model: RaysAsPixelsTransformer3DModel, state: JointState, text: Tensor | None
+) -> JointVelocity:
     """Call the network in its own precision; the loop itself stays in the latents' precision."""
     own, loop = model.dtype, state.latents.dtype
+    prompt: dict[str, Tensor] = {}
+    if text is not None:
+        text = text.to(device=state.latents.device, dtype=own)
+        prompt["encoder_hidden_states"] = text.expand(len(state.latents), -1, -1)
     if own == loop:
-        return model(state)
+        return model(state, **prompt)
     stills = state.stills
     if stills is not None:
         stills = replace(
@@ -154,7 +210,8 @@ def _called(model: RaysAsPixelsTransformer3DModel, state: JointState) -> JointVe
             latents=state.latents.to(own),
             ray_latents=state.ray_latents.to(own),
             stills=stills,
-        )
+        ),
+        **prompt,
     )
 
     def back(value: Tensor | None) -> Tensor | None:
@@ -167,11 +224,11 @@ def _called(model: RaysAsPixelsTransformer3DModel, state: JointState) -> JointVe
 
 
 def _guided(model: RaysAsPixelsTransformer3DModel, loop: _Loop, sigma: float) -> JointVelocity:
-    velocity = _called(model, loop.state(sigma))
-    scale = loop.options.guidance_scale
+    velocity = _called(model, loop.state(sigma), loop.text)
+    scale = loop.guidance_scale
     if scale == 1.0:
         return velocity
-    blind = _called(model, loop.state(sigma, blind=True))
+    blind = _called(model, loop.state(sigma, blind=True), loop.negative_text)
     video = blind.video + scale * (velocity.video - blind.video)
     return JointVelocity(video, velocity.rays, velocity.stills, velocity.still_rays)
 
@@ -205,8 +262,8 @@ def denoise_jointly(
     for each in (scheduler, ray_scheduler):
         set_sigmas(each, steps, device)
     for index, timestep in enumerate(cast(Tensor, scheduler.timesteps)):
-        if options.cancel is not None and options.cancel.is_set():
-            raise Cancelled(f"cancelled before step {index + 1} of {steps}")
+        if loop.stops(index):
+            break
         sigma = float(cast(Tensor, scheduler.sigmas)[index])
         velocity = _guided(model, loop, sigma)
         video = _stepped(scheduler, velocity.video, timestep, loop.video)
@@ -222,11 +279,7 @@ def denoise_jointly(
         loop.apply("rays", rays[:, :, count:], given.rays_known)
         if given.still_rays_known is not None:
             loop.apply("still_rays", rays[:, :, :count], given.still_rays_known)
-        if options.step_end is not None:
-            latents = {"latents": loop.video, "ray_latents": loop.rays}
-            changed = options.step_end(index, timestep, latents) or {}
-            loop.apply("video", changed.get("latents", loop.video), given.video_known)
-            loop.apply("rays", changed.get("ray_latents", loop.rays), given.rays_known)
+        loop.end_step(index, timestep)
         if options.progress is not None:
             options.progress(index + 1, steps)
     return loop.video, loop.rays
