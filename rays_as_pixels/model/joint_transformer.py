@@ -101,6 +101,8 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         attention_head_dim: Channels per head.
         in_channels: Latent channels of video and rays.
         text_dim: Width of prompt embeddings; None for a model without text.
+        text_len: Rows of `empty_text`, the embedding of the empty prompt that the model carries and
+            reads where none is given; None for a model that carries none.
         freq_dim: Channels of the sinusoidal time embedding.
         ffn_dim: Hidden width of the feed-forwards.
         num_layers: Blocks.
@@ -128,6 +130,7 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         attention_head_dim: int = 32,
         in_channels: int = 32,
         text_dim: int | None = None,
+        text_len: int | None = None,
         freq_dim: int = 256,
         ffn_dim: int = 768,
         num_layers: int = 6,
@@ -151,6 +154,9 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         self.kind_embedding = nn.Parameter(torch.zeros(3, dim))
         self.ray_kind_embedding = nn.Parameter(torch.zeros(3, dim))
         self.condition_embedder = _TimeEmbedder(dim, freq_dim=freq_dim, text_dim=text_dim)
+        self.empty_text: Tensor | None
+        empty = None if text_dim is None or text_len is None else torch.zeros(text_len, text_dim)
+        self.register_buffer("empty_text", empty)
         self.ray_time_proj = nn.Linear(dim, 6 * dim)
         self.cross_time_proj = nn.Linear(dim, 3 * dim)
         self.ray_cross_time_proj = nn.Linear(dim, 3 * dim)
@@ -202,9 +208,12 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         """Predict the velocity of every latent.
 
         Raises:
-            InputError: Prompt embeddings for a model without text, or none for one with text.
+            InputError: Prompt embeddings for a model without text, or none for one with text that
+                carries no `empty_text`.
         """
         text_embedder = self.condition_embedder.text_embedder
+        if encoder_hidden_states is None and self.empty_text is not None:
+            encoder_hidden_states = self.empty_text.expand(len(state.latents), -1, -1)
         if (encoder_hidden_states is None) != (text_embedder is None):
             raise InputError(
                 "encoder_hidden_states must be given exactly when the model has text_dim; got "
