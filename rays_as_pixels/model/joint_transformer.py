@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.model.blocks import RaysAsPixelsBlock
+from rays_as_pixels.model.parallel import CONTEXT_PARALLEL_PLAN, TokenEntry
 from rays_as_pixels.model.rope import Tables, frame_of_latent, rotary_tables, token_positions
 
 TIMESTEPS_PER_SIGMA = 1000.0  # Wan's time embedding reads noise level 1 as timestep 1000
@@ -118,6 +119,7 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
     _gradient_checkpointing_func: Any  # set by enable_gradient_checkpointing
     _no_split_modules = ["RaysAsPixelsBlock"]  # noqa: RUF012 - diffusers' protocol
     _repeated_blocks = ["RaysAsPixelsBlock"]  # noqa: RUF012
+    _cp_plan = CONTEXT_PARALLEL_PLAN
     _skip_layerwise_casting_patterns = ["patch_embedding", "condition_embedder", "norm"]  # noqa: RUF012
     _keep_in_fp32_modules = ["time_embedder", "scale_shift_table", "norm1", "norm2", "norm3"]  # noqa: RUF012
 
@@ -172,6 +174,7 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
             )
             for _ in range(num_layers)
         )
+        self.video_entry, self.ray_entry = TokenEntry(), TokenEntry()
         self.norm_out = FP32LayerNorm(dim, eps, elementwise_affine=False)
         self.proj_out = nn.Linear(dim, in_channels * patch_size[1] * patch_size[2])
         self.scale_shift_table = nn.Parameter(torch.randn(1, 2, dim) / dim**0.5)
@@ -298,11 +301,13 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
                     theta=self.config["rope_theta"],
                 )
             )
-        return video, rays, _Layout(sigma, ray_sigma, (rotary[0], rotary[1]))
+        video, video_rotary = self.video_entry(video, *_by_image(rotary[0], video))
+        rays, ray_rotary = self.ray_entry(rays, *_by_image(rotary[1], rays))
+        return video, rays, _Layout(sigma, ray_sigma, (video_rotary, ray_rotary))
 
     def _tokens(self, embedded: Tensor, table: Tensor, kind: Tensor) -> Tensor:
         tokens = embedded.flatten(3).permute(0, 2, 3, 1)  # B S n D
-        return (tokens + table[kind][:, :, None].type_as(tokens)).flatten(1, 2)
+        return tokens + table[kind][:, :, None].type_as(tokens)
 
     def _head(
         self, hidden: Tensor, temb: Tensor, norm: nn.Module, table: Tensor, proj: nn.Linear
@@ -338,6 +343,11 @@ class _Layout:
     sigma: Tensor
     ray_sigma: Tensor
     rotary: tuple[Tables, Tables]
+
+
+def _by_image(tables: Tables, tokens: Float[Tensor, "batch s n width"]) -> Tables:
+    images = tokens.shape[1]
+    return tables[0].unflatten(1, (images, -1)), tables[1].unflatten(1, (images, -1))
 
 
 MIN_SIGMA = 0.02  # a clean ray token's velocity is not used; this keeps it finite
