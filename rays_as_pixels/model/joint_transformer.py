@@ -206,9 +206,17 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
                     nn.init.zeros_(table)
 
     def forward(
-        self, state: JointState, encoder_hidden_states: Float[Tensor, "batch k text"] | None = None
+        self,
+        state: JointState,
+        encoder_hidden_states: Float[Tensor, "batch k text"] | None = None,
+        features: list[Tensor] | None = None,
     ) -> JointVelocity:
         """Predict the velocity of every latent.
+
+        Args:
+            state: Latents with their noise levels.
+            encoder_hidden_states: Prompt embeddings, for a model with text.
+            features: If given, the video tokens after each block are appended to it.
 
         Raises:
             InputError: Prompt embeddings for a model without text, or none for one with text that
@@ -238,6 +246,8 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
                 )
             else:
                 video, rays = block(video, rays, times, layout.rotary, text)
+            if features is not None:
+                features.append(video)
         video = self._head(video, temb, self.norm_out, self.scale_shift_table, self.proj_out)
         rays = self._head(
             rays, ray_temb, self.ray_norm_out, self.ray_scale_shift_table, self.ray_proj_out

@@ -57,12 +57,15 @@ class TransformerConfig:
         generate_share: Share of steps with the rays given and the video at noise.
         joint_share: Share of steps with both at the same noise level; the rest is independent.
         pure_noise_share: Share of estimate steps with the rays' noise level exactly 1.
+        motion_head_weight: Weight of the motion head's loss (`auxiliary`).
+        pose_weight: Weight of the camera errors read from ray latents (`auxiliary`).
+        compile_blocks: Compile each block with torch.compile; needs a C++ compiler on a CPU.
         minutes: Time to train for.
     """
 
     width: int = 128
     num_heads: int = 4
-    num_layers: int = 4
+    num_layers: int = 6
     ffn_ratio: int = 4
     batch_size: int = 16
     learning_rate: float = 1.5e-3
@@ -70,7 +73,10 @@ class TransformerConfig:
     estimate_share: float = 0.7
     generate_share: float = 0.2
     joint_share: float = 0.07
-    pure_noise_share: float = 0.5
+    pure_noise_share: float = 0.6
+    motion_head_weight: float = 0.5
+    pose_weight: float = 1.0
+    compile_blocks: bool = False
     minutes: float = 75.0
 
 

@@ -3,6 +3,7 @@
 Each rendered clip is used up to four ways: as it is, mirrored, reversed in time, and both.
 """
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,15 @@ from jaxtyping import Float
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.model.codec import RAXEL_LIMIT, LatentCodec
+from rays_as_pixels.training.auxiliary import cell_motion, pose_numbers
 from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.pool import PoolClips
 
-_FIELDS = ("latents", "ray_latents", "still_latents", "still_frame")
+_FIELDS = ("latents", "ray_latents", "still_latents", "still_frame", "motion", "pose")
 
 
 def mirrored(
@@ -60,6 +63,8 @@ class LatentStore:
     ray_latents: Float[Tensor, "n c frames hr wr"]
     still_latents: Float[Tensor, "n c s h w"]
     still_frame: Float[Tensor, "n s"]
+    motion: Float[Tensor, "n channels t h w"]
+    pose: Float[Tensor, "n frames 8"]
 
     def save(self, path: Path) -> None:
         """Write the latents, whole or not at all."""
@@ -80,6 +85,8 @@ class LatentStore:
             self.ray_latents[index].float(),
             self.still_latents[index][:, :, stills].float(),
             self.still_frame[index][:, stills],
+            self.motion[index].float(),
+            self.pose[index],
         )
 
 
@@ -89,13 +96,16 @@ def _encode_variant(
 ) -> LatentStore:
     video = clips.video.to(torch.float32) / 255
     cameras = clips.cameras
+    disparity = clips.disparity
     if variant & 1:
         video, cameras = mirrored(video, cameras)
+        disparity = disparity.flip(-1)
     if variant & 2:
         video, cameras = reversed_in_time(video, cameras, clips.median_depth)
+        disparity = disparity.flip(1) * clips.median_depth[:, -1:, None, None]
     raxels = raxels_from_cameras(cameras)
     fits = (raxels.abs().amax(dim=(1, 2, 3, 4)) < RAXEL_LIMIT).nonzero().squeeze(-1)
-    video, raxels = video[fits], raxels[fits]
+    video, raxels, cameras, disparity = video[fits], raxels[fits], cameras[fits], disparity[fits]
     latents = codec.encode_video(video)
     frames = video.shape[1]
     frame = torch.stack(
@@ -111,8 +121,9 @@ def _encode_variant(
         codec.encode_video(video[row, frame[:, k].long()][:, None])[:, :, 0] for k in (1, 2)
     ]
     return LatentStore(
-        latents.half(), codec.encode_raxels(raxels).half(), torch.stack(stills, 2).half(), frame
-    )
+        latents.half(), codec.encode_raxels(raxels).half(), torch.stack(stills, 2).half(), frame,
+        cell_motion(cameras, disparity).half(), pose_numbers(cameras).float(),
+    )  # fmt: skip
 
 
 def encode_pool(
@@ -122,14 +133,13 @@ def encode_pool(
     *,
     variants: int,
     log: Callable[[str], None],
-) -> list[LatentStore]:
-    """Encode shards, `variants` of the four ways per shard, grouped by image size.
+) -> None:
+    """Encode shards, `variants` of the four ways per shard, into files of `cache`.
 
-    Each result is kept in `cache`, so that a continued run (or another process on other shards)
-    finds it; delete the folder when the codec changes.
+    What is there already stays, so that a continued run (or another process on other shards) finds
+    it; delete the folder when the encoder changes.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    groups: dict[tuple[int, int], list[LatentStore]] = {}
     for number, path in enumerate(paths):
         generator = torch.Generator().manual_seed(int(path.stem.split("-")[1]))
         for way in torch.randperm(4, generator=generator)[:variants].tolist():
@@ -137,25 +147,65 @@ def encode_pool(
             if not file.exists():
                 clips = PoolClips.read(path)
                 _encode_variant(codec, clips, way, generator).save(file)
-            store = LatentStore.load(file)
-            size = (store.latents.shape[-2], store.latents.shape[-1])
-            groups.setdefault(size, []).append(store)
         if number % 20 == 19:
             log(f"latents: {number + 1} of {len(paths)} shards")
-    return [
-        LatentStore(*(torch.cat([getattr(s, name) for s in group]) for name in _FIELDS))
-        for group in groups.values()
-    ]
+
+
+class LatentCache:
+    """The encoded clips of a folder, in memory; files that appear later join in.
+
+    Args:
+        folder: Where `encode_pool` writes, in this process or in another one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._read: set[Path] = set()
+        self._by_size: dict[tuple[int, int], LatentStore] = {}
+
+    @property
+    def stores(self) -> list[LatentStore]:
+        """One store per image size."""
+        return list(self._by_size.values())
+
+    @property
+    def clips(self) -> int:
+        """Number of encoded clips, each variant counted."""
+        return sum(len(store.latents) for store in self.stores)
+
+    def refresh(self) -> None:
+        """Read the files that are new."""
+        new = [path for path in sorted(self.folder.glob("*.safetensors")) if path not in self._read]
+        self._read.update(new)
+        groups: dict[tuple[int, int], list[LatentStore]] = {}
+        for store in map(LatentStore.load, new):
+            groups.setdefault((store.latents.shape[-2], store.latents.shape[-1]), []).append(store)
+        for size, group in groups.items():
+            parts = [*([self._by_size[size]] if size in self._by_size else []), *group]
+            self._by_size[size] = LatentStore(
+                *(torch.cat([getattr(part, name) for part in parts]) for name in _FIELDS)
+            )
 
 
 def latent_batches(
-    stores: list[LatentStore], batch_size: int, *, estimate_share: float, seed: int
+    cache: LatentCache, batch_size: int, *, estimate_share: float, seed: int, refresh_every: int = 400
 ) -> Iterator[CleanBatch]:
-    """Draw batches for ever: one image size each, with 0, 1 or 2 stills."""
+    """Draw batches for ever: one image size each, with 0, 1 or 2 stills.
+
+    Raises:
+        InputError: The cache is empty.
+    """
     generator = torch.Generator().manual_seed(seed)
-    size = torch.tensor([float(len(s.latents)) for s in stores])
-    while True:
-        store = stores[int(torch.multinomial(size, 1, generator=generator))]
+    for number in itertools.count():
+        if number % refresh_every == 0:
+            cache.refresh()
+            if not cache.stores:
+                raise InputError(
+                    f"the transformer needs encoded clips; got none in {cache.folder}. Run the "
+                    "stages pool and latents first."
+                )
+        size = torch.tensor([float(len(s.latents)) for s in cache.stores])
+        store = cache.stores[int(torch.multinomial(size, 1, generator=generator))]
         index = torch.randint(len(store.latents), (batch_size,), generator=generator)
         draw = float(torch.rand((), generator=generator))
         count = 0 if draw < estimate_share else (1 if draw < estimate_share + 0.3 else 2)

@@ -33,12 +33,16 @@ class CleanBatch:
         ray_latents: (B, C, F, hr, wr) rays, one per video frame.
         still_latents: (B, C, S, h, w) single frames, encoded alone; S may be 0.
         still_frame: (B, S) which frames those are.
+        motion: (B, channels, T, h, w) what `auxiliary.cell_motion` says.
+        pose: (B, F, 8) what `auxiliary.pose_numbers` says.
     """
 
     latents: Float[Tensor, "batch c t h w"]
     ray_latents: Float[Tensor, "batch c frames hr wr"]
     still_latents: Float[Tensor, "batch c s h w"]
     still_frame: Float[Tensor, "batch s"]
+    motion: Float[Tensor, "batch channels t h w"]
+    pose: Float[Tensor, "batch frames 8"]
 
 
 @dataclass(frozen=True)
@@ -198,6 +202,12 @@ def joint_loss(
         total = total + share * mean
     motion, pure = _motion_loss(velocity.rays, target.rays, state.ray_sigma)
     return total + motion_weight * motion, LossTerms(terms["video"], terms["rays"], pure)
+
+
+def clean_ray_error(velocity: JointVelocity, batch: NoisyBatch) -> Float[Tensor, "b c frames h w"]:
+    """Return predicted minus true clean ray latents: x_0 = x_t - t v."""
+    level = batch.state.ray_sigma[:, None, :, None, None]
+    return level * (batch.target.rays - velocity.rays)
 
 
 def _motion_loss(velocity: Tensor, target: Tensor, sigma: Tensor) -> tuple[Tensor, float]:

@@ -7,9 +7,11 @@ import torch
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.model.codec import RAXEL_LIMIT, LatentCodec
+from rays_as_pixels.training.auxiliary import cell_motion, pose_numbers
 from rays_as_pixels.training.config import TrainingConfig
 from rays_as_pixels.training.latents import mirrored, reversed_in_time
 from rays_as_pixels.training.objective import CleanBatch
+from rays_as_pixels.training.pool import cell_disparity
 from rays_as_pixels.worlds import WorldClips, render_clips
 
 _SEED_RANGE = 1 << 30
@@ -46,15 +48,17 @@ def online_batches(
     size = config.transformer
     while True:
         clips = _rendered(config, size.batch_size, generator, device)
-        video, cameras = clips.video, clips.cameras
+        video, cameras, disparity = clips.video, clips.cameras, cell_disparity(clips.depth)
         if torch.rand((), generator=generator) < 0.5:
             video, cameras = mirrored(video, cameras)
+            disparity = disparity.flip(-1)
         if torch.rand((), generator=generator) < 0.5:
             median = clips.depth.flatten(2).median(dim=-1).values
             video, cameras = reversed_in_time(video, cameras, median)
+            disparity = disparity.flip(1) * median[:, -1:, None, None]
         raxels = raxels_from_cameras(cameras)
         fits = (raxels.abs().amax(dim=(1, 2, 3, 4)) < RAXEL_LIMIT).nonzero().squeeze(-1)
-        video, raxels = video[fits], raxels[fits]
+        video, raxels, cameras = video[fits], raxels[fits], cameras[fits]
         draw = float(torch.rand((), generator=generator))
         share = size.estimate_share
         count = 0 if draw < share else (1 if draw < share + 0.3 else 2)
@@ -67,4 +71,5 @@ def online_batches(
         yield CleanBatch(
             latents, codec.encode_raxels(raxels), still_latents,
             frames.to(device).float().expand(len(video), -1),
+            cell_motion(cameras, disparity[fits]), pose_numbers(cameras),
         )  # fmt: skip

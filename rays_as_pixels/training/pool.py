@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.model.codec import SPATIAL_STRIDE
 from rays_as_pixels.worlds import render_clips
 
 SHARD_CLIPS = 64
@@ -63,7 +66,7 @@ def build_pool(folder: Path, spec: PoolSpec, *, device: str = "cpu") -> Iterator
 
 def _render_part(
     seeds: range, spec: PoolSpec, *, size: tuple[int, int], sharp: bool, device: str
-) -> dict[str, torch.Tensor]:
+) -> dict[str, Tensor]:
     clips = render_clips(
         list(seeds),
         split="train",
@@ -79,16 +82,35 @@ def _render_part(
         "focal_px": clips.cameras.focal_px.cpu(),
         "center_px": clips.cameras.center_px.cpu(),
         "median_depth": clips.depth.flatten(2).median(dim=-1).values.cpu(),
+        "disparity": cell_disparity(clips.depth).cpu(),
     }
+
+
+def cell_disparity(
+    depth: Float[Tensor, "batch frames height width"],
+) -> Float[Tensor, "batch frames h w"]:
+    """Return 1 / depth at the centre of each latent cell: the mean of its four middle pixels."""
+    half = SPATIAL_STRIDE // 2
+    middle = (1 / depth).unfold(2, SPATIAL_STRIDE, SPATIAL_STRIDE)
+    middle = middle.unfold(3, SPATIAL_STRIDE, SPATIAL_STRIDE)
+    return middle[..., half - 1 : half + 1, half - 1 : half + 1].mean(dim=(-2, -1))
 
 
 @dataclass(frozen=True)
 class PoolClips:
-    """One shard: (B, F, 3, H, W) uint8 video, (B, F) cameras, (B, F) median depth per frame."""
+    """One shard.
 
-    video: torch.Tensor
+    Attributes:
+        video: (B, F, 3, H, W) uint8.
+        cameras: (B, F), frame 0 the identity, in scene units.
+        median_depth: (B, F) of each frame.
+        disparity: (B, F, H/8, W/8) 1 / depth at the centre of each latent cell.
+    """
+
+    video: Tensor
     cameras: Cameras
-    median_depth: torch.Tensor
+    median_depth: Tensor
+    disparity: Tensor
 
     @classmethod
     def read(cls, path: Path) -> "PoolClips":
@@ -102,7 +124,7 @@ class PoolClips:
             video.shape[-2],
             video.shape[-1],
         )
-        return cls(video, cameras, tensors["median_depth"])
+        return cls(video, cameras, tensors["median_depth"], tensors["disparity"])
 
 
 def shard_paths(folder: Path) -> list[Path]:

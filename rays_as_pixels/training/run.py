@@ -23,7 +23,7 @@ from rays_as_pixels.training.export import (
     start_codec,
     start_weights,
 )
-from rays_as_pixels.training.latents import encode_pool, latent_batches
+from rays_as_pixels.training.latents import LatentCache, encode_pool, latent_batches
 from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.online import online_batches, online_clips
 from rays_as_pixels.training.plot import plot_log
@@ -46,6 +46,7 @@ class TrainingOptions:
         transformer_minutes: Overrides the configuration.
         check: False skips the periodic look at held-out clips.
         stages: Which of STAGES to run; an earlier one that is not done yet is an error.
+        compile_blocks: Compile the transformer's blocks (see TransformerConfig).
         variants: Ways each pool clip is used (of as is, mirrored, reversed, both).
     """
 
@@ -57,7 +58,8 @@ class TrainingOptions:
     polish_minutes: float | None = None
     transformer_minutes: float | None = None
     check: bool = True
-    stages: tuple[str, ...] = ("pool", "codec", "polish", "transformer")
+    stages: tuple[str, ...] = ("pool", "codec", "polish", "latents", "transformer")
+    compile_blocks: bool = False
     variants: int = 1
 
 
@@ -131,6 +133,10 @@ def _frozen_codec(
     return autoencoder, json.loads((run / "raxel-statistics.json").read_text())
 
 
+def _latent_codec(autoencoder: AutoencoderKLWan, rays: dict[str, list[float]]) -> LatentCodec:
+    return LatentCodec(autoencoder, raxel_mean=rays["mean"], raxel_std=rays["std"])
+
+
 def _polish_stage(
     config: TrainingConfig,
     options: TrainingOptions,
@@ -172,12 +178,11 @@ def _latent_source(
     if not config.pool_clips:
         return online_batches(config, codec, seed=seed, device=accelerator.device)
     run = options.run_folder
-    stores = encode_pool(
-        codec, shard_paths(run / "pool"), run / "latents", variants=options.variants, log=log
-    )
-    log(f"latents: {sum(len(s.latents) for s in stores)} clips")
+    cache = LatentCache(run / "latents")
+    cache.refresh()
+    log(f"latents: {cache.clips} clips")
     return latent_batches(
-        stores, size.batch_size, estimate_share=size.estimate_share,
+        cache, size.batch_size, estimate_share=size.estimate_share,
         seed=seed + int(time.time()) % 100_000,
     )  # fmt: skip
 
@@ -200,6 +205,12 @@ def train(config: TrainingConfig, options: TrainingOptions) -> Path:
         _codec_stage(config, options, accelerator, log)
     if "polish" in stages:
         _polish_stage(config, options, accelerator, log)
+    if config.pool_clips and "latents" in stages:
+        codec = _latent_codec(*_frozen_codec(options.run_folder, accelerator))
+        pool = shard_paths(options.run_folder / "pool")
+        encode_pool(
+            codec, pool, options.run_folder / "latents", variants=options.variants, log=log
+        )
     if "transformer" in stages:
         _transformer_stage(config, options, accelerator, log)
     return options.export_folder
@@ -212,10 +223,12 @@ def _transformer_stage(
     log: Callable[[str], None],
 ) -> None:
     autoencoder, rays = _frozen_codec(options.run_folder, accelerator)
-    codec = LatentCodec(autoencoder, raxel_mean=rays["mean"], raxel_std=rays["std"])
+    codec = _latent_codec(autoencoder, rays)
     size = config.transformer
     if options.transformer_minutes is not None:
         size = replace(size, minutes=options.transformer_minutes)
+    if options.compile_blocks:
+        size = replace(size, compile_blocks=True)
     torch.manual_seed(options.seed)
     model = new_transformer(size, channels=config.codec.z_dim)
     if options.start_from is not None:

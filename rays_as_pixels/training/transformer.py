@@ -12,7 +12,20 @@ from torch import Tensor, nn
 
 from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.training.config import TransformerConfig
-from rays_as_pixels.training.objective import CleanBatch, joint_loss, noisy_batch
+from rays_as_pixels.model.attention import MatmulAttentionProcessor
+from rays_as_pixels.training.auxiliary import (
+    Readouts,
+    WithMotionHead,
+    fit_readouts,
+    motion_head_loss,
+    readout_loss,
+)
+from rays_as_pixels.training.objective import (
+    CleanBatch,
+    clean_ray_error,
+    joint_loss,
+    noisy_batch,
+)
 
 _SAVE_EVERY_SEC = 120.0
 _CHECK_EVERY_SEC = 480.0
@@ -35,7 +48,7 @@ def new_optimisers(model: nn.Module, *, learning_rate: float) -> list[torch.opti
     """Muon for the blocks' matrices where torch has it (2.9 and later), AdamW for the rest."""
     matrices, others = [], []
     for name, parameter in model.named_parameters():
-        hidden = parameter.dim() == 2 and name.startswith("blocks.") and "table" not in name
+        hidden = parameter.dim() == 2 and ".blocks." in f".{name}" and "table" not in name
         (matrices if hidden else others).append(parameter)
     if not hasattr(torch.optim, "Muon"):
         others, matrices = others + matrices, []
@@ -82,25 +95,38 @@ class TransformerRun:
     ) -> None:
         self.config, self.folder, self.accelerator, self.log = config, folder, accelerator, log
         self.progress = Progress()
-        optimisers = new_optimisers(model, learning_rate=config.learning_rate)
+        self.readouts: Readouts = {}
+        if accelerator.device.type == "cpu":
+            model.set_attn_processor(MatmulAttentionProcessor())
+        whole = WithMotionHead(model)
+        optimisers = new_optimisers(whole, learning_rate=config.learning_rate)
         self.state_path = folder / "transformer-state.pt"
         state = None
         if self.state_path.exists():
             state = torch.load(self.state_path, map_location="cpu", weights_only=True)
-            model.load_state_dict(state["model"])
+            whole.load_state_dict(state["model"])
             for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
                 optimiser.load_state_dict(saved)
             self.progress = Progress(**state["progress"])
             log(f"transformer: resumed at step {self.progress.step}")
-        prepared = accelerator.prepare(model, *optimisers)
+        if config.compile_blocks:
+            # One program per image size and number of stills, and as many for the checks.
+            torch._dynamo.config.recompile_limit = 64
+            for block in model.blocks:
+                block.compile(dynamic=False)
+        prepared = accelerator.prepare(whole, *optimisers)
         self.model, self.optimisers = prepared[0], list(prepared[1:])
         self.ema = EMAModel(
-            accelerator.unwrap_model(self.model).parameters(),
+            self._transformer.parameters(),
             decay=0.999, use_ema_warmup=True, power=0.75,
         )  # fmt: skip
         self.ema.to(accelerator.device)
         if state is not None:
             self.ema.load_state_dict(state["ema"])
+
+    @property
+    def _transformer(self) -> RaysAsPixelsTransformer3DModel:
+        return self.accelerator.unwrap_model(self.model).transformer
 
     def train(
         self,
@@ -111,6 +137,7 @@ class TransformerRun:
     ) -> None:
         """Train until `config.minutes` are spent; `check` sees the EMA weights now and then."""
         generator = torch.Generator().manual_seed(seed + self.progress.step)
+        self.readouts = fit_readouts(batches, self.log)
         budget = self.config.minutes * 60
         last = saved = checked = time.monotonic()
         while self.progress.spent_sec < budget:
@@ -141,8 +168,13 @@ class TransformerRun:
                 group["lr"] = rate
         noisy = noisy_batch(clean, self.config, generator)
         with self.accelerator.autocast():
-            velocity = self.model(noisy.state)
+            velocity, motion = self.model(noisy.state)
         loss, terms = joint_loss(velocity, noisy)
+        seen = motion_head_loss(motion, clean.motion, noisy.state.sigma)
+        error = clean_ray_error(velocity, noisy)
+        readout = self.readouts[error.shape[-2], error.shape[-1]]
+        pose, degrees = readout_loss(error, readout, noisy.state.ray_sigma)
+        loss = loss + self.config.motion_head_weight * seen + self.config.pose_weight * pose
         for optimiser in self.optimisers:
             optimiser.zero_grad()
         self.accelerator.backward(loss)
@@ -150,17 +182,18 @@ class TransformerRun:
         assert norm is not None  # only DeepSpeed gives none
         for optimiser in self.optimisers:
             optimiser.step()
-        self.ema.step(self.accelerator.unwrap_model(self.model).parameters())
+        self.ema.step(self._transformer.parameters())
         self.progress.step += 1
         self.progress.clips += len(clean.latents)
         return (
             f"loss {float(loss.detach()):.4f} video {terms.video:.4f} rays {terms.rays:.4f} "
-            f"rays_pure {terms.rays_pure:.4f} grad {float(norm):.2f}"
+            f"rays_pure {terms.rays_pure:.4f} motion {float(seen.detach()):.3f} "
+            f"deg_pure {degrees:.2f} grad {float(norm):.2f}"
         )
 
     def averaged(self) -> dict[str, Tensor]:
         """Return the EMA weights by name, on the CPU."""
-        model = self.accelerator.unwrap_model(self.model)
+        model = self._transformer
         self.ema.store(model.parameters())
         self.ema.copy_to(model.parameters())
         weights = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
@@ -168,7 +201,7 @@ class TransformerRun:
         return weights
 
     def _checked(self, check: Callable[[RaysAsPixelsTransformer3DModel], str]) -> str:
-        model = self.accelerator.unwrap_model(self.model)
+        model = self._transformer
         self.ema.store(model.parameters())
         self.ema.copy_to(model.parameters())
         try:
