@@ -31,6 +31,21 @@ class Quota:
     free_bytes: int = 256 << 20
 
 
+@dataclass(frozen=True)
+class Usage:
+    """What one visitor's jobs keep.
+
+    Attributes:
+        bytes: Size of their files.
+        limit_bytes: What may be kept.
+        jobs: How many they are.
+    """
+
+    bytes: int
+    limit_bytes: int
+    jobs: int
+
+
 def folder_bytes(folder: Path) -> int:
     """Return the size of all files below a folder, 0 if it is gone."""
     total = 0

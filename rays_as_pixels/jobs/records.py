@@ -10,7 +10,6 @@ from typing import Any
 
 from rays_as_pixels.errors import InputError
 
-RECORD = "job.json"
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -48,6 +47,11 @@ class JobRecord:
         stage_first: `done` at the stage's first report.
         cancelling: Whether a stop was asked for.
         message: Why it failed or stopped, for people; "" otherwise.
+        cost: How much work was asked for, in units that jobs of this kind share; 0 if not said.
+        stages: The finished stages in order, each [name, steps, seconds].
+        preview: Name of the latest picture of unfinished work in the job's folder; "" for none.
+        preview_step: The step that the picture shows.
+        preview_total: Steps in all at that stage.
         settings: What it was asked for, for people and for repeating it.
         results: What came out: file names within the job's folder, and numbers.
     """
@@ -67,6 +71,11 @@ class JobRecord:
     stage_first: int = 0
     cancelling: bool = False
     message: str = ""
+    cost: float = 0.0
+    stages: list[list[Any]] = field(default_factory=list)
+    preview: str = ""
+    preview_step: int = 0
+    preview_total: int = 0
     settings: dict[str, Any] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
 
@@ -99,24 +108,52 @@ def check_job_id(job_id: str) -> str:
     return job_id
 
 
-def write_record(record: JobRecord, folder: Path) -> None:
-    """Replace the record in a job's folder, whole or not at all."""
-    part = folder / f".{RECORD}.part"
+def write_record(record: JobRecord, path: Path) -> None:
+    """Replace a job's record, whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
     with part.open("w", encoding="utf-8") as file:
         json.dump(asdict(record), file, indent=1, allow_nan=False)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(part, folder / RECORD)
+    os.replace(part, path)
 
 
-def read_record(folder: Path) -> JobRecord | None:
-    """Return the record in a job's folder, or None if there is none or it is not readable."""
+def read_record(path: Path) -> JobRecord | None:
+    """Return the record in a file named by the job's id, or None if it is none or damaged."""
     try:
-        value = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
         known = {item.name for item in fields(JobRecord)}
         values: dict[str, Any] = {key: item for key, item in value.items() if key in known}
         values["state"] = JobState(values["state"])
         record = JobRecord(**values)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    return record if record.id == folder.name else None
+    return record if record.id == path.stem and _sound(record) else None
+
+
+def _sound(record: JobRecord) -> bool:
+    """Tell whether each value is of its type: a damaged file must not stop the program later."""
+    words = (record.kind, record.owner, record.device, record.stage, record.message, record.preview)
+    counts = (record.done, record.total, record.stage_first, record.preview_step)
+    times = (record.created_unix, record.stage_sec, record.cost)
+    optional = (record.started_unix, record.finished_unix)
+    return (
+        _ID.fullmatch(record.id) is not None
+        and all(isinstance(word, str) for word in words)
+        and all(isinstance(count, int) for count in counts)
+        and all(isinstance(time, int | float) for time in times)
+        and all(time is None or isinstance(time, int | float) for time in optional)
+        and isinstance(record.settings, dict)
+        and isinstance(record.results, dict)
+        and Path(record.preview).name == record.preview
+        and all(_is_stage(stage) for stage in record.stages)
+    )
+
+
+def _is_stage(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 3
+        and isinstance(value[0], str)
+        and all(isinstance(number, int | float) for number in value[1:])
+    )

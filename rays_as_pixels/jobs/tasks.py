@@ -21,7 +21,8 @@ from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.trajectory import Trajectory
-from rays_as_pixels.jobs.manager import JobContext, Work
+from rays_as_pixels.jobs.context import JobContext, Work
+from rays_as_pixels.jobs.verbs import run_verb
 from rays_as_pixels.media.video import read_clip, read_image, write_image, write_video
 from rays_as_pixels.trajectories.formats.native import read_native, write_native
 from rays_as_pixels.viz.figures import trajectory_figure, write_figure_html
@@ -107,17 +108,18 @@ def estimate_work(load: LoadPipeline, ask: EstimateAsk, *, video: str) -> Work:
             notes=list(clip.notes),
         )
         pipeline = _loaded(load, job)
-        result = pipeline.estimate(
-            clip.video,
+        result = run_verb(
+            job,
+            pipeline,
+            "estimate",
+            seed=ask.seed,
+            video=clip.video,
             fps=clip.fps,
             time_sec=clip.time_sec,
             source_frame=clip.source_frame,
             num_inference_steps=ask.steps,
             num_seeds=ask.num_seeds,
             shared_focal=ask.shared_focal,
-            generator=torch.Generator().manual_seed(ask.seed),
-            progress=job.progress,
-            cancel=job.cancel,
         )
         job.progress(WRITING, 0, 1)
         write_path(job, result.trajectory, images=clip.video, settings=asdict(ask))
@@ -139,17 +141,19 @@ def generate_work(load: LoadPipeline, ask: GenerateAsk, *, image_frames: tuple[i
     def work(job: JobContext) -> dict[str, Any]:
         wanted = read_native(job.folder / WANTED)
         images = [read_image(job.folder / f"image{k}.png") for k in range(len(image_frames))]
+        job.results.update(fps=wanted.fps)
         pipeline = _loaded(load, job)
         height, width = images[0].shape[-2:]
-        result = pipeline.generate(
-            images,
-            path_for_image(wanted, height=height, width=width),
+        result = run_verb(
+            job,
+            pipeline,
+            "generate",
+            seed=ask.seed,
+            images=images,
+            trajectory=path_for_image(wanted, height=height, width=width),
             image_frames=image_frames,
             num_inference_steps=ask.steps,
             guidance_scale=ask.guidance_scale,
-            generator=torch.Generator().manual_seed(ask.seed),
-            progress=job.progress,
-            cancel=job.cancel,
         )
         job.progress(WRITING, 0, 1)
         write_video(job.folder / VIDEO, even_sized(result.video), fps=wanted.fps)
@@ -166,21 +170,23 @@ def imagine_work(load: LoadPipeline, ask: GenerateAsk) -> Work:
 
     def work(job: JobContext) -> dict[str, Any]:
         image = read_image(job.folder / "image0.png")
+        job.results.update(fps=ask.fps)
         pipeline = _loaded(load, job)
-        result = pipeline.imagine(
-            image,
+        result = run_verb(
+            job,
+            pipeline,
+            "imagine",
+            seed=ask.seed,
+            images=image,
             num_frames=ask.num_frames,
             fps=ask.fps,
             num_inference_steps=ask.steps,
             guidance_scale=ask.guidance_scale,
-            generator=torch.Generator().manual_seed(ask.seed),
-            progress=job.progress,
-            cancel=job.cancel,
         )
         job.progress(WRITING, 0, 1)
         write_video(job.folder / VIDEO, even_sized(result.video), fps=ask.fps)
         save_frames(job.folder / FRAMES, result.video)
-        job.results.update(video=VIDEO, frames=FRAMES, fps=ask.fps)
+        job.results.update(video=VIDEO, frames=FRAMES)
         write_path(job, result.trajectory, images=result.video, settings=asdict(ask))
         write_sheet(job, result.video, result.raxels)
         return {}
@@ -200,16 +206,17 @@ def loop_work(load: LoadPipeline, ask: GenerateAsk) -> Work:
         write_video(job.folder / CLIP, even_sized(video), fps=before.fps)
         job.results.update(clip=CLIP, fps=before.fps)
         pipeline = _loaded(load, job)
-        result = pipeline.loop(
-            video,
+        result = run_verb(
+            job,
+            pipeline,
+            "loop",
+            seed=ask.seed,
+            video=video,
             fps=before.fps,
             time_sec=before.times_sec,
             source_frame=before.source_frame,
             estimate_steps=ask.estimate_steps,
             generate_steps=ask.steps,
-            generator=torch.Generator().manual_seed(ask.seed),
-            progress=job.progress,
-            cancel=job.cancel,
         )
         job.progress(WRITING, 0, 1)
         write_video(job.folder / VIDEO, even_sized(result.video), fps=before.fps)
@@ -312,7 +319,9 @@ def _even(trajectory: Trajectory) -> Trajectory:
 
 
 def _loaded(load: LoadPipeline, job: JobContext) -> "RaysAsPixelsPipeline":
+    job.check()
     job.progress(LOADING, 0, 1)
     pipeline = load()
     job.progress(LOADING, 1, 1)
+    job.check()
     return pipeline

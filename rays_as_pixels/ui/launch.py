@@ -70,7 +70,7 @@ def launch(
             server_port=options.port,
             share=options.share,
             auth=auth,
-            allowed_paths=[str(manager.root.resolve())],
+            allowed_paths=[str(manager.files.resolve())],
             max_file_size=MAX_UPLOAD,
             run_history=False,
             ssr_mode=False,

@@ -1,0 +1,78 @@
+"""What the work of a job gets to see, and what a page gets to see of it before it is done."""
+
+import base64
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rays_as_pixels.errors import Cancelled, InputError
+
+
+def _unseen(_name: str, _step: int, _total: int) -> None:
+    """Show a picture to nobody."""
+
+
+@dataclass(frozen=True)
+class JobContext:
+    """What the work of a job gets to see.
+
+    Attributes:
+        id: The job's id.
+        folder: The job's own folder; results go here.
+        cancel: Set when the job should stop; the work then raises `Cancelled`.
+        progress: Call as progress(stage, done, total).
+        results: Names of files and numbers to keep even if the job is stopped half way.
+        show: Call as show(name, step, total) with the name of a picture in the folder.
+        expected_sec: Seconds that jobs like this one took, None if none was measured.
+    """
+
+    id: str
+    folder: Path
+    cancel: threading.Event
+    progress: Callable[[str, int, int], None]
+    results: dict[str, Any]
+    show: Callable[[str, int, int], None] = _unseen
+    expected_sec: float | None = None
+
+    def check(self) -> None:
+        """Stop here if the job should.
+
+        Raises:
+            Cancelled: It was asked to stop.
+        """
+        if self.cancel.is_set():
+            raise Cancelled("cancelled between two stages")
+
+
+Work = Callable[[JobContext], "dict[str, Any] | None"]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A picture of unfinished work.
+
+    Attributes:
+        path: A JPEG file; each picture has a name of its own.
+        step: The step it shows.
+        total: Steps in all.
+    """
+
+    path: Path
+    step: int
+    total: int
+
+    def data_uri(self) -> str:
+        """Return the picture as a `data:` address, for a page that should load nothing else.
+
+        Raises:
+            InputError: The file has gone meanwhile; a newer picture has taken its place.
+        """
+        try:
+            text = base64.b64encode(self.path.read_bytes()).decode("ascii")
+        except OSError as error:
+            raise InputError(
+                f"preview must be kept; got '{error.strerror}'. Ask for the latest one."
+            ) from error
+        return f"data:image/jpeg;base64,{text}"
