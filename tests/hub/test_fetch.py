@@ -1,0 +1,232 @@
+"""Fetching a pipeline from a Hub: what arrives, what is asked, and what a failure says."""
+
+import hashlib
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from huggingface_hub import constants
+from server import REPOSITORY, TOKEN, files_of
+
+from rays_as_pixels.errors import CheckpointError
+from rays_as_pixels.hub.source import HubAccess, find_model
+from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+
+WEIGHTS = "transformer/diffusion_pytorch_model.safetensors"
+
+
+def weights_of(pipe: RaysAsPixelsPipeline) -> dict[str, torch.Tensor]:
+    return pipe.transformer.state_dict()
+
+
+def test_a_repository_is_fetched_whole_and_loads_to_the_same_weights(hub, access, toy):
+    found = find_model(REPOSITORY, access=access)
+    assert found.commit == hub.repositories[REPOSITORY].refs["main"]
+    loaded = RaysAsPixelsPipeline.from_pretrained(found.folder)
+    for name, value in weights_of(toy).items():
+        assert torch.equal(value, weights_of(loaded)[name]), name
+
+
+def test_a_second_time_nothing_is_fetched_again(hub, access):
+    find_model(REPOSITORY, access=access)
+    hub.asked.clear()
+    find_model(REPOSITORY, access=access)
+    assert not [asked for asked in hub.asked if asked[0] == "GET" and "/api/" not in asked[1]]
+
+
+def test_code_and_pickles_in_a_repository_are_not_fetched(hub, access, toy_folder):
+    extra = {"pipeline.py": b"boom", "vae/old.bin": b"boom", "runs/1/m.safetensors": b"boom"}
+    hub.put(REPOSITORY, files_of(toy_folder) | extra)
+    folder = find_model(REPOSITORY, access=access).folder
+    for name in extra:
+        assert not (folder / name).exists(), name
+        assert not hub.asked_for(f"/{name}"), name
+
+
+def test_a_revision_pins_what_is_fetched_and_a_commit_needs_no_further_question(hub, access):
+    files = hub.repositories[REPOSITORY].commits[hub.repositories[REPOSITORY].refs["main"]]
+    first = hub.repositories[REPOSITORY].refs["main"]
+    index = json.loads(files["model_index.json"]) | {"max_frames": 5}
+    second = hub.put(REPOSITORY, files | {"model_index.json": json.dumps(index).encode()})
+    hub.repositories[REPOSITORY].refs["v1"] = first
+    by_tag = find_model(f"{REPOSITORY}@v1", access=access)
+    assert (by_tag.commit, find_model(REPOSITORY, access=access).commit) == (first, second)
+    assert find_model(REPOSITORY, revision="v1", access=access).commit == first
+    hub.asked.clear()
+    assert find_model(f"{REPOSITORY}@{first}", access=access).folder == by_tag.folder
+    assert hub.asked == []
+
+
+def test_offline_what_was_fetched_is_used_without_a_question(hub, access):
+    first = find_model(REPOSITORY, access=access)
+    hub.asked.clear()
+    again = find_model(REPOSITORY, access=replace(access, offline=True))
+    assert again == first
+    assert hub.asked == []
+
+
+def test_offline_what_was_not_fetched_is_refused_with_the_remedy(hub, access):
+    with pytest.raises(CheckpointError, match=r"offline mode needs.*Run once with HF_HUB"):
+        find_model(REPOSITORY, access=replace(access, offline=True))
+    assert hub.asked == []
+
+
+def test_offline_a_model_of_which_a_file_is_missing_is_refused(access):
+    folder = find_model(REPOSITORY, access=access).folder
+    (folder / WEIGHTS).unlink()
+    with pytest.raises(CheckpointError, match="not in the cache or not all of it"):
+        find_model(REPOSITORY, access=replace(access, offline=True))
+
+
+def test_a_cut_connection_goes_on_where_it_stopped(hub, access, monkeypatch):
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 500)  # the client keeps whole chunks only
+    hub.cut[WEIGHTS] = [1200]
+    find_model(REPOSITORY, access=access)
+    ranges = [asked[2] for asked in hub.asked_for(WEIGHTS) if asked[0] == "GET"]
+    assert "bytes=1000-" in ranges
+
+
+def test_a_fetch_that_was_given_up_goes_on_in_the_next_run(hub, access, tmp_path, toy_folder):
+    content = files_of(toy_folder)[WEIGHTS]
+    blobs = tmp_path / "cache" / "models--someone--tiny" / "blobs"
+    blobs.mkdir(parents=True)
+    part = blobs / f"{hashlib.sha256(content).hexdigest()}.part"
+    part.write_bytes(content[: len(content) // 2])
+    find_model(REPOSITORY, access=access)
+    ranges = [asked[2] for asked in hub.asked_for(WEIGHTS) if asked[0] == "GET"]
+    assert set(ranges) == {f"bytes={len(content) // 2}-"}
+    assert not part.exists()
+
+
+def test_bytes_that_changed_on_the_way_are_refused_deleted_and_fetched_anew(hub, access):
+    hub.spoiled.add(WEIGHTS)
+    with pytest.raises(CheckpointError, match=r"must arrive as the Hub has it.*again to fetch"):
+        find_model(REPOSITORY, access=access)
+    hub.spoiled.clear()
+    assert find_model(REPOSITORY, access=access).folder.is_dir()
+
+
+def test_a_file_cut_short_in_the_cache_is_fetched_again_when_online(hub, access):
+    folder = find_model(REPOSITORY, access=access).folder
+    held = (folder / WEIGHTS).resolve()
+    whole = held.read_bytes()
+    held.write_bytes(whole[:500])
+    with pytest.raises(CheckpointError, match=r"whole safetensors files.*fetch it again online"):
+        find_model(REPOSITORY, access=replace(access, offline=True))
+    assert (find_model(REPOSITORY, access=access).folder / WEIGHTS).read_bytes() == whole
+
+
+def test_a_commit_whose_cached_file_is_cut_short_is_repaired_too(hub, access):
+    found = find_model(REPOSITORY, access=access)
+    held = (found.folder / WEIGHTS).resolve()
+    whole = held.read_bytes()
+    held.write_bytes(whole[:500])
+    again = find_model(f"{REPOSITORY}@{found.commit}", access=access)
+    assert (again.folder / WEIGHTS).read_bytes() == whole
+
+
+def test_without_a_network_what_was_fetched_is_used_and_this_is_said(hub, access):
+    first = find_model(REPOSITORY, access=access)
+    said: list[str] = []
+    dead = replace(access, endpoint="http://127.0.0.1:1", say=said.append)
+    assert find_model(REPOSITORY, access=dead).folder == first.folder
+    assert any("cannot be reached" in text for text in said)
+
+
+def test_a_private_repository_opens_with_its_token(hub, access):
+    hub.repositories[REPOSITORY].private = True
+    with pytest.raises(CheckpointError, match=r"does not show.*if it is private, log in"):
+        find_model(REPOSITORY, access=access)
+    assert find_model(REPOSITORY, access=replace(access, token=TOKEN)).folder.is_dir()
+    assert hub.leaked == [], "the token must not reach the store of large files"
+
+
+def test_a_gated_repository_says_where_to_accept_its_terms(hub, access):
+    hub.repositories[REPOSITORY].gated = True
+    with pytest.raises(CheckpointError, match=f"gated. Accept its terms at {hub.url}/"):
+        find_model(REPOSITORY, access=access)
+    assert find_model(REPOSITORY, access=replace(access, token=TOKEN)).folder.is_dir()
+
+
+def spoil_index(files: dict[str, bytes]) -> dict[str, bytes]:
+    index = json.loads(files["model_index.json"]) | {"_class_name": "WanPipeline"}
+    return files | {"model_index.json": json.dumps(index).encode()}
+
+
+def pickles_only(files: dict[str, bytes]) -> dict[str, bytes]:
+    kept = {name: content for name, content in files.items() if not name.endswith(".safetensors")}
+    return kept | {"vae/diffusion_pytorch_model.bin": b"cos\nsystem\n"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (spoil_index, "must be a RaysAsPixelsPipeline; got a WanPipeline in someone/tiny"),
+        (pickles_only, "must be safetensors files; got only .*bin"),
+        (lambda files: {"config.json": b"{}"}, "with a model_index.json; got someone/tiny"),
+        (lambda files: files | {"model_index.json": b"{"}, "must be JSON"),
+        (lambda files: files | {WEIGHTS: files[WEIGHTS][:500]}, "whole safetensors files"),
+    ],
+)
+def test_what_is_no_whole_pipeline_of_ours_is_refused(hub, access, toy_folder, change, message):
+    hub.put(REPOSITORY, change(files_of(toy_folder)))
+    with pytest.raises(CheckpointError, match=message):
+        find_model(REPOSITORY, access=access)
+
+
+def test_another_kind_of_pipeline_is_refused_before_its_weights_are_fetched(
+    hub, access, toy_folder
+):
+    hub.put(REPOSITORY, spoil_index(files_of(toy_folder)))
+    with pytest.raises(CheckpointError):
+        find_model(REPOSITORY, access=access)
+    assert not hub.asked_for(".safetensors")
+
+
+def test_a_model_larger_than_the_disk_is_refused_before_it_is_fetched(hub, access):
+    hub.claimed_size[WEIGHTS] = 10**18
+    with pytest.raises(CheckpointError, match=r"disk must have room.*1000000000.0 GB to fetch"):
+        find_model(REPOSITORY, access=access)
+    assert not hub.asked_for("/cdn/")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("someone/else", "must be a repository that exists.*someone/else.*Check the spelling"),
+        (f"{REPOSITORY}@v9", "must be a branch, tag or commit.*someone/tiny@v9"),
+        (f"{REPOSITORY}@{'0' * 40}", "must be a branch, tag or commit"),
+        ("not-a-folder", "must be a folder that exists or org/name"),
+        ("a/b/c", "must be a folder that exists or org/name"),
+        ("someone/tiny@", "must be a folder that exists or org/name"),
+        ("./someone/tiny", "which does not exist"),
+    ],
+)
+def test_what_is_not_there_is_named_with_a_remedy(access, name, message):
+    with pytest.raises(CheckpointError, match=message):
+        find_model(name, access=access)
+
+
+def test_a_hub_that_cannot_be_reached_is_named(access):
+    dead = replace(access, endpoint="http://127.0.0.1:1")
+    with pytest.raises(CheckpointError, match=r"must be reachable.*127.0.0.1:1.*HF_ENDPOINT"):
+        find_model(REPOSITORY, access=dead)
+
+
+def test_a_token_that_the_hub_does_not_know_is_said_to_be_refused(access):
+    with pytest.raises(CheckpointError, match="token must be one that"):
+        find_model(REPOSITORY, access=replace(access, token="hf_wrong"))
+
+
+def test_a_folder_goes_before_a_repository_of_its_name(hub, tmp_path, monkeypatch, toy_folder):
+    (tmp_path / "someone").mkdir()
+    (tmp_path / "someone" / "tiny").symlink_to(toy_folder)
+    monkeypatch.chdir(tmp_path)
+    assert find_model("someone/tiny", access=HubAccess(endpoint=hub.url)).commit is None
+    assert hub.asked == []
+
+
+def test_the_variable_names_the_model_where_nothing_else_does(toy_folder, monkeypatch):
+    monkeypatch.setenv("RAYS_AS_PIXELS_MODEL", str(toy_folder))
+    assert find_model().folder == toy_folder
