@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Event
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -24,14 +25,27 @@ class RunOptions:
     """What all verbs share.
 
     Attributes:
-        generator: Source of noise; None takes torch's global one.
-        callback_on_step_end: diffusers' callback (pipe, step, timestep, latents by name).
+        generator: Source of noise; None takes torch's global one. With num_seeds above 1 also a
+            list with one for each, which gives what each would give alone.
+        prompt: What the video shows, for models with a text branch; one, or a list with one per
+            seed. None is the empty prompt.
+        negative_prompt: What guidance leads away from; None is the empty prompt.
+        prompt_embeds: (samples, tokens, width) embeddings instead of `prompt`.
+        negative_prompt_embeds: The same, instead of `negative_prompt`.
+        callback_on_step_end: diffusers' callback (pipe, step, timestep, tensors by name); it may
+            return replacements.
+        callback_on_step_end_tensor_inputs: Names of the tensors that it gets.
         progress: Called with (stage, done, total).
         cancel: Set it to stop within one step; the verb raises `Cancelled`.
     """
 
-    generator: torch.Generator | None = None
-    callback_on_step_end: Callable[..., dict[str, Tensor]] | None = None
+    generator: "torch.Generator | Sequence[torch.Generator] | None" = None
+    prompt: str | list[str] | None = None
+    negative_prompt: str | list[str] | None = None
+    prompt_embeds: Float[Tensor, "samples tokens width"] | None = None
+    negative_prompt_embeds: Float[Tensor, "samples tokens width"] | None = None
+    callback_on_step_end: Callable[..., dict[str, Any]] | None = None
+    callback_on_step_end_tensor_inputs: Sequence[str] = ("latents", "ray_latents")
     progress: Progress | None = None
     cancel: Event | None = None
 
@@ -41,6 +55,17 @@ class RunOptions:
             raise Cancelled(f"cancelled at {stage}")
         if self.progress is not None:
             self.progress(stage, done, total)
+
+
+def check_seeds(num_seeds: int, run: RunOptions) -> None:
+    """Refuse a number of seeds below 1, or generators that are neither one nor one per seed."""
+    if num_seeds < 1:
+        raise InputError(f"num_seeds must be 1 or more; got {num_seeds}. Use 1 for a quick look.")
+    if isinstance(run.generator, Sequence) and len(run.generator) != num_seeds:
+        raise InputError(
+            f"generator must be one, or a list of num_seeds = {num_seeds}; got a list of "
+            f"{len(run.generator)}. Make one for each seed."
+        )
 
 
 def check_clip_length(frames: int, *, max_frames: int) -> None:

@@ -43,19 +43,36 @@ class EstimateOutput(BaseOutput):
 
 @dataclass
 class GenerateOutput(BaseOutput):
-    """Result of `generate`: (F, 3, H, W) video in [0, 1] at the model's size, and its cameras."""
+    """Result of `generate`.
+
+    Attributes:
+        video: (F, 3, H, W) in [0, 1] at the model's size; of several seeds the first.
+        trajectory: Its cameras.
+        videos: (N, F, 3, H, W), one for each seed.
+    """
 
     video: Float[Tensor, "frames 3 height width"]
     trajectory: Trajectory
+    videos: Float[Tensor, "seeds frames 3 height width"] | None = None
 
 
 @dataclass
 class ImagineOutput(BaseOutput):
-    """Result of `imagine`: video, the trajectory made with it, and that trajectory's raxels."""
+    """Result of `imagine`.
+
+    Attributes:
+        video: (F, 3, H, W) in [0, 1] at the model's size; of several seeds the first.
+        trajectory: The cameras made with it.
+        raxels: (F, 3, h, w) that trajectory's raxels.
+        videos: (N, F, 3, H, W), one for each seed.
+        trajectories: One for each seed.
+    """
 
     video: Float[Tensor, "frames 3 height width"]
     trajectory: Trajectory
     raxels: Float[Tensor, "frames 3 h w"]
+    videos: Float[Tensor, "seeds frames 3 height width"] | None = None
+    trajectories: tuple[Trajectory, ...] | None = None
 
 
 @dataclass
@@ -67,10 +84,11 @@ class LoopReport:
         translation_error: Mean distance after each path is divided by its furthest distance from
             frame 0 (no unit).
         translation_error_fixed_scale: Mean distance without that, scene units.
-        psnr_db: Mean over frames of the PSNR between the input and the generated video.
+        psnr_db: Mean PSNR between the input and the generated video over the frames after frame 0,
+            which was given.
         rotation_error_rad_by_frame: The same, per frame.
         translation_error_by_frame: The same, per frame.
-        psnr_db_by_frame: The same, per frame.
+        psnr_db_by_frame: PSNR of every frame, frame 0 included.
     """
 
     rotation_error_rad: float

@@ -1,0 +1,62 @@
+"""What the network is told at the start: which latents of video, rays and stills are known."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from rays_as_pixels.diffusion.sampler import Given
+from rays_as_pixels.model.codec import latent_frames
+from rays_as_pixels.model.joint_transformer import SOURCE
+
+
+def only_video(latents: Float[Tensor, "b c t h w"], *, frames: int) -> Given:
+    """All of the video is known and nothing of its rays: estimate."""
+    batch, channels, _, height, width = latents.shape
+    return Given(
+        video=latents,
+        video_known=torch.ones(latents.shape[2], dtype=torch.bool),
+        rays=latents.new_zeros(batch, channels, frames, height // 2, width // 2),
+        rays_known=torch.zeros(frames, dtype=torch.bool),
+    )
+
+
+def only_images(
+    stills: Float[Tensor, "1 c n h w"],
+    image_frames: Sequence[int],
+    *,
+    frames: int,
+    rays: Float[Tensor, "1 c frames hr wr"] | None,
+    cameras_known: Tensor,
+) -> Given:
+    """Images are known as clean stills, and perhaps the rays of the whole clip.
+
+    Args:
+        stills: Latents of the images.
+        image_frames: Frame of each; that of frame 0 is also the first latent frame.
+        frames: Video frames of the clip.
+        rays: Latents of the clip's rays (generate), or None where they are to be made (imagine).
+        cameras_known: (n,) whether the camera of each image is known.
+    """
+    channels, height, width = stills.shape[1], *stills.shape[-2:]
+    known = rays is not None
+    if rays is None:
+        rays = stills.new_zeros(1, channels, frames, height // 2, width // 2)
+    index = torch.tensor(list(image_frames))
+    video = stills.new_zeros(1, channels, latent_frames(frames), height, width)
+    video_known = torch.zeros(video.shape[2], dtype=torch.bool)
+    if 0 in image_frames:
+        video[:, :, 0] = stills[:, :, list(image_frames).index(0)]
+        video_known[0] = True
+    return Given(
+        video=video,
+        video_known=video_known,
+        rays=rays,
+        rays_known=torch.full((frames,), known),
+        stills=stills,
+        still_rays=rays[:, :, index.to(rays.device)],
+        still_rays_known=cameras_known,
+        still_frame=index.float(),
+        still_kind=torch.full((len(index),), SOURCE),
+    )
