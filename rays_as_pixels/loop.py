@@ -25,7 +25,7 @@ def loop_report(
         rotation_error_rad=errors.r_err_rad,
         translation_error=errors.t_err,
         translation_error_fixed_scale=errors.t_err_fixed_scale,
-        psnr_db=float(psnr.mean()),
+        psnr_db=float(psnr[1:].mean()),
         rotation_error_rad_by_frame=[0.0, *errors.rotation_rad.tolist()],
         translation_error_by_frame=[0.0, *errors.translation.tolist()],
         psnr_db_by_frame=psnr.tolist(),
