@@ -44,8 +44,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workspace-dir", type=Path, metavar="DIR", help="folder of jobs and results"
     )
+    parser.add_argument(
+        "--max-upload-mb", type=options.whole, default=512, metavar="MB",
+        help="largest file a visitor may upload (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--workspace-mb", type=options.whole, default=4096, metavar="MB",
+        help="what results may keep on the disk, and again what uploads may (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--root-path", default=os.environ.get("GRADIO_ROOT_PATH", ""), metavar="PATH",
+        help="path under which a proxy serves the app",
+    )  # fmt: skip
     parser.add_argument("--share", action="store_true", help="make a public link")
     parser.add_argument("--auth", metavar="NAME:PASSWORD", help="ask for this name and password")
+    parser.add_argument(
+        "--mcp", action="store_true", help="serve the API as tools for language models, too"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,6 +70,12 @@ def run(args: argparse.Namespace) -> int:
         InputError: The device or workspace cannot be used, the port is taken, or `--auth` is
             malformed. A missing model is no error: the page says what to do.
     """
+    from rays_as_pixels.jobs.zero_gpu import import_spaces_first, on_zero_gpu
+    from rays_as_pixels.ui.workspace import default_workspace, keep_uploads_in
+
+    workspace = args.workspace_dir or default_workspace()
+    keep_uploads_in(workspace)
+    import_spaces_first()
     from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
     from rays_as_pixels.ui.launch import LaunchOptions, launch
     from rays_as_pixels.ui.model_holder import ModelHolder
@@ -72,12 +93,21 @@ def run(args: argparse.Namespace) -> int:
     where = LaunchOptions(
         host=args.host,
         port=args.port,
-        workspace=args.workspace_dir,
+        workspace=workspace,
         share=args.share,
         auth=args.auth,
         debug=args.debug,
+        max_upload_mb=args.max_upload_mb,
+        workspace_mb=args.workspace_mb,
+        root_path=args.root_path,
+        mcp=args.mcp,
     )
-    launch(where, ModelHolder(load, model_facts(folder, str(device))))
+    model = ModelHolder(load, model_facts(folder, str(device)))
+    if on_zero_gpu():  # processes with a GPU are forked from this one, with what is loaded now
+        from rays_as_pixels.jobs.verbs import prepare_zero_gpu
+
+        prepare_zero_gpu(model.get())
+    launch(where, model)
     return 0
 
 

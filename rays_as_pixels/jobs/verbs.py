@@ -5,7 +5,6 @@ process forked from this one: what goes in and comes out is pickled, and the pip
 have been there before the fork. The same generator serves both sides.
 """
 
-import os
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from torch import Tensor
 from rays_as_pixels.errors import Cancelled, InputError
 from rays_as_pixels.jobs.context import JobContext
 from rays_as_pixels.jobs.previews import LatentPreview, drop_pictures, keep_picture
+from rays_as_pixels.jobs.zero_gpu import on_zero_gpu
 from rays_as_pixels.media.video import write_video
 
 if TYPE_CHECKING:
@@ -128,11 +128,6 @@ def perform(pipeline: "RaysAsPixelsPipeline", call: VerbCall, watch: Watch) -> A
 
 
 # What follows is for ZeroGPU alone.
-
-
-def on_zero_gpu() -> bool:
-    """Tell whether this is a Space whose GPU is lent call by call."""
-    return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
 
 
 def gpu_seconds(call: VerbCall) -> int:

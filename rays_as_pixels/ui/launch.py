@@ -1,10 +1,10 @@
 """Start the app: the workspace, the model in the background, the page, the server."""
 
 import os
-import secrets
 import sys
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 
 import gradio as gr
@@ -12,11 +12,13 @@ from starlette.middleware import Middleware
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.jobs.manager import JobManager
+from rays_as_pixels.jobs.quota import Quota
 from rays_as_pixels.ui.layout import build_app
 from rays_as_pixels.ui.model_holder import ModelHolder
 from rays_as_pixels.ui.origin import LOCAL_NAMES, OriginCheck
+from rays_as_pixels.ui.upload_guard import UploadGuard, UploadLimits
+from rays_as_pixels.ui.workspace import UPLOADS, browser_key, default_workspace, keep_uploads_in
 
-MAX_UPLOAD = "512mb"
 SYSTEM_FONTS = ("ui-sans-serif", "system-ui", "sans-serif")
 
 
@@ -31,6 +33,10 @@ class LaunchOptions:
         share: Whether to make a public link.
         auth: "name:password", or None for none.
         debug: Whether to print what the server does.
+        max_upload_mb: Largest upload.
+        workspace_mb: What finished jobs may keep in all, and again what uploads may.
+        root_path: Path under which a proxy serves the app; "" for none.
+        mcp: Whether to serve the API as tools for language models, too.
     """
 
     host: str = "127.0.0.1"
@@ -39,6 +45,10 @@ class LaunchOptions:
     share: bool = False
     auth: str | None = None
     debug: bool = False
+    max_upload_mb: int = 512
+    workspace_mb: int = 4096
+    root_path: str = ""
+    mcp: bool = False
 
 
 def launch(
@@ -60,9 +70,20 @@ def launch(
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     auth = _auth(options.auth)
+    if options.mcp and find_spec("mcp") is None:
+        raise InputError(
+            "mcp must be installed for --mcp; it is not. Run 'pip install \"gradio[mcp]\"'."
+        )
     workspace = options.workspace or default_workspace()
-    manager = JobManager(workspace / "jobs", devices=(model.facts.device,))
-    app = build_app(manager, model, browser_secret=_browser_secret(workspace))
+    keep_uploads_in(workspace)
+    limits = _upload_limits(options)
+    total = options.workspace_mb << 20
+    manager = JobManager(
+        workspace / "jobs",
+        devices=(model.facts.device,),
+        quota=Quota(total_bytes=total, owner_bytes=min(total // 4, 1 << 30)),
+    )
+    app = build_app(manager, model, browser_secret=browser_key(workspace))
     local_only = options.host in LOCAL_NAMES and not options.share
     try:
         _, url, _ = app.queue(default_concurrency_limit=8, max_size=200).launch(
@@ -71,12 +92,19 @@ def launch(
             share=options.share,
             auth=auth,
             allowed_paths=[str(manager.files.resolve())],
-            max_file_size=MAX_UPLOAD,
+            max_file_size=limits.request_bytes,
+            root_path=options.root_path or None,
+            mcp_server=options.mcp,
             run_history=False,
             ssr_mode=False,
             show_error=True,
             footer_links=[],
-            app_kwargs={"middleware": [Middleware(OriginCheck, local_only=local_only)]},
+            app_kwargs={
+                "middleware": [
+                    Middleware(OriginCheck, local_only=local_only),
+                    Middleware(UploadGuard, folder=workspace / UPLOADS, limits=limits),
+                ]
+            },
             theme=theme(),
             css=files("rays_as_pixels.ui").joinpath("page.css").read_text(encoding="utf-8"),
             prevent_thread_lock=True,
@@ -129,17 +157,11 @@ def theme() -> gr.themes.Base:
     )
 
 
-def default_workspace() -> Path:
-    """Return the user's data folder for this app, by the custom of the system."""
-    if os.environ.get("RAYS_AS_PIXELS_WORKSPACE"):
-        return Path(os.environ["RAYS_AS_PIXELS_WORKSPACE"])
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home()))
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return base / "rays-as-pixels"
+def _upload_limits(options: LaunchOptions) -> UploadLimits:
+    total = options.workspace_mb << 20
+    return UploadLimits(
+        request_bytes=options.max_upload_mb << 20, client_bytes=total // 2, total_bytes=total
+    )
 
 
 def _auth(value: str | None) -> tuple[str, str] | None:
@@ -149,12 +171,3 @@ def _auth(value: str | None) -> tuple[str, str] | None:
     if not (name and colon and password):
         raise InputError("auth must be name:password; got no such pair. Write --auth me:secret.")
     return name, password
-
-
-def _browser_secret(workspace: Path) -> str:
-    """Keep the key of what browsers store, so that they find their jobs after a restart."""
-    path = workspace / "browser-key"
-    if not path.is_file():
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_hex(16), encoding="ascii")
-    return path.read_text(encoding="ascii")

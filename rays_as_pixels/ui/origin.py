@@ -28,11 +28,15 @@ class OriginCheck:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on or answer 403."""
-        if scope["type"] == "http":
+        if scope["type"] in ("http", "websocket"):
             headers = {
                 key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]
             }
-            reason = refusal(scope["method"], headers, local_only=self.local_only)
+            method = scope.get("method", "CONNECT")  # a websocket writes, whatever it began as
+            reason = refusal(method, headers, local_only=self.local_only)
+            if reason and scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1008, "reason": "another site"})
+                return
             if reason:
                 await PlainTextResponse(reason, status_code=403)(scope, receive, send)
                 return
@@ -48,7 +52,7 @@ def refusal(method: str, headers: dict[str, str], *, local_only: bool) -> str:
         local_only: See `OriginCheck`.
     """
     host = headers.get("host", "")
-    if local_only and urlsplit(f"//{host}").hostname not in LOCAL_NAMES:
+    if local_only and _name(host) not in LOCAL_NAMES:
         return f"The host must be this machine; got {host[:80]!r}. Open http://127.0.0.1 instead."
     if method in SAFE_METHODS:
         return ""
@@ -58,5 +62,13 @@ def refusal(method: str, headers: dict[str, str], *, local_only: bool) -> str:
     else:  # a browser from before 2023, or no browser
         origin = headers.get("origin")
         allowed = (host, headers.get("x-forwarded-host", host))
-        foreign = origin is not None and urlsplit(origin).netloc not in allowed
+        foreign = origin is not None and origin.partition("://")[2] not in allowed
     return "Requests must come from the app's own page, not from another site." if foreign else ""
+
+
+def _name(host: str) -> str | None:
+    """Return the name in a Host header, None if it is malformed."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None

@@ -1,0 +1,186 @@
+"""The app as its own process, and visitors who talk to it as a browser does."""
+
+import json
+import os
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE_SEC = 90.0  # a busy machine may take long to import everything
+API = "gradio_api"
+
+
+class Server:
+    """`python -m rays_as_pixels app` in a process of its own.
+
+    Args:
+        workspace: Its data folder.
+        model: Folder of the pipeline.
+        options: More options of the command.
+        env: More environment variables.
+    """
+
+    def __init__(self, workspace: Path, model: Path, *options: str, env=None) -> None:
+        self.workspace = workspace
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}/"
+        self.log_file = workspace.parent / f"{workspace.name}-{self.port}.log"
+        command = [sys.executable, "-m", "rays_as_pixels", "app", "--model", str(model)]
+        command += ["--workspace-dir", str(workspace), "--port", str(self.port), *options]
+        self._start(command, os.environ | {"OMP_NUM_THREADS": "1"} | (env or {}))
+
+    def _start(self, command: list[str], env: dict[str, str]) -> None:
+        started = time.monotonic()
+        with self.log_file.open("w") as log:
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, env=env, stdout=log, stderr=log, start_new_session=True
+            )
+        while not self.answers():
+            assert self.process.poll() is None, self.log
+            assert time.monotonic() - started < PATIENCE_SEC, f"it never answered: {self.log}"
+            time.sleep(0.1)
+        self.start_sec = time.monotonic() - started
+
+    def answers(self) -> bool:
+        try:
+            return httpx.get(self.url + "config", timeout=5).status_code in (200, 401)
+        except httpx.HTTPError:
+            return False
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text(errors="replace")
+
+    def kill(self) -> None:
+        """End it without a warning, as a machine that loses its power does."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGTERM)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+
+class Visitor:
+    """One open page: calls the page's events over HTTP, whether or not they are shown as an API."""
+
+    def __init__(self, url: str, kept: dict | None = None, **options) -> None:
+        self.http = httpx.Client(base_url=url, timeout=PATIENCE_SEC, **options)
+        self.session = secrets.token_hex(6)
+        self.config = self.http.get("config").json()
+        self.parts = {part["id"]: part for part in self.config["components"]}
+        self.kept = kept or {}
+        self.seen: dict[int, object] = {}
+
+    def close(self) -> None:
+        self.http.close()
+
+    def part(self, elem_id: str) -> int:
+        """Return the component with this id in the page."""
+        return next(
+            number for number, part in self.parts.items() if part["props"].get("elem_id") == elem_id
+        )
+
+    def event(self, target: "int | None", name: str) -> dict:
+        """Return what the page calls on an event; target None is the page itself."""
+        for each in self.config["dependencies"]:
+            for found, trigger in each["targets"]:
+                if trigger == name and found in (target, None) and (target or trigger == "load"):
+                    return each
+        raise AssertionError(f"no event {name} of {target}")
+
+    def of_type(self, kind: str) -> int:
+        return next(number for number, part in self.parts.items() if part["type"] == kind)
+
+    def defaults(self, event: dict) -> list:
+        """Return what a browser sends: what was shown last, or the component's first value."""
+        values = []
+        for number in event["inputs"]:
+            part = self.parts[number]
+            if part["type"] == "browserstate":
+                values.append(self.kept)
+            elif part["type"] == "state":
+                values.append(None)
+            else:
+                values.append(self.seen.get(number, part["props"].get("value")))
+        return values
+
+    def call(self, event: dict, data: list | None = None, *, event_data=None) -> dict:
+        """Call an event through the queue and return its last message."""
+        body = {
+            "data": self.defaults(event) if data is None else data,
+            "fn_index": event["id"],
+            "session_hash": self.session,
+            "event_data": event_data,
+            "trigger_id": event["targets"][0][0] if event["targets"] else None,
+        }
+        joined = self.http.post(f"{API}/queue/join", json=body)
+        if joined.status_code != 200:
+            return {"success": False, "status": joined.status_code, "text": joined.text}
+        wanted = joined.json()["event_id"]
+        done = None
+        address = f"{API}/queue/data?session_hash={self.session}"
+        with self.http.stream("GET", address) as stream:
+            for line in stream.iter_lines():
+                if not line.startswith("data:"):
+                    continue
+                message = json.loads(line[5:])
+                if message["msg"] == "process_completed" and message["event_id"] == wanted:
+                    done = message
+                if message["msg"] == "close_stream":
+                    break
+        assert done is not None, "the queue forgot the call"
+        if done["success"]:
+            self._remember(event, done["output"]["data"])
+        return done
+
+    def _remember(self, event: dict, values: list) -> None:
+        for number, value in zip(event["outputs"], values, strict=False):
+            if isinstance(value, dict) and value.get("__type__") == "update":
+                if "value" not in value:
+                    continue
+                value = value["value"]
+            if self.parts[number]["type"] == "browserstate":
+                self.kept = value
+            else:
+                self.seen[number] = value
+
+    def open(self) -> dict:
+        return self.call(self.event(None, "load"))
+
+    def click(self, elem_id: str, changes: dict[str, object] | None = None) -> dict:
+        event = self.event(self.part(elem_id), "click")
+        data = self.defaults(event)
+        for name, value in (changes or {}).items():
+            data[event["inputs"].index(self.part(name))] = value
+        return self.call(event, data)
+
+    def upload(self, name: str, content: bytes) -> httpx.Response:
+        return self.http.post(f"{API}/upload", files={"files": (name, content)})
+
+    def tick(self) -> dict:
+        return self.call(self.event(self.of_type("timer"), "tick"))
+
+    def job(self) -> tuple[str, str]:
+        """Return id and state of the job the page watches, as its job bar says."""
+        bar = str(self.seen.get(self.part("job-bar"), ""))
+        found = re.search(r'data-job="(\w+)"[^>]*data-state="(\w+)"', bar)
+        return found.groups() if found else ("", "")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
