@@ -109,7 +109,9 @@ def motion_head_loss(
     weight = (1 - sigma).clamp_min(0)[:, None, :, None, None]
     known = truth.isfinite()
     error = (motion.float() - truth.where(known, motion.float())).abs() * weight
-    return 10 * error[:, :, 1:].mean() if error.shape[2] > 1 else 10 * error.mean()
+    first = min(1, error.shape[2] - 1)  # the first latent shows one frame, so no motion
+    count = known.expand_as(error)[:, :, first:].sum().clamp_min(1)
+    return 10 * error[:, :, first:].sum() / count
 
 
 def pose_numbers(cameras: Cameras) -> Float[Tensor, "*batch 8"]:

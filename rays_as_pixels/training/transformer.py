@@ -96,6 +96,7 @@ class TransformerRun:
         self.config, self.folder, self.accelerator, self.log = config, folder, accelerator, log
         self.progress = Progress()
         self.readouts: Readouts = {}
+        self._sums: list[dict[str, float]] = []
         if accelerator.device.type == "cpu":
             model.set_attn_processor(MatmulAttentionProcessor())
         whole = WithMotionHead(model)
@@ -141,14 +142,14 @@ class TransformerRun:
         budget = self.config.minutes * 60
         last = saved = checked = time.monotonic()
         while self.progress.spent_sec < budget:
-            line = self._step(next(batches), generator, self.progress.spent_sec / budget)
+            self._step(next(batches), generator, self.progress.spent_sec / budget)
             now = time.monotonic()
             self.progress.spent_sec += now - last
             last = now
             if self.progress.step % 50 == 0:
                 self.log(
                     f"step {self.progress.step} min {self.progress.spent_sec / 60:.1f} "
-                    f"clips {self.progress.clips} {line}"
+                    f"clips {self.progress.clips} {self._averages()}"
                 )
             if now - saved > _SAVE_EVERY_SEC:
                 self.save()
@@ -160,7 +161,7 @@ class TransformerRun:
         if check is not None:
             self.log(f"check step {self.progress.step} {self._checked(check)}")
 
-    def _step(self, clean: CleanBatch, generator: torch.Generator, done: float) -> str:
+    def _step(self, clean: CleanBatch, generator: torch.Generator, done: float) -> None:
         warm = min(1.0, (self.progress.step + 1) / self.config.warmup_steps)
         rate = self.config.learning_rate * warm * max(0.02, min(1.0, (1 - done) / 0.5))
         for optimiser in self.optimisers:
@@ -185,11 +186,26 @@ class TransformerRun:
         self.ema.step(self._transformer.parameters())
         self.progress.step += 1
         self.progress.clips += len(clean.latents)
-        return (
-            f"loss {float(loss.detach()):.4f} video {terms.video:.4f} rays {terms.rays:.4f} "
-            f"rays_pure {terms.rays_pure:.4f} motion {float(seen.detach()):.3f} "
-            f"deg_pure {degrees:.2f} grad {float(norm):.2f}"
+        self._sums.append(
+            {
+                "loss": float(loss.detach()),
+                "video": terms.video,
+                "rays": terms.rays,
+                "rays_pure": terms.rays_pure,
+                "motion": float(seen.detach()),
+                "deg_pure": degrees,
+                "grad": float(norm),
+            }
         )
+
+    def _averages(self) -> str:
+        """Mean of each term since the last call, where it was defined."""
+        steps, self._sums = self._sums, []
+        parts = []
+        for name in steps[0]:
+            values = torch.tensor([step[name] for step in steps])
+            parts.append(f"{name} {float(values.nanmean()):.4f}")
+        return " ".join(parts)
 
     def averaged(self) -> dict[str, Tensor]:
         """Return the EMA weights by name, on the CPU."""
