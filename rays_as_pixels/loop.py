@@ -5,7 +5,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.geometry.cameras import Cameras
-from rays_as_pixels.geometry.raxels import RaxelFit, cameras_from_raxels
 from rays_as_pixels.geometry.rotations import rotation_angle_rad
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.metrics import frame_errors, psnr_db
@@ -32,12 +31,8 @@ def loop_report(
     )
 
 
-def pose_spread(
-    raxels: Float[Tensor, "seeds frames 3 h w"], mean_fit: RaxelFit, *, shared_focal: bool
-) -> PoseSpread:
-    """Read cameras from each seed's raxels and measure how far they lie from the mean's."""
-    each: Cameras = cameras_from_raxels(raxels, shared_focal=shared_focal).cameras
-    mean = mean_fit.cameras
+def pose_spread(each: Cameras, mean: Cameras) -> PoseSpread:
+    """Measure how far the cameras of each seed (S, F) lie from those of their mean (F,)."""
     turn = mean.world_from_cam[..., :3, :3].transpose(-1, -2) @ each.world_from_cam[..., :3, :3]
     offset = each.world_from_cam[..., :3, 3] - mean.world_from_cam[..., :3, 3]
     ratio = (each.focal_px / mean.focal_px).log().mean(-1)

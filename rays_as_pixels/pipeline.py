@@ -1,6 +1,7 @@
 """Four verbs over one network: estimate, generate, imagine and loop, the paper's tasks."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from rays_as_pixels.components import JointComponents
 from rays_as_pixels.framing import Framing
-from rays_as_pixels.geometry.raxels import RaxelFit, cameras_from_raxels, raxels_from_cameras
+from rays_as_pixels.geometry.raxels import RaxelFit, raxels_from_cameras
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.inputs import (
     RunOptions,
@@ -22,6 +23,7 @@ from rays_as_pixels.inputs import (
 )
 from rays_as_pixels.known import only_images, only_video
 from rays_as_pixels.loop import loop_report, pose_spread
+from rays_as_pixels.model.camera_fit import read_cameras
 from rays_as_pixels.outputs import EstimateOutput, GenerateOutput, ImagineOutput, LoopOutput
 
 
@@ -44,6 +46,7 @@ class RaysAsPixelsPipeline(JointComponents):
         num_inference_steps: int = 2,
         num_seeds: int = 1,
         shared_focal: bool = False,
+        camera_fit_steps: int = 2,
         **options: Any,
     ) -> EstimateOutput:
         """Predict the camera path of a video: p(rays given video).
@@ -57,6 +60,8 @@ class RaysAsPixelsPipeline(JointComponents):
             num_inference_steps: Denoising steps.
             num_seeds: Noise seeds to average over; more than one also gives a spread.
             shared_focal: One focal length for the whole clip, for a lens that does not zoom.
+            camera_fit_steps: Steps of fitting cameras to the latents (`model.camera_fit`), beyond
+                the paper; 0 reads them from the decoded raxels alone.
             options: See `RunOptions`.
 
         Raises:
@@ -75,16 +80,19 @@ class RaysAsPixelsPipeline(JointComponents):
             given, run, steps=num_inference_steps, stage="estimate path", prompts=prompts
         )
         run.report("read cameras", 0, 1)
-        raxels = self.codec.decode_raxels(rays).cpu()
-        fit = cameras_from_raxels(raxels.mean(0).double(), shared_focal=shared_focal)
-        trajectory = self._trajectory(fit, framing, fps, time_sec, source_frame)
-        spread = (
-            pose_spread(raxels.double(), fit, shared_focal=shared_focal) if num_seeds > 1 else None
+        read = partial(
+            read_cameras, self.codec, shared_focal=shared_focal, iterations=camera_fit_steps
         )
+        mean, raxels = read(rays.mean(0, keepdim=True))
+        fit = RaxelFit(mean.cameras[0], mean.residual[0])
+        trajectory = self._trajectory(fit, framing, fps, time_sec, source_frame)
+        spread = None
+        if num_seeds > 1:
+            spread = pose_spread(read(rays)[0].cameras, fit.cameras)
         run.report("read cameras", 1, 1)
         self.maybe_free_model_hooks()
         return EstimateOutput(
-            trajectory=trajectory, raxels=raxels.mean(0), residual=fit.residual, spread=spread
+            trajectory=trajectory, raxels=raxels[0], residual=fit.residual, spread=spread
         )
 
     # 2. generate: images and rays -> video
@@ -197,13 +205,13 @@ class RaysAsPixelsPipeline(JointComponents):
         )  # fmt: skip
         run.report("decode video", 0, 1)
         videos = self.codec.decode_video(latents).cpu()
-        raxels = self.codec.decode_raxels(rays).cpu()
+        fit, raxels = read_cameras(self.codec, rays)
         own = Framing(
             framing.model_height, framing.model_width, framing.model_height, framing.model_width
         )
         paths = tuple(
-            self._trajectory(cameras_from_raxels(each.double()), own, fps, None, None)
-            for each in raxels
+            self._trajectory(RaxelFit(fit.cameras[k], fit.residual[k]), own, fps, None, None)
+            for k in range(num_seeds)
         )
         run.report("decode video", 1, 1)
         self.maybe_free_model_hooks()

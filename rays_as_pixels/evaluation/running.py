@@ -15,7 +15,8 @@ from rays_as_pixels.evaluation.clips import EvalClip
 from rays_as_pixels.evaluation.scores import PathResult
 from rays_as_pixels.framing import Framing
 from rays_as_pixels.geometry.cameras import Cameras
-from rays_as_pixels.geometry.raxels import cameras_from_raxels, raxels_from_cameras
+from rays_as_pixels.geometry.raxels import raxels_from_cameras
+from rays_as_pixels.model.camera_fit import read_cameras
 
 if TYPE_CHECKING:
     from rays_as_pixels.pipeline import RaysAsPixelsPipeline
@@ -152,16 +153,20 @@ class Runner:
         return replace(clip, video=framing.images(clip.video), cameras=cameras, depth=None)
 
     @torch.no_grad()
-    def codec_cameras(self, truth: Cameras) -> Cameras:
-        """Draw cameras as raxels, encode, decode and read them back.
+    def codec_cameras(self, truth: Cameras, *, fit_steps: int = 2) -> Cameras:
+        """Draw cameras as raxels, encode and read them back.
+
+        Args:
+            truth: (F,) cameras in pixels of one of the model's sizes.
+            fit_steps: Steps of fitting cameras to the latents; 0 reads the decoded raxels alone.
 
         Raises:
             InputError: The path goes further than the codec's range.
         """
         codec, device = self.pipe.codec, self.pipe.device
         raxels = raxels_from_cameras(truth)[None].to(device, torch.float32)
-        decoded = codec.decode_raxels(codec.encode_raxels(raxels))[0].cpu()
-        return cameras_from_raxels(decoded).cameras.to(dtype=torch.float64)
+        fit, _ = read_cameras(codec, codec.encode_raxels(raxels), iterations=fit_steps)
+        return fit.cameras[0]
 
     @torch.no_grad()
     def codec_video(self, video: Float[Tensor, "frames 3 H W"]) -> Float[Tensor, "frames 3 H W"]:

@@ -188,7 +188,12 @@ class LatentCache:
 
 
 def latent_batches(
-    cache: LatentCache, batch_size: int, *, estimate_share: float, seed: int, refresh_every: int = 400
+    cache: LatentCache,
+    batch_size: int,
+    *,
+    estimate_share: float,
+    seed: int,
+    refresh_every: int = 400,
 ) -> Iterator[CleanBatch]:
     """Draw batches for ever: one image size each, with 0, 1 or 2 stills.
 

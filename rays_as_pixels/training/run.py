@@ -208,9 +208,7 @@ def train(config: TrainingConfig, options: TrainingOptions) -> Path:
     if config.pool_clips and "latents" in stages:
         codec = _latent_codec(*_frozen_codec(options.run_folder, accelerator))
         pool = shard_paths(options.run_folder / "pool")
-        encode_pool(
-            codec, pool, options.run_folder / "latents", variants=options.variants, log=log
-        )
+        encode_pool(codec, pool, options.run_folder / "latents", variants=options.variants, log=log)
     if "transformer" in stages:
         _transformer_stage(config, options, accelerator, log)
     return options.export_folder

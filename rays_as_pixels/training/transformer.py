@@ -10,9 +10,8 @@ from accelerate import Accelerator
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
-from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
-from rays_as_pixels.training.config import TransformerConfig
 from rays_as_pixels.model.attention import MatmulAttentionProcessor
+from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.training.auxiliary import (
     Readouts,
     WithMotionHead,
@@ -20,6 +19,7 @@ from rays_as_pixels.training.auxiliary import (
     motion_head_loss,
     readout_loss,
 )
+from rays_as_pixels.training.config import TransformerConfig
 from rays_as_pixels.training.objective import (
     CleanBatch,
     clean_ray_error,
