@@ -311,9 +311,10 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
                     theta=self.config["rope_theta"],
                 )
             )
-        video, video_rotary = self.video_entry(video, *_by_image(rotary[0], video))
-        rays, ray_rotary = self.ray_entry(rays, *_by_image(rotary[1], rays))
-        return video, rays, _Layout(sigma, ray_sigma, (video_rotary, ray_rotary))
+        video, *video_rotary = self.video_entry(video, *_by_image(rotary[0], video))
+        rays, *ray_rotary = self.ray_entry(rays, *_by_image(rotary[1], rays))
+        tables = (video_rotary[0], video_rotary[1]), (ray_rotary[0], ray_rotary[1])
+        return video, rays, _Layout(sigma, ray_sigma, tables)
 
     def _tokens(self, embedded: Tensor, table: Tensor, kind: Tensor) -> Tensor:
         tokens = embedded.flatten(3).permute(0, 2, 3, 1)  # B S n D

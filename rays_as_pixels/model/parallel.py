@@ -9,8 +9,6 @@ from diffusers.models._modeling_parallel import ContextParallelInput, ContextPar
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rays_as_pixels.model.rope import Tables
-
 _CUT = ContextParallelInput(split_dim=2, expected_dims=4)
 _CUT_TABLE = ContextParallelInput(split_dim=2, expected_dims=5)
 _JOIN = ContextParallelOutput(gather_dim=2, expected_dims=4)
@@ -31,6 +29,6 @@ class TokenEntry(nn.Module):
         tokens: Float[Tensor, "batch s n width"],
         cos: Float[Tensor, "batch s n 1 half"],
         sin: Float[Tensor, "batch s n 1 half"],
-    ) -> tuple[Float[Tensor, "batch m width"], Tables]:
+    ) -> tuple[Float[Tensor, "batch m width"], Tensor, Tensor]:
         """Return tokens in order of image, then place, and their position tables."""
-        return tokens.flatten(1, 2), (cos.flatten(1, 2), sin.flatten(1, 2))
+        return tokens.flatten(1, 2), cos.flatten(1, 2), sin.flatten(1, 2)

@@ -1,0 +1,145 @@
+"""One of two processes: the network whole, then cut over both; prints how far the two are apart."""
+
+import json
+from dataclasses import replace
+
+import torch
+from diffusers.hooks import context_parallel
+from diffusers.models import attention_dispatch
+
+from rays_as_pixels.acceleration import (
+    enable_context_parallel,
+    join_processes,
+    use_attention_backend,
+)
+from rays_as_pixels.errors import InputError
+from rays_as_pixels.model.joint_transformer import (
+    SOURCE,
+    JointState,
+    RaysAsPixelsTransformer3DModel,
+    Stills,
+)
+from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+from tests.conftest import toy_pipeline
+
+
+def network(*, heads: int, text: bool = False) -> RaysAsPixelsTransformer3DModel:
+    torch.manual_seed(0)
+    model = RaysAsPixelsTransformer3DModel(
+        num_attention_heads=heads, attention_head_dim=12, in_channels=4, ffn_dim=32, num_layers=2,
+        text_dim=8 if text else None, share_attention=text,
+    )  # fmt: skip
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    return model.eval()
+
+
+def state(height: int, width: int, seed: int = 1) -> JointState:
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    def level(*shape: int) -> torch.Tensor:
+        return torch.rand(*shape, generator=generator)
+
+    half = (height // 2, width // 2)
+    stills = Stills(
+        normal(2, 4, 1, height, width), level(2, 1), normal(2, 4, 1, *half), level(2, 1),
+        torch.full((2, 1), 3.0), torch.full((2, 1), SOURCE),
+    )  # fmt: skip
+    return JointState(
+        normal(2, 4, 2, height, width), level(2, 2), normal(2, 4, 5, *half), level(2, 5), stills
+    )
+
+
+@torch.no_grad()
+def apart(
+    model: RaysAsPixelsTransformer3DModel, inputs: JointState, kind: str, *text: torch.Tensor
+) -> dict:
+    before = model(inputs, *text)
+    enable_context_parallel(model, kind=kind)
+    after = model(inputs, *text)
+    changed = model(replace(inputs, latents=inputs.latents.roll(1, -1)), *text)
+    return {
+        "difference": max(
+            (getattr(before, name) - getattr(after, name)).abs().max().item()
+            for name in ("video", "rays", "stills", "still_rays")
+        ),
+        "largest": before.video.abs().max().item(),
+        "reaction": (changed.rays - after.rays).abs().max().item(),
+    }
+
+
+def cpu_flash_with_normaliser(_ctx, query, key, value, *_, **__):
+    """What diffusers' kernel for ring attention does on a GPU, by torch's kernel for CPUs."""
+    out, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+        *(part.transpose(1, 2).contiguous() for part in (query, key, value))
+    )
+    return out.transpose(1, 2).contiguous(), lse.transpose(1, 2).contiguous()
+
+
+def unequal_gather(tensor: torch.Tensor, dim: int, group) -> torch.Tensor:
+    """Gather pieces of unequal size, which NCCL does by itself and gloo does not."""
+    sizes = context_parallel.gather_size_by_comm(tensor.shape[dim], group)
+    padded = list(tensor.shape)
+    padded[dim] = max(sizes)
+    piece = tensor.new_zeros(padded)
+    piece.narrow(dim, 0, tensor.shape[dim]).copy_(tensor)
+    pieces = [torch.empty_like(piece) for _ in sizes]
+    torch.distributed.all_gather(pieces, piece, group=group)
+    return torch.cat([p.narrow(dim, 0, n) for p, n in zip(pieces, sizes, strict=True)], dim)
+
+
+def ring() -> dict:
+    model = network(heads=2)
+    try:
+        enable_context_parallel(model, kind="ring")
+        refusal = ""
+    except InputError as error:
+        refusal = str(error)
+    attention_dispatch._native_flash_attention_forward_op = cpu_flash_with_normaliser
+    use_attention_backend(model, "_native_flash")
+    return {**apart(model, state(4, 8), "ring"), "refusal": refusal}
+
+
+def verbs(pipe: RaysAsPixelsPipeline) -> dict:
+    video = torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(5))
+
+    def run() -> tuple:
+        seed = torch.Generator().manual_seed(3)
+        estimated = pipe.estimate(video, generator=seed)
+        generated = pipe.generate(
+            video[0], estimated.trajectory, num_inference_steps=3, guidance_scale=2.0,
+            generator=torch.Generator().manual_seed(4),
+        )  # fmt: skip
+        return estimated.raxels, generated.video
+
+    alone = run()
+    enable_context_parallel(pipe.transformer)
+    both = run()
+    return {
+        name: (a - b).abs().max().item()
+        for name, a, b in zip(("raxels", "video"), alone, both, strict=True)
+    }
+
+
+def main() -> None:
+    join_processes("cpu")
+    context_parallel._all_gather_anything = unequal_gather
+    text = torch.randn(2, 3, 8, generator=torch.Generator().manual_seed(9))
+    results = {
+        "even": apart(network(heads=2), state(4, 8), "ulysses"),
+        "uneven": apart(network(heads=3), state(2, 6), "ulysses"),
+        "text": apart(network(heads=2, text=True), state(4, 4), "ulysses", text),
+        "ring": ring(),
+        "verbs": verbs(toy_pipeline()),
+    }
+    torch.distributed.barrier()
+    if torch.distributed.get_rank() == 0:
+        print(json.dumps(results))  # noqa: T201 - the test reads it
+    torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()
