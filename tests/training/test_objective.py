@@ -19,6 +19,8 @@ def clean(stills: int, batch: int = 400) -> CleanBatch:
         torch.randn(batch, 2, 9, 1, 1, generator=generator),
         torch.randn(batch, 2, stills, 2, 2, generator=generator),
         frames,
+        torch.zeros(batch, 11, 3, 2, 2),
+        torch.zeros(batch, 9, 8),
     )
 
 
