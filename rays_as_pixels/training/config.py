@@ -68,12 +68,12 @@ class TransformerConfig:
     num_layers: int = 6
     ffn_ratio: int = 4
     batch_size: int = 16
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 2e-3
     warmup_steps: int = 100
-    estimate_share: float = 0.7
-    generate_share: float = 0.2
-    joint_share: float = 0.07
-    pure_noise_share: float = 0.6
+    estimate_share: float = 0.9
+    generate_share: float = 0.05
+    joint_share: float = 0.04
+    pure_noise_share: float = 0.85
     motion_head_weight: float = 0.5
     pose_weight: float = 1.0
     compile_blocks: bool = False
