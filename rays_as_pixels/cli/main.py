@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import NoReturn
 
 from rays_as_pixels.errors import Cancelled, InputError
@@ -27,7 +27,12 @@ VERBS = (
     "compare",
     "evaluate",
     "train",
+    "convert-wan",
+    "measure-raxels",
+    "push",
+    "dataset",
     "app",
+    "deploy",
 )
 EXIT_FAULT, EXIT_BAD_INPUT, EXIT_CTRL_C, EXIT_TERMINATED = 1, 2, 130, 143
 
@@ -50,10 +55,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for verb in VERBS:
-        import_module(f"rays_as_pixels.cli.{verb}").add_parser(verbs)
+        _module(verb).add_parser(verbs)
     for sub in verbs.choices.values():
         sub.add_argument("--debug", action="store_true", help="on an error, show the traceback")
     return parser
+
+
+def _module(verb: str) -> ModuleType:
+    return import_module(f"rays_as_pixels.cli.{verb.replace('-', '_')}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(arguments)
     before = _terminate_like_ctrl_c()
     try:
-        code = import_module(f"rays_as_pixels.cli.{args.verb}").run(args)
+        code = _module(args.verb).run(args)
         sys.stdout.flush()
         return code
     except BrokenPipeError:  # the reader of stdout left, as `head` does: nobody to tell

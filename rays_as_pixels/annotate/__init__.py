@@ -1,0 +1,1 @@
+"""Cameras for thousands of videos, as a Parquet data set: resumable, failures listed."""
