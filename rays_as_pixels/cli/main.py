@@ -29,7 +29,6 @@ VERBS = (
     "train",
     "convert-wan",
     "measure-raxels",
-    "push",
     "dataset",
     "app",
     "deploy",
