@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rays_as_pixels.cli import options
+from rays_as_pixels.cli import loading, options
+from rays_as_pixels.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
     from rays_as_pixels.ui.model_holder import ModelFacts
@@ -35,12 +36,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port", type=options.whole, default=port, help="port (default: the first free from 7860)"
     )
-    parser.add_argument(
-        "--model", metavar="DIR", help="folder of a saved pipeline (default: the project's own)"
-    )
-    parser.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: %(default)s)"
-    )
+    loading.add_loading_options(parser)
     parser.add_argument(
         "--workspace-dir", type=Path, metavar="DIR", help="folder of jobs and results"
     )
@@ -76,19 +72,15 @@ def run(args: argparse.Namespace) -> int:
     workspace = args.workspace_dir or default_workspace()
     keep_uploads_in(workspace)
     import_spaces_first()
-    from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
+    from rays_as_pixels.hub.source import peek_model
     from rays_as_pixels.ui.launch import LaunchOptions, launch
     from rays_as_pixels.ui.model_holder import ModelHolder
 
-    device = options.choose_device(args.device)
-    folder = Path(args.model if args.model is not None else DEFAULT_MODEL)
+    device = loading.choose_device(args.device)
+    name, folder = peek_model(args.model)
 
     def load():
-        from rays_as_pixels.pipeline import RaysAsPixelsPipeline
-
-        pipeline = RaysAsPixelsPipeline.from_pretrained(folder).to(device)
-        pipeline.set_progress_bar_config(disable=True)
-        return pipeline
+        return loading.load(args, ProgressLine().say)
 
     where = LaunchOptions(
         host=args.host,
@@ -102,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         root_path=args.root_path,
         mcp=args.mcp,
     )
-    model = ModelHolder(load, model_facts(folder, str(device)))
+    model = ModelHolder(load, model_facts(folder, str(device), name=name))
     if on_zero_gpu():  # processes with a GPU are forked from this one, with what is loaded now
         from rays_as_pixels.jobs.verbs import prepare_zero_gpu
 
@@ -111,14 +103,14 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def model_facts(folder: Path, device: str) -> "ModelFacts":
+def model_facts(folder: Path, device: str, *, name: str = "") -> "ModelFacts":
     """Describe a model folder without loading it: its name, its card's line 'Trained on: ...'.
 
     A folder that is missing or damaged is described by its name alone; loading it says why.
     """
     from rays_as_pixels.ui.model_holder import ModelFacts
 
-    facts = ModelFacts(folder.name, device)
+    facts = ModelFacts(name or folder.name, device)
     try:
         card = (folder / CARD).read_text(encoding="utf-8")
         found = [line.strip("*- ") for line in card.splitlines()]

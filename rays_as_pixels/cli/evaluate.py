@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rays_as_pixels.cli import options
+from rays_as_pixels.cli.loading import add_loading_options
 from rays_as_pixels.cli.outputs import staged
 from rays_as_pixels.cli.progress import ProgressLine, print_results
 from rays_as_pixels.errors import InputError
@@ -80,14 +81,7 @@ def _add_other_options(parser: argparse.ArgumentParser) -> None:
         "stride that fits, at least 1)",
     )  # fmt: skip
     group = parser.add_argument_group("model")
-    group.add_argument(
-        "--model",
-        metavar="DIR",
-        help="folder of a saved pipeline (default: the model that comes with the project)",
-    )
-    group.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: %(default)s)"
-    )
+    add_loading_options(group)
     group.add_argument(
         "--seed", type=options.seed, default=0, help="first noise seed (default: %(default)s)"
     )
@@ -151,12 +145,19 @@ def _evaluated(
     pipe = options.load_pipeline(args, progress)
     clips = _clips(args, pipe, progress)
     about = {
-        "Model": Path(args.model).name if args.model else "the one that comes with the project",
+        "Model": _model(args.model),
         "Device": str(pipe.device),
     }
     return evaluate(
         pipe, clips, settings, source=_source(args), about=about, peers=peers, progress=progress
     )
+
+
+def _model(given: str | None) -> str:
+    """Name the model without the place of its folder."""
+    if given is None:
+        return "the one that comes with the project"
+    return Path(given).name if Path(given).exists() else given
 
 
 def _clips(

@@ -29,6 +29,7 @@ VERBS = (
     "train",
     "convert-wan",
     "measure-raxels",
+    "push",
     "dataset",
     "app",
     "deploy",

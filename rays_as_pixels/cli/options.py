@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rays_as_pixels.cli.loading import add_loading_options, load
 from rays_as_pixels.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,21 +47,14 @@ def _number(text: str, kind: Any, allowed: Any, rule: str) -> Any:
 
 
 def add_model_options(parser: argparse.ArgumentParser, *, steps: int) -> None:
-    """Add --model, --device, --steps and --seed.
+    """Add the options of `loading`, --steps and --seed.
 
     Args:
         parser: The verb's parser.
         steps: Default number of denoising steps.
     """
     group = parser.add_argument_group("model")
-    group.add_argument(
-        "--model",
-        metavar="DIR",
-        help="folder of a saved pipeline (default: the model that comes with the project)",
-    )
-    group.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: %(default)s)"
-    )
+    add_loading_options(group)
     group.add_argument(
         "--steps", type=whole, default=steps, help="denoising steps (default: %(default)s)"
     )
@@ -98,38 +92,6 @@ def add_out_folder(parser: argparse.ArgumentParser, *names: str) -> None:
     )
 
 
-def choose_device(name: str) -> "torch.device":
-    """Turn --device into a device that is there.
-
-    Args:
-        name: auto, cpu, cuda, cuda:N or mps.
-
-    Raises:
-        InputError: No such kind of device, or this machine has none.
-    """
-    import torch
-
-    if name == "auto":
-        has_mps = torch.backends.mps.is_available()
-        return torch.device("cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = None
-    if device is None or device.type not in ("cpu", "cuda", "mps"):
-        raise InputError(
-            f"device must be auto, cpu, cuda, cuda:N or mps; got {name!r}. Use auto to let the "
-            "program choose."
-        )
-    count = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": torch.backends.mps.is_available()}
-    if (device.index or 0) >= int(count[device.type]):
-        raise InputError(
-            f"device must be one this machine has; got {name!r}, and it has "
-            f"{int(count[device.type])} of that kind. Use auto or cpu."
-        )
-    return device
-
-
 def make_generator(value: int) -> "torch.Generator":
     """Return the source of all noise, on the CPU so that a seed means the same everywhere."""
     import torch
@@ -141,22 +103,10 @@ def load_pipeline(args: argparse.Namespace, progress: "ProgressLine") -> "RaysAs
     """Load the pipeline named by --model onto --device.
 
     Raises:
-        CheckpointError: The folder is missing, incomplete or damaged.
+        CheckpointError: The model is missing, cannot be fetched, or is damaged.
         InputError: The device is not there.
     """
-    device = choose_device(args.device)
-    from diffusers.utils import logging as diffusers_logging
-
-    from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
-    from rays_as_pixels.pipeline import RaysAsPixelsPipeline
-
-    diffusers_logging.set_verbosity_error()  # our progress and errors say what matters
-    diffusers_logging.disable_progress_bar()
-    folder = args.model if args.model is not None else DEFAULT_MODEL
-    progress.say(f"model: {folder} on {device}")
-    pipeline = RaysAsPixelsPipeline.from_pretrained(folder).to(device)
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
+    return load(args, progress.say)
 
 
 def read_frames(

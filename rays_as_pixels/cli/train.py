@@ -37,8 +37,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="run only this stage; may be given several times (default: all, in order)",
     )  # fmt: skip
     parser.add_argument(
-        "--from", dest="start_from", type=Path, default=None, metavar="DIR",
-        help="pipeline folder whose weights a new run starts from, checkpoints/raxel-mini say",
+        "--from", dest="start_from", default=None, metavar="MODEL",
+        help="pipeline whose weights a new run starts from: a folder, checkpoints/raxel-mini say, "
+        "or org/name[@revision] on the Hugging Face Hub",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         TrainingOptions(
             run_folder=folder,
             export_folder=args.out or folder / "pipeline",
-            start_from=args.start_from,
+            start_from=_start_from(args.start_from),
             seed=args.seed,
             codec_minutes=args.codec_minutes,
             transformer_minutes=args.transformer_minutes,
@@ -73,3 +74,13 @@ def run(args: argparse.Namespace) -> int:
     )
     sys.stdout.write(f"{exported}\n")
     return 0
+
+
+def _start_from(given: str | None) -> Path | None:
+    """Find the pipeline of --from, fetching it from the Hub if need be."""
+    if given is None:
+        return None
+    from rays_as_pixels.hub.source import HubAccess, find_model
+
+    access = HubAccess(say=lambda text: sys.stderr.write(f"{text}\n"))
+    return find_model(given, access=access).folder

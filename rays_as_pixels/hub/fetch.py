@@ -72,6 +72,21 @@ def fetch(wanted: Wanted, access: HubAccess) -> Path:
         raise explained(error, wanted.label, endpoint=access.endpoint) from error
 
 
+def peek(wanted: Wanted, access: HubAccess) -> Path:
+    """Fetch a repository's model_index.json and card alone; a folder that is not there if refused.
+
+    What is wrong is said by `fetch`, when the model is really wanted.
+    """
+    found = Path(wanted.repository)
+    for name in ("README.md", "model_index.json"):
+        try:
+            found = _one_file(wanted, wanted.revision, name, access).parent
+        except Exception as error:
+            if not (is_network(error) or isinstance(error, OSError | ValueError)):
+                raise
+    return found
+
+
 def _fetched(wanted: Wanted, access: HubAccess) -> Path:
     offline = constants.HF_HUB_OFFLINE if access.offline is None else access.offline
     if offline:
@@ -179,7 +194,7 @@ def _check_listing(wanted: Wanted, files: list[RemoteFile]) -> None:
         )
 
 
-def _one_file(wanted: Wanted, commit: str, path: str, access: HubAccess) -> Path:
+def _one_file(wanted: Wanted, commit: str | None, path: str, access: HubAccess) -> Path:
     return Path(
         hf_hub_download(
             wanted.repository,
@@ -188,6 +203,7 @@ def _one_file(wanted: Wanted, commit: str, path: str, access: HubAccess) -> Path
             cache_dir=access.cache,
             endpoint=access.endpoint,
             token=access.token,
+            local_files_only=bool(access.offline),
             library_name=LIBRARY,
         )
     )

@@ -92,12 +92,17 @@ def model_name(given: str | Path | None) -> ModelName:
     if isinstance(given, Path) or Path(text).expanduser().exists() or text[:1] in "./~\\":
         return ModelName(text)
     repository, at, revision = text.partition("@")
-    if _REPOSITORY.fullmatch(repository) and bool(at) == bool(revision):
+    if is_repository(repository) and bool(at) == bool(revision):
         return ModelName(text, repository, revision or None)
     raise CheckpointError(
         f"model must be a folder that exists or org/name[@revision] on the Hub; got {text!r}, "
         "which does not exist. Check the spelling, or leave --model out for the project's own."
     )
+
+
+def is_repository(text: str) -> bool:
+    """Tell whether a text is written like `org/name`."""
+    return _REPOSITORY.fullmatch(text) is not None
 
 
 def find_model(
@@ -131,3 +136,23 @@ def find_model(
     wanted = Wanted(name.repository, name.revision or revision)
     folder = fetch(wanted, access or HubAccess())
     return FoundModel(folder, wanted.label, commit=folder.name)
+
+
+def peek_model(
+    given: str | Path | None = None, *, access: HubAccess | None = None
+) -> tuple[str, Path]:
+    """Return a model's name and a folder that holds at least its model_index.json and card.
+
+    Nothing is checked and no weights are fetched: this is for saying what will be loaded. Where
+    nothing can be known yet, the folder does not exist.
+    """
+    try:
+        name = model_name(given)
+    except CheckpointError:
+        return str(given), Path(str(given))
+    if name.folder is not None:
+        return name.folder.name, name.folder
+    from rays_as_pixels.hub.fetch import Wanted, peek  # noqa: PLC0415 - the Hub's client is slow
+
+    wanted = Wanted(name.repository, name.revision)
+    return wanted.label, peek(wanted, access or HubAccess())

@@ -99,22 +99,6 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """Stay silent."""
 
-    def do_GET(self) -> None:
-        """Answer a GET."""
-        self._serve()
-
-    def do_HEAD(self) -> None:
-        """Answer a HEAD."""
-        self._serve()
-
-    def do_POST(self) -> None:
-        """Answer a POST."""
-        self._serve()
-
-    def do_PUT(self) -> None:
-        """Answer a PUT."""
-        self._serve()
-
     def _serve(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         self.body = self.rfile.read(length)
@@ -127,6 +111,8 @@ class Handler(BaseHTTPRequestHandler):
             if found and self.command in method:
                 return answer(self, **found.groupdict())
         return self.fail(404, "RepoNotFound", f"no such page: {path}")
+
+    do_GET = do_HEAD = do_POST = do_PUT = _serve  # noqa: N815 - http.server's names
 
     def reply(self, value: object, status: int = 200, **headers: str) -> None:
         """Send JSON."""
