@@ -4,6 +4,7 @@ Gradio's own upload takes any file of any component, and keeps it; components se
 """
 
 import asyncio
+import contextlib
 import json
 import shutil
 import time
@@ -129,6 +130,8 @@ class UploadGuard:
             for path in paths:
                 if path.resolve().is_relative_to(self.folder.resolve()):
                     path.unlink(missing_ok=True)
+                    with contextlib.suppress(OSError):  # the same file, uploaded under two names
+                        path.parent.rmdir()
             return str(error)
         return ""
 
@@ -219,7 +222,8 @@ def _client(scope: Scope) -> str:
 
 async def _answer(refusal: tuple[int, str], scope: Scope, receive: Receive, send: Send) -> None:
     status, reason = refusal
-    words = f"{reason[:1].upper()}{reason[1:]}"
+    named = "." in reason.partition(" ")[0]  # the name of a file stays as it is
+    words = reason if named else f"{reason[:1].upper()}{reason[1:]}"
     # The rest of the body is not read, so the connection cannot serve another request.
     response = PlainTextResponse(words, status_code=status, headers={"Connection": "close"})
     await response(scope, receive, send)

@@ -42,6 +42,8 @@ def check_upload(path: "str | Path") -> str:
     if kind == "zip":
         _check_zip(path)
         kind = "path"
+    if not head:
+        raise InputError(f"{path.name} must hold something; got an empty file. Upload it again.")
     if not kind:
         raise InputError(f"{path.name} must be {KINDS}; got something else. Convert it first.")
     size = path.stat().st_size
