@@ -1,6 +1,7 @@
 """`train`: render worlds, train the codec, train the transformer, export a pipeline folder."""
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
@@ -29,9 +30,16 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--out", type=Path, default=None, metavar="DIR",
         help="where the pipeline goes (default: RUN/pipeline)",
     )  # fmt: skip
-    parser.add_argument("--codec-minutes", type=float, default=None, metavar="N")
-    parser.add_argument("--transformer-minutes", type=float, default=None, metavar="N")
-    parser.add_argument("--polish-minutes", type=float, default=None, metavar="N")
+    for part, what in (
+        ("codec", "the autoencoder"),
+        ("motion", "teaching its latents motion"),
+        ("polish", "polishing its decoder"),
+        ("transformer", "the transformer"),
+    ):
+        parser.add_argument(
+            f"--{part}-minutes", type=_minutes, default=None, metavar="N",
+            help=f"time for {what}, all runs together (default: the configuration's)",
+        )  # fmt: skip
     parser.add_argument(
         "--stage", action="append", choices=_STAGES,
         help="run only this stage; may be given several times (default: all, in order)",
@@ -50,6 +58,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--no-check", action="store_true", help="no look at held-out clips")
 
 
+def _minutes(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"minutes must be 0 or more; got {text}. Use 30, say")
+    return value
+
+
 def run(args: argparse.Namespace) -> int:
     """Train until the minutes are spent, then print the exported folder."""
     from rays_as_pixels.training.config import training_config
@@ -66,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed,
             codec_minutes=args.codec_minutes,
             transformer_minutes=args.transformer_minutes,
+            motion_minutes=args.motion_minutes,
             polish_minutes=args.polish_minutes,
             check=not args.no_check,
             compile_blocks=args.compile,

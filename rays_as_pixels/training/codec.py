@@ -6,7 +6,6 @@ cost.
 """
 
 import json
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.rotations import rotation_from_vector
 from rays_as_pixels.model.codec import RAXEL_LIMIT, decoded_by, posterior_of
 from rays_as_pixels.training.config import CodecConfig
+from rays_as_pixels.training.processes import average_gradients, own_seed, shared_clock
 
 _KL_WEIGHT = 1e-6
 _RAXEL_WEIGHT = 10.0
@@ -180,10 +180,10 @@ def train_codec(
         optimiser.load_state_dict(state["optimiser"])
         spent, step = state["spent"], state["step"]
         log(f"codec: resumed at step {step}, {spent / 60:.1f} min")
-    model, optimiser = accelerator.prepare(autoencoder, optimiser)
-    generator = torch.Generator().manual_seed(seed + step)
+    autoencoder.to(accelerator.device)
+    generator = torch.Generator().manual_seed(own_seed(seed + step, accelerator))
     video_l1 = float("nan")
-    last = saved = time.monotonic()
+    last = saved = shared_clock(accelerator)
     while spent < config.minutes * 60:
         progress = spent / (config.minutes * 60)
         rate = min(1.0, (step + 1) / 30) * (1 - progress)
@@ -191,18 +191,19 @@ def train_codec(
             group["lr"] = config.learning_rate * max(rate, 0.01)
         video, cameras = next(clips)
         raxels = training_raxels(cameras, config.batch_raxels, generator)[:, :, None] / 2
-        ray_loss, raxel_l1 = raxel_loss(model, raxels.to(accelerator.device))
+        ray_loss, raxel_l1 = raxel_loss(autoencoder, raxels.to(accelerator.device))
         loss = _RAXEL_WEIGHT * ray_loss
         if step % config.video_every == 0:
             window = random_window(video, config.crops, generator).transpose(1, 2) * 2 - 1
-            more, video_l1 = video_loss(model, window.to(accelerator.device))
+            more, video_l1 = video_loss(autoencoder, window.to(accelerator.device))
             loss = loss + more
         optimiser.zero_grad()
-        accelerator.backward(loss)
-        accelerator.clip_grad_norm_(model.parameters(), 1.0)
+        loss.backward()
+        average_gradients(accelerator, autoencoder.parameters())
+        torch.nn.utils.clip_grad_norm_(autoencoder.parameters(), 1.0)
         optimiser.step()
         step += 1
-        now = time.monotonic()
+        now = shared_clock(accelerator)
         spent, last = spent + now - last, now
         if step % 50 == 0:
             log(
@@ -210,7 +211,8 @@ def train_codec(
                 f"raxel_pooled_l1 {raxel_l1:.5f}"
             )
         if now - saved > 60 or spent >= config.minutes * 60:
-            save_codec_state(accelerator.unwrap_model(model), optimiser, state_path, spent, step)
+            if accelerator.is_main_process:
+                save_codec_state(autoencoder, optimiser, state_path, spent, step)
             saved = now
 
 

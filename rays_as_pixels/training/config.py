@@ -24,6 +24,9 @@ class CodecConfig:
         video_every: A clip batch every so many steps; raxels train at every step.
         learning_rate: Peak AdamW rate.
         minutes: Time to train for.
+        motion_batch_clips: Clips per step while the latents are taught motion (`motion_codec`).
+        motion_learning_rate: Peak rate of that.
+        motion_minutes: Time for that.
         polish_learning_rate: Peak rate while the decoder alone is polished.
         polish_minutes: Time for that.
     """
@@ -37,6 +40,9 @@ class CodecConfig:
     video_every: int = 3
     learning_rate: float = 3e-3
     minutes: float = 40.0
+    motion_batch_clips: int = 5
+    motion_learning_rate: float = 1.5e-3
+    motion_minutes: float = 30.0
     polish_learning_rate: float = 1e-3
     polish_minutes: float = 30.0
 
@@ -116,6 +122,7 @@ CONFIGS = {
                 batch_raxels=4,
                 crops=((5, 32, 1.0),),
                 minutes=0.2,
+                motion_minutes=0.1,
                 polish_minutes=0.1,
             ),
             transformer=TransformerConfig(
@@ -135,8 +142,10 @@ CONFIGS = {
                 batch_raxels=128,
                 crops=((9, 64, 0.6), (17, 64, 0.2), (5, 0, 0.2)),
                 learning_rate=1.5e-3,
-                minutes=6.0,
-                polish_minutes=3.0,
+                minutes=4.0,
+                motion_batch_clips=32,
+                motion_minutes=5.0,
+                polish_minutes=2.0,
             ),
             transformer=TransformerConfig(
                 width=384,

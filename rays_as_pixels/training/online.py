@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import torch
 
-from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.model.codec import RAXEL_LIMIT, LatentCodec
 from rays_as_pixels.training.auxiliary import cell_motion, pose_numbers
 from rays_as_pixels.training.config import TrainingConfig
 from rays_as_pixels.training.latents import mirrored, reversed_in_time
+from rays_as_pixels.training.motion_codec import MotionSource
 from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.pool import cell_disparity
 from rays_as_pixels.worlds import WorldClips, render_clips
@@ -31,12 +31,12 @@ def _rendered(
 
 def online_clips(
     config: TrainingConfig, batch: int, *, seed: int, device: torch.device
-) -> Iterator[tuple[torch.Tensor, Cameras]]:
-    """Render batches for ever."""
+) -> MotionSource:
+    """Render batches of (video, cameras, disparity) for ever."""
     generator = torch.Generator().manual_seed(seed)
     while True:
         clips = _rendered(config, batch, generator, device)
-        yield clips.video, clips.cameras
+        yield clips.video, clips.cameras, cell_disparity(clips.depth)
 
 
 @torch.no_grad()

@@ -7,7 +7,6 @@ least-squares fit would read from its error. A little noise on the latents makes
 transformer.
 """
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from rays_as_pixels.training.codec import (
     video_loss,
 )
 from rays_as_pixels.training.config import CodecConfig
+from rays_as_pixels.training.processes import average_gradients, own_seed, shared_clock
 
 _LATENT_NOISE = 0.05  # of the latents' standard deviation
 _PARAMETER_WEIGHTS = (1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.2, 0.2)  # rotation, translation, log focal
@@ -82,10 +82,10 @@ def polish_decoder(
         spent, step = state["spent"], state["step"]
         log(f"polish: resumed at step {step}, {spent / 60:.1f} min")
     autoencoder.to(accelerator.device)
-    generator = torch.Generator().manual_seed(seed + step)
+    generator = torch.Generator().manual_seed(own_seed(seed + step, accelerator))
     weights = torch.tensor(_PARAMETER_WEIGHTS, device=accelerator.device)
     budget = config.polish_minutes * 60
-    last = saved = time.monotonic()
+    last = saved = shared_clock(accelerator)
     while spent < budget:
         rate = min(1.0, (step + 1) / 50) * max(0.01, 1 - spent / budget)
         for group in optimiser.param_groups:
@@ -96,16 +96,18 @@ def polish_decoder(
             window = random_window(video, config.crops, generator).transpose(1, 2) * 2 - 1
             loss = loss + _VIDEO_WEIGHT * video_loss(autoencoder, window)[0]
         optimiser.zero_grad()
-        accelerator.backward(loss)
-        accelerator.clip_grad_norm_(trained, 1.0)
+        loss.backward()
+        average_gradients(accelerator, trained)
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimiser.step()
         step += 1
-        now = time.monotonic()
+        now = shared_clock(accelerator)
         spent, last = spent + now - last, now
         if step % 50 == 0:
             log(f"polish step {step} min {spent / 60:.1f} rotation_deg {degrees:.3f}")
         if now - saved > 60 or spent >= budget:
-            save_codec_state(autoencoder, optimiser, state_path, spent, step)
+            if accelerator.is_main_process:
+                save_codec_state(autoencoder, optimiser, state_path, spent, step)
             saved = now
 
 

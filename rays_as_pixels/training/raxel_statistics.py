@@ -88,6 +88,11 @@ def measure_raxels(
         )
     mean = total / count
     std = ((squares - count * mean**2) / (count - 1)).clamp_min(0).sqrt()
+    if not bool((std > 0).all()):
+        raise InputError(
+            f"raxel latents must vary in every channel to be normalised; got {std.tolist()}. "
+            "Check the autoencoder's weights."
+        )
     return {"mean": mean.tolist(), "std": std.tolist()}
 
 

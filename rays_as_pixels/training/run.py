@@ -24,11 +24,13 @@ from rays_as_pixels.training.export import (
     start_weights,
 )
 from rays_as_pixels.training.latents import LatentCache, encode_pool, latent_batches
+from rays_as_pixels.training.motion_codec import MotionSource, teach_motion
 from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.online import online_batches, online_clips
 from rays_as_pixels.training.plot import plot_log
 from rays_as_pixels.training.polish import polish_decoder
 from rays_as_pixels.training.pool import PoolClips, PoolSpec, build_pool, shard_paths
+from rays_as_pixels.training.processes import new_accelerator, one_after_the_other, own_seed
 from rays_as_pixels.training.transformer import TransformerRun, new_transformer
 
 
@@ -42,6 +44,7 @@ class TrainingOptions:
         start_from: Pipeline folder whose weights a new run starts from, or None for none.
         seed: Seed of everything random.
         codec_minutes: Overrides the configuration.
+        motion_minutes: Overrides the configuration.
         polish_minutes: Overrides the configuration.
         transformer_minutes: Overrides the configuration.
         check: False skips the periodic look at held-out clips.
@@ -55,6 +58,7 @@ class TrainingOptions:
     start_from: Path | None = None
     seed: int = 0
     codec_minutes: float | None = None
+    motion_minutes: float | None = None
     polish_minutes: float | None = None
     transformer_minutes: float | None = None
     check: bool = True
@@ -63,11 +67,13 @@ class TrainingOptions:
     variants: int = 1
 
 
-def _logger(folder: Path) -> Callable[[str], None]:
+def _logger(folder: Path, accelerator: Accelerator) -> Callable[[str], None]:
     folder.mkdir(parents=True, exist_ok=True)
     start = time.strftime("%Y-%m-%d %H:%M:%S")
 
     def log(line: str) -> None:
+        if not accelerator.is_main_process:
+            return
         with (folder / "log.txt").open("a") as file:
             file.write(f"{time.strftime('%H:%M:%S')} {line}\n")
 
@@ -75,14 +81,15 @@ def _logger(folder: Path) -> Callable[[str], None]:
     return log
 
 
-def pool_batches(folder: Path, batch: int, *, seed: int) -> Iterator[tuple[torch.Tensor, Cameras]]:
-    """Draw batches of clips from a pool for ever, one shard (and size) per batch."""
+def pool_batches(folder: Path, batch: int, *, seed: int) -> MotionSource:
+    """Draw batches of (video, cameras, disparity) from a pool for ever, one shard per batch."""
     generator = torch.Generator().manual_seed(seed)
     shards = [PoolClips.read(path) for path in shard_paths(folder)]
     while True:
         shard = shards[int(torch.randint(len(shards), (), generator=generator))]
         index = torch.randint(len(shard.video), (batch,), generator=generator)
-        yield shard.video[index].to(torch.float32) / 255, shard.cameras[index]
+        video = shard.video[index].to(torch.float32) / 255
+        yield video, shard.cameras[index], shard.disparity[index]
 
 
 def _codec_stage(
@@ -108,14 +115,22 @@ def _codec_stage(
         train_codec(
             autoencoder, clips, size, run, accelerator=accelerator, log=log, seed=options.seed
         )
+        if options.motion_minutes is not None:
+            size = replace(size, motion_minutes=options.motion_minutes)
+        teach_motion(
+            autoencoder, _motion_source(config, options, size.motion_batch_clips, accelerator),
+            size, run, accelerator=accelerator, log=log, seed=options.seed,
+        )  # fmt: skip
         autoencoder.to(accelerator.device).eval()
-        video, rays = measure_statistics(
-            autoencoder, _clip_source(config, options, 16, accelerator)
-        )
-        autoencoder.register_to_config(latents_mean=video["mean"], latents_std=video["std"])
-        write_json(run / "raxel-statistics.json", rays)
-        autoencoder.save_pretrained(done)
-        log("codec: done")
+        if accelerator.is_main_process:
+            video, rays = measure_statistics(
+                autoencoder, _clip_source(config, options, 16, accelerator)
+            )
+            autoencoder.register_to_config(latents_mean=video["mean"], latents_std=video["std"])
+            write_json(run / "raxel-statistics.json", rays)
+            autoencoder.save_pretrained(done)
+            log("codec: done")
+    accelerator.wait_for_everyone()
 
 
 def _frozen_codec(
@@ -154,16 +169,26 @@ def _polish_stage(
     polish_decoder(
         autoencoder, clips, size, run, accelerator=accelerator, log=log, seed=options.seed
     )
-    autoencoder.save_pretrained(run / "vae-polished")
-    log("polish: done")
+    if accelerator.is_main_process:
+        autoencoder.save_pretrained(run / "vae-polished")
+        log("polish: done")
+    accelerator.wait_for_everyone()
 
 
 def _clip_source(
     config: TrainingConfig, options: TrainingOptions, batch: int, accelerator: Accelerator
 ) -> Iterator[tuple[torch.Tensor, Cameras]]:
+    source = _motion_source(config, options, batch, accelerator)
+    return ((video, cameras) for video, cameras, _ in source)
+
+
+def _motion_source(
+    config: TrainingConfig, options: TrainingOptions, batch: int, accelerator: Accelerator
+) -> MotionSource:
+    seed = own_seed(options.seed, accelerator)
     if config.pool_clips:
-        return pool_batches(options.run_folder / "pool", batch, seed=options.seed)
-    return online_clips(config, batch, seed=options.seed, device=accelerator.device)
+        return pool_batches(options.run_folder / "pool", batch, seed=seed)
+    return online_clips(config, batch, seed=seed, device=accelerator.device)
 
 
 def _latent_source(
@@ -174,7 +199,7 @@ def _latent_source(
     log: Callable[[str], None],
 ) -> Iterator[CleanBatch]:
     size = config.transformer
-    seed = options.seed + accelerator.process_index * 7919
+    seed = own_seed(options.seed, accelerator)
     if not config.pool_clips:
         return online_batches(config, codec, seed=seed, device=accelerator.device)
     run = options.run_folder
@@ -193,14 +218,15 @@ def train(config: TrainingConfig, options: TrainingOptions) -> Path:
     Returns:
         The exported folder.
     """
-    accelerator = Accelerator(mixed_precision="bf16")
-    log = _logger(options.run_folder)
+    accelerator = new_accelerator()
+    log = _logger(options.run_folder, accelerator)
     stages = options.stages
     if config.pool_clips and "pool" in stages:
         spec = PoolSpec(config.pool_clips, config.num_frames, config.sizes)
-        for done, total in build_pool(options.run_folder / "pool", spec):
-            if done % 10 == 0 or done == total:
-                log(f"pool: {done} of {total} shards")
+        with one_after_the_other(accelerator):
+            for done, total in build_pool(options.run_folder / "pool", spec):
+                if done % 10 == 0 or done == total:
+                    log(f"pool: {done} of {total} shards")
     if "codec" in stages:
         _codec_stage(config, options, accelerator, log)
     if "polish" in stages:
@@ -208,7 +234,9 @@ def train(config: TrainingConfig, options: TrainingOptions) -> Path:
     if config.pool_clips and "latents" in stages:
         codec = _latent_codec(*_frozen_codec(options.run_folder, accelerator))
         pool = shard_paths(options.run_folder / "pool")
-        encode_pool(codec, pool, options.run_folder / "latents", variants=options.variants, log=log)
+        latents = options.run_folder / "latents"
+        with one_after_the_other(accelerator):
+            encode_pool(codec, pool, latents, variants=options.variants, log=log)
     if "transformer" in stages:
         _transformer_stage(config, options, accelerator, log)
     return options.export_folder
@@ -243,7 +271,8 @@ def _transformer_stage(
 
         check = held_out
 
-    run.train(batches, seed=options.seed, check=check)
+    run.train(batches, seed=own_seed(options.seed, accelerator), check=check)
+    weights = run.averaged()
     if accelerator.is_main_process:
         facts = {
             "config": config.name,
@@ -256,5 +285,5 @@ def _transformer_stage(
         }
         # Another process may have polished the decoder meanwhile; latents are the same either way.
         pipeline.vae.load_state_dict(_frozen_codec(options.run_folder, accelerator)[0].state_dict())
-        save_pipeline(pipeline, options.export_folder, weights=run.averaged(), facts=facts)
+        save_pipeline(pipeline, options.export_folder, weights=weights, facts=facts)
         plot_log(options.run_folder / "log.txt", options.run_folder / "loss.png")

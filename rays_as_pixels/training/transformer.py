@@ -1,9 +1,10 @@
 """Train the joint transformer on latents: optimisers, EMA, resume, quick held-out checks."""
 
-import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -25,6 +26,13 @@ from rays_as_pixels.training.objective import (
     clean_ray_error,
     joint_loss,
     noisy_batch,
+)
+from rays_as_pixels.training.processes import (
+    gathered,
+    is_sharded,
+    load_optimiser,
+    shared_clock,
+    spread_like,
 )
 
 _SAVE_EVERY_SEC = 120.0
@@ -106,8 +114,6 @@ class TransformerRun:
         if self.state_path.exists():
             state = torch.load(self.state_path, map_location="cpu", weights_only=True)
             whole.load_state_dict(state["model"])
-            for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
-                optimiser.load_state_dict(saved)
             self.progress = Progress(**state["progress"])
             log(f"transformer: resumed at step {self.progress.step}")
         if config.compile_blocks:
@@ -123,7 +129,18 @@ class TransformerRun:
         )  # fmt: skip
         self.ema.to(accelerator.device)
         if state is not None:
-            self.ema.load_state_dict(state["ema"])
+            self._load(state)
+
+    def _load(self, state: dict[str, Any]) -> None:
+        """Take over what belongs to the weights after they are where they will be trained."""
+        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+            load_optimiser(optimiser, saved)
+        weights = self._transformer.parameters()
+        shadow = zip(state["ema"]["shadow_params"], weights, strict=True)
+        self.ema.load_state_dict(
+            {**state["ema"], "shadow_params": [spread_like(s, w) for s, w in shadow]}
+        )
+        self.ema.to(self.accelerator.device)
 
     @property
     def _transformer(self) -> RaysAsPixelsTransformer3DModel:
@@ -140,10 +157,10 @@ class TransformerRun:
         generator = torch.Generator().manual_seed(seed + self.progress.step)
         self.readouts = fit_readouts(batches, self.log)
         budget = self.config.minutes * 60
-        last = saved = checked = time.monotonic()
+        last = saved = checked = shared_clock(self.accelerator)
         while self.progress.spent_sec < budget:
             self._step(next(batches), generator, self.progress.spent_sec / budget)
-            now = time.monotonic()
+            now = shared_clock(self.accelerator)
             self.progress.spent_sec += now - last
             last = now
             if self.progress.step % 50 == 0:
@@ -156,7 +173,7 @@ class TransformerRun:
                 saved = now
             if check is not None and now - checked > _CHECK_EVERY_SEC:
                 self.log(f"check step {self.progress.step} {self._checked(check)}")
-                checked = last = time.monotonic()
+                checked = last = shared_clock(self.accelerator)
         self.save()
         if check is not None:
             self.log(f"check step {self.progress.step} {self._checked(check)}")
@@ -208,35 +225,41 @@ class TransformerRun:
         return " ".join(parts)
 
     def averaged(self) -> dict[str, Tensor]:
-        """Return the EMA weights by name, on the CPU."""
-        model = self._transformer
-        self.ema.store(model.parameters())
-        self.ema.copy_to(model.parameters())
-        weights = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
-        self.ema.restore(model.parameters())
-        return weights
+        """Return the EMA weights by name, on the CPU. All processes must call it."""
+        with self._average() as model:
+            weights = gathered(model.state_dict())
+            return {k: v.detach().cpu().clone() for k, v in weights.items()}
 
     def _checked(self, check: Callable[[RaysAsPixelsTransformer3DModel], str]) -> str:
+        with self._average() as model, torch.no_grad():
+            return check(model)
+
+    @contextmanager
+    def _average(self) -> Iterator[RaysAsPixelsTransformer3DModel]:
+        """Hold the EMA weights in the model for a while."""
         model = self._transformer
-        self.ema.store(model.parameters())
+        kept = [parameter.detach().clone() for parameter in model.parameters()]
         self.ema.copy_to(model.parameters())
         try:
-            with torch.no_grad():
-                return check(model)
+            yield model
         finally:
-            self.ema.restore(model.parameters())
+            with torch.no_grad():
+                for parameter, value in zip(model.parameters(), kept, strict=True):
+                    parameter.copy_(value)
 
     def save(self) -> None:
-        """Write the whole state, whole or not at all."""
-        if not self.accelerator.is_main_process:
+        """Write the whole state, whole or not at all. All processes must call it."""
+        if not self.accelerator.is_main_process and not is_sharded(self.model):
             return
         model = self.accelerator.unwrap_model(self.model)
         state = {
-            "model": model.state_dict(),
-            "optimisers": [o.state_dict() for o in self.optimisers],
-            "ema": self.ema.state_dict(),
+            "model": gathered(model.state_dict()),
+            "optimisers": [gathered(o.state_dict()) for o in self.optimisers],
+            "ema": gathered(self.ema.state_dict()),
             "progress": vars(self.progress),
         }
+        if not self.accelerator.is_main_process:
+            return
         partial = self.state_path.with_suffix(".partial")
         torch.save(state, partial)
         partial.rename(self.state_path)

@@ -26,7 +26,7 @@ def run_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     config = dataclasses.replace(training_config("tiny"), pool_clips=64)
     options = TrainingOptions(
-        folder, folder / "pipeline", codec_minutes=0.04, polish_minutes=0.03,
+        folder, folder / "pipeline", codec_minutes=0.04, motion_minutes=0.04, polish_minutes=0.03,
         transformer_minutes=0.04, check=False,
     )  # fmt: skip
     train(config, options)
