@@ -10,14 +10,10 @@ from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras, rigid
 from rays_as_pixels.geometry.rotations import rotation_from_vector
 from rays_as_pixels.geometry.trajectory import Trajectory
-from rays_as_pixels.viz.figures import (
-    POINTS_PER_FRUSTUM,
-    frustum_lines,
-    trajectory_figure,
-    write_figure_html,
-)
+from rays_as_pixels.viz.figures import trajectory_figure, write_figure_html
 from rays_as_pixels.viz.frusta import frustum_depth, frustum_vertices
 from rays_as_pixels.viz.ground import grid_step, scene_box
+from rays_as_pixels.viz.traces import POINTS_PER_FRUSTUM, frustum_lines
 
 
 def arc(num_frames: int = 5, *, angle_rad: float = 0.6, source: bool = False) -> Trajectory:
