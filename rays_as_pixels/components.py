@@ -18,12 +18,9 @@ from torch import Tensor
 from rays_as_pixels.diffusion.sampler import Given, SamplerOptions, denoise_jointly
 from rays_as_pixels.diffusion.schedule import explicit_sigmas
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.hub.source import HubAccess, find_model
 from rays_as_pixels.inputs import RunOptions
-from rays_as_pixels.model.checkpoints import (
-    check_component_weights,
-    check_model_folder,
-    with_own_classes,
-)
+from rays_as_pixels.model.checkpoints import check_component_weights, with_own_classes
 from rays_as_pixels.model.codec import LatentCodec
 from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.model.root_module import write_root_module
@@ -128,22 +125,27 @@ class JointComponents(DiffusionPipeline):
         Raises:
             CheckpointError: Something is missing, damaged or does not fit its config.
         """
-        folder = Path(str(pretrained_model_name_or_path))
-        if folder.exists() or not _looks_like_hub_id(str(pretrained_model_name_or_path)):
-            check_model_folder(folder)
-            for name, component in (
-                ("vae", AutoencoderKLWan), ("transformer", RaysAsPixelsTransformer3DModel),
-            ):  # fmt: skip
-                if kwargs.get(name) is not None:
-                    continue
-                with torch.device("meta"):
-                    config = cast(dict[str, Any], component.load_config(folder / name))
-                    model = cast(torch.nn.Module, component.from_config(config))
-                    expected = set(model.state_dict())
-                check_component_weights(folder, name, expected)
+        access = HubAccess(
+            token=kwargs.pop("token", None),
+            cache=kwargs.pop("cache_dir", None),
+            offline=kwargs.pop("local_files_only", None) or None,
+        )
+        revision = kwargs.pop("revision", None)
+        found = find_model(pretrained_model_name_or_path, revision=revision, access=access)
+        for name, component in (
+            ("vae", AutoencoderKLWan), ("transformer", RaysAsPixelsTransformer3DModel),
+        ):  # fmt: skip
+            if kwargs.get(name) is not None:
+                continue
+            with torch.device("meta"):
+                config = cast(dict[str, Any], component.load_config(found.folder / name))
+                model = cast(torch.nn.Module, component.from_config(config))
+                expected = set(model.state_dict())
+            check_component_weights(found.folder, name, expected)
         if "dtype" not in kwargs:
             kwargs.setdefault("torch_dtype", torch.float32)
-        return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+        kwargs.setdefault("use_safetensors", True)
+        return super().from_pretrained(found.folder, **kwargs)
 
     def save_config(self, save_directory: Any, push_to_hub: bool = False, **kwargs: Any) -> None:
         """Write model_index.json, and the root module that diffusers' generic loader runs."""
@@ -219,7 +221,3 @@ class JointComponents(DiffusionPipeline):
             return {**own, "guidance_scale": self._guidance_scale or 1.0}
 
         return step_end
-
-
-def _looks_like_hub_id(name: str) -> bool:
-    return name.count("/") == 1 and not name.startswith((".", "/", "~"))
