@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rays_as_pixels.cli import options
-from rays_as_pixels.cli.progress import ProgressLine, print_results
+from rays_as_pixels.cli.loading import choose_device
+from rays_as_pixels.cli.progress import ProgressLine, print_results, quieten
 from rays_as_pixels.errors import CheckpointError, InputError
 
 if TYPE_CHECKING:
@@ -78,8 +79,8 @@ def run(args: argparse.Namespace) -> int:
     if args.source is None or args.out is None:
         raise InputError("SRC and OUT must be given; got one or none. Or use --counts alone.")
     progress = ProgressLine()
-    device = options.choose_device(args.device)
-    _quieten()
+    device = choose_device(args.device)
+    quieten()
     source = find_wan(args.source, progress)
     from rays_as_pixels.model.wan_folder import convert_wan
 
@@ -128,20 +129,6 @@ def _print_counts() -> int:
         print(f"Wan 2.1 T2V {size}")  # noqa: T201 - stdout is the command line's answer
         print(count_parameters(shape_config(size)).table(size))  # noqa: T201
     return 0
-
-
-def _quieten() -> None:
-    """Our progress and errors say what matters."""
-    from diffusers.utils import logging as diffusers_logging
-
-    diffusers_logging.set_verbosity_error()
-    diffusers_logging.disable_progress_bar()
-    try:
-        from transformers.utils import logging as transformers_logging
-    except ModuleNotFoundError:
-        return
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
 
 
 def find_wan(name: str, progress: ProgressLine) -> Path:

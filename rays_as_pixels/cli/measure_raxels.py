@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from rays_as_pixels.cli import options
-from rays_as_pixels.cli.progress import ProgressLine, print_results
+from rays_as_pixels.cli.loading import choose_device
+from rays_as_pixels.cli.progress import ProgressLine, print_results, quieten
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
@@ -42,9 +43,10 @@ def run(args: argparse.Namespace) -> int:
     from rays_as_pixels.training.raxel_statistics import RaxelSample, measure_folder
 
     progress = ProgressLine()
+    quieten()
     measured = measure_folder(
         args.folder, RaxelSample(args.clips, args.frames, args.seed),
-        device=options.choose_device(args.device),
+        device=choose_device(args.device),
         progress=lambda done, total: progress("measure raxels", done, total),
     )  # fmt: skip
     for channel, (mean, std) in enumerate(zip(measured["mean"], measured["std"], strict=True)):

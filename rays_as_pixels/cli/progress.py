@@ -1,5 +1,6 @@
 """Progress on stderr and results on stdout."""
 
+import logging
 import sys
 import time
 from pathlib import Path
@@ -53,3 +54,18 @@ def print_results(paths: list[Path]) -> None:
     """Name the files that were written on stdout, one per line, for scripts to read."""
     for path in paths:
         print(path)  # noqa: T201 - stdout is the command line's answer
+
+
+def quieten() -> None:
+    """Silence the libraries' own notes and bars: our progress and errors say what matters."""
+    from diffusers.utils import logging as diffusers_logging
+
+    diffusers_logging.set_verbosity_error()
+    diffusers_logging.disable_progress_bar()
+    logging.getLogger("accelerate").setLevel(logging.ERROR)
+    try:
+        from transformers.utils import logging as transformers_logging
+    except ModuleNotFoundError:
+        return
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
