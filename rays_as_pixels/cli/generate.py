@@ -39,6 +39,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         help="read the path at N evenly spaced times; N must be 4k+1 (default: the path's frames)",
     )
     options.add_guidance(parser)
+    options.add_prompt(parser)
     options.add_model_options(parser, steps=20)
 
 
@@ -49,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
         InputError: A rule on the images, the path, the model or the output is broken.
     """
     progress = ProgressLine()
+    options.check_prompt(args)
     with staged_file(args.out, suffix=".mp4") as part:
         images = options.read_images(args)
         from rays_as_pixels.trajectories.formats import load_info
@@ -64,6 +66,8 @@ def run(args: argparse.Namespace) -> int:
             image_frames=options.image_frames(args, len(trajectory), progress),
             num_inference_steps=args.steps,
             guidance_scale=args.guidance,
+            prompt=args.prompt,
+            negative_prompt=args.negative_prompt,
             generator=options.make_generator(args.seed),
             progress=progress,
         )

@@ -32,6 +32,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         help="frames per second (default: %(default)s)",
     )
     options.add_guidance(parser)
+    options.add_prompt(parser)
     options.add_model_options(parser, steps=20)
 
 
@@ -42,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
         InputError: A rule on the images, the options, the model or the output is broken.
     """
     progress = ProgressLine()
+    options.check_prompt(args)
     with staged(args.out, FILES) as out:
         images = options.read_images(args)
         pipeline = options.load_pipeline(args, progress)
@@ -53,6 +55,8 @@ def run(args: argparse.Namespace) -> int:
             image_frames=options.image_frames(args, num_frames, progress),
             num_inference_steps=args.steps,
             guidance_scale=args.guidance,
+            prompt=args.prompt,
+            negative_prompt=args.negative_prompt,
             generator=options.make_generator(args.seed),
             progress=progress,
         )

@@ -160,7 +160,8 @@ def check_video(path: str) -> None:
 
 def settings(args: argparse.Namespace) -> dict:
     """Return the settings that a result was made with, to be kept inside the result."""
-    kept = ("model", "steps", "seed", "start_sec", "end_sec", "fps", "frames", "guidance")
+    kept = ("model", "steps", "seed", "start_sec", "end_sec", "fps", "frames", "guidance",
+            "prompt", "negative_prompt")  # fmt: skip
     return {name: getattr(args, name) for name in kept if getattr(args, name, None) is not None}
 
 
@@ -197,6 +198,30 @@ def add_guidance(parser: argparse.ArgumentParser) -> None:
         metavar="G",
         help="guidance scale; 1 is none, more follows the input harder (default: %(default)s)",
     )
+
+
+def add_prompt(parser: argparse.ArgumentParser) -> None:
+    """Add --prompt and --negative-prompt, for models with a text branch."""
+    group = parser.add_argument_group("words, for a model with a text branch")
+    group.add_argument("--prompt", metavar="TEXT", help="what the video shows (default: nothing)")
+    group.add_argument(
+        "--negative-prompt",
+        metavar="TEXT",
+        help="what guidance leads away from; needs --guidance above 1 (default: nothing)",
+    )
+
+
+def check_prompt(args: argparse.Namespace) -> None:
+    """Refuse a negative prompt that nothing would read, before the model is loaded.
+
+    Raises:
+        InputError: --negative-prompt without guidance.
+    """
+    if args.negative_prompt is not None and args.guidance == 1.0:
+        raise InputError(
+            "--negative-prompt must come with --guidance other than 1; got 1, where it is not "
+            "read. Add --guidance 5."
+        )
 
 
 def read_images(args: argparse.Namespace) -> "list[torch.Tensor]":

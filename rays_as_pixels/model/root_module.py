@@ -9,12 +9,15 @@ from pathlib import Path
 
 from rays_as_pixels.model.checkpoints import PIPELINE_CLASS
 
-_ROOT_MODULE = f'''"""For `DiffusionPipeline.from_pretrained(..., trust_remote_code=True)`.
+_ROOT_MODULE = f'''"""For `DiffusionPipeline.from_pretrained(..., trust_remote_code=True)`."""
 
-Needs the package: `pip install rays-as-pixels`, or a checkout of it on the path.
-"""
-
-from rays_as_pixels.pipeline import {PIPELINE_CLASS}
+try:
+    from rays_as_pixels.pipeline import {PIPELINE_CLASS}
+except ImportError as error:
+    raise ImportError(
+        "the package rays_as_pixels must be importable for this pipeline; it is not. Put a "
+        "checkout of the project on the Python path."
+    ) from error
 
 __all__ = ["{PIPELINE_CLASS}"]
 '''
