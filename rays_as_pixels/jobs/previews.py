@@ -142,7 +142,7 @@ def strip_jpeg(colors: Float[Tensor, "t 3 h w"]) -> bytes:
     if len(colors) > MOST_CELLS:
         colors = colors[torch.linspace(0, len(colors) - 1, MOST_CELLS).round().long()]
     ratio = colors.shape[-1] / colors.shape[-2]
-    width = round(min(CELL_HEIGHT * ratio, MOST_WIDTH / len(colors)))
+    width = int(min(CELL_HEIGHT * ratio, MOST_WIDTH / len(colors)))
     cells = nnf.interpolate(
         colors, size=(max(1, round(width / ratio)), max(1, width)), mode="bicubic"
     )

@@ -1,0 +1,18 @@
+"""A job manager that is closed after the test."""
+
+import pytest
+
+from rays_as_pixels.jobs.manager import JobManager
+
+
+@pytest.fixture
+def open_manager(tmp_path):
+    managers = []
+
+    def make(**options) -> JobManager:
+        managers.append(JobManager(tmp_path / "jobs", **options))
+        return managers[-1]
+
+    yield make
+    for manager in managers:
+        manager.close()
