@@ -81,7 +81,7 @@ def test_the_verbs_in_the_readme_are_the_verbs_of_the_command_line():
 
     table = README.split("| Verb |")[1].split("\n\n")[0]
     rows = [line.split("|")[1] for line in table.splitlines()[2:]]
-    assert re.findall(r"`([a-z]+)`", " ".join(rows)) == list(VERBS)
+    assert re.findall(r"`([a-z-]+)`", " ".join(rows)) == list(VERBS)
 
 
 @pytest.mark.parametrize(
