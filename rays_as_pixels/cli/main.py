@@ -31,6 +31,7 @@ VERBS = (
     "measure-raxels",
     "push",
     "dataset",
+    "annotate",
     "app",
     "deploy",
 )

@@ -1,0 +1,114 @@
+"""`annotate SRC --out DIR`: cameras for thousands of videos, as a Parquet data set."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rays_as_pixels.cli import options
+from rays_as_pixels.cli.loading import add_loading_options
+from rays_as_pixels.cli.progress import ProgressLine, print_results
+from rays_as_pixels.errors import InputError
+
+if TYPE_CHECKING:
+    from rays_as_pixels.annotate.job import Job
+
+
+def add_parser(subparsers: "argparse._SubParsersAction") -> None:
+    """Add the verb and its options."""
+    parser = subparsers.add_parser(
+        "annotate",
+        help="camera paths of thousands of videos, as Parquet",
+        description="Estimate the cameras of every video of SRC (a folder, or a .txt file with a "
+        "path a line) and write DIR/cameras-*.parquet, one row per frame. Run it again to go on "
+        "where it stopped: finished videos are skipped. Videos that fail are listed, in "
+        "DIR/failures.json and on stderr, and have one row with the reason.",
+    )
+    parser.add_argument("source", metavar="SRC", type=Path, help="folder of videos, or a list")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run's folder")
+    parser.add_argument(
+        "--workers", type=options.whole, default=1, metavar="N", help="workers (default: 1)"
+    )
+    parser.add_argument(
+        "--runner", choices=("auto", "ray", "local"), default="auto",
+        help="Ray Data, or plain processes; auto is Ray where it is installed",
+    )  # fmt: skip
+    parser.add_argument(
+        "--address", metavar="A",
+        help="a running Ray cluster, host:port or auto; every machine must see SRC, DIR and MODEL "
+        "under the same path (default: Ray on this machine)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--gpus", type=options.seconds, default=0.0, metavar="G",
+        help="GPUs per worker on Ray, 0.5 say (default: 0)",
+    )  # fmt: skip
+    parser.add_argument("--retry-failed", action="store_true", help="try failed videos again")
+    group = parser.add_argument_group("clips")
+    group.add_argument(
+        "--fps", type=options.positive, default=10.0, metavar="F",
+        help="frames per second looked at (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--frames", type=options.whole, metavar="N",
+        help="frames per clip, 4k+1; a video is cut into clips one after another, each with its "
+        "own world frame (default: what the model was trained on)",
+    )  # fmt: skip
+    group.add_argument(
+        "--seeds", type=options.whole, default=1, metavar="N",
+        help="average N runs from different noise, which also gives the spread columns",
+    )  # fmt: skip
+    model = parser.add_argument_group("model")
+    add_loading_options(model)
+    model.add_argument(
+        "--steps", type=options.whole, default=2, help="denoising steps (default: %(default)s)"
+    )
+    model.add_argument(
+        "--seed", type=options.seed, default=0, help="seed of the noise (default: %(default)s)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Annotate; returns exit code 0, also where single videos failed.
+
+    Raises:
+        InputError: SRC, the model or an option breaks a rule, or something is not installed.
+    """
+    from rays_as_pixels.annotate.job import find_videos
+    from rays_as_pixels.annotate.run import RunnerChoice, annotate
+
+    root, videos = find_videos(args.source)
+    progress = ProgressLine()
+    job = _job(args, root, progress)
+    choice = RunnerChoice(args.runner, args.address, args.workers, args.gpus)
+    summary = annotate(job, videos, choice, retry_failed=args.retry_failed, progress=progress)
+    for video, reason in summary.failures:
+        progress.say(f"failed: {video}: {reason}")
+    progress.say(
+        f"{summary.found} videos: {summary.found - len(summary.failures)} with cameras, "
+        f"{len(summary.failures)} failed; {summary.skipped} were done before"
+    )
+    print_results(list(summary.files))
+    sys.stdout.flush()
+    return 0
+
+
+def _job(args: argparse.Namespace, root: Path, progress: ProgressLine) -> "Job":
+    import json
+
+    from rays_as_pixels.annotate.job import Job, Settings, fingerprint
+    from rays_as_pixels.hub.source import HubAccess, find_model
+    from rays_as_pixels.media.video import check_frame_count
+
+    found = find_model(args.model, access=HubAccess(say=progress.say))
+    folder = Path(found.folder).resolve()
+    frames = args.frames
+    if frames is None:
+        frames = json.loads((folder / "model_index.json").read_text("utf-8"))["num_frames"]
+    check_frame_count(frames)
+    if frames < 5:
+        raise InputError(f"--frames must be 5 or more; got {frames}. Use 9.")
+    settings = Settings(
+        found.name, found.commit or fingerprint(folder), args.fps, frames, args.steps, args.seeds,
+        args.seed,
+    )  # fmt: skip
+    return Job(str(root), str(args.out.resolve()), str(folder), args.device, settings)

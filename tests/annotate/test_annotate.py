@@ -1,0 +1,181 @@
+"""The table of cameras, what is skipped, what fails, and what a stopped run leaves behind."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from rays_as_pixels.annotate import run, table
+from rays_as_pixels.annotate.job import MOST_ATTEMPTS, Job, Settings, find_videos, open_run
+from rays_as_pixels.annotate.on_ray import ray_module
+from rays_as_pixels.annotate.run import RunnerChoice, annotate
+from rays_as_pixels.annotate.worker import Annotator
+from rays_as_pixels.cli.main import main
+from rays_as_pixels.errors import InputError
+from rays_as_pixels.media.video import read_clip
+
+pytestmark = pytest.mark.filterwarnings("ignore:.torch_dtype. is deprecated:FutureWarning")
+
+
+@pytest.fixture
+def job(videos, toy_folder, tmp_path):
+    settings = Settings("toy", "r1", fps=10.0, frames=5, steps=1)
+    return Job(str(videos), str(tmp_path / "out"), str(toy_folder), "cpu", settings)
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """Let the run's work be done in this process; returns the videos that were worked on."""
+    worked = []
+
+    def in_this_process(job, videos, choice):
+        annotator = Annotator(job)
+        for video in videos:
+            worked.append(video)
+            yield video, annotator.annotate(video)[0]
+
+    monkeypatch.setattr(run, "_run", in_this_process)
+    return worked
+
+
+def rows_of(summary):
+    return [row for path in summary.files for row in pq.read_table(path).to_pylist()]
+
+
+FEW = ["broken.mp4", "video0.mp4"]
+
+
+def test_every_frame_of_every_video_has_a_row_with_the_camera_that_estimate_gives(
+    job, here, toy, videos
+):
+    job = replace(job, settings=replace(job.settings, steps=2, seeds=2))
+    summary = annotate(job, ["inner/video5.mp4"], RunnerChoice())
+    rows = [row for row in rows_of(summary) if row["video"] == "inner/video5.mp4"]
+    frames = {0: [0, 1, 2, 3, 4], 1: [4, 5, 6, 7, 8]}  # the second clip ends with the video
+    for clip, wanted in frames.items():
+        mine = [row for row in rows if row["clip"] == clip]
+        assert [row["source_frame"] for row in mine] == wanted
+        assert [row["frame"] for row in mine] == [0, 1, 2, 3, 4]
+        found = read_clip(videos / "inner" / "video5.mp4").video[wanted]
+        path = toy.estimate(
+            found, fps=10.0, num_inference_steps=2, num_seeds=2,
+            generator=torch.Generator().manual_seed(0),
+        )  # fmt: skip
+        pose = torch.tensor([row["world_from_cam"] for row in mine]).reshape(5, 4, 4)
+        torch.testing.assert_close(
+            pose.double(), path.trajectory.cameras.world_from_cam.double(), atol=1e-6, rtol=0
+        )
+        lens = torch.tensor([[row["fx"], row["fy"], row["cx"], row["cy"]] for row in mine])
+        cameras = path.trajectory.cameras
+        torch.testing.assert_close(
+            lens.double(), torch.cat([cameras.focal_px, cameras.center_px], 1).double(),
+            rtol=1e-6, atol=1e-6,
+        )  # fmt: skip
+        assert all(row["spread_rotation_rad"] > 0 and row["status"] == "ok" for row in mine)
+        times = [0.1 * index for index in wanted]
+        assert [row["time_sec"] for row in mine] == pytest.approx(times)
+    assert len(rows) == 10
+    assert json.loads(rows[0]["settings"])["seeds"] == 2
+    assert (rows[0]["model"], rows[0]["revision"]) == ("toy", "r1")
+
+
+def test_a_video_that_fails_has_one_row_with_its_reason_and_is_listed(job, here, tmp_path):
+    summary = annotate(job, FEW, RunnerChoice())
+    (row,) = [row for row in rows_of(summary) if row["video"] == "broken.mp4"]
+    assert row["status"] == "error"
+    assert row["world_from_cam"] is None
+    assert "must hold a video" in row["error"]
+    assert summary.failures == (("broken.mp4", row["error"]),)
+    listed = json.loads((tmp_path / "out" / "failures.json").read_text())
+    assert listed == [{"video": "broken.mp4", "error": row["error"]}]
+
+
+def test_a_second_run_works_on_new_videos_alone(job, here):
+    first = annotate(job, FEW, RunnerChoice())
+    before = len(rows_of(first))
+    del here[:]
+    second = annotate(job, [*FEW, "video3.mp4"], RunnerChoice())
+    assert here == ["video3.mp4"]
+    assert second.skipped == 2
+    rows = rows_of(second)
+    assert len(rows) == before + 10
+    keys = [(row["video"], row["clip"], row["frame"]) for row in rows]
+    assert len(set(keys)) == len(keys)
+
+
+def test_failed_videos_are_tried_again_when_asked_to(job, here, videos):
+    annotate(job, FEW, RunnerChoice())
+    shutil.copy(videos / "video0.mp4", videos / "broken.mp4")
+    assert annotate(job, FEW, RunnerChoice()).failures != ()
+    summary = annotate(job, FEW, RunnerChoice(), retry_failed=True)
+    assert summary.failures == ()
+    rows = [row for row in rows_of(summary) if row["video"] == "broken.mp4"]
+    assert [row["status"] for row in rows] == ["ok"] * 10
+
+
+def test_a_video_on_which_workers_die_again_and_again_becomes_a_failure(job):
+    open_run(job)
+    for _ in range(MOST_ATTEMPTS):
+        job.begin("video1.mp4")
+    status, reason = Annotator(job).annotate("video1.mp4")
+    assert status == "error"
+    assert f"{MOST_ATTEMPTS} workers died on this one" in reason
+    assert job.attempts("video1.mp4") == []
+
+
+def test_a_run_stopped_between_collecting_and_tidying_doubles_nothing(job, here, tmp_path):
+    annotator = Annotator(job)
+    open_run(job)
+    for video in ("video0.mp4", "video1.mp4"):
+        annotator.annotate(video)
+    saved = tmp_path / "saved.parquet"
+    shutil.copy(job.part("video0.mp4"), saved)
+    table.collect(job)
+    shutil.copy(saved, job.part("video0.mp4"))  # as if the run had ended before removing it
+    summary = annotate(job, ["video0.mp4", "video1.mp4"], RunnerChoice())
+    assert here == []
+    assert len(rows_of(summary)) == 20
+
+
+def test_a_folder_of_another_run_is_refused(job, here):
+    annotate(job, ["video0.mp4"], RunnerChoice())
+    other = replace(job, settings=replace(job.settings, seed=1))
+    with pytest.raises(InputError, match="with seed 0, not 1"):
+        annotate(other, ["video0.mp4"], RunnerChoice())
+
+
+def test_a_video_shorter_than_a_clip_gives_a_shorter_clip_and_one_too_short_a_reason(
+    job, here, videos
+):
+    longer = replace(job, settings=replace(job.settings, frames=13))
+    rows = rows_of(annotate(longer, ["video0.mp4"], RunnerChoice()))
+    assert [row["source_frame"] for row in rows] == list(range(9))
+    slow = replace(job, out=job.out + "2", settings=replace(job.settings, fps=2.0))
+    (row,) = rows_of(annotate(slow, ["video0.mp4"], RunnerChoice()))
+    assert "must have 5 frames or more at 2 per second" in row["error"]
+
+
+def test_a_list_of_videos_may_be_given_in_a_file(videos, tmp_path):
+    (tmp_path / "list.txt").write_text("# mine\nvideos/video1.mp4\n\nvideos/video0.mp4\n")
+    root, names = find_videos(tmp_path / "list.txt")
+    assert names == ["videos/video0.mp4", "videos/video1.mp4"]
+    assert (root / names[0]).is_file()
+
+
+@pytest.mark.parametrize(("package", "function"), [("pyarrow", table.arrow), ("ray", ray_module)])
+def test_a_missing_package_is_named_with_the_command_that_installs_it(
+    monkeypatch, package, function
+):
+    monkeypatch.setattr(f"{function.__module__}.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=rf"{package} must be installed.*pip install"):
+        function()
+
+
+def test_a_source_without_videos_is_refused(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert main(["annotate", str(tmp_path / "empty"), "--out", str(tmp_path / "out")]) == 2
+    assert "SRC must hold a video" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
