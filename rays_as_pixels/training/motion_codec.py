@@ -36,8 +36,12 @@ MotionSource = Iterator[
 ]
 _WINDOW_CELLS = 4  # side of the window that is decoded, in latent cells
 _KL_WEIGHT = 1e-6
-_RAXEL_WEIGHT = 5.0
-_POSE_WEIGHT = 4.0
+# Set so that the gradients of all four terms are about as long at the start: with the raxels'
+# thirty times the motion's, the latents learned none.
+_MOTION_WEIGHT = 1.0
+_PICTURE_WEIGHT = 2.0
+_RAXEL_WEIGHT = 0.25
+_POSE_WEIGHT = 1.0
 _POSE_SHARES = (1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.2, 0.2)  # rotation, centre, log focal
 
 
@@ -108,7 +112,7 @@ def teach_motion(
         losses = _video_terms(model, video, cameras, disparity, generator)
         losses |= _raxel_terms(autoencoder, cameras, config.batch_raxels // 2, generator)
         optimiser.zero_grad()
-        sum(losses.values(), start=torch.zeros(())).backward()
+        torch.stack(list(losses.values())).sum().backward()
         average_gradients(accelerator, model.parameters())
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
@@ -151,7 +155,10 @@ def _video_terms(
     decoded = decoded_by(model.autoencoder, latents)
     kl = posterior.kl().mean() / video[0].numel()
     picture = (decoded - pixels).abs().mean() + gradient_loss(decoded, pixels)
-    return {"motion": 0.1 * moved, "picture": picture + _KL_WEIGHT * kl}
+    return {
+        "motion": _MOTION_WEIGHT * moved,
+        "picture": _PICTURE_WEIGHT * (picture + _KL_WEIGHT * kl),
+    }
 
 
 def _raxel_terms(
@@ -168,4 +175,4 @@ def _raxel_terms(
     shares = torch.tensor(_POSE_SHARES, device=error.device)
     pose = (pose_error(raster, error).abs() * shares).mean()
     image = error.abs().mean() + pooled_loss(decoded[:, :, None], raxels[:, :, None])
-    return {"raxel": _RAXEL_WEIGHT / 2 * image, "pose": _POSE_WEIGHT * pose}
+    return {"raxel": _RAXEL_WEIGHT * image, "pose": _POSE_WEIGHT * pose}

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from accelerate.utils import (
     DistributedType,
     FullyShardedDataParallelPlugin,
@@ -38,6 +38,7 @@ def new_accelerator(mixed_precision: str = "bf16") -> Accelerator:
     )
     if plugin is not None and accelerator.device.type == "cpu" and accelerator.num_processes > 1:
         # accelerate offers FSDP on GPUs only; on CPUs it works as well, so it can be tried there.
+        PartialState._shared_state["distributed_type"] = DistributedType.FSDP
         accelerator.state.distributed_type = DistributedType.FSDP
         accelerator.state.fsdp_plugin = plugin
     return accelerator
