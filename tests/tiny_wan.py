@@ -41,9 +41,14 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
 def tiny_text_encoder() -> UMT5EncoderModel:
     return UMT5EncoderModel(
         UMT5Config(
-            vocab_size=len(WORDS), d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2,
+            vocab_size=len(WORDS),
+            d_model=16,
+            d_kv=8,
+            d_ff=32,
+            num_layers=2,
+            num_heads=2,
             feed_forward_proj="gated-gelu",
-        )  # fmt: skip
+        )
     ).eval()
 
 
