@@ -1,7 +1,7 @@
 """Named training configurations: what is built, on which clips, for how long.
 
-`small` is what two CPU cores can train in about two hours; `mini` is for one GPU; `tiny` is for
-tests. The classes and the code path are the same.
+`small` is what two CPU cores can train in about two hours, `small-gpu` the same network on a GPU;
+`mini` is larger and for one GPU; `tiny` is for tests. The classes and the code path are the same.
 """
 
 from dataclasses import dataclass, field
@@ -130,6 +130,25 @@ CONFIGS = {
             ),
         ),
         TrainingConfig("small"),
+        TrainingConfig(  # the sizes of `small`, so that it can go on from the shipped weights
+            "small-gpu",
+            pool_clips=0,
+            codec=CodecConfig(
+                batch_clips=64,
+                batch_raxels=256,
+                minutes=3.0,
+                motion_batch_clips=64,
+                motion_minutes=6.0,
+                polish_minutes=2.0,
+            ),
+            transformer=TransformerConfig(
+                batch_size=256,
+                estimate_share=0.5,
+                generate_share=0.35,
+                joint_share=0.1,
+                minutes=14.0,
+            ),
+        ),
         TrainingConfig(
             "mini",
             num_frames=17,
