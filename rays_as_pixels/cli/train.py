@@ -20,8 +20,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument(
         "--config", default="mini", choices=_CONFIGS,
-        help="tiny for a test, small for a CPU, small-gpu for the same network on a GPU, mini for a "
-        "larger one on a GPU (default: %(default)s)",
+        help="tiny for a test, small for a CPU, small-gpu for the same network on a GPU, mini for "
+        "a larger one on a GPU (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--run", type=Path, default=None, metavar="DIR",
