@@ -117,8 +117,7 @@ def path_view_value(
 def _label(label: Label) -> dict[str, str]:
     if isinstance(label, str):
         return dict.fromkeys(LANGUAGES, label)
-    missing = [language for language in LANGUAGES if not isinstance(label.get(language), str)]
-    if missing:
+    if not all(isinstance(label.get(language), str) for language in LANGUAGES):
         raise InputError(
             f"label must have a text for {' and '.join(LANGUAGES)}; got {label}. "
             "Pass one text to use it in both."

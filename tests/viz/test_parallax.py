@@ -1,0 +1,166 @@
+"""The preview of a path without a model: where things go, and that it says what it is."""
+
+import time
+
+import pytest
+import torch
+
+from rays_as_pixels.errors import InputError
+from rays_as_pixels.geometry.cameras import Cameras, rigid
+from rays_as_pixels.geometry.rotations import rotation_from_vector
+from rays_as_pixels.geometry.trajectory import Trajectory
+from rays_as_pixels.viz.parallax import NOTE_FLAT, NOTE_GRID, parallax_preview
+
+HEIGHT, WIDTH, FOCAL = 96, 128, 100.0
+ROWS = slice(0, 70)  # above the note
+
+
+def path(*, centre: list[list[float]], yaw_rad: list[float] | None = None) -> Trajectory:
+    """Cameras at these centres, turned right by these angles, 128 x 96 pixels, f = 100 px."""
+    count = len(centre)
+    turn = torch.zeros(count, 3, dtype=torch.float64)
+    turn[:, 1] = torch.tensor(yaw_rad or [0.0] * count, dtype=torch.float64)
+    pose = rigid(rotation_from_vector(turn), torch.tensor(centre, dtype=torch.float64))
+    focal = torch.full((count, 2), FOCAL, dtype=torch.float64)
+    middle = torch.tensor([[WIDTH / 2, HEIGHT / 2]], dtype=torch.float64).expand(count, 2)
+    return Trajectory(Cameras(pose, focal, middle, HEIGHT, WIDTH), 10.0)
+
+
+def dot_image(x: int, y: int) -> torch.Tensor:
+    """Black but for a white square of 6 x 6 pixels around (x, y)."""
+    image = torch.zeros(3, HEIGHT, WIDTH)
+    image[:, y - 3 : y + 3, x - 3 : x + 3] = 1.0
+    return image
+
+
+def dot_place(frame: torch.Tensor) -> tuple[float, float]:
+    """Return the middle (x, y) of what is white in a frame, in pixels."""
+    white = (frame.amin(0) > 0.97)[ROWS].nonzero().to(torch.float64)
+    y, x = (white.mean(0) + 0.5).tolist()
+    return x, y
+
+
+def test_the_first_frame_is_the_image_itself_above_the_note():
+    image = torch.rand(3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(0))
+    preview = parallax_preview(path(centre=[[0, 0, 0], [0.1, 0, 0]]), image, height=HEIGHT)
+    torch.testing.assert_close(preview.video[0][:, ROWS], image[:, ROWS], atol=1e-4, rtol=0)
+    assert preview.seen_share[0] == 1.0
+    assert preview.video.shape == (2, 3, HEIGHT, WIDTH)
+
+
+def test_a_camera_that_moves_right_sees_a_dot_at_depth_one_move_left_by_focal_times_distance():
+    """0.2 units at depth 1 with f = 100 px: 20 pixels to the left; up and down stay."""
+    preview = parallax_preview(
+        path(centre=[[0, 0, 0], [0.2, 0, 0]]), dot_image(80, 40), height=HEIGHT
+    )
+    assert dot_place(preview.video[0]) == pytest.approx((80, 40), abs=0.3)
+    assert dot_place(preview.video[1]) == pytest.approx((60, 40), abs=0.3)
+
+
+def test_a_camera_that_moves_down_sees_the_dot_move_up():
+    preview = parallax_preview(
+        path(centre=[[0, 0, 0], [0, 0.1, 0]]), dot_image(64, 40), height=HEIGHT
+    )
+    assert dot_place(preview.video[1]) == pytest.approx((64, 30), abs=0.3)
+
+
+def test_a_camera_that_turns_right_sees_the_dot_move_left():
+    """The middle, seen 0.1 rad off the axis: 100 tan 0.1 = 10.03 pixels to the left."""
+    preview = parallax_preview(
+        path(centre=[[0, 0, 0]] * 2, yaw_rad=[0, 0.1]), dot_image(64, 48), height=HEIGHT
+    )
+    assert dot_place(preview.video[1])[0] == pytest.approx(64 - 10.03, abs=0.4)
+
+
+def test_a_path_that_starts_elsewhere_is_seen_from_its_own_first_camera():
+    moved = path(centre=[[5, 1, -3], [5.2, 1, -3]])
+    preview = parallax_preview(moved, dot_image(80, 40), height=HEIGHT)
+    assert dot_place(preview.video[1]) == pytest.approx((60, 40), abs=0.3)
+
+
+def test_with_depths_near_things_move_more_than_far_ones():
+    """At depth 2 a camera 0.2 units to the right moves a dot by 10 pixels, at 0.5 by 40."""
+    for depth, pixels in ((2.0, 10), (0.5, 40)):
+        preview = parallax_preview(
+            path(centre=[[0, 0, 0], [0.2, 0, 0]]),
+            dot_image(80, 40),
+            depth=torch.full((HEIGHT, WIDTH), depth),
+            height=HEIGHT,
+        )
+        # points are two pixels wide and stand on whole pixels
+        assert dot_place(preview.video[1])[0] == pytest.approx(80 - pixels, abs=1.0), depth
+
+
+def test_with_depths_the_nearer_of_two_points_hides_the_other():
+    """A white strip at depth 0.5 moves 40 pixels left, over the black ground at depth 4."""
+    depth = torch.full((HEIGHT, WIDTH), 4.0)
+    depth[:, 77:83] = 0.5
+    image = torch.zeros(3, HEIGHT, WIDTH)
+    image[:, :, 77:83] = 1.0
+    preview = parallax_preview(
+        path(centre=[[0, 0, 0], [0.2, 0, 0]]), image, depth=depth, height=HEIGHT
+    )
+    assert dot_place(preview.video[1])[0] == pytest.approx(40, abs=1.0)
+
+
+def test_the_seen_share_is_what_the_first_image_still_covers():
+    """Half the card's width is 0.64 units: 0.64 to the right leaves the left half of the view."""
+    preview = parallax_preview(
+        path(centre=[[0, 0, 0], [0.64, 0, 0]]), dot_image(80, 40), height=HEIGHT
+    )
+    assert preview.seen_share.tolist() == pytest.approx([1.0, 0.5], abs=0.01)
+
+
+def test_a_camera_behind_the_card_sees_nothing_of_it():
+    preview = parallax_preview(
+        path(centre=[[0, 0, 0], [0, 0, 1.5]]), dot_image(80, 40), height=HEIGHT
+    )
+    assert preview.seen_share[1] == 0.0 and torch.isfinite(preview.video).all()
+
+
+def test_the_preview_says_in_its_own_pixels_that_it_is_no_model_output():
+    still = path(centre=[[0, 0, 0], [0, 0, 0]])
+    flat = parallax_preview(still, torch.ones(3, HEIGHT, WIDTH), height=HEIGHT)
+    bare = parallax_preview(still, height=HEIGHT)
+    assert "not model output" in NOTE_FLAT and flat.note == NOTE_FLAT and bare.note == NOTE_GRID
+    bottom = flat.video[:, :, -10:]
+    assert (bottom.mean(1) < 0.3).any() and bottom.std() > 0.05, "text on a dark strip"
+    assert torch.equal(flat.video[0, :, -8:], flat.video[1, :, -8:])
+
+
+def test_without_an_image_the_grid_moves_with_the_camera():
+    preview = parallax_preview(path(centre=[[0, 0, 0], [0.05, 0, 0]]), height=HEIGHT)
+    assert (preview.video[0] - preview.video[1]).abs().mean() > 0.01
+
+
+def test_seventeen_frames_take_less_than_two_seconds_of_one_core():
+    centre = [[0.02 * k, 0, 0.01 * k] for k in range(17)]
+    image, depth = torch.rand(3, 240, 320), torch.rand(240, 320) + 0.5
+    for known in (None, depth):
+        start = time.process_time()
+        parallax_preview(path(centre=centre), image, depth=known)
+        assert time.process_time() - start < 2.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"height": 97}, "height must be an even number from 48 to 1080; got 97"),
+        ({"image": torch.zeros(3, 100, 100)}, "image must have the path's aspect"),
+        ({"image": torch.zeros(1, 96, 128)}, r"image must have shape \(3, height, width\)"),
+        ({"depth": torch.ones(96, 128)}, "depth must come with its image"),
+        (
+            {"image": torch.zeros(3, 96, 128), "depth": torch.zeros(96, 128)},
+            "depth must be positive",
+        ),
+        (
+            {"image": torch.zeros(3, 96, 128), "depth": torch.full((96, 128), torch.nan)},
+            "depth must be positive",
+        ),
+        ({"image": torch.zeros(3, 96, 128), "depth": torch.ones(9, 9)}, "depth must have shape"),
+    ],
+)
+def test_bad_input_is_refused(arguments, message):
+    image = arguments.pop("image", None)
+    with pytest.raises(InputError, match=message):
+        parallax_preview(path(centre=[[0, 0, 0], [0.1, 0, 0]]), image, **arguments)
