@@ -1,5 +1,6 @@
 """The app as its own process, and visitors who talk to it as a browser does."""
 
+import contextlib
 import json
 import os
 import re
@@ -14,7 +15,7 @@ from pathlib import Path
 import httpx
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE_SEC = 90.0  # a busy machine may take long to import everything
+PATIENCE_SEC = 150.0  # a busy machine may take long to import everything
 API = "gradio_api"
 
 
@@ -27,6 +28,8 @@ class Server:
         options: More options of the command.
         env: More environment variables.
     """
+
+    folder = ROOT
 
     def __init__(self, workspace: Path, model: Path, *options: str, env=None) -> None:
         self.workspace = workspace
@@ -41,13 +44,19 @@ class Server:
         started = time.monotonic()
         with self.log_file.open("w") as log:
             self.process = subprocess.Popen(
-                command, cwd=ROOT, env=env, stdout=log, stderr=log, start_new_session=True
+                command, cwd=self.folder, env=env, stdout=log, stderr=log, start_new_session=True
             )
         while not self.answers():
-            assert self.process.poll() is None, self.log
-            assert time.monotonic() - started < PATIENCE_SEC, f"it never answered: {self.log}"
+            if self.process.poll() is not None or time.monotonic() - started > PATIENCE_SEC:
+                self.kill()
+                raise AssertionError(f"it never answered: {self.log}")
             time.sleep(0.1)
         self.start_sec = time.monotonic() - started
+
+    def records(self) -> dict[str, dict]:
+        """Return what the disk says of all jobs, by id."""
+        folder = self.workspace / "jobs" / "records"
+        return {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
 
     def answers(self) -> bool:
         try:
@@ -61,7 +70,8 @@ class Server:
 
     def kill(self) -> None:
         """End it without a warning, as a machine that loses its power does."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def stop(self) -> None:
@@ -97,7 +107,7 @@ class Visitor:
         """Return what the page calls on an event; target None is the page itself."""
         for each in self.config["dependencies"]:
             for found, trigger in each["targets"]:
-                if trigger == name and found in (target, None) and (target or trigger == "load"):
+                if trigger == name and (target is None or found == target):
                     return each
         raise AssertionError(f"no event {name} of {target}")
 
@@ -148,27 +158,61 @@ class Visitor:
 
     def _remember(self, event: dict, values: list) -> None:
         for number, value in zip(event["outputs"], values, strict=False):
+            shown = value
             if isinstance(value, dict) and value.get("__type__") == "update":
                 if "value" not in value:
                     continue
-                value = value["value"]
+                shown = value["value"]
             if self.parts[number]["type"] == "browserstate":
-                self.kept = value
+                self.kept = shown
             else:
-                self.seen[number] = value
+                self.seen[number] = shown
+
+    def call_api(self, name: str, data: list) -> dict:
+        """Call a named endpoint."""
+        named = [each for each in self.config["dependencies"] if each["api_name"] == name]
+        return self.call(named[0], data)
 
     def open(self) -> dict:
         return self.call(self.event(None, "load"))
 
-    def click(self, elem_id: str, changes: dict[str, object] | None = None) -> dict:
+    def click(self, elem_id: str, *, sliders: tuple[int, ...] = ()) -> dict:
+        """Click a button; `sliders` are the values of its first sliders, in their order."""
         event = self.event(self.part(elem_id), "click")
         data = self.defaults(event)
-        for name, value in (changes or {}).items():
-            data[event["inputs"].index(self.part(name))] = value
+        places = [k for k, n in enumerate(event["inputs"]) if self.parts[n]["type"] == "slider"]
+        for place, value in zip(places, sliders, strict=False):
+            data[place] = value
         return self.call(event, data)
+
+    def estimate(self, clip: bytes, *, steps: int = 2, runs: int = 1) -> str:
+        """Upload a video and start to estimate its path; returns the job's id."""
+        taken = self.take(clip)
+        assert taken["success"], taken
+        answer = self.click("estimate", sliders=(steps, runs))
+        assert answer["success"], answer
+        return self.kept["job"]
+
+    def finished(self) -> str:
+        """Wait for the job that the page watches and return its state."""
+        while self.job()[1] in ("queued", "running"):
+            assert self.tick()["success"]
+        return self.job()[1]
 
     def upload(self, name: str, content: bytes) -> httpx.Response:
         return self.http.post(f"{API}/upload", files={"files": (name, content)})
+
+    def take(self, content: bytes) -> dict:
+        """Upload a video and let the page take it."""
+        path = json.loads(self.upload("clip.mp4", content).text)[0]
+        return self.choose(path)
+
+    def choose(self, path: str) -> dict:
+        """Claim that a file was uploaded, as a page does once it was."""
+        event = self.event(self.part("video-file"), "upload")
+        data = self.defaults(event)
+        data[event["inputs"].index(self.part("video-file"))] = [file_of(path)]
+        return self.call(event, data)
 
     def tick(self) -> dict:
         return self.call(self.event(self.of_type("timer"), "tick"))
@@ -178,6 +222,11 @@ class Visitor:
         bar = str(self.seen.get(self.part("job-bar"), ""))
         found = re.search(r'data-job="(\w+)"[^>]*data-state="(\w+)"', bar)
         return found.groups() if found else ("", "")
+
+
+def file_of(path: str) -> dict:
+    """Return what a browser sends for an uploaded file."""
+    return {"path": path, "orig_name": "clip.mp4", "meta": {"_type": "gradio.FileData"}}
 
 
 def free_port() -> int:

@@ -1,0 +1,57 @@
+"""The server is killed in the middle of a job and started again on the same folder."""
+
+import time
+
+import pytest
+from running_server import Server, Visitor
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_after_a_kill_finished_results_are_there_and_the_broken_job_says_so(
+    toy_folder, tmp_path, clip_bytes
+):
+    workspace = tmp_path / "workspace"
+    server = Server(workspace, toy_folder)
+    ann, bob = Visitor(server.url), Visitor(server.url)
+    ann.open()
+    bob.open()
+    finished = ann.estimate(clip_bytes)
+    assert ann.finished() == "done"
+    broken = bob.estimate(clip_bytes, steps=50, runs=16)
+    waiting = ann.estimate(clip_bytes)
+    while server.records()[broken]["done"] < 2:
+        time.sleep(0.05)
+    results = server.records()[finished]["results"]
+    files = {
+        path.name: path.read_bytes() for path in (workspace / "jobs/files" / finished).iterdir()
+    }
+    server.kill()
+    ann.close()
+    bob.close()
+
+    again = Server(workspace, toy_folder)
+    try:
+        print(f"started again in {again.start_sec:.1f} s")  # noqa: T201
+        records = again.records()
+        assert records[finished]["state"] == "done" and records[finished]["results"] == results
+        assert files == {
+            path.name: path.read_bytes() for path in (workspace / "jobs/files" / finished).iterdir()
+        }
+        for job in (broken, waiting):
+            assert records[job]["state"] == "interrupted"
+            assert "stopped while this ran" in records[job]["message"]
+        assert records[broken]["results"]["clip"] == "clip.mp4", "what it had is kept"
+        back = Visitor(again.url, kept=bob.kept)
+        back.open()
+        assert back.job() == (broken, "interrupted")
+        assert back.estimate(clip_bytes) != broken
+        assert back.finished() == "done", "and work goes on"
+        back.close()
+        kept = ann.kept | {"job": finished, "estimate": finished}
+        back = Visitor(again.url, kept=kept)
+        back.open()
+        assert back.kept["estimate"] == finished and back.job() == (finished, "done")
+        back.close()
+    finally:
+        again.stop()

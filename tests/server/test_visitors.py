@@ -1,0 +1,148 @@
+"""Many visitors at once, and one who changes their mind: nobody waits for nothing."""
+
+import json
+import threading
+import time
+
+import av
+import pytest
+import torch
+from gradio_client import Client, handle_file
+from running_server import Visitor
+
+from rays_as_pixels.media.video import write_video
+
+VISITORS = 20
+SLACK_SEC = 2.0  # an update travels through a queue, an event stream and a busy machine
+
+# gradio_client leaves sockets and a temporary folder to the garbage collector.
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(400)]
+
+
+def shade(number: int) -> float:
+    return 0.1 + 0.8 * number / (VISITORS - 1)
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory) -> list:
+    """One video per visitor, each of its own shade of grey, with a little texture."""
+    folder = tmp_path_factory.mktemp("videos")
+    generator = torch.Generator().manual_seed(0)
+    paths = []
+    for number in range(VISITORS):
+        noise = 0.05 * torch.rand(5, 3, 32, 32, generator=generator) - 0.025
+        path = folder / f"visitor-{number}.mp4"
+        write_video(path, (shade(number) + noise).clamp(0, 1), fps=10.0)
+        paths.append(path)
+    return paths
+
+
+class OneVisitor(threading.Thread):
+    """A gradio_client that asks for the path of one video and notes what it is told."""
+
+    def __init__(self, url: str, video, number: int, go: threading.Barrier) -> None:
+        super().__init__()
+        self.url, self.video, self.number, self.go = url, video, number, go
+        self.updates: list[tuple[float, dict]] = []
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            client = Client(self.url, verbose=False, analytics_enabled=False)
+            self.go.wait(timeout=300)
+            job = client.submit(
+                handle_file(self.video), num_frames=5, seed=self.number, api_name="/estimate"
+            )
+            for update in job:
+                self.updates.append((time.time(), update))
+        except BaseException as error:  # told by the main thread
+            self.error = error
+
+
+def mean_shade(path) -> float:
+    with av.open(str(path)) as container:
+        frame = next(container.decode(video=0))
+        return float(frame.to_ndarray(format="rgb24").mean()) / 255
+
+
+@pytest.mark.slow
+def test_twenty_visitors_at_once_wait_in_an_honest_queue_and_get_their_own_results(server, videos):
+    go = threading.Barrier(VISITORS)
+    started = time.monotonic()
+    visitors = [OneVisitor(server.url, videos[k], k, go) for k in range(VISITORS)]
+    for visitor in visitors:
+        visitor.start()
+    for visitor in visitors:
+        visitor.join(timeout=350)
+    whole_sec = time.monotonic() - started
+    assert [visitor.error for visitor in visitors] == [None] * VISITORS
+
+    records = server.records()
+    jobs = {visitor.number: visitor.updates[-1][1]["job"] for visitor in visitors}
+    assert len(set(jobs.values())) == VISITORS
+    mine = [records[job] for job in jobs.values()]
+    wrong = 0
+    for visitor in visitors:
+        last = visitor.updates[-1][1]
+        own = records[last["job"]]
+        # Nothing is mixed up: settings, frames and path are of the visitor's own video.
+        assert last["state"] == "done" and last["settings"]["seed"] == visitor.number
+        assert mean_shade(last["files"]["clip"]["path"]) == pytest.approx(
+            shade(visitor.number), abs=0.02
+        )
+        kept = server.workspace / "jobs" / "files" / last["job"] / "trajectory.json"
+        assert json.loads(kept.read_text()) == last["trajectory"]
+        # Places are honest: as many jobs go first as really did, and never more than before.
+        places = [update["jobs_ahead"] for _, update in visitor.updates]
+        assert places == sorted(places, reverse=True) and places[-1] == 0
+        for moment, update in visitor.updates:
+            if update["state"] != "queued":
+                continue
+            ahead = [other for other in mine if other["created_unix"] < own["created_unix"]]
+            least = sum(other["finished_unix"] > moment for other in ahead)
+            most = sum(other["finished_unix"] > moment - SLACK_SEC for other in ahead)
+            wrong += not least - 1 <= update["jobs_ahead"] <= most
+    owners = {record["owner"] for record in mine}
+    assert len(owners) == VISITORS, "each is a visitor of their own"
+    order = sorted(mine, key=lambda record: record["created_unix"])
+    finished = [record["finished_unix"] for record in order]
+    assert finished == sorted(finished), "first come, first served"
+    longest = max(len(visitor.updates) for visitor in visitors)
+    most = max(update["jobs_ahead"] for visitor in visitors for _, update in visitor.updates)
+    print(  # noqa: T201
+        f"{VISITORS} visitors served in {whole_sec:.1f} s; the last saw {longest} updates, "
+        f"from {most} jobs ahead to 0; {wrong} wrong places"
+    )
+    assert wrong == 0 and most >= VISITORS // 2, "they were to wait for each other"
+
+
+def test_a_stop_takes_a_step_and_a_second_at_most(server, visitor, clip_bytes):
+    job = visitor.estimate(clip_bytes, steps=50, runs=16)
+    while server.records()[job]["done"] < 2:
+        time.sleep(0.05)
+    record = server.records()[job]
+    step_sec = record["stage_sec"] / record["done"]
+    started = time.time()
+    visitor.click("stop")
+    while server.records()[job]["state"] not in ("cancelled", "done"):
+        assert time.time() - started < 60
+        time.sleep(0.02)
+    record = server.records()[job]
+    stop_sec = record["finished_unix"] - started
+    print(f"stopped in {stop_sec:.2f} s; a step takes {step_sec:.2f} s")  # noqa: T201
+    assert record["state"] == "cancelled" and record["results"]["partial"] is True
+    assert stop_sec <= step_sec + 1.0
+
+
+def test_a_reloaded_page_finds_its_running_job_within_two_seconds(server, visitor, clip_bytes):
+    job = visitor.estimate(clip_bytes, steps=50, runs=16)
+    again = Visitor(server.url, kept=visitor.kept)
+    started = time.monotonic()
+    again.open()
+    found_sec = time.monotonic() - started
+    print(f"found again in {found_sec:.2f} s")  # noqa: T201
+    assert again.job()[0] == job and again.job()[1] in ("queued", "running")
+    assert found_sec < 2.0
+    again.click("stop")
+    assert again.finished() == "cancelled"
+    again.close()
