@@ -1,52 +1,177 @@
-"""Render the example clips of assets/examples from held-out worlds.
+"""Render the example clips of assets/examples, and solve them with the shipped model.
 
-Each example is a folder with clip.mp4, truth.json (its true path), poster.png and about.json.
+    python scripts/make_examples.py [--model DIR] [--only-solve] [NAME ...]
+
+Each example is a folder with clip.mp4, truth.json (its true path), poster.png, about.json, and
+solved/KIND/ with what the model made of it: the files of a job, and record.json with its settings.
+Run it again with --only-solve whenever the weights change.
 """
 
+import argparse
+import hashlib
 import json
-import sys
+import shutil
+import tempfile
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 
 from rays_as_pixels.geometry.trajectory import Trajectory
+from rays_as_pixels.jobs import loop_rounds, tasks
+from rays_as_pixels.jobs.manager import JobManager
+from rays_as_pixels.jobs.records import JobRecord
 from rays_as_pixels.media.video import write_image, write_video
-from rays_as_pixels.trajectories.formats.native import write_native
+from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
+from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+from rays_as_pixels.trajectories.formats.native import native_text, read_native, write_native
+from rays_as_pixels.trajectories.presets import make_preset
 from rays_as_pixels.worlds.clips import render_clips
 
 FOLDER = Path(__file__).resolve().parents[1] / "assets" / "examples"
 FPS = 10.0
 NUM_FRAMES, HEIGHT, WIDTH = 17, 240, 320
-# Seeds picked by looking: a clear motion, nothing in front of the lens.
+USED = 9
+STEPS = 20
+# Seeds picked by looking: a clear motion, nothing in front of the lens. The last is the preset that
+# the example is filmed again along, and how far.
 EXAMPLES = {
-    "1-orbit": (27, "Orbit"),
-    "2-crane": (11, "Crane down"),
-    "3-slide": (18, "Slide left"),
+    "1-orbit": (27, {"en": "Orbit", "zh": "环绕"}, ("truck-right", 0.25)),
+    "2-crane": (11, {"en": "Crane down", "zh": "下降"}, ("dolly-in", 0.25)),
+    "3-slide": (18, {"en": "Slide left", "zh": "左移"}, ("arc-right", 15.0)),
+}
+# What the page needs of each kind; the rest it can make itself.
+SHIPPED = {
+    "estimate": (tasks.TRAJECTORY, tasks.CLIP, "raxels.npy"),
+    "generate": (tasks.TRAJECTORY, tasks.VIDEO, tasks.WANTED),
+    "loop": (tasks.TRAJECTORY, tasks.VIDEO, tasks.CLIP, tasks.REESTIMATED, tasks.REPORT),
 }
 
 
+def render(name: str) -> None:
+    """Write an example's clip, poster, true path and description."""
+    seed, title, _ = EXAMPLES[name]
+    clips = render_clips(
+        [seed], split="heldout", num_frames=NUM_FRAMES, height=HEIGHT, width=WIDTH, degraded=False
+    )
+    folder = FOLDER / name
+    folder.mkdir(parents=True, exist_ok=True)
+    video = clips.video[0].clamp(0, 1)
+    write_video(folder / "clip.mp4", video, fps=FPS)
+    write_image(folder / "poster.png", video[NUM_FRAMES // 2])
+    truth = Trajectory(clips.cameras[0].to(dtype=torch.float64), FPS)
+    write_native(truth, folder / "truth.json", extra={"world_seed": seed})
+    about = {"title": title, "origin": f"rendered by rays_as_pixels.worlds, seed {seed}"}
+    text = json.dumps(about, indent=1, ensure_ascii=False)
+    (folder / "about.json").write_text(f"{text}\n", encoding="utf-8")
+
+
+def solve(name: str, pipeline: RaysAsPixelsPipeline, made_with: str, jobs: JobManager) -> None:
+    """Estimate the path, film along another, and run the loop, as jobs of the app."""
+    solved = FOLDER / name / "solved"
+    shutil.rmtree(solved, ignore_errors=True)
+
+    def load() -> RaysAsPixelsPipeline:
+        return pipeline
+
+    ask = tasks.EstimateAsk(num_frames=USED)
+    clip = FOLDER / name / "clip.mp4"
+    work = tasks.estimate_work(load, ask, video="input.mp4")
+    estimate = _run(jobs, "estimate", work, asdict(ask), {"input.mp4": clip})
+    _ship(jobs, estimate, solved, made_with)
+    frames = jobs.folder(estimate.id) / tasks.FRAMES
+    path = read_native(jobs.folder(estimate.id) / tasks.TRAJECTORY)
+    first = tasks.first_frame_png(frames)
+
+    preset, amount = EXAMPLES[name][2]
+    cameras = path.cameras
+    wanted = make_preset(
+        preset, num_frames=len(path), fps=path.fps, height=cameras.height, width=cameras.width,
+        hfov_deg=cameras.hfov_rad[0].rad2deg().item(), amount=amount,
+    )  # fmt: skip
+    make = tasks.GenerateAsk(steps=STEPS)
+    inputs: dict[str, Any] = {tasks.WANTED: native_text(wanted).encode(), "image0.png": first}
+    settings = asdict(make) | {"path": "edited", "image_frames": [0]}
+    settings["estimate"] = f"example:{name}/estimate"
+    work = tasks.generate_work(load, make, image_frames=(0,))
+    _ship(jobs, _run(jobs, "generate", work, settings, inputs), solved, made_with)
+
+    loop = loop_rounds.LoopAsk(rounds=2, steps=STEPS)
+    inputs = {
+        tasks.WANTED: native_text(path).encode(), loop_rounds.START: first,
+        tasks.INPUT_CLIP: frames,
+    }  # fmt: skip
+    work = loop_rounds.loop_rounds_work(load, loop)
+    settings = asdict(loop) | {"estimate": f"example:{name}/estimate"}
+    _ship(jobs, _run(jobs, "loop", work, settings, inputs), solved, made_with)
+
+
+def _run(
+    jobs: JobManager, kind: str, work: Any, settings: dict[str, Any], inputs: dict[str, Any]
+) -> JobRecord:
+    record = jobs.submit(kind, work, settings=settings, inputs=inputs)
+    record = jobs.wait(record.id)
+    if record.state != "done":
+        raise SystemExit(f"{kind}: {record.message}")
+    return record
+
+
+def _ship(jobs: JobManager, record: JobRecord, solved: Path, made_with: str) -> None:
+    """Copy what the page needs of a finished job, with its settings."""
+    place = solved / record.kind
+    place.mkdir(parents=True)
+    for name in SHIPPED[record.kind]:
+        source = jobs.folder(record.id) / name
+        if source.is_file():
+            shutil.copyfile(source, place / name)
+    results = {key: value for key, value in record.results.items() if _kept(key, value, place)}
+    about = {
+        "kind": record.kind,
+        "settings": record.settings,
+        "results": results,
+        "created_unix": round(record.created_unix),
+        "duration_sec": round(record.duration_sec or 0.0, 2),
+        "made_with": made_with,
+    }
+    text = json.dumps(about, indent=1, allow_nan=False)
+    (place / "record.json").write_text(f"{text}\n", encoding="utf-8")
+    print(f"{place.relative_to(FOLDER)}: {about['duration_sec']} s")  # noqa: T201
+
+
+def _kept(key: str, value: Any, place: Path) -> bool:
+    """Drop what names files that are not shipped."""
+    named = isinstance(value, str) and "." in value and key not in ("source", "notes")
+    return key not in ("frames", "pictures") and (not named or (place / value).is_file())
+
+
+def name_of(folder: Path) -> str:
+    """Name a model so that one can tell whether the shipped results are still its own."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*.safetensors")):
+        digest.update(np.memmap(file, mode="r").data)
+    return f"{folder.name}, weights {digest.hexdigest()[:8]}"
+
+
 def main() -> None:
-    """Write all examples, or those named on the command line."""
-    for name, (seed, title) in EXAMPLES.items():
-        if sys.argv[1:] and name not in sys.argv[1:]:
-            continue
-        clips = render_clips(
-            [seed],
-            split="heldout",
-            num_frames=NUM_FRAMES,
-            height=HEIGHT,
-            width=WIDTH,
-            degraded=False,
-        )
-        folder = FOLDER / name
-        folder.mkdir(parents=True, exist_ok=True)
-        video = clips.video[0].clamp(0, 1)
-        write_video(folder / "clip.mp4", video, fps=FPS)
-        write_image(folder / "poster.png", video[NUM_FRAMES // 2])
-        truth = Trajectory(clips.cameras[0].to(dtype=torch.float64), FPS)
-        write_native(truth, folder / "truth.json", extra={"world_seed": seed})
-        about = {"title": title, "origin": f"rendered by rays_as_pixels.worlds, seed {seed}"}
-        (folder / "about.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    """Render and solve all examples, or those named on the command line."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(EXAMPLES))
+    parser.add_argument("--model", type=Path, default=Path(DEFAULT_MODEL))
+    parser.add_argument("--only-solve", action="store_true", help="keep the clips as they are")
+    args = parser.parse_args()
+    names = args.names or list(EXAMPLES)
+    pipeline = RaysAsPixelsPipeline.from_pretrained(args.model)
+    pipeline.set_progress_bar_config(disable=True)
+    made_with = name_of(args.model)
+    with tempfile.TemporaryDirectory() as work:
+        jobs = JobManager(Path(work) / "jobs")
+        for name in names:
+            if not args.only_solve:
+                render(name)
+            solve(name, pipeline, made_with, jobs)
+        jobs.close()
 
 
 if __name__ == "__main__":

@@ -129,13 +129,20 @@ def estimate_work(load: LoadPipeline, ask: EstimateAsk, *, video: str) -> Work:
     return work
 
 
-def generate_work(load: LoadPipeline, ask: GenerateAsk, *, image_frames: tuple[int, ...]) -> Work:
+def generate_work(
+    load: LoadPipeline,
+    ask: GenerateAsk,
+    *,
+    image_frames: tuple[int, ...],
+    image_cameras_known: tuple[bool, ...] | None = None,
+) -> Work:
     """Return the work of generating along the job's file wanted.json from image0.png, image1.png...
 
     Args:
         load: Gives the pipeline.
         ask: How.
         image_frames: For each image the frame of the path that it belongs to.
+        image_cameras_known: For each image whether the path's camera took it; None for all.
     """
 
     def work(job: JobContext) -> dict[str, Any]:
@@ -152,6 +159,7 @@ def generate_work(load: LoadPipeline, ask: GenerateAsk, *, image_frames: tuple[i
             images=images,
             trajectory=path_for_image(wanted, height=height, width=width),
             image_frames=image_frames,
+            image_cameras_known=image_cameras_known,
             num_inference_steps=ask.steps,
             guidance_scale=ask.guidance_scale,
         )

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TypeGuard
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.ui import text
 
 MOST_SEED = 2**31 - 1
+NEED_FRAMES = "frames must be a whole number 4k+1 from 5 to {most}; got {value}. Use 9."
+NEED_NUMBER = "{name} must be a {kind} from {low:g} to {high:g}; got {value}. Change it."
+UNKNOWN_CHOICE = "{name} must be one of {known}; got {value!r}. Pick one of these."
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:
@@ -24,7 +26,7 @@ def whole(name: str, value: object, low: int, high: int) -> int:
     """
     if not _is_number(value) or value != value // 1 or not low <= value <= high:
         raise InputError(
-            text.NEED_NUMBER.format(
+            NEED_NUMBER.format(
                 name=name, kind="whole number", low=low, high=high, value=shown(value)
             )
         )
@@ -39,9 +41,7 @@ def real(name: str, value: object, low: float, high: float) -> float:
     """
     if not _is_number(value) or not math.isfinite(value) or not low <= value <= high:
         raise InputError(
-            text.NEED_NUMBER.format(
-                name=name, kind="number", low=low, high=high, value=shown(value)
-            )
+            NEED_NUMBER.format(name=name, kind="number", low=low, high=high, value=shown(value))
         )
     return float(value)
 
@@ -67,7 +67,7 @@ def choice(name: str, value: object, known: "tuple[str, ...]") -> str:
     """
     if not isinstance(value, str) or value not in known:
         raise InputError(
-            text.UNKNOWN_CHOICE.format(name=name, known=", ".join(known), value=shown(value))
+            UNKNOWN_CHOICE.format(name=name, known=", ".join(known), value=shown(value))
         )
     return value
 
@@ -79,7 +79,7 @@ def frame_count(value: object, most: int) -> int:
         InputError: It is none.
     """
     if not (_is_number(value) and value == value // 1 and 5 <= value <= most and value % 4 == 1):
-        raise InputError(text.NEED_FRAMES.format(most=most, value=shown(value)))
+        raise InputError(NEED_FRAMES.format(most=most, value=shown(value)))
     return int(value)
 
 
@@ -97,7 +97,7 @@ def file(value: object, message: str) -> Path:
 def seed(value: object, *, locked: object) -> int:
     """Return the seed shown if it is locked, and a new one if it is not."""
     if locked is True:
-        return whole(text.SEED_LABEL, value, 0, MOST_SEED)
+        return whole("Seed", value, 0, MOST_SEED)
     return secrets.randbelow(MOST_SEED + 1)
 
 

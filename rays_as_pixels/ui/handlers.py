@@ -1,39 +1,26 @@
 """Page values in, page values out: what every event does. Testable without a browser.
 
-A handler takes the values of its inputs and returns a dict from names of components to their new
-values; `layout` knows which component has which name. Long work is only submitted here; `tick`
-watches it.
+A handler takes the session and the values of its inputs and returns a dict from names of components
+to their new values; `layout` knows which component has which name. Long work is only submitted
+here; `tick` watches it.
 """
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.geometry.trajectory import Trajectory
-from rays_as_pixels.jobs import tasks
-from rays_as_pixels.jobs.manager import JobManager
-from rays_as_pixels.jobs.records import JobRecord
-from rays_as_pixels.trajectories.formats.native import native_text, read_native
-from rays_as_pixels.trajectories.presets import PRESETS, make_preset
-from rays_as_pixels.ui import checks, results, text, widgets
-from rays_as_pixels.ui.examples import Example
-from rays_as_pixels.ui.keyframe_table import rows_from_trajectory, trajectory_from_rows
-from rays_as_pixels.ui.model_holder import ModelHolder
-from rays_as_pixels.ui.results import Updates
+from rays_as_pixels.ui import checks, downloads, steps_run, text
+from rays_as_pixels.ui.events import Form, run_cost
+from rays_as_pixels.ui.events_edit import EditEvents
+from rays_as_pixels.ui.events_run import RunEvents
+from rays_as_pixels.ui.events_video import VideoEvents
+from rays_as_pixels.ui.results import Updates, history_updates, view_updates
 from rays_as_pixels.ui.session import Session, session_from_browser
-
-Form = Mapping[str, object]
-
-START_BUTTONS = ("estimate_button", "generate_button", "loop_button", "imagine_button")
-DEFAULT_SIZE = (480, 640)  # height, width of a path drawn before any video
-MOST_STEPS = 200
-MOST_RUNS = 16
-DEFAULT_KEYS = 5
 
 
 def refusing(handler: Callable) -> Callable:
@@ -51,269 +38,106 @@ def refusing(handler: Callable) -> Callable:
     return shown
 
 
-class Handlers:
-    """The events of the page.
+class Handlers(VideoEvents, EditEvents, RunEvents):
+    """The events of the page."""
 
-    Args:
-        manager: Runs the jobs.
-        model: Gives the pipeline to them.
-        examples: Clips to try.
-    """
-
-    def __init__(self, manager: JobManager, model: ModelHolder, examples: list[Example]) -> None:
-        self.manager = manager
-        self.model = model
-        self.examples = examples
-
-    # --- The page as a whole
-
-    def open_page(self, kept: object) -> Updates:
-        """Find a returning visitor's results and running job again."""
-        session = session_from_browser(kept)
-        updates: Updates = {}
-        for job_id in dict.fromkeys((session.estimate, session.job)):
-            record = self._find(job_id, session.visitor)
-            if record is not None:
-                session, shown = self._results(session, record)
-                updates |= shown
-        if self._find(session.estimate, session.visitor) is None:
-            session = replace(session, estimate="")
-        if self._find(session.job, session.visitor) is None:
+    def open_page(self, kept: object, lang: str = "en") -> Updates:
+        """Find a returning visitor's results and running job; greet a new one with an example."""
+        session = session_from_browser(kept, lang=lang)
+        found = [
+            self.library.find(getattr(session, name), session.visitor)
+            for name in ("loop", "result", "estimate")
+        ]
+        if self.manager.find(session.job, owner=session.visitor) is None:
             session = replace(session, job="")
-        kept_now = {"session": session, "browser": session.browser()}
-        return updates | self._watched(session) | kept_now
+        gone = [
+            name
+            for name, result in zip(("loop", "result", "estimate"), found, strict=True)
+            if result is None
+        ]
+        session = replace(session, **dict.fromkeys(gone, ""))
+        updates: Updates = {"session": session, "browser": session.browser()}
+        if session.estimate or session.result or session.job:
+            updates |= self.put_on_show(session, *found)
+        elif self.examples:
+            updates |= self.show_example(session, 0)
+        session = updates["session"]
+        updates |= self._choices(session) | self.watched(session)
+        return updates | history_updates(session, self.library)
+
+    def _choices(self, session: Session) -> Updates:
+        """Put the words of choices into the visitor's language; Gradio does so for labels only."""
+        lang = session.lang
+        named = steps_run.named
+        examples = [(str(item.poster), item.title.get(lang, item.title["en"])) for item in
+                    self.examples]  # fmt: skip
+        choices = {
+            "path_choice": named("along_", steps_run.PATHS, lang),
+            "images_choice": named("images_", steps_run.IMAGES, lang),
+            "loop_path": named("path_", steps_run.LOOP_PATHS, lang),
+            "by": named("by_", ("count", "rate"), lang),
+            "dl_format": [(title, name) for name, title in downloads.formats().items()],
+        }
+        updates: Updates = {name: gr.update(choices=pairs) for name, pairs in choices.items()}
+        if examples:
+            updates["examples"] = examples
+        return updates
+
+    def revived(self, session: Session, kept: object, lang: str) -> Session:
+        """Return the session; if the server forgot it, the one that the browser's ids give."""
+        return session if session.visitor else self.open_page(kept, lang)["session"]
 
     def tick(self, session: Session) -> Updates:
-        """Look at the watched job; show its results, once, when it is finished."""
-        updates = self._watched(session)
-        record = self._find(session.job, session.visitor)
-        if record is not None and record.state.is_final and session.shown != record.id:
-            session, shown = self._results(session, record)
-            updates |= shown | {"session": session, "browser": session.browser()}
-        return updates
+        """Look at the watched job."""
+        return self.watched(session)
+
+    def finish(self, session: Session, finished: object) -> Updates:
+        """Show the results of the watched job, once."""
+        if not finished or finished != session.job or session.shown == finished:
+            return {}
+        session = replace(session, shown=session.job)
+        result = self.library.find(session.job, session.visitor)
+        updates = {"session": session} | self.put_on_show(session, result)
+        return updates | history_updates(updates["session"], self.library)
 
     def stop(self, session: Session) -> Updates:
         """Ask the watched job to stop."""
-        if self._find(session.job, session.visitor) is not None:
+        if self.manager.find(session.job, owner=session.visitor) is not None:
             self.manager.cancel(session.job)
-        return self._watched(session)
+        return self.watched(session)
 
     def choose_overlay(self, session: Session, overlay: object) -> Updates:
         """Draw another path over the main one."""
-        name = checks.choice(text.OVERLAY_LABEL, overlay or "", ("", *session.paths))
-        return results.plot_updates(replace(session, overlay=name), self.manager)
+        words = text.say("overlay", session.lang)
+        name = checks.choice(words, overlay or "", ("", *session.paths))
+        return view_updates(replace(session, overlay=name), self.library)
 
-    # --- Video and estimate
+    def prepare_download(self, session: Session, what: object, kind: object) -> Updates:
+        """Write what was chosen to be downloaded."""
+        return dict(downloads.prepare(session, self.library, what, kind))
 
-    def pick_example(self, session: Session, index: object) -> Updates:
-        """Put an example into the video field and draw its true path."""
-        if not isinstance(index, int) or not 0 <= index < len(self.examples):
-            raise InputError(
-                text.UNKNOWN_EXAMPLE.format(count=len(self.examples), index=checks.shown(index))
-            )
-        example = self.examples[index]
-        session = session.without(*session.paths)
-        updates: Updates = {"video": str(example.clip)}
-        if example.truth is not None:
-            session = session.with_path("truth", read_native(example.truth))
-            session = replace(session, main="truth", overlay="")
-        return updates | results.plot_updates(session, self.manager)
+    def go(self, _session: Session, step: str) -> Updates:
+        """Turn to a step."""
+        return {"tabs": gr.Tabs(selected=step)}
 
-    def forget_truth(self, session: Session) -> Updates:
-        """Drop an example's true path when the visitor brings a video of their own."""
-        session = session.without("truth")
-        if session.main == "truth":
-            session = replace(session, main="")
-        return results.plot_updates(session, self.manager)
+    def times(self, session: Session, form: Form) -> Updates:
+        """Say how long each run will take with the settings as they are."""
+        lang = session.lang
+        count = (
+            len(session.paths["estimated"]) if "estimated" in session.paths else 0
+        ) or session.plan.get("num_frames", 9)
 
-    def estimate(self, session: Session, form: Form) -> Updates:
-        """Submit the estimate of a video's path."""
-        path = checks.file(form["video"], text.NEED_VIDEO)
-        ask = tasks.EstimateAsk(
-            num_frames=checks.frame_count(form["frames"], self.model.facts.max_frames),
-            start_sec=checks.optional_seconds(text.START_LABEL, form["start"]),
-            end_sec=checks.optional_seconds(text.END_LABEL, form["end"]),
-            steps=checks.whole(text.STEPS_LABEL, form["steps"], 1, MOST_STEPS),
-            num_seeds=checks.whole(text.RUNS_LABEL, form["runs"], 1, MOST_RUNS),
-            shared_focal=form["shared_focal"] is True,
-            seed=checks.seed(form["seed"], locked=form["locked"]),
-        )
-        name = f"input{path.suffix.lower()[:8]}"
-        work = tasks.estimate_work(self.model.get, ask, video=name)
-        return self._submit(session, "estimate", work, ask, {name: path}) | {"seed": ask.seed}
+        def number(name: str) -> int:
+            value = form[name]
+            return int(value) if isinstance(value, int | float) and 0 < value <= 1000 else 1
 
-    # --- Editing
-
-    def choose_preset(self, _session: Session, name: object) -> Updates:
-        """Say what a preset does, and in which unit its amount counts."""
-        preset = PRESETS[checks.choice(text.PRESET_LABEL, name, tuple(PRESETS))]
-        low, high = preset.amount_range
-        amount = gr.update(
-            label=text.AMOUNT_LABEL.format(unit=preset.amount_unit),
-            value=preset.amount_default,
-            minimum=low,
-            maximum=high,
-        )
-        pivot = gr.update(visible=preset.uses_pivot)
-        return {"amount": amount, "pivot": pivot, "preset_words": preset.description}
-
-    def use_preset(self, session: Session, form: Form) -> Updates:
-        """Make the edited path a preset and fill the table with its keyframes."""
-        known = checks.choice(text.PRESET_LABEL, form["name"], tuple(PRESETS))
-        low, high = PRESETS[known].amount_range
-        size, hfov_deg, fps, count = self._shape(session, form["frames"])
-        path = make_preset(
-            known,
-            num_frames=count,
-            fps=fps,
-            height=size[0],
-            width=size[1],
-            hfov_deg=hfov_deg,
-            amount=checks.real(text.AMOUNT_NAME, form["amount"], low, high),
-            pivot_depth=checks.real(text.PIVOT_LABEL, form["pivot"], 1e-3, 1e6),
-        )
-        keys = checks.whole(text.KEYS_LABEL, form["num_keys"], 2, count)
-        return self._edited(session, path) | {"table": rows_from_trajectory(path, num_keys=keys)}
-
-    def start_from_estimate(self, session: Session, num_keys: object) -> Updates:
-        """Fill the table with keyframes of the estimated path and draw the curve through them."""
-        path = session.paths.get("estimated")
-        if path is None:
-            raise InputError(
-                text.NEED_ESTIMATE.format(button=text.ESTIMATE_BUTTON, tab=text.TAB_VIDEO)
-            )
-        keys = checks.whole(text.KEYS_LABEL, num_keys, 2, len(path))
-        rows = rows_from_trajectory(path, num_keys=keys)
-        return self._edited(session, self._through(session, rows, len(path))) | {"table": rows}
-
-    def apply_table(self, session: Session, rows: list[list[object]], frames: object) -> Updates:
-        """Make the edited path the smooth curve through the table's keyframes."""
-        count = self._shape(session, frames)[3]
-        return self._edited(session, self._through(session, rows, count))
-
-    # --- Generating
-
-    def generate(self, session: Session, form: Form) -> Updates:
-        """Submit the generation of a video along the edited or the estimated path."""
-        choices = (text.PATH_EDITED, text.PATH_ESTIMATED)
-        chosen = checks.choice(text.PATH_CHOICE_LABEL, form["path_choice"], choices)
-        name = "edited" if chosen == text.PATH_EDITED else "estimated"
-        path = session.paths.get(name)
-        if path is None and name == "edited":
-            raise InputError(text.NEED_EDITED.format(tab=text.TAB_EDIT))
-        if path is None:
-            raise InputError(
-                text.NEED_ESTIMATE.format(button=text.ESTIMATE_BUTTON, tab=text.TAB_VIDEO)
-            )
-        ask = self._generate_ask(form)
-        inputs: dict[str, Any] = {tasks.WANTED: native_text(path).encode()}
-        if form["image"]:
-            inputs["image0.png"] = checks.file(form["image"], text.NEED_IMAGE)
-        else:
-            inputs["image0.png"] = tasks.first_frame_png(self._frames_file(session))
-        work = tasks.generate_work(self.model.get, ask, image_frames=(0,))
-        submitted = self._submit(session, "generate", work, ask, inputs)
-        return submitted | {"generate_seed": ask.seed}
-
-    def run_loop(self, session: Session, form: Form) -> Updates:
-        """Submit the loop check of the estimated video."""
-        frames = self._frames_file(session)
-        ask = tasks.GenerateAsk(
-            steps=checks.whole(text.STEPS_LABEL, form["steps"], 1, MOST_STEPS),
-            estimate_steps=checks.whole(text.STEPS_LABEL, form["estimate_steps"], 1, MOST_STEPS),
-            seed=checks.seed(form["seed"], locked=form["locked"]),
-        )
-        wanted = self.manager.folder(session.estimate) / tasks.TRAJECTORY
-        inputs = {tasks.INPUT_CLIP: frames, tasks.WANTED: wanted}
-        work = tasks.loop_work(self.model.get, ask)
-        return self._submit(session, "loop", work, ask, inputs) | {"loop_seed": ask.seed}
-
-    def imagine(self, session: Session, form: Form) -> Updates:
-        """Submit the imagining of a video from one image."""
-        path = checks.file(form["image"], text.NEED_IMAGE)
-        ask = replace(
-            self._generate_ask(form),
-            num_frames=checks.frame_count(form["frames"], self.model.facts.max_frames),
-            fps=checks.real(text.IMAGINE_FPS_LABEL, form["fps"], 0.1, 120.0),
-        )
-        work = tasks.imagine_work(self.model.get, ask)
-        submitted = self._submit(session, "imagine", work, ask, {"image0.png": path})
-        return submitted | {"imagine_seed": ask.seed}
-
-    # --- Shared
-
-    def _generate_ask(self, form: Form) -> tasks.GenerateAsk:
-        return tasks.GenerateAsk(
-            steps=checks.whole(text.STEPS_LABEL, form["steps"], 1, MOST_STEPS),
-            guidance_scale=checks.real(text.GUIDANCE_LABEL, form["guidance"], 1.0, 20.0),
-            seed=checks.seed(form["seed"], locked=form["locked"]),
-        )
-
-    def _submit(
-        self, session: Session, kind: str, work: tasks.Work, ask: Any, inputs: dict[str, Any]
-    ) -> Updates:
-        record = self.manager.submit(
-            kind, work, owner=session.visitor, settings=asdict(ask), inputs=inputs
-        )
-        session = replace(session, job=record.id)
-        return self._watched(session) | {"session": session, "browser": session.browser()}
-
-    def _results(self, session: Session, record: JobRecord) -> tuple[Session, Updates]:
-        updates = results.job_results(session, record, self.manager, num_keys=DEFAULT_KEYS)
-        session = replace(updates.get("session", session), shown=record.id)
-        return session, updates | {"session": session}
-
-    def _find(self, job_id: str, visitor: str) -> JobRecord | None:
-        """Return a job of this visitor; a job of another one does not exist for them."""
-        if not job_id:
-            return None
-        try:
-            record = self.manager.get(job_id)
-        except InputError:  # cleaned up since
-            return None
-        return record if record.owner == visitor else None
-
-    def _watched(self, session: Session) -> Updates:
-        record = self._find(session.job, session.visitor)
-        busy = record is not None and not record.state.is_final
-        position = self.manager.queue_position(record.id) if record is not None and busy else 0
-        loading = self.model.ready is None and not self.model.problem
-        updates: Updates = {name: gr.update(interactive=not busy) for name in START_BUTTONS}
-        return updates | {
-            "status": widgets.status_line(self.model),
-            "job_bar": widgets.job_bar(record, position=position),
-            "stop_button": gr.update(visible=busy),
-            "timer": gr.update(active=busy or loading),
+        guided = form["guidance"]
+        guidance = float(guided) if isinstance(guided, int | float) else 1.0
+        costs = {
+            "estimate": run_cost(number("steps"), count, runs=number("runs")),
+            "generate": run_cost(number("generate_steps"), count, guidance=guidance),
+            "loop": run_cost(
+                number("loop_steps") + number("loop_estimate_steps"), count, runs=number("rounds")
+            ),
         }
-
-    def _frames_file(self, session: Session) -> Any:
-        path = self.manager.folder(session.estimate) / tasks.FRAMES if session.estimate else None
-        if path is None or not path.is_file():
-            raise InputError(
-                text.NEED_ESTIMATE.format(button=text.ESTIMATE_BUTTON, tab=text.TAB_VIDEO)
-            )
-        return path
-
-    def _shape(self, session: Session, frames: object) -> tuple[tuple[int, int], float, float, int]:
-        """Return size, hFOV in degrees, fps and frame count that an edited path should have."""
-        like = session.paths.get("estimated")
-        if like is None:
-            return DEFAULT_SIZE, 60.0, 10.0, checks.frame_count(frames, self.model.facts.max_frames)
-        hfov_deg = like.cameras.hfov_rad[0].rad2deg().item()
-        return (like.cameras.height, like.cameras.width), hfov_deg, like.fps, len(like)
-
-    def _through(
-        self, session: Session, rows: Sequence[Sequence[object]], count: int
-    ) -> Trajectory:
-        (height, width), _, _, _ = self._shape(session, count)
-        return trajectory_from_rows(rows, num_frames=count, height=height, width=width)
-
-    def _edited(self, session: Session, path: Trajectory) -> Updates:
-        session = session.with_path("edited", path)
-        if session.main in ("", "truth", "edited") and "estimated" not in session.paths:
-            session = replace(session, main="edited", overlay="")
-        else:
-            session = replace(session, overlay="edited")
-        updates = results.plot_updates(session, self.manager)
-        facts = f"{text.PATH_EDITED}: {results.path_facts(path)}"
-        return updates | {"edit_facts": facts, "path_choice": text.PATH_EDITED}
+        return {f"{kind}_time": self.took(kind, cost, lang) for kind, cost in costs.items()}

@@ -13,6 +13,8 @@ from starlette.middleware import Middleware
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.jobs.manager import JobManager
 from rays_as_pixels.jobs.quota import Quota
+from rays_as_pixels.ui import text
+from rays_as_pixels.ui.examples import EXAMPLES_DIR
 from rays_as_pixels.ui.layout import build_app
 from rays_as_pixels.ui.model_holder import ModelHolder
 from rays_as_pixels.ui.origin import LOCAL_NAMES, OriginCheck
@@ -91,7 +93,7 @@ def launch(
             server_port=options.port,
             share=options.share,
             auth=auth,
-            allowed_paths=[str(manager.files.resolve())],
+            allowed_paths=[str(manager.files.resolve()), str(EXAMPLES_DIR)],
             max_file_size=limits.request_bytes,
             root_path=options.root_path or None,
             mcp_server=options.mcp,
@@ -105,6 +107,7 @@ def launch(
                     Middleware(UploadGuard, folder=workspace / UPLOADS, limits=limits),
                 ]
             },
+            i18n=text.i18n(),
             theme=theme(),
             css=files("rays_as_pixels.ui").joinpath("page.css").read_text(encoding="utf-8"),
             prevent_thread_lock=True,

@@ -7,19 +7,91 @@ from typing import Any
 import gradio as gr
 
 from rays_as_pixels.jobs.manager import JobManager
-from rays_as_pixels.ui import tabs, text, widgets
+from rays_as_pixels.ui import api, steps, steps_run, text, widgets
 from rays_as_pixels.ui.examples import Example, find_examples
 from rays_as_pixels.ui.handlers import Handlers, refusing
 from rays_as_pixels.ui.model_holder import ModelHolder
-from rays_as_pixels.ui.path_plot import path_plot
+from rays_as_pixels.ui.path_view import PathView
 from rays_as_pixels.ui.session import Session
 
 TICK_SEC = 0.5
 CLIP_ID = "clip-used"
+VIEW_HEIGHT = 270
 CACHE_SWEEP_SEC, CACHE_KEEP_SEC = 3600, 86400
 STORAGE_KEY = "rays-as-pixels"
 
 Components = dict[str, Any]
+Inputs = Sequence[str] | Mapping[str, str]
+
+# From what a handler calls a value to the component that holds it.
+PLAN_FORM = {"start": "start", "end": "end", "by": "by", "frames": "frames", "rate": "rate"}
+ESTIMATE_FORM = {
+    "steps": "steps",
+    "runs": "runs",
+    "shared_focal": "shared_focal",
+    "seed": "seed",
+    "locked": "lock",
+}
+GENERATE_FORM = {
+    "along": "path_choice",
+    "images": "images_choice",
+    "chosen": "image_frames",
+    "own": "own_image",
+    "frames": "imagine_frames",
+    "fps": "imagine_fps",
+    "steps": "generate_steps",
+    "guidance": "generate_guidance",
+    "seed": "generate_seed",
+    "locked": "generate_lock",
+}
+LOOP_FORM = {
+    "path": "loop_path",
+    "rounds": "rounds",
+    "steps": "loop_steps",
+    "estimate_steps": "loop_estimate_steps",
+    "seed": "loop_seed",
+    "locked": "loop_lock",
+}
+DEMO_FORM = {key: name for key, name in LOOP_FORM.items() if key != "path"}
+TIME_FORM = {
+    name: name
+    for name in (
+        "steps", "runs", "generate_steps", "loop_steps", "loop_estimate_steps", "rounds",
+    )
+} | {"guidance": "generate_guidance"}  # fmt: skip
+WATCHED = ("status", "job_bar", "stop_button", "timer", "finished")
+
+# Component, its event, the handler called, and what it gets after the session: values of components
+# one by one, or a form.
+EVENTS: tuple[tuple[str, str, str, Inputs], ...] = (
+    ("timer", "tick", "tick", ()),
+    ("finished", "change", "finish", ("finished",)),
+    ("stop_button", "click", "stop", ()),
+    ("overlay", "input", "choose_overlay", ("overlay",)),
+    ("dl_what", "input", "prepare_download", ("dl_what", "dl_format")),
+    ("dl_format", "input", "prepare_download", ("dl_what", "dl_format")),
+    ("file", "upload", "take_files", ("file",)),
+    ("by", "input", "choose_by", ("by",)),
+    ("by", "input", "plan", PLAN_FORM),
+    ("frames", "input", "plan", PLAN_FORM),
+    ("rate", "submit", "plan", PLAN_FORM),
+    ("start", "submit", "plan", PLAN_FORM),
+    ("end", "submit", "plan", PLAN_FORM),
+    ("estimate_button", "click", "estimate", ESTIMATE_FORM),
+    ("editor", "path_commit", "commit_edit", ("editor",)),
+    ("editor", "path_commit", "preview_edit", ("editor",)),
+    ("path_choice", "input", "choose_along", ("path_choice",)),
+    ("images_choice", "input", "choose_images", ("images_choice",)),
+    ("generate_button", "click", "generate", GENERATE_FORM),
+    ("loop_button", "click", "run_loop", LOOP_FORM),
+    ("demo_stabilise", "click", "demo_stabilise", DEMO_FORM),
+    ("demo_reverse", "click", "demo_reverse", DEMO_FORM),
+    ("demo_dolly_zoom", "click", "demo_dolly_zoom", DEMO_FORM),
+    *((name, "change", "times", TIME_FORM) for name in TIME_FORM.values()),
+    ("finished", "change", "times", TIME_FORM),
+)
+# Buttons that lead on to the next step.
+LEADS = {"video_next": "path", "edit_next": "generate"}
 
 
 def build_app(
@@ -29,10 +101,11 @@ def build_app(
     examples: Sequence[Example] | None = None,
     browser_secret: str | None = None,
 ) -> gr.Blocks:
-    """Build the page.
+    """Build the page and its endpoints.
 
     Args:
-        manager: Runs the jobs; its folder must be among the launched app's allowed paths.
+        manager: Runs the jobs; its folder must be among the launched app's allowed paths, and so
+            must those of the examples.
         model: Gives the pipeline; the page opens without one and says what to do.
         examples: Clips to try; those of the project by default.
         browser_secret: Key of what the browser keeps; the same after a restart, or running jobs
@@ -50,103 +123,123 @@ def build_app(
             "session": gr.State(Session()),
             "browser": gr.BrowserState({}, storage_key=STORAGE_KEY, secret=browser_secret),
             "timer": gr.Timer(TICK_SEC, active=False),
+            "finished": gr.State(""),
         }
-        _header(parts, model)
+        _header(parts, model, manager)
         with gr.Row(elem_classes="rap-main", equal_height=False):
-            with gr.Column(scale=5, min_width=340), gr.Tabs(elem_classes="rap-tabs"):
-                tabs.video_tab(parts, clips, model.facts)
-                tabs.edit_tab(parts)
-                tabs.generate_tab(parts)
-                tabs.loop_tab(parts)
-                tabs.imagine_tab(parts, model.facts)
-            with gr.Column(scale=6, min_width=340, elem_classes="rap-view"):
+            with gr.Column(scale=6, min_width=340, elem_classes="rap-steps"):
+                parts["tabs"] = gr.Tabs(elem_classes="rap-tabs", elem_id="steps")
+                with parts["tabs"]:
+                    steps.video_step(parts, clips, model.facts)
+                    steps.path_step(parts)
+                    steps.edit_step(parts, model.facts)
+                    steps_run.generate_step(parts, model.facts)
+                    steps_run.loop_step(parts)
+            with gr.Column(scale=5, min_width=340, elem_classes="rap-view"):
                 _view(parts)
+        handlers.library.editor_props = dict(parts["editor"].props)
         _wire(app, parts, handlers)
+        api.add_endpoints(handlers)
     return app
 
 
-def _header(parts: Components, model: ModelHolder) -> None:
-    gr.HTML(
-        f'<header class="rap-head"><h1>{text.TITLE}</h1><p>{text.TAGLINE}</p></header>',
-        elem_classes="rap-flat",
-    )
-    parts["status"] = gr.HTML(widgets.status_line(model), elem_id="status", elem_classes="rap-flat")
+def _header(parts: Components, model: ModelHolder, manager: JobManager) -> None:
+    with gr.Row(elem_classes="rap-top", equal_height=True):
+        gr.HTML(widgets.header(), elem_classes="rap-flat rap-name", min_width=150, scale=0)
+        parts["status"] = gr.HTML(
+            widgets.status_line(model, manager), elem_id="status", elem_classes="rap-flat",
+            min_width=200, scale=1,
+        )  # fmt: skip
     with gr.Row(elem_classes="rap-jobs", equal_height=True):
         parts["job_bar"] = gr.HTML(
-            widgets.job_bar(None), elem_id="job-bar", elem_classes="rap-flat", min_width=200
-        )
+            widgets.job_bar(None, manager), elem_id="job-bar", elem_classes="rap-flat",
+            min_width=200,
+        )  # fmt: skip
         parts["stop_button"] = gr.Button(
-            text.STOP_BUTTON, variant="stop", size="sm", visible=False, scale=0, min_width=90,
+            text.label("stop"), variant="stop", size="sm", visible=False, scale=0, min_width=90,
             elem_id="stop",
         )  # fmt: skip
 
 
 def _view(parts: Components) -> None:
-    parts["plot"] = path_plot(video_id=CLIP_ID, elem_id="plot")
-    parts["overlay"] = gr.Radio(
-        [(text.OVERLAY_NONE, "")], value="", label=text.OVERLAY_LABEL, visible=False,
-        elem_id="overlay", elem_classes="rap-inline",
-    )  # fmt: skip
-    with gr.Row(equal_height=False):
+    with gr.Row(equal_height=True, elem_classes="rap-beside"):
         parts["clip"] = gr.Video(
-            label=text.CLIP_LABEL, visible=False, interactive=False, autoplay=False, loop=True,
-            elem_id=CLIP_ID, scale=2, min_width=220, height=240,
+            label=text.label("clip"), visible=False, interactive=False, autoplay=False, loop=True,
+            elem_id=CLIP_ID, scale=2, min_width=180, height=168, buttons=[],
         )  # fmt: skip
-        parts["downloads"] = gr.File(
-            label=text.DOWNLOADS_LABEL, file_count="multiple", interactive=False, visible=False,
-            scale=3, min_width=220, elem_id="downloads",
-        )  # fmt: skip
-    parts["sheet"] = gr.Image(
-        label=text.SHEET_LABEL, visible=False, interactive=False, elem_id="sheet", format="png",
-        buttons=["download", "fullscreen"],
+        with gr.Column(
+            visible=False, scale=3, min_width=200, elem_id="downloads", elem_classes="rap-dl"
+        ) as panel:
+            parts["dl_panel"] = panel
+            parts["overlay"] = gr.Dropdown(
+                [("-", "")], value="", label=text.label("overlay"), visible=False,
+                elem_id="overlay", min_width=110,
+            )  # fmt: skip
+            with gr.Row(elem_classes="rap-dl-row"):
+                parts["dl_what"] = gr.Dropdown(
+                    [], label=text.label("dl_what"), elem_id="dl-what", min_width=110
+                )
+                parts["dl_format"] = gr.Dropdown(
+                    [("native", "native")], value="native", label=text.label("dl_format"),
+                    elem_id="dl-format", min_width=110,
+                )  # fmt: skip
+                parts["dl_button"] = gr.DownloadButton(
+                    text.label("download"), size="sm", elem_id="download", min_width=80, scale=0
+                )
+            parts["dl_notes"] = gr.Markdown(elem_id="dl-notes", elem_classes="rap-hint")
+    parts["view"] = PathView(
+        video_id=[CLIP_ID, "compare-b", "loop-compare-b"], editor_id="editor",
+        height=VIEW_HEIGHT, elem_id="plot", elem_classes="rap-flat",
     )  # fmt: skip
 
 
-# Component, its event, the handler called, and what it gets after the session: values of components
-# one by one, or a form.
-EVENTS: tuple[tuple[str, str, str, Sequence[str] | Mapping[str, str]], ...] = (
-    ("timer", "tick", "tick", ()),
-    ("stop_button", "click", "stop", ()),
-    ("overlay", "input", "choose_overlay", ("overlay",)),
-    ("video", "upload", "forget_truth", ()),
-    ("video", "clear", "forget_truth", ()),
-    ("preset", "change", "choose_preset", ("preset",)),
-    ("preset_button", "click", "use_preset", tabs.PRESET_FORM),
-    ("from_estimate_button", "click", "start_from_estimate", ("num_keys",)),
-    ("table", "input", "apply_table", ("table", "frames")),
-    ("apply_button", "click", "apply_table", ("table", "frames")),
-    ("estimate_button", "click", "estimate", tabs.ESTIMATE_FORM),
-    ("generate_button", "click", "generate", tabs.GENERATE_FORM),
-    ("loop_button", "click", "run_loop", tabs.LOOP_FORM),
-    ("imagine_button", "click", "imagine", tabs.IMAGINE_FORM),
-)
+# The page's own events are no API; every handler checks its input all the same.
+_QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
 def _wire(app: gr.Blocks, parts: Components, handlers: Handlers) -> None:
     outputs = list(parts.values())
-    app.load(_by_name(handlers.open_page, parts), [parts["browser"]], outputs, **_QUIET)
+
+    def load(kept: object, request: gr.Request) -> dict[Any, Any]:
+        updates = refusing(handlers.open_page)(kept, _language(request))
+        return {parts[name]: value for name, value in updates.items()}
+
+    app.load(load, [parts["browser"]], outputs, **_QUIET)
     for component, event, name, inputs in EVENTS:
         trigger = getattr(parts[component], event)
-        bind_event(trigger, getattr(handlers, name), parts, inputs=inputs)
-    if "examples" in parts:
-        _wire_examples(parts, handlers)
+        bind_event(trigger, getattr(handlers, name), parts, handlers, inputs=inputs)
+    for component, step in LEADS.items():
+        go = functools.partial(handlers.go, step=step)
+        bind_event(parts[component].click, go, parts, handlers, inputs=())
+    _wire_data(parts, handlers)
 
 
-def _wire_examples(parts: Components, handlers: Handlers) -> None:
+def _wire_data(parts: Components, handlers: Handlers) -> None:
+    """Wire the events that bring data of their own."""
+
     def pick(session: Session, event: gr.SelectData) -> dict[str, Any]:
         return handlers.pick_example(session, event.index)
 
-    parts["examples"].select(
-        _by_name(pick, parts, event=True), [parts["session"]], list(parts.values()), **_QUIET
-    )
+    def use(session: Session, event: gr.EventData) -> dict[str, Any]:
+        return handlers.use_result(session, dict(event._data or {}))
 
+    def trim(session: Session, form: Mapping[str, object], event: gr.EventData) -> dict[str, Any]:
+        return handlers.trim(session, dict(event._data or {}), form)
 
-# Nothing of the page is an API yet; every handler checks its input all the same.
-_QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    if "examples" in parts:
+        bind_event(parts["examples"].select, pick, parts, handlers, inputs=(), data=gr.SelectData)
+    bind_event(parts["history"].select, use, parts, handlers, inputs=(), data=gr.EventData)
+    bind_event(parts["film"].release, trim, parts, handlers, inputs=PLAN_FORM, data=gr.EventData)
 
 
 def bind_event(
-    trigger: Any, handler: Any, parts: Components, *, inputs: Sequence[str] | Mapping[str, str]
+    trigger: Any,
+    handler: Any,
+    parts: Components,
+    handlers: Handlers,
+    *,
+    inputs: Inputs,
+    data: type | None = None,
 ) -> None:
     """Call `handler(session, ...)` on an event.
 
@@ -154,35 +247,38 @@ def bind_event(
         trigger: The component's event.
         handler: Returns a dict from names of components to new values.
         parts: The page's components by name.
+        handlers: Bring a session back that the server forgot.
         inputs: Names of components whose values the handler takes one by one; or, for a handler
             that takes a form, a mapping from the form's keys to names of components.
+        data: Type of the event's own data if the handler takes it last.
     """
     names = list(inputs.values() if isinstance(inputs, Mapping) else inputs)
-    if isinstance(inputs, Mapping):
-        handler = _with_form(handler, list(inputs))
-    values = [parts["session"], *(parts[name] for name in names)]
-    trigger(_by_name(handler, parts), values, list(parts.values()), **_QUIET)
-
-
-def _with_form(handler: Any, keys: list[str]) -> Any:
-    def formed(session: Session, *values: Any) -> dict[str, Any]:
-        return handler(session, dict(zip(keys, values, strict=True)))
-
-    return formed
-
-
-def _by_name(handler: Any, parts: Components, *, event: bool = False) -> Any:
-    """Turn a dict from names into one from components, which is what Gradio takes."""
+    keys = list(inputs) if isinstance(inputs, Mapping) else None
+    narrow = getattr(handler, "__name__", "") == "tick"
     checked = refusing(handler)
 
-    def named(*values: Any) -> dict[Any, Any]:
-        return {parts[name]: value for name, value in checked(*values).items()}
+    def called(request: gr.Request, event: Any, session: Session, kept: object, *values: Any):
+        session = handlers.revived(session, kept, _language(request))
+        given = list(values) if keys is None else [dict(zip(keys, values, strict=True))]
+        updates = checked(session, *given, *([] if event is None else [event]))
+        wanted = WATCHED if narrow else updates
+        return {parts[name]: updates[name] for name in wanted if name in updates}
 
-    if not event:
-        return named
+    def plain(request: gr.Request, session: Session, kept: object, *values: Any) -> Any:
+        return called(request, None, session, kept, *values)
 
-    @functools.wraps(handler)
-    def with_event(session: Session, event: gr.SelectData) -> dict[Any, Any]:
-        return named(session, event)
+    def with_data(
+        request: gr.Request, event: gr.EventData, session: Session, kept: object, *values: Any
+    ) -> Any:
+        return called(request, event, session, kept, *values)
 
-    return with_event
+    if data is not None:
+        with_data.__annotations__["event"] = data
+    values = [parts["session"], parts["browser"], *(parts[name] for name in names)]
+    outputs = [parts[name] for name in WATCHED] if narrow else list(parts.values())
+    trigger(plain if data is None else with_data, values, outputs, **_QUIET)
+
+
+def _language(request: gr.Request | None) -> str:
+    headers = getattr(request, "headers", None)
+    return text.language(None if headers is None else headers.get("accept-language"))

@@ -3,35 +3,58 @@
 import re
 import secrets
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from rays_as_pixels.geometry.trajectory import Trajectory
 
 _ID = re.compile(r"[0-9a-f]{32}")
+_EXAMPLE = re.compile(r"example:[\w-]{1,40}/(estimate|generate|loop)")
+KEPT = ("visitor", "job", "estimate", "result", "loop")
 
 
 @dataclass(frozen=True, eq=False)
 class Session:
     """The state of one open page.
 
+    Results are named by references: a job's id, or "example:NAME/KIND" for one that is shipped.
+
     Attributes:
         visitor: Unguessable id of the visitor; jobs are theirs by it.
+        lang: Language of what the server writes.
         job: Id of the job that is watched, "" for none.
         shown: Id of the job whose results were shown last.
-        estimate: Id of the estimate that is shown, "" for none.
-        main: Name in `paths` of the path that the plot colours by time.
+        preview: Name of the latest picture of the latents that was shown.
+        source: The uploaded video or image, "" if the clip on show is a result's own.
+        still: Whether the source is a single image.
+        plan: How `source` was read: start_sec, end_sec, num_frames, fps.
+        example: Name of the example on show, "" for none.
+        estimate: Reference of the estimate on show, "" for none.
+        result: Reference of the generated video on show, "" for none.
+        other: Reference of the result it is compared with, "" for the input.
+        loop: Reference of the loop check on show, "" for none.
+        main: Name in `paths` of the path that the view colours by time.
         overlay: Name in `paths` of the one drawn over it, "" for none.
-        frames_job: Id of the job whose frames are shown on the main path's frusta.
         paths: All paths of the page: estimated, edited, truth, again, imagined, generated.
+        edit: The editor's confirmed document, None before any edit.
     """
 
     visitor: str = ""
+    lang: str = "en"
     job: str = ""
     shown: str = ""
+    preview: str = ""
+    source: str = ""
+    still: bool = False
+    plan: dict[str, Any] = field(default_factory=dict)
+    example: str = ""
     estimate: str = ""
+    result: str = ""
+    other: str = ""
+    loop: str = ""
     main: str = ""
     overlay: str = ""
-    frames_job: str = ""
     paths: dict[str, Trajectory] = field(default_factory=dict)
+    edit: dict[str, Any] | None = None
 
     def with_path(self, name: str, trajectory: Trajectory) -> "Session":
         """Return a session that has this path too."""
@@ -41,23 +64,31 @@ class Session:
         """Return a session that has these paths no more."""
         paths = {key: value for key, value in self.paths.items() if key not in names}
         overlay = "" if self.overlay in names else self.overlay
-        return replace(self, paths=paths, overlay=overlay)
+        main = "" if self.main in names else self.main
+        return replace(self, paths=paths, overlay=overlay, main=main)
+
+    def emptied(self) -> "Session":
+        """Return a session of the same visitor and job without anything on show."""
+        return Session(visitor=self.visitor, lang=self.lang, job=self.job, shown=self.shown)
 
     def browser(self) -> dict[str, str]:
         """Return the ids that let a reloaded page find its work again."""
-        return {"visitor": self.visitor, "job": self.job, "estimate": self.estimate}
+        return {name: getattr(self, name) for name in KEPT}
 
 
-def session_from_browser(kept: object) -> Session:
+def is_example(reference: str) -> bool:
+    """Tell whether a reference names a shipped result."""
+    return _EXAMPLE.fullmatch(reference) is not None
+
+
+def session_from_browser(kept: object, *, lang: str = "en") -> Session:
     """Start a session from what the browser kept; anything malformed counts as absent."""
     values = kept if isinstance(kept, dict) else {}
     known = {
         key: value
-        for key in ("visitor", "job", "estimate")
-        if isinstance(value := values.get(key), str) and _ID.fullmatch(value)
+        for key in KEPT
+        if isinstance(value := values.get(key), str)
+        and (_ID.fullmatch(value) or (key not in ("visitor", "job") and is_example(value)))
     }
-    return Session(
-        visitor=known.get("visitor") or secrets.token_hex(16),
-        job=known.get("job", ""),
-        estimate=known.get("estimate", ""),
-    )
+    known.setdefault("visitor", secrets.token_hex(16))
+    return Session(lang=lang, **known)

@@ -1,168 +1,95 @@
-"""Every word the page says. Sentence case; units in labels; amounts in what the user can count."""
+"""The words of the page: `words.toml` holds every label in every language; this file finds them.
 
+Labels of Gradio's components are looked up in the browser, by its language (`label`); HTML that the
+server writes is looked up here, by the language the browser asked for (`say`).
+"""
+
+import functools
+import tomllib
+from importlib.resources import files
+from typing import Any
+
+import gradio as gr
+from gradio.i18n import I18nData
+
+LANGUAGES = ("en", "zh")
 TITLE = "Rays as Pixels"
-TAGLINE = "Read the camera path off a video, edit it, and film the scene again along it."
-
-TAB_VIDEO, TAB_EDIT, TAB_GENERATE = "1 Video", "2 Edit", "3 Regenerate"
-TAB_LOOP, TAB_IMAGINE = "4 Loop check", "Imagine"
-
-VIDEO_INTRO = "Upload a short video, or pick an example, and estimate how its camera moved."
-VIDEO_LABEL = "Video (mp4, mov, webm, mkv)"
-EXAMPLES_LABEL = "Examples"
-FRAMES_LABEL = "Frames to use"
-START_LABEL, END_LABEL = "Start (s)", "End (s)"
-START_INFO, END_INFO = "Beginning", "End"
-ESTIMATE_BUTTON = "Estimate camera path"
-ADVANCED = "Advanced settings"
-STEPS_LABEL = "Denoising steps"
-ESTIMATE_STEPS_LABEL = "Denoising steps of the estimates"
-RUNS_LABEL = "Runs to average"
-RUNS_INFO = "Each from different noise."
-SHARED_FOCAL_LABEL = "The lens does not zoom"
-SEED_LABEL, LOCK_LABEL = "Seed", "Lock seed"
-SEED_INFO = "The same seed gives the same result. Unlocked, each run takes a new one."
-GUIDANCE_LABEL = "Guidance scale"
-GUIDANCE_INFO = "1 is none; more follows the image and path harder."
-
-EDIT_INTRO = "Take a preset or the estimated path, then change the keyframes below."
-PRESET_LABEL = "Preset"
-AMOUNT_NAME = "Amount"
-AMOUNT_LABEL = "Amount ({unit})"
-PIVOT_LABEL = "Distance of the subject (scene units)"
-PIVOT_INFO = "1 is the median depth of the first frame."
-PRESET_BUTTON = "Use preset"
-FROM_ESTIMATE_BUTTON = "Start from estimated path"
-KEYS_LABEL = "Keyframes"
-TABLE_LABEL = "Keyframes of the edited path"
-TABLE_HEADERS = (
-    "Time (s)",
-    "X right (u)",
-    "Y down (u)",
-    "Z fwd (u)",
-    "Yaw (deg)",
-    "Pitch (deg)",
-    "Roll (deg)",
-    "hFOV (deg)",
-)
-TABLE_HINT = (
-    "u: scene units. Yaw looks right, pitch up, roll leans clockwise. Every change is drawn at "
-    "once: a smooth curve through the keyframes, whose frames are exactly what the model gets."
-)
-APPLY_BUTTON = "Apply table"
-
-GENERATE_INTRO = "Film the scene again: the first frame, moved along a path."
-PATH_CHOICE_LABEL = "Path"
-PATH_EDITED, PATH_ESTIMATED = "Edited path", "Estimated path"
-IMAGE_LABEL = "Another first frame (optional)"
-GENERATE_BUTTON = "Generate video"
-GENERATED_LABEL = "Generated video"
-
-LOOP_INTRO = (
-    "Estimate the path, generate the video along it from its first frame, estimate again: "
-    "a model that agrees with itself gets the same path twice."
-)
-LOOP_BUTTON = "Run the loop"
-LOOP_VIDEO_LABEL = "Video generated along the estimated path"
-LOOP_EMPTY = "No result yet."
-
-IMAGINE_INTRO = "From one image, imagine a video and the camera path that filmed it."
-IMAGINE_IMAGE_LABEL = "Image"
-IMAGINE_FPS_LABEL = "Frame rate (frames per second)"
-IMAGINE_BUTTON = "Imagine a video"
-IMAGINED_LABEL = "Imagined video"
-
-PLOT_LABEL = "Camera path"
-PLOT_EMPTY = "The camera path appears here."
-PLOT_HELP = "Drag to turn, scroll to zoom, hover for numbers; the slider marks one frame."
-PLOT_FRAME = "Frame"
-PLOT_PLAY, PLOT_PAUSE = "Play", "Pause"
-OVERLAY_LABEL = "Compare with"
-OVERLAY_NONE = "Nothing"
-PATH_NAMES = {
-    "estimated": PATH_ESTIMATED,
-    "edited": PATH_EDITED,
-    "truth": "True path",
-    "again": "Estimated again",
-    "imagined": "Imagined path",
-    "generated": "Requested path",
-}
-CLIP_LABEL = "Frames used"
-SHEET_LABEL = "Frames above, their raxels below"
-DOWNLOADS_LABEL = "Downloads"
-STOP_BUTTON = "Stop"
-
-STATUS_LOADING = "loading"
-STATUS_NO_MODEL = "No model"
-STATUS_DEVICE, STATUS_MODEL, STATUS_TRAINED = "Device", "Model", "Trained on"
-
-JOB_NAMES = {
-    "estimate": "Estimate camera path",
-    "generate": "Generate video",
-    "imagine": "Imagine a video",
-    "loop": "Loop check",
-}
-JOB_STATES = {
-    "queued": "Waiting",
-    "running": "Running",
-    "done": "Done",
-    "failed": "Failed",
-    "cancelled": "Stopped",
-    "interrupted": "Interrupted",
-}
-JOB_IDLE = "Ready."
-JOB_STOPPING = "Stopping after this step"
-
-NEED_VIDEO = "a video must be chosen; got none. Upload one or pick an example."
-NEED_IMAGE = "an image must be chosen; got none. Upload one."
-NEED_ESTIMATE = "a path must be estimated first; got none. Press '{button}' in '{tab}'."
-NEED_EDITED = "a path must be edited first; got none. Use a preset in '{tab}'."
-NEED_FRAMES = "frames must be a whole number 4k+1 from 5 to {most}; got {value}. Use 9."
-NEED_NUMBER = "{name} must be a {kind} from {low:g} to {high:g}; got {value}. Change it."
-NEED_CELL = "{name} must be a number in row {row}; got {value!r}. Write a number there."
-NEED_ROWS = "the table must have {most} rows or fewer; got {count}. Remove some."
-UNKNOWN_CHOICE = "{name} must be one of {known}; got {value!r}. Pick one of these."
-UNKNOWN_EXAMPLE = "example must be one of the {count} shown; got {index}. Pick another."
-MODEL_MISSING = "{error}"
+_PREFIX = "rap_"  # Gradio has keys of its own
 
 
-def duration(seconds: float) -> str:
-    """Say a duration the way one reads a clock: '8 s', '2 min 5 s'."""
+@functools.cache
+def table() -> dict[str, tuple[str, ...]]:
+    """Return all words: key to one text per language, in the order of LANGUAGES."""
+    source = files("rays_as_pixels.ui").joinpath("words.toml").read_text(encoding="utf-8")
+    return {key: tuple(words) for key, words in tomllib.loads(source).items()}
+
+
+def label(key: str) -> Any:
+    """Return words that the browser shows in its own language, for labels of components.
+
+    Raises:
+        KeyError: No such words: a slip of ours.
+    """
+    assert key in table(), f"{key!r} is missing in words.toml"
+    return I18nData(_PREFIX + key)
+
+
+def say(key: str, lang: str = "en", /, **values: Any) -> str:
+    """Return words in a language, with their places filled.
+
+    Args:
+        key: In words.toml.
+        lang: One of LANGUAGES; any other counts as English.
+        values: For the places in braces.
+    """
+    words = table()[key][LANGUAGES.index(lang) if lang in LANGUAGES else 0]
+    return words.format(**values) if values else words
+
+
+def some(prefix: str, lang: str = "en") -> dict[str, str]:
+    """Return all words whose key starts so, without that start, for a script of the page."""
+    return {key.removeprefix(prefix): say(key, lang) for key in table() if key.startswith(prefix)}
+
+
+def everywhere(prefix: str) -> dict[str, dict[str, str]]:
+    """Return the same for every language."""
+    return {lang: some(prefix, lang) for lang in LANGUAGES}
+
+
+def i18n() -> gr.I18n:
+    """Return the table that Gradio's pages take."""
+    return gr.I18n(
+        **{
+            lang: {_PREFIX + key: words[place] for key, words in table().items()}
+            for place, lang in enumerate(LANGUAGES)
+        }
+    )
+
+
+def language(accepted: str | None) -> str:
+    """Return the one of LANGUAGES that an Accept-Language header asks for first."""
+    for part in (accepted or "").split(","):
+        name = part.split(";")[0].strip().lower().partition("-")[0]
+        if name in LANGUAGES:
+            return name
+    return LANGUAGES[0]
+
+
+def duration(seconds: float, lang: str = "en") -> str:
+    """Say a duration the way one reads a clock: '8 s', '2 min 5 s', '1 h 3 min'."""
     whole = max(0, round(seconds))
-    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
+    if whole < 60:
+        return say("time_s", lang, s=whole if seconds >= 1 or whole == 0 else 1)
+    if whole < 3600:
+        return say("time_min", lang, m=whole // 60, s=whole % 60)
+    return say("time_h", lang, h=whole // 3600, m=whole % 3600 // 60)
 
 
-def queue_note(position: int) -> str:
-    """Say how many jobs go first."""
-    return "Starts next" if position == 0 else f"{position} job{'s' * (position > 1)} before it"
+def size(num_bytes: float) -> str:
+    """Say an amount of memory: '312 MB', '1.5 GB'."""
+    return f"{num_bytes / 2**20:.0f} MB" if num_bytes < 2**30 else f"{num_bytes / 2**30:.1f} GB"
 
 
-def path_facts(
-    frames: int, length: float, turn_deg: float, hfov_deg: tuple[float, float], seconds: float
-) -> str:
-    """Describe a path in numbers."""
-    low, high = hfov_deg
-    lens = f"{low:.1f} deg" if high - low < 0.05 else f"{low:.1f} to {high:.1f} deg"
-    return (
-        f"{frames} frames over {seconds:.2f} s; the camera travels {length:.2f} scene units and "
-        f"turns {turn_deg:.1f} deg in all; hFOV {lens}."
-    )
-
-
-def clip_facts(source: dict, used: list[int], notes: list[str]) -> str:
-    """Say which frames of the input are used, and what was done to them."""
-    shown = ", ".join(str(index) for index in used[:12]) + (", ..." if len(used) > 12 else "")
-    lines = [
-        f"**{source['width']} x {source['height']}** pixels, {source['num_frames']} frames, "
-        f"{source['duration_sec']:.1f} s, {source['codec']}. Used: {len(used)} frames ({shown})."
-    ]
-    return "\n".join([*lines, *(f"- {note}" for note in notes)])
-
-
-def loop_sentence(rotation_deg: float, translation: float, psnr_db: float) -> str:
-    """Say in plain words what the three numbers of the loop mean."""
-    return (
-        f"On average each camera of the second path points {rotation_deg:.2f} deg away from the "
-        f"first and lies {100 * translation:.0f} % of the path's reach off; the regenerated frames "
-        f"match the input at {psnr_db:.1f} dB. Smaller errors and a higher PSNR mean that the "
-        "model agrees with itself; they do not prove that the path is true."
-    )
+def both(key: str) -> dict[str, str]:
+    """Return words in every language, for components that choose by themselves."""
+    return {lang: say(key, lang) for lang in LANGUAGES}

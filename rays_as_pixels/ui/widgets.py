@@ -1,83 +1,161 @@
-"""Small pieces of HTML: the status line, the job bar, the numbers of the loop."""
+"""Small pieces of HTML: the header, the status line, the job bar."""
 
 import html
-import math
-from collections.abc import Mapping
+import resource
+import sys
 
+from rays_as_pixels.errors import InputError
+from rays_as_pixels.jobs.context import Preview
+from rays_as_pixels.jobs.manager import JobManager
 from rays_as_pixels.jobs.records import JobRecord, JobState
 from rays_as_pixels.ui import text
 from rays_as_pixels.ui.model_holder import ModelHolder
 
 
-def status_line(model: ModelHolder) -> str:
-    """Say which model runs where, or what to do if there is none."""
+def header() -> str:
+    """Return the name of the page and its subject, translated in the browser by `text.label`."""
+    return f'<header class="rap-head"><h1>{text.TITLE}</h1></header>'
+
+
+def status_line(model: ModelHolder, manager: JobManager, lang: str = "en") -> str:
+    """Say which model runs where, with how much memory, and how long things take there."""
     facts = model.facts
     if model.problem:
         return (
-            f'<div class="rap-status rap-warn" role="alert"><b>{text.STATUS_NO_MODEL}</b> '
+            f'<div class="rap-status rap-warn" role="alert"><b>{text.say("no_model", lang)}</b> '
             f"{html.escape(model.problem)}</div>"
         )
-    name = facts.name if model.ready is not None else f"{facts.name} ({text.STATUS_LOADING})"
-    chips = [(text.STATUS_MODEL, name), (text.STATUS_DEVICE, facts.device)]
-    if facts.trained_on:
-        chips.append((text.STATUS_TRAINED, facts.trained_on))
-    cells = "".join(f"<span><b>{label}</b> {html.escape(value)}</span>" for label, value in chips)
+    name = facts.name
+    if model.ready is None:
+        name += f" ({text.say('loading', lang)})"
+    chips = [
+        (text.say("status_model", lang), name, facts.trained_on),
+        (text.say("status_device", lang), facts.device, ""),
+        (text.say("status_memory", lang), memory_words(facts.device, lang), ""),
+        (text.say("status_pace", lang), pace_words(manager, lang), text.say("pace_why", lang)),
+    ]
+    cells = "".join(
+        f'<span title="{html.escape(why, quote=True)}"><b>{label}</b> {html.escape(value)}</span>'
+        for label, value, why in chips
+    )
     return f'<div class="rap-status">{cells}</div>'
 
 
-def job_bar(record: JobRecord | None, *, position: int = 0) -> str:
-    """Show a job: state, stage, step, time left; its message when it ended badly."""
+def memory_words(device: str, lang: str) -> str:
+    """Say how much memory this program uses, and of how much: the GPU's if it has one."""
+    if device.startswith("cuda"):
+        import torch  # noqa: PLC0415 - only where there is a GPU
+
+        free, total = torch.cuda.mem_get_info(device)
+        used, total = float(total - free), float(total)
+    else:
+        used, total = _resident_bytes(), _total_bytes()
+    if not total:
+        return text.size(used)
+    return text.say("of_total", lang, used=text.size(used), total=text.size(total))
+
+
+def _resident_bytes() -> float:
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return float(file.read().split()[1]) * resource.getpagesize()
+    except OSError:  # no Linux: the greatest use so far, in bytes on a Mac
+        return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * (
+            1 if sys.platform == "darwin" else 1024
+        )
+
+
+def _total_bytes() -> float:
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            return float(file.readline().split()[1]) * 1024
+    except OSError:
+        return 0.0
+
+
+def pace_words(manager: JobManager, lang: str) -> str:
+    """Say how long an estimate and a video took here, from measured jobs."""
+    measured = []
+    for kind in ("estimate", "generate", "loop"):
+        seconds = manager.expected_sec(kind)
+        if seconds is not None:
+            name = text.say(f"short_{kind}", lang)
+            measured.append(f"{name} {text.duration(seconds, lang)}")
+    return ", ".join(measured) or text.say("pace_unknown", lang)
+
+
+def job_bar(record: JobRecord | None, manager: JobManager, lang: str = "en") -> str:
+    """Show a job: state, stage, step, time left, the latents so far; why it ended badly."""
     if record is None:
-        return f'<div class="rap-job rap-idle" role="status">{text.JOB_IDLE}</div>'
-    name = text.JOB_NAMES.get(record.kind, record.kind)
-    state = text.JOB_STATES[record.state]
-    share, detail = _progress(record, position)
-    if record.message and record.state is not JobState.DONE:
+        return f'<div class="rap-job rap-idle" role="status">{text.say("job_idle", lang)}</div>'
+    name = text.say(f"job_{record.kind}", lang)
+    state = text.say(f"state_{record.state}", lang)
+    share, detail = _progress(record, manager, lang)
+    if record.message and record.state not in (JobState.DONE, JobState.CANCELLED):
         detail = record.message
     bar = ""
     if not record.state.is_final:
         width = f' style="width:{100 * share:.1f}%"' if share is not None else ""
         kind = "" if share is not None else " rap-unknown"
         bar = f'<div class="rap-bar{kind}"><i{width}></i></div>'
+    picture = "" if record.state.is_final else _picture(manager.preview(record.id), lang)
     return (
         f'<div class="rap-job rap-{record.state}" role="status" data-job="{record.id}" '
         f'data-state="{record.state}"><div class="rap-line"><b>{html.escape(name)}</b>'
         f'<span class="rap-state">{state}</span><span class="rap-detail">{html.escape(detail)}'
-        f"</span></div>{bar}</div>"
+        f"</span></div>{bar}{picture}</div>"
     )
 
 
-def _progress(record: JobRecord, position: int) -> tuple[float | None, str]:
+def _picture(preview: Preview | None, lang: str) -> str:
+    if preview is None:
+        return ""
+    try:
+        source = preview.data_uri()
+    except InputError:  # a newer one took its place this moment
+        return ""
+    words = text.say("preview_is", lang, step=preview.step, total=preview.total)
+    return f'<img class="rap-latents" src="{source}" alt="{words}" title="{words}">'
+
+
+def _progress(record: JobRecord, manager: JobManager, lang: str) -> tuple[float | None, str]:
     if record.state is JobState.QUEUED:
-        return None, text.queue_note(position)
-    if record.state is JobState.DONE:
+        return None, _queue_words(record, manager, lang)
+    if record.state in (JobState.DONE, JobState.CANCELLED):
         seconds = record.duration_sec
-        return 1.0, "" if seconds is None else f"in {text.duration(seconds)}"
+        return 1.0, "" if seconds is None else text.say(
+            "job_took", lang, time=text.duration(seconds, lang)
+        )
     if record.state is not JobState.RUNNING:
         return None, ""
     if record.cancelling:
-        return None, text.JOB_STOPPING
+        return None, text.say("job_stopping", lang)
     known = record.total > 1
-    words = [record.stage[:1].upper() + record.stage[1:]]
+    words = [stage_words(record.stage, lang)]
     if known:
-        words.append(f"step {record.done} of {record.total}")
-    if record.remaining_sec is not None and known:
-        words.append(f"about {text.duration(record.remaining_sec)} left")
+        words.append(text.say("job_step", lang, done=record.done, total=record.total))
+    left = manager.remaining_sec(record.id)
+    if left is not None and (known or left > 1):
+        words.append(text.say("job_left", lang, time=text.duration(left, lang)))
     return (record.done / record.total if known else None), ", ".join(filter(None, words))
 
 
-def loop_numbers(report: Mapping[str, float]) -> str:
-    """Show R_err, T_err and PSNR large, with a sentence on what they mean."""
-    rotation, translation = report["rotation_error_rad"], report["translation_error"]
-    psnr = report["psnr_db"]
-    cards = [
-        ("R_err", f"{rotation:.4f}", "rad, mean"),
-        ("T_err", f"{translation:.4f}", "share of the path's reach, mean"),
-        ("PSNR", f"{psnr:.2f}", "dB"),
-    ]
-    cells = "".join(
-        f"<div><b>{name}</b><strong>{value}</strong><small>{unit}</small></div>"
-        for name, value, unit in cards
-    )
-    words = text.loop_sentence(math.degrees(rotation), translation, psnr)
-    return f'<div class="rap-cards">{cells}</div><p class="rap-words">{words}</p>'
+def _queue_words(record: JobRecord, manager: JobManager, lang: str) -> str:
+    place = manager.place(record.id)
+    words = text.say("queue_next", lang)
+    if place.ahead:
+        words = text.say("queue_ahead", lang, n=place.ahead, waiting=place.waiting)
+    if place.wait_sec is not None and place.ahead:
+        words += ", " + text.say("queue_wait", lang, time=text.duration(place.wait_sec, lang))
+    return words
+
+
+def stage_words(stage: str, lang: str) -> str:
+    """Say a stage in the visitor's language; an unknown one in its own words."""
+    name, _, rest = stage.partition(" (round ")
+    key = "stage_" + name.lower().replace(" ", "_")
+    words = text.say(key, lang) if key in text.table() else name[:1].upper() + name[1:]
+    if rest:
+        number, _, total = rest.rstrip(")").partition(" of ")
+        words += text.say("stage_round", lang, n=number, total=total)
+    return words

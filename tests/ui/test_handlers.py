@@ -6,192 +6,291 @@ from dataclasses import replace
 import gradio as gr
 import pytest
 import torch
+from gradio.utils import get_upload_folder
 
 from rays_as_pixels.errors import CheckpointError, InputError
+from rays_as_pixels.jobs import loop_rounds, tasks
 from rays_as_pixels.jobs.manager import JobManager
 from rays_as_pixels.jobs.records import JobState
 from rays_as_pixels.media.video import write_image
-from rays_as_pixels.ui import text
+from rays_as_pixels.ui.editor import document_from_preset, document_from_trajectory
 from rays_as_pixels.ui.handlers import Handlers
 from rays_as_pixels.ui.model_holder import ModelFacts, ModelHolder
 from rays_as_pixels.ui.session import Session, session_from_browser
 
 SOON = 60.0
-ESTIMATE = {
-    "frames": 5,
-    "start": "",
-    "end": "",
-    "steps": 1,
-    "runs": 1,
-    "shared_focal": False,
-    "seed": 7,
-    "locked": True,
-}
+PLAN = {"start": "", "end": "", "by": "count", "frames": 5, "rate": 10.0}
+ESTIMATE = {"steps": 1, "runs": 1, "shared_focal": False, "seed": 7, "locked": True}
 GENERATE = {
-    "path_choice": text.PATH_EDITED,
-    "image": None,
+    "along": "edited",
+    "images": "first",
+    "chosen": [],
+    "own": None,
+    "frames": 5,
+    "fps": 10.0,
     "steps": 2,
     "guidance": 1.0,
     "seed": 7,
     "locked": True,
 }
-PRESET = {"name": "arc-right", "amount": 20, "pivot": 1.0, "num_keys": 4, "frames": 5}
-LOOP = {"steps": 2, "estimate_steps": 1, "seed": 7, "locked": True}
+LOOP = {
+    "path": "estimated",
+    "rounds": 1,
+    "steps": 2,
+    "estimate_steps": 1,
+    "seed": 7,
+    "locked": True,
+}
+
+
+@pytest.fixture(autouse=True)
+def uploads_here(tmp_path, monkeypatch):
+    """Uploads lie where the app keeps them: in a folder of the test's own."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    (tmp_path / "uploads").mkdir()
+    return tmp_path / "uploads"
 
 
 def finished(handlers: Handlers, updates: dict) -> tuple[Session, dict]:
-    """Wait for the submitted job and return the session and updates of the next tick."""
+    """Wait for the submitted job and return the session and updates that show its results."""
     session = updates["session"]
     record = handlers.manager.wait(session.job, timeout_sec=SOON)
     assert record.state is JobState.DONE, record.message
-    shown = handlers.tick(session)
+    assert handlers.tick(session)["finished"] == record.id
+    shown = handlers.finish(session, record.id)
     return shown["session"], shown
 
 
 @pytest.fixture
-def video(examples) -> str:
-    return str(examples[0].clip)
+def opened(handlers) -> Session:
+    return handlers.open_page({})["session"]
 
 
 @pytest.fixture
-def estimated(handlers, video) -> Session:
-    session = handlers.open_page({})["session"]
-    return finished(handlers, handlers.estimate(session, ESTIMATE | {"video": video}))[0]
+def estimated(handlers, opened) -> Session:
+    session = handlers.plan(opened, PLAN)["session"]
+    return finished(handlers, handlers.estimate(session, ESTIMATE))[0]
 
 
-def test_an_example_brings_its_video_and_draws_its_true_path(handlers, examples):
-    updates = handlers.pick_example(Session(), 0)
-    assert updates["video"] == str(examples[0].clip)
-    figure = json.loads(updates["plot"])
-    path = next(trace for trace in figure["data"] if trace.get("meta") == "path")
-    assert path["name"] == "True path" and path["x"][-1] == pytest.approx(0.4)
-    after = handlers.forget_truth(updates["session"])
-    assert after["plot"] is None and "truth" not in after["session"].paths
+@pytest.fixture
+def edited(handlers, estimated) -> Session:
+    document = document_from_preset("arc-right", num_frames=5, fps=5, height=48, width=64)
+    return handlers.commit_edit(estimated, document)["session"]
 
 
-def test_an_estimate_shows_path_frames_raxels_facts_and_files(handlers, video):
-    session = handlers.open_page({})["session"]
-    submitted = handlers.estimate(session, ESTIMATE | {"video": video})
+def view_of(updates: dict) -> dict:
+    return json.loads(updates["view"])
+
+
+def test_the_page_opens_with_an_example_and_its_frames(handlers):
+    updates = handlers.open_page({})
+    session = updates["session"]
+    assert session.example == "1-slide" and session.plan["num_frames"] == 5
+    assert "5 frames: 0, 2, 4, 6, 8" in updates["facts"] and "4k+1" in updates["facts"]
+    assert session.paths["truth"].positions[-1, 0].item() == pytest.approx(0.4)
+    assert updates["view"] is not None and handlers.manager.records() == []
+
+
+def test_trimming_and_rates_choose_the_frames_that_the_model_gets(handlers, opened):
+    updates = handlers.trim(opened, {"start_sec": 0.2, "end_sec": 0.75}, PLAN)
+    assert updates["session"].plan == {"start_sec": 0.2, "end_sec": 0.75, "num_frames": 5}
+    assert "5 frames: 2, 3, 4, 6, 7" in updates["facts"] or "Trimmed" in updates["facts"]
+    assert updates["start"] == "0.2"
+    by_rate = handlers.plan(opened, PLAN | {"by": "rate", "rate": 5.0})
+    assert "5 frames: 0, 2, 4, 6, 8" in by_rate["facts"]
+    session = by_rate["session"]
+    session, _ = finished(handlers, handlers.estimate(session, ESTIMATE))
+    assert session.paths["estimated"].source_frame == (0, 2, 4, 6, 8)
+
+
+def test_an_uploaded_video_replaces_the_example(handlers, opened, examples, uploads_here):
+    copy = uploads_here / "mine.mp4"
+    copy.write_bytes(examples[0].clip.read_bytes())
+    updates = handlers.take_files(opened, [str(copy)])
+    session = updates["session"]
+    assert session.source == str(copy) and session.example == "" and session.paths == {}
+    assert updates["view"] is None and updates["clip"]["visible"]
+    assert session.visitor == opened.visitor
+
+
+def test_several_images_become_one_video(handlers, opened, uploads_here, sliding_video):
+    names = []
+    for k in range(6):
+        names.append(str(uploads_here / f"photo-{k}.png"))
+        write_image(names[-1], sliding_video[k])
+    updates = handlers.take_files(opened, names)
+    assert updates["session"].plan["num_frames"] == 5 and not updates["session"].still
+    with pytest.raises(InputError, match="image"):
+        handlers.take_files(opened, [names[0], str(uploads_here)])
+
+
+def test_one_image_is_filmed_along_a_drawn_path_without_any_estimate(
+    handlers, opened, uploads_here
+):
+    write_image(uploads_here / "photo.png", torch.rand(3, 90, 40))
+    session = handlers.take_files(opened, str(uploads_here / "photo.png"))["session"]
+    assert session.still
+    with pytest.raises(InputError, match="got one image"):
+        handlers.estimate(session, ESTIMATE)
+    document = document_from_preset("dolly-in", num_frames=5, fps=5, height=48, width=64)
+    session = handlers.commit_edit(session, document)["session"]
+    finished(handlers, handlers.generate(session, GENERATE))
+
+
+def test_an_estimate_shows_path_frames_facts_and_what_can_be_downloaded(handlers, opened):
+    session = handlers.plan(opened, PLAN)["session"]
+    submitted = handlers.estimate(session, ESTIMATE)
     assert submitted["seed"] == 7 and submitted["browser"]["job"] == submitted["session"].job
     session, shown = finished(handlers, submitted)
-    figure = json.loads(shown["plot"])
-    parts = {trace.get("meta") for trace in figure["data"]}
-    assert {"frusta", "path", "images", "ground"} <= parts
-    assert figure["layout"]["meta"]["time_sec"] == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8])
-    assert (
-        "9 frames" in shown["clip_facts"]
-        and "Used: 5 frames (0, 2, 4, 6, 8)" in shown["clip_facts"]
-    )
-    names = [path.rsplit("/", 1)[1] for path in shown["downloads"]["value"]]
-    assert names == ["trajectory.json", "path.html", "clip.mp4"]
-    assert len(shown["table"]) == 5 and len(shown["table"][0]) == 8
+    assert "estimated" in session.paths and session.overlay == "truth"
+    assert len(session.paths["truth"]) == 5, "the true cameras of the same frames"
+    assert "5 frames: 0, 2, 4, 6, 8" in shown["path_facts"] and "seed 7" in shown["path_facts"]
+    assert shown["clip"]["value"].endswith("clip.mp4")
+    assert ("Estimated path", "path:estimated") in shown["dl_what"]["choices"]
     assert session.browser()["estimate"] == session.estimate != ""
-    assert "plot" not in handlers.tick(session), "results are shown once"
+    assert handlers.finish(session, session.job) == {}, "results are shown once"
 
 
-def test_the_same_seed_estimates_the_same_path_and_an_unlocked_one_is_new(handlers, video):
+def test_the_same_seed_estimates_the_same_path_and_an_unlocked_one_is_new(handlers, opened):
+    session = handlers.plan(opened, PLAN)["session"]
     paths = []
     for _ in range(2):
-        session = handlers.open_page({})["session"]
-        session, _ = finished(handlers, handlers.estimate(session, ESTIMATE | {"video": video}))
-        paths.append(session.paths["estimated"].cameras.world_from_cam)
+        after, _ = finished(handlers, handlers.estimate(session, ESTIMATE))
+        paths.append(after.paths["estimated"].cameras.world_from_cam)
     torch.testing.assert_close(paths[0], paths[1], atol=0, rtol=0)
-    seeds = set()
-    for _ in range(3):
-        updates = handlers.estimate(Session(), ESTIMATE | {"video": video, "locked": False})
-        seeds.add(updates["seed"])
-        record = handlers.manager.wait(updates["session"].job, timeout_sec=SOON)
-        assert record.settings["seed"] == updates["seed"], "the seed shown must be the one used"
-    assert len(seeds) == 3
+    updates = handlers.estimate(session, ESTIMATE | {"locked": False})
+    record = handlers.manager.wait(updates["session"].job, timeout_sec=SOON)
+    assert record.settings["seed"] == updates["seed"] != 7, "the seed shown must be the one used"
 
 
-def test_a_preset_becomes_the_edited_path_and_fills_the_table(handlers, estimated):
-    updates = handlers.use_preset(estimated, PRESET)
-    path = updates["session"].paths["edited"]
-    like = estimated.paths["estimated"]
-    assert len(path) == len(like) == 5
-    assert (path.cameras.height, path.cameras.width) == (48, 64)
-    torch.testing.assert_close(path.cameras.hfov_rad[0], like.cameras.hfov_rad[0])
-    assert updates["session"].overlay == "edited" and len(updates["table"]) == 4
-    assert updates["path_choice"] == text.PATH_EDITED
-    assert "turns 20.0 deg in all" in updates["edit_facts"]
-    assert "other-path" in updates["plot"]
-
-
-def test_the_table_redraws_the_path_the_model_gets(handlers, estimated):
-    rows = handlers.use_preset(estimated, PRESET)["table"]
-    rows[-1][2] = -0.5  # end half a unit higher
-    updates = handlers.apply_table(estimated, rows, 5)
-    path = updates["session"].paths["edited"]
+def test_what_the_editor_confirms_is_what_the_model_gets(handlers, estimated):
+    document = document_from_trajectory(estimated.paths["estimated"], num_keyframes=5)
+    document["keyframes"][-1]["position"][1] = -0.5  # end half a unit higher
+    updates = handlers.commit_edit(estimated, document)
+    session = updates["session"]
+    path = session.paths["edited"]
     assert path.positions[-1, 1].item() == pytest.approx(-0.5)
-    submitted = handlers.generate(updates["session"], GENERATE)
-    wanted = json.loads(
-        (handlers.manager.folder(submitted["session"].job) / "wanted.json").read_text()
+    assert session.main == "estimated" and session.overlay == "edited"
+    submitted = handlers.generate(session, GENERATE)
+    folder = handlers.manager.folder(submitted["session"].job)
+    wanted = json.loads((folder / "wanted.json").read_text())
+    poses = torch.tensor([frame["world_from_cam"] for frame in wanted["frames"]])
+    torch.testing.assert_close(
+        poses, path.reanchored().cameras.world_from_cam.float(), atol=1e-6, rtol=0
     )
-    assert wanted["frames"][-1]["world_from_cam"][1][3] == pytest.approx(-0.5)
     finished(handlers, submitted)
 
 
-def test_editing_can_start_from_the_estimated_path(handlers, estimated):
-    updates = handlers.start_from_estimate(estimated, 5)
-    edited, like = updates["session"].paths["edited"], estimated.paths["estimated"]
-    # Rows hold thousandths, and every frame is a keyframe here.
-    torch.testing.assert_close(edited.positions, like.positions, atol=1e-3, rtol=0)
+def test_a_path_beyond_the_training_range_is_named_before_the_run(handlers, estimated):
+    document = document_from_preset(
+        "pan-left", num_frames=5, fps=5, height=48, width=64, amount=90.0
+    )
+    updates = handlers.commit_edit(estimated, document)
+    assert "degrees away from frame 0" in updates["edit_warnings"]
+    assert "rap-warn" in updates["edit_warnings"]
+    preview = handlers.preview_edit(updates["session"], document)
+    assert preview["parallax"]["value"].endswith(".mp4")
 
 
-def test_a_video_is_generated_along_the_edited_path(handlers, estimated):
-    session = handlers.use_preset(estimated, PRESET)["session"]
-    session, shown = finished(handlers, handlers.generate(session, GENERATE))
-    assert shown["generated"]["value"].endswith("video.mp4")
-    assert len(session.paths["generated"]) == 5
+def test_a_video_is_generated_compared_listed_and_loaded_again(handlers, edited):
+    session, shown = finished(handlers, handlers.generate(edited, GENERATE | {"seed": 3}))
+    assert shown["compare"]["a"]["file"]["path"].endswith("clip.mp4")
+    assert shown["compare"]["b"]["file"]["path"].endswith("video.mp4")
+    assert shown["compare"]["frames"] == 5
+    first = session.result
+    session, shown = finished(handlers, handlers.generate(session, GENERATE | {"seed": 4}))
+    listed = {item["id"]: item for item in shown["history"]}
+    assert listed[session.result]["shown"] and listed[first]["can_compare"]
+    assert "seed 3" in listed[first]["detail"] and "Edited path" in listed[first]["detail"]
+    compared = handlers.use_result(session, {"id": first, "action": "compare"})
+    assert first in compared["compare"]["a"]["file"]["path"]
+    loaded = handlers.use_result(session, {"id": first, "action": "load"})
+    assert loaded["generate_seed"] == 3 and loaded["session"].result == first
+    assert loaded["session"].edit["num_frames"] == 5
+    gone = handlers.use_result(loaded["session"], {"id": first, "action": "delete"})
+    assert first not in {item["id"] for item in gone["history"]} and gone["compare"] is None
+    with pytest.raises(InputError, match="kept"):
+        handlers.use_result(session, {"id": first, "action": "load"})
 
 
-def test_a_photo_of_another_shape_takes_the_path_with_its_field_of_view(
-    handlers, estimated, tmp_path
+def test_other_frames_are_given_with_their_cameras_where_the_path_is_the_filmed_one(
+    handlers, edited
 ):
-    session = handlers.use_preset(estimated, PRESET)["session"]
-    write_image(tmp_path / "photo.png", torch.rand(3, 90, 40))
-    form = GENERATE | {"image": str(tmp_path / "photo.png")}
-    session, _ = finished(handlers, handlers.generate(session, form))
+    form = GENERATE | {"along": "estimated", "images": "chosen", "chosen": [4, 0, 2]}
+    submitted = handlers.generate(edited, form)
+    record = handlers.manager.get(submitted["session"].job)
+    assert record.settings["image_frames"] == [0, 2, 4]
+    finished(handlers, submitted)
+    along_edited = handlers._stills(
+        edited, GENERATE | {"images": "ends"}, edited.paths["edited"], along="edited"
+    )
+    assert [(still.frame, still.known) for still in along_edited] == [(0, True), (4, False)]
 
 
-def test_the_loop_shows_its_numbers_and_both_paths(handlers, estimated):
-    session, shown = finished(handlers, handlers.run_loop(estimated, LOOP))
-    for word in ("R_err", "T_err", "PSNR", "rad", "dB"):
-        assert word in shown["loop_numbers"]
-    assert session.overlay == "again" and session.main == "estimated"
-    names = [path.rsplit("/", 1)[1] for path in shown["downloads"]["value"]]
-    assert {"report.json", "reestimated.json", "video.mp4"} <= set(names)
+def test_a_video_is_imagined_from_the_first_frame(handlers, estimated):
+    session, shown = finished(
+        handlers, handlers.generate(estimated, GENERATE | {"along": "imagine"})
+    )
+    assert session.main == "imagined" and len(session.paths["imagined"]) == 5
+    assert shown["compare"]["a"] is None
 
 
-def test_a_video_is_imagined_from_one_image(handlers, tmp_path):
-    write_image(tmp_path / "photo.png", torch.rand(3, 48, 64))
-    form = {"image": str(tmp_path / "photo.png"), "frames": 5, "fps": 10.0, "steps": 2}
-    form |= {"guidance": 1.0, "seed": 1, "locked": True}
-    session = handlers.open_page({})["session"]
-    session, shown = finished(handlers, handlers.imagine(session, form))
-    assert shown["imagined"]["value"].endswith("video.mp4") and session.main == "imagined"
+def test_the_loop_shows_its_numbers_in_total_per_frame_and_from_round_to_round(handlers, estimated):
+    session, shown = finished(handlers, handlers.run_loop(estimated, LOOP | {"rounds": 2}))
+    words = shown["loop_numbers"]
+    for word in ("R_err", "T_err", "PSNR", "rad", "dB", "Round 2", "Drift", "After 2 rounds"):
+        assert word in words
+    assert session.main == "looped" and session.overlay == "again"
+    folder = handlers.manager.folder(session.loop)
+    report = json.loads((folder / tasks.REPORT).read_text())
+    assert [len(item["psnr_db_by_frame"]) for item in report["rounds"]] == [5, 5]
+    assert (folder / loop_rounds.video_name(1)).is_file()
 
 
-def test_a_running_job_can_be_stopped(handlers, estimated):
-    session = handlers.use_preset(estimated, PRESET)["session"]
-    submitted = handlers.generate(session, GENERATE | {"steps": 200})
-    handlers.stop(submitted["session"])
-    record = handlers.manager.wait(submitted["session"].job, timeout_sec=SOON)
+@pytest.mark.parametrize(
+    ("demo", "has_psnr"), [("stabilise", False), ("reverse", True), ("dolly_zoom", False)]
+)
+def test_a_loop_demonstration_takes_one_click(handlers, estimated, demo, has_psnr):
+    form = {key: value for key, value in LOOP.items() if key != "path"}
+    session, _ = finished(handlers, getattr(handlers, f"demo_{demo}")(estimated, form))
+    report = json.loads((handlers.manager.folder(session.loop) / tasks.REPORT).read_text())
+    assert report["path"] == demo
+    assert (report["rounds"][0]["psnr_db"] is not None) is has_psnr
+    path = session.paths["looped"].cameras.world_from_cam
+    torch.testing.assert_close(path[0], torch.eye(4, dtype=path.dtype), atol=1e-9, rtol=0)
+    if demo == "reverse":
+        like = estimated.paths["estimated"].reanchored(4).cameras.world_from_cam
+        torch.testing.assert_close(path[-1], like[0], atol=1e-6, rtol=0)
+
+
+def test_a_stopped_video_keeps_what_there_was(handlers, edited):
+    submitted = handlers.generate(edited, GENERATE | {"steps": 200})
+    session = submitted["session"]
+    while handlers.manager.get(session.job).done < 3:
+        assert not handlers.manager.get(session.job).state.is_final
+    handlers.stop(session)
+    record = handlers.manager.wait(session.job, timeout_sec=SOON)
     assert record.state is JobState.CANCELLED
-    bar = handlers.tick(submitted["session"])["job_bar"]
-    assert "Stopped" in bar
+    assert "Stopped" in handlers.tick(session)["job_bar"]
+    shown = handlers.finish(session, session.job)
+    assert shown["compare"]["b"]["file"]["path"].endswith("partial.mp4")
+    assert "Unfinished" in shown["result_facts"]
 
 
 def test_a_reloaded_page_finds_its_results_again_and_another_visitor_does_not(handlers, estimated):
     kept = estimated.browser()
     updates = handlers.open_page(kept)
-    assert updates["session"].paths["estimated"] is not None
-    assert '"frusta"' in updates["plot"]
+    assert "estimated" in updates["session"].paths and updates["session"].example == ""
+    again = handlers.estimate(updates["session"], ESTIMATE)
+    assert handlers.manager.wait(again["session"].job, timeout_sec=SOON).state is JobState.DONE
     stranger = handlers.open_page(kept | {"visitor": "0" * 32})
-    assert "plot" not in stranger and stranger["session"].estimate == ""
-    bar = handlers.stop(replace(estimated, visitor="0" * 32))["job_bar"]
-    assert text.JOB_IDLE in bar
+    assert stranger["session"].estimate != estimated.estimate
+    before = len(handlers.manager.records(owner=estimated.visitor))
+    with pytest.raises(InputError, match="kept"):
+        handlers.use_result(
+            replace(estimated, visitor="0" * 32), {"id": estimated.estimate, "action": "delete"}
+        )
+    assert len(handlers.manager.records(owner=estimated.visitor)) == before
 
 
 def test_results_survive_a_restart_of_the_server(handlers, estimated, model, examples, tmp_path):
@@ -199,16 +298,21 @@ def test_results_survive_a_restart_of_the_server(handlers, estimated, model, exa
     handlers.manager.close()
     manager = JobManager(tmp_path / "jobs")
     try:
-        updates = Handlers(manager, model, examples).open_page(kept)
-        assert '"frusta"' in updates["plot"]
+        fresh = Handlers(manager, model, examples)
+        assert "estimated" in fresh.open_page(kept)["session"].paths
+        revived = fresh.revived(Session(), kept, "zh")
+        assert revived.visitor == estimated.visitor and "estimated" in revived.paths
     finally:
         manager.close()
 
 
 @pytest.mark.parametrize(
     "kept",
-    [None, "x", 3, {}, {"visitor": "../etc"}, {"job": 5, "estimate": ["a"]}, {"job": "f" * 32}],
-)
+    [
+        None, "x", 3, {}, {"visitor": "../etc"}, {"job": 5, "estimate": ["a"]}, {"job": "f" * 32},
+        {"estimate": "example:../../etc/estimate"}, {"estimate": "example:nowhere/estimate"},
+    ],
+)  # fmt: skip
 def test_anything_a_browser_may_have_kept_opens_the_page(handlers, kept):
     updates = handlers.open_page(kept)
     assert len(updates["session"].visitor) == 32 and updates["session"].job == ""
@@ -217,71 +321,74 @@ def test_anything_a_browser_may_have_kept_opens_the_page(handlers, kept):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"video": None}, "video must be chosen"),
-        ({"video": "/nowhere.mp4"}, "video must be chosen"),
-        ({"frames": 6}, "4k\\+1 from 5 to 9; got 6"),
-        ({"frames": 4.5}, "4k\\+1"),
-        ({"frames": 13}, "got 13"),
-        ({"frames": True}, "4k\\+1"),
         ({"steps": 0}, "Denoising steps must be a whole number from 1 to 200; got 0"),
         ({"steps": 10**9}, "from 1 to 200"),
         ({"steps": "5"}, "whole number"),
         ({"steps": float("nan")}, "whole number"),
         ({"runs": 1000}, "Runs to average"),
         ({"seed": -1}, "Seed must be a whole number"),
-        ({"start": "soon"}, "Start \\(s\\) must be a number"),
-        ({"end": "-3"}, "End \\(s\\) must be a number"),
     ],
 )
-def test_bad_estimate_settings_are_refused_before_any_job(handlers, video, change, message):
+def test_bad_estimate_settings_are_refused_before_any_job(handlers, opened, change, message):
     with pytest.raises(InputError, match=message):
-        handlers.estimate(Session(), {**ESTIMATE, "video": video} | change)
+        handlers.estimate(opened, ESTIMATE | change)
     assert handlers.manager.records() == []
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"name": "warp"}, "Preset must be one of"),
-        ({"amount": 1000}, "Amount must be a number from 0 to"),
-        ({"amount": None}, "got nothing"),
-        ({"pivot": 0}, "Distance of the subject"),
-        ({"num_keys": 1}, "Keyframes must be a whole number from 2 to 5"),
-        ({"frames": 7}, "4k\\+1"),
+        ({"frames": 6}, "4k\\+1 from 5 to 9; got 6"),
+        ({"frames": True}, "4k\\+1"),
+        ({"start": "soon"}, "Start \\(s\\) must be a number"),
+        ({"end": "-3"}, "End \\(s\\) must be a number"),
+        ({"by": "magic"}, "must be one of count, rate"),
+        ({"by": "rate", "rate": 0}, "Rate"),
+        ({"by": "rate", "rate": 1.0}, "5 frames or more; got 1"),
     ],
 )
-def test_bad_preset_settings_are_refused(handlers, change, message):
+def test_a_bad_choice_of_frames_is_refused(handlers, opened, change, message):
     with pytest.raises(InputError, match=message):
-        handlers.use_preset(Session(), PRESET | change)
+        handlers.plan(opened, PLAN | change)
+
+
+def test_a_path_typed_by_a_visitor_is_not_read(handlers, opened, tmp_path):
+    secret = tmp_path / "secret.png"
+    write_image(secret, torch.rand(3, 48, 64))
+    with pytest.raises(InputError, match="uploaded here"):
+        handlers.take_files(opened, str(secret))
+    with pytest.raises(InputError, match="uploaded here"):
+        handlers.generate(opened, GENERATE | {"along": "imagine", "images": "own",
+                                              "own": str(secret)})  # fmt: skip
 
 
 def test_steps_out_of_order_say_which_comes_first(handlers):
-    with pytest.raises(InputError, match="Use a preset in '2 Edit'"):
+    with pytest.raises(InputError, match="in step 3"):
         handlers.generate(Session(), GENERATE)
-    with pytest.raises(InputError, match="Press 'Estimate camera path' in '1 Video'"):
-        handlers.generate(Session(), GENERATE | {"path_choice": text.PATH_ESTIMATED})
-    with pytest.raises(InputError, match="Press 'Estimate camera path'"):
+    with pytest.raises(InputError, match="in step 2"):
+        handlers.generate(Session(), GENERATE | {"along": "estimated"})
+    with pytest.raises(InputError, match="in step 2"):
         handlers.run_loop(Session(), LOOP)
-    with pytest.raises(InputError, match="Press 'Estimate camera path'"):
-        handlers.start_from_estimate(Session(), 5)
     with pytest.raises(InputError, match="Compare with must be one of"):
         handlers.choose_overlay(Session(), "estimated")
-    with pytest.raises(InputError, match="Path must be one of"):
-        handlers.generate(Session(), GENERATE | {"path_choice": "secret"})
+    with pytest.raises(InputError, match="Film along must be one of"):
+        handlers.generate(Session(), GENERATE | {"along": "secret"})
     with pytest.raises(InputError, match="one of the 1 shown; got 7"):
         handlers.pick_example(Session(), 7)
 
 
-def test_a_file_that_is_no_video_fails_with_the_readers_own_words(handlers, tmp_path):
-    fake = tmp_path / "fake.mp4"
-    fake.write_text("this is text")
-    submitted = handlers.estimate(Session(), ESTIMATE | {"video": str(fake)})
-    record = handlers.manager.wait(submitted["session"].job, timeout_sec=SOON)
-    assert record.state is JobState.FAILED and "fault of the program" not in record.message
-    assert record.message.split(".")[0] in handlers.tick(submitted["session"])["job_bar"]
+def test_every_format_can_be_downloaded(handlers, edited):
+    for name in ("native", "bundle", "colmap", "blender", "nerfstudio", "da3"):
+        updates = handlers.prepare_download(edited, "path:edited", name)
+        place = updates["dl_button"]["value"]
+        assert place.startswith(get_upload_folder()) and updates["dl_notes"]
+    with pytest.raises(InputError, match="must be one of"):
+        handlers.prepare_download(edited, "path:../x", "native")
+    with pytest.raises(InputError, match="must be one of"):
+        handlers.prepare_download(edited, "path:edited", "exe")
 
 
-def test_without_a_model_the_page_opens_and_says_what_to_do(manager, examples, video):
+def test_without_a_model_the_page_opens_and_says_what_to_do(manager, examples):
     def missing():
         raise CheckpointError("model must be there; got none. Train one.")
 
@@ -290,23 +397,26 @@ def test_without_a_model_the_page_opens_and_says_what_to_do(manager, examples, v
     holder.start_loading().join()
     updates = handlers.open_page({})
     assert "Train one." in updates["status"] and "No model" in updates["status"]
-    submitted = handlers.estimate(updates["session"], ESTIMATE | {"video": video})
+    submitted = handlers.estimate(updates["session"], ESTIMATE)
     record = manager.wait(submitted["session"].job, timeout_sec=SOON)
     assert record.state is JobState.FAILED and record.message.endswith("Train one.")
 
 
 def test_names_from_outside_cannot_become_markup(manager, pipeline):
-    facts = ModelFacts("<script>", "<b>", "<img src=x>")
+    facts = ModelFacts("<script>", "<b>", '"><img src=x>')
     handlers = Handlers(manager, ModelHolder(lambda: pipeline, facts), [])
     status = handlers.open_page({})["status"]
     assert "<script>" not in status and "<img" not in status and "&lt;script&gt;" in status
 
 
-def test_choosing_a_preset_states_its_unit_and_range(handlers):
-    updates = handlers.choose_preset(Session(), "dolly-in")
-    assert updates["amount"]["label"] == "Amount (scene units)"
-    assert handlers.choose_preset(Session(), "pan-left")["amount"]["label"] == "Amount (deg)"
-    assert isinstance(updates["pivot"], dict) and gr.update(visible=False) == updates["pivot"]
+def test_the_server_writes_in_the_browsers_language(handlers):
+    updates = handlers.open_page({}, "zh")
+    assert updates["session"].lang == "zh" and "设备" in updates["status"]
+    assert isinstance(updates["path_choice"], dict)
+    assert updates["path_choice"] == gr.update(
+        choices=[("编辑后的路径", "edited"), ("估计的路径", "estimated"),
+                 ("模型想象的路径", "imagine")]
+    )  # fmt: skip
 
 
 def test_a_malformed_visitor_id_is_replaced():

@@ -1,0 +1,182 @@
+"""Facts and figures as HTML: what was kept of a video, how good a path is, what the loop found."""
+
+import html
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rays_as_pixels.media.clip import Clip
+from rays_as_pixels.trajectories.training_range import RangeWarning
+from rays_as_pixels.ui import text
+from rays_as_pixels.ui.charts import line_chart
+from rays_as_pixels.ui.library import Result
+
+MOST_NAMED = 17
+
+
+def clip_facts(clip: Clip, lang: str) -> str:
+    """Say which frames of the input are used, what was done to them and why."""
+    info = clip.source
+    rows = [
+        (
+            text.say("fact_input", lang),
+            text.say(
+                "fact_input_is",
+                lang,
+                width=info.width,
+                height=info.height,
+                frames=info.num_frames,
+                seconds=info.duration_sec,
+                fps=info.fps,
+                codec=info.codec,
+            ),
+        ),
+        (text.say("fact_used", lang), _frames_words(clip.source_frame, lang)),
+    ]
+    rows += [(text.say("fact_note", lang), note) for note in clip.notes]
+    if len(clip.source_frame) > 1:
+        rows.append((text.say("fact_why", lang), text.say("fact_why_4k1", lang)))
+    return facts(rows)
+
+
+def _frames_words(source_frame: Sequence[int], lang: str) -> str:
+    shown = ", ".join(str(index) for index in source_frame[:MOST_NAMED])
+    more = ", ..." if len(source_frame) > MOST_NAMED else ""
+    return text.say("fact_used_is", lang, count=len(source_frame), frames=shown + more)
+
+
+def facts(rows: Sequence[tuple[str, str]]) -> str:
+    """Return a list of names and values; nothing in them becomes markup."""
+    cells = "".join(
+        f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>" for name, value in rows
+    )
+    return f'<dl class="rap-facts">{cells}</dl>'
+
+
+def estimate_facts(result: Result, path_words: str, lang: str) -> str:
+    """Describe an estimated path and how it came about."""
+    rows = [(text.say("path_estimated", lang), path_words)]
+    source_frame = result.results.get("source_frame")
+    if source_frame:
+        rows.append((text.say("fact_used", lang), _frames_words(source_frame, lang)))
+    rows += [(text.say("fact_note", lang), note) for note in result.results.get("notes", [])]
+    misfit = [value for value in result.results.get("residual", []) if math.isfinite(value)]
+    if misfit:
+        mean = sum(misfit) / len(misfit)
+        rows.append((text.say("fact_misfit", lang), text.say("fact_misfit_is", lang, x=mean)))
+    return facts([*rows, *_made_how(result, lang)])
+
+
+def result_facts(result: Result, lang: str) -> str:
+    """Say how a video came about."""
+    rows = []
+    if result.state != "done":
+        step = result.results.get("steps_done")
+        words = text.say("fact_partial_is", lang, n=step, total=result.settings.get("steps"))
+        rows.append((text.say("fact_partial", lang), words))
+    return facts([*rows, *_made_how(result, lang)])
+
+
+def _made_how(result: Result, lang: str) -> list[tuple[str, str]]:
+    ask = result.settings
+    words = [text.say("some_steps", lang, n=ask["steps"])] if "steps" in ask else []
+    if "guidance_scale" in ask:
+        words.append(text.say("some_guidance", lang, x=ask["guidance_scale"]))
+    if ask.get("image_frames"):
+        shown = ", ".join(map(str, ask["image_frames"]))
+        words.append(text.say("some_frames", lang, frames=shown))
+    if "seed" in ask:
+        words.append(text.say("some_seed", lang, n=ask["seed"]))
+    if result.duration_sec is not None:
+        words.append(text.duration(result.duration_sec, lang))
+    rows = [(text.say("fact_made", lang), ", ".join(words))]
+    if result.made_with:
+        shipped = text.say("fact_shipped_is", lang, model=result.made_with)
+        rows.append((text.say("fact_shipped", lang), shipped))
+    return rows
+
+
+def warnings(found: Sequence[RangeWarning], lang: str) -> str:
+    """Show how a path leaves the training range, or that it does not."""
+    if not found:
+        return f'<p class="rap-ok">{text.say("range_inside", lang)}</p>'
+    items = "".join(f"<li>{html.escape(item.message)}</li>" for item in found)
+    head = text.say("range_outside", lang)
+    return f'<div class="rap-warn" role="status"><b>{head}</b><ul>{items}</ul></div>'
+
+
+def loop_numbers(report: Mapping[str, Any], result: Result, lang: str) -> str:
+    """Show R_err, T_err and PSNR, in total, per frame and from round to round, in plain words."""
+    rounds = report["rounds"]
+    first, last = rounds[0], rounds[-1]
+    name = text.say(f"path_{report['path']}", lang)
+    cards = [
+        ("R_err", f"{first['rotation_error_rad']:.4f}", text.say("unit_r_err", lang)),
+        ("T_err", f"{first['translation_error']:.4f}", text.say("unit_t_err", lang)),
+        (
+            "PSNR",
+            "–" if first["psnr_db"] is None else f"{first['psnr_db']:.2f}",
+            text.say("unit_psnr" if first["psnr_db"] is not None else "unit_no_psnr", lang),
+        ),
+    ]
+    cells = "".join(
+        f"<div><b>{short}</b><strong>{value}</strong><small>{unit}</small></div>"
+        for short, value, unit in cards
+    )
+    words = [_sentence(first, lang)]
+    if len(rounds) > 1:
+        words.append(_drift_sentence(first, last, len(rounds), lang))
+    made = facts(_made_how(result, lang))
+    return (
+        f'<div class="rap-loop" data-rounds="{len(rounds)}"><h4>{html.escape(name)}</h4>'
+        f'<div class="rap-cards">{cells}</div><p class="rap-words">{" ".join(words)}</p>'
+        f'<div class="rap-charts">{_charts(rounds, lang)}</div>{made}</div>'
+    )
+
+
+def _sentence(numbers: Mapping[str, Any], lang: str) -> str:
+    values = {
+        "deg": math.degrees(numbers["rotation_error_rad"]),
+        "share": 100 * numbers["translation_error"],
+    }
+    words = text.say("loop_means", lang, **values)
+    if numbers["psnr_db"] is not None:
+        words += " " + text.say("loop_means_psnr", lang, db=numbers["psnr_db"])
+    return words + " " + text.say("loop_means_not", lang)
+
+
+def _drift_sentence(
+    first: Mapping[str, Any], last: Mapping[str, Any], count: int, lang: str
+) -> str:
+    return text.say(
+        "loop_drift",
+        lang,
+        n=count,
+        before=math.degrees(first["rotation_error_rad"]),
+        after=math.degrees(last["rotation_error_rad"]),
+    )
+
+
+def _charts(rounds: Sequence[Mapping[str, Any]], lang: str) -> str:
+    frame, turn = text.say("axis_frame", lang), text.say("axis_round", lang)
+    lines = [(text.say("round_n", lang, n=k + 1), item) for k, item in enumerate(rounds)]
+    charts = [
+        line_chart(
+            text.say(key, lang), unit, [(name, item[field]) for name, item in lines if item[field]],
+            x_name=frame, from_zero=zero,
+        )
+        for key, unit, field, zero in (
+            ("chart_rotation", "rad", "rotation_error_rad_by_frame", True),
+            ("chart_translation", "", "translation_error_by_frame", True),
+            ("chart_psnr", "dB", "psnr_db_by_frame", False),
+        )
+    ]  # fmt: skip
+    if len(rounds) > 1:
+        drift = [
+            (text.say("chart_rotation", lang), [item["rotation_error_rad"] for item in rounds]),
+            (text.say("chart_translation", lang), [item["translation_error"] for item in rounds]),
+        ]
+        charts.append(
+            line_chart(text.say("chart_drift", lang), "rad, –", drift, x_name=turn, first=1)
+        )
+    return "".join(charts)
