@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.components.base import server
+from gradio.processing_utils import move_files_to_cache
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.trajectories.presets import PRESETS
@@ -98,6 +99,10 @@ class PathEditor(gr.HTML):
             scene_depth=scene_depth,
             **{**own, **kwargs},
         )
+        if cloud and Path(cloud["path"]).exists():  # Gradio itself does so for values and updates
+            self.props["cloud"] = move_files_to_cache(
+                cloud, self, postprocess=True, keep_in_cache=True
+            )
 
     def __getattr__(self, name: str) -> Any:
         """Make a listener of the one event; gr.HTML makes one of every word in the script."""

@@ -30,7 +30,7 @@ class Controls {
     if (iconName) element.append(h("span", { class: "rap-ed-icon", html: icon(iconName) }));
     if (word) element.append(h("span", {}, this.text(name)));
     else element.setAttribute("aria-label", this.text(name));
-    if (shortcut) element.setAttribute("aria-keyshortcuts", shortcut.replaceAll("+", "+").replace("Ctrl", "Control"));
+    if (shortcut) element.setAttribute("aria-keyshortcuts", shortcut.replace("Ctrl", "Control"));
     if (pressed || disabled) {
       this.updates.push(() => {
         if (pressed) element.setAttribute("aria-pressed", String(!!pressed()));
@@ -60,7 +60,10 @@ class Controls {
   number(name, { get, set, unit, step = 0.1, min, max, digits = 3 }) {
     const input = h("input", { type: "number", step, min, max, "data-field": name, inputmode: "decimal" });
     this.bindNumber(input, get, set, digits);
-    return this.field(name, input, unit);
+    if (typeof unit !== "function") return this.field(name, input, unit);
+    const small = h("small"); // a unit that changes
+    this.updates.push(() => { small.textContent = this.text(unit()); });
+    return h("label", { class: "rap-ed-field" }, h("span", {}, this.text(name)), h("span", { class: "rap-ed-with-unit" }, input, small));
   }
 
   bindNumber(input, get, set, digits = 3) {

@@ -33,7 +33,7 @@ function drawGizmo(c, view, editor, palette) {
   if (!centre || editor.pen) return;
   const hot = editor.hot && editor.hot.view === view ? editor.hot : {};
   const tool = anchor.kind === "target" || anchor.kind === "handle" ? "move" : editor.tool;
-  c.font = `700 10px ${palette.font}`;
+  c.font = `500 10px ${palette.font}`;
   c.textAlign = "center";
   c.textBaseline = "middle";
   anchor.axes.forEach((axis, i) => {

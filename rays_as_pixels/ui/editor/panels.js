@@ -51,10 +51,8 @@ function startPanel(controls, commands, editor, host) {
   const label = (preset) => { const words = text(`preset_${preset.name}`); return words === `preset_${preset.name}` ? preset.label : words; };
   const choose = (name) => { wish.name = name; wish.amount = named().amount; };
   if (presets.length) choose(presets[0].name);
-  const unit = h("small");
-  controls.updates.push(() => { unit.textContent = named() ? text(named().unit === "deg" ? "deg" : "units") : ""; });
-  const amount = controls.number("amount", { get: () => wish.amount, set: (value) => { wish.amount = value; }, step: 0.1 });
-  amount.append(unit);
+  const unit = () => (named() && named().unit === "deg" ? "deg" : "units");
+  const amount = controls.number("amount", { get: () => wish.amount, set: (value) => { wish.amount = value; }, step: 0.1, unit });
   const about = h("p", { class: "rap-ed-note" });
   controls.updates.push(() => { about.textContent = named() ? (text(`about_${wish.name}`) === `about_${wish.name}` ? named().description : text(`about_${wish.name}`)) : ""; });
   const preset = section(controls, "from_preset",
@@ -102,7 +100,7 @@ function pathPanel(controls, commands, editor, host) {
   const { text } = controls, set = commands.settings, none = () => !editor.doc;
   const apply = (name, action) => controls.button({ name, action, disabled: none });
   const move = line(...[0, 1, 2].map((i) => controls.number("xyz"[i], { get: () => set.moved[i], set: (value) => { set.moved = set.moved.map((old, j) => (j === i ? value : old)); }, unit: "units" })), apply("move_all", () => commands.moveAll()));
-  const turn = line(controls.select("about_axis", [0, 1, 2].map((i) => [i, text(`axis_${"xyz"[i]}`)]), () => set.axis, (value) => { set.axis = Number(value); }), controls.number("angle", { get: () => set.angle, set: (value) => { set.angle = value; }, unit: "deg", step: 5 }), apply("rotate_all", () => commands.turnAll()));
+  const turn = line(controls.select("axis_of_turn", [0, 1, 2].map((i) => [i, text(`axis_${"xyz"[i]}`)]), () => set.axis, (value) => { set.axis = Number(value); }), controls.number("angle", { get: () => set.angle, set: (value) => { set.angle = value; }, unit: "deg", step: 5 }), apply("rotate_all", () => commands.turnAll()));
   const scale = line(controls.number("factor", { get: () => set.factor, set: (value) => { if (!(value > 0)) throw new EditError("error_factor"); set.factor = value; }, step: 0.05, min: 0.01 }), apply("scale_all", () => commands.scaleAll()));
   const flip = line(apply("reverse", () => commands.reverse()), ...[0, 1, 2].map((i) => apply(`mirror_${"xyz"[i]}`, () => commands.mirror(i))));
   const smooth = line(controls.number("strength", { get: () => set.strength, set: (value) => { if (value < 0 || value > 1) throw new EditError("error_strength"); set.strength = value; }, step: 0.1, min: 0, max: 1 }), apply("smooth", () => commands.smooth()));

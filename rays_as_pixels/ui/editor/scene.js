@@ -80,16 +80,19 @@ class Scene {
     c.strokeStyle = this.palette.ghost;
     c.lineWidth = 1;
     const lines = corners.map((corner, i) => [corner, corners[(i + 1) % 4]]);
-    for (let i = 1; i < 4; i++) {
-      lines.push([lerp3(corners[0], corners[1], i / 4), lerp3(corners[3], corners[2], i / 4)]);
-      lines.push([lerp3(corners[0], corners[3], i / 4), lerp3(corners[1], corners[2], i / 4)]);
-    }
+    const inner = (i) => [[lerp3(corners[0], corners[1], i / 4), lerp3(corners[3], corners[2], i / 4)], [lerp3(corners[0], corners[3], i / 4), lerp3(corners[1], corners[2], i / 4)]];
+    this.lines(c, view, lines);
+    c.strokeStyle = this.palette.grid;
+    this.lines(c, view, [1, 2, 3].flatMap(inner));
+    const spot = view.project(centre);
+    if (spot) this.dot(c, spot, 2.5, this.palette.ghost);
+  }
+
+  lines(c, view, lines) {
     for (const [a, b] of lines) {
       const line = view.segment(a, b);
       if (line) strokeLine(c, ...line);
     }
-    const spot = view.project(centre);
-    if (spot) this.dot(c, spot, 2.5, this.palette.ghost);
   }
 
   overlay(c, view, { positions, label }) {
@@ -183,7 +186,7 @@ class Scene {
   keys(c, view) {
     const { editor, palette } = this, { keys, selection } = editor, whole = editor.scope === "path";
     this.handles(c, view);
-    c.font = `600 10px ${palette.font}`;
+    c.font = `500 10px ${palette.font}`;
     c.textAlign = "center";
     c.textBaseline = "middle";
     keys.forEach((key, i) => {
@@ -227,12 +230,17 @@ class Scene {
     c.strokeStyle = this.palette.accent;
     c.lineWidth = 1.5;
     c.strokeRect(left, top, width, height);
-    c.strokeStyle = this.palette["grid-strong"];
     c.lineWidth = 1;
-    for (const third of [1 / 3, 2 / 3]) {
-      strokeLine(c, [left + width * third, top], [left + width * third, top + height]);
-      strokeLine(c, [left, top + height * third], [left + width, top + height * third]);
+    for (const third of [1 / 3, 2 / 3]) { // ticks at the thirds, and a cross in the middle
+      for (const edge of [0, 1]) {
+        const out = edge ? -7 : 7, [x, y] = [left + width * third, top + height * third];
+        strokeLine(c, [x, top + edge * height], [x, top + edge * height + out]);
+        strokeLine(c, [left + edge * width, y], [left + edge * width + out, y]);
+      }
     }
+    const [x, y] = [left + width / 2, top + height / 2];
+    strokeLine(c, [x - 5, y], [x + 5, y]);
+    strokeLine(c, [x, y - 5], [x, y + 5]);
   }
 
   pen(c, view) {
@@ -255,7 +263,7 @@ class Scene {
 
   triad(c, view) {
     const origin = [26, view.height - 26];
-    c.font = `600 10px ${this.palette.font}`;
+    c.font = `500 10px ${this.palette.font}`;
     c.textAlign = "center";
     c.textBaseline = "middle";
     const axes = [0, 1, 2].map((i) => ({ i, tip: unrotate(view.turn, axisVector(i)) })).sort((a, b) => b.tip[2] - a.tip[2]);

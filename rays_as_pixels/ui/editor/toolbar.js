@@ -52,7 +52,7 @@ class StatusLine {
   constructor(editor, controls) {
     Object.assign(this, { editor, text: controls.text });
     this.chip = h("span", { class: "rap-ed-chip" });
-    this.hash = h("code", { class: "rap-ed-hash", title: this.text("hash_hint") });
+    this.hash = h("code", { class: "rap-ed-hash", title: this.text("hint_hash") });
     this.words = h("span", { class: "rap-ed-words", role: "status", "aria-live": "polite" });
     this.retry = controls.button({ name: "retry", action: () => editor.confirm(), kind: "is-small" });
     this.warnings = h("ul", { class: "rap-ed-warnings", "aria-label": this.text("warnings") });
@@ -81,7 +81,7 @@ class StatusLine {
     const warnings = confirmed ? confirmed.warnings : [];
     this.warnings.replaceChildren(...warnings.map((warning) => {
       const go = () => this.editor.setShare(warning.frame / Math.max(1, confirmed.num_frames - 1));
-      return h("li", {}, h("button", { type: "button", onclick: go, title: this.text("warning_hint") }, this.words_of(warning)));
+      return h("li", {}, h("button", { type: "button", onclick: go, title: this.text("hint_warning") }, this.words_of(warning)));
     }));
   }
 
