@@ -287,3 +287,4 @@ def _transformer_stage(
         pipeline.vae.load_state_dict(_frozen_codec(options.run_folder, accelerator)[0].state_dict())
         save_pipeline(pipeline, options.export_folder, weights=weights, facts=facts)
         plot_log(options.run_folder / "log.txt", options.run_folder / "loss.png")
+    accelerator.wait_for_everyone()
