@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rays_as_pixels.errors import InputError
@@ -9,17 +10,30 @@ from rays_as_pixels.errors import InputError
 if TYPE_CHECKING:
     import torch
 
+    from rays_as_pixels.memory.estimate import Planner
+    from rays_as_pixels.memory.settings import MemorySetting
     from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+
+SMALL_MODEL_BYTES = 10**9  # below, a CPU has room and is not worth a prediction
 
 
 def add_loading_options(parser: "argparse._ActionsContainer") -> None:
-    """Add --model and --device."""
+    """Add --model, --device, --attention-backend and --compile."""
     from rays_as_pixels.hub.source import MODEL_HELP
 
     parser.add_argument("--model", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument(
         "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: %(default)s)"
     )
+    parser.add_argument(
+        "--attention-backend", metavar="NAME",
+        help="kernel of the attention, as diffusers names it: native, flash, sage, ... (default: "
+        "torch's own choice)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--compile", action="store_true",
+        help="compile the network's repeated block: the first call takes a minute, later ones less",
+    )  # fmt: skip
 
 
 def choose_device(name: str) -> "torch.device":
@@ -65,12 +79,20 @@ def load(args: argparse.Namespace, say: Callable[[str], None]) -> "RaysAsPixelsP
 
     Raises:
         CheckpointError: The model is missing, cannot be fetched, or is damaged.
-        InputError: The device is not there.
+        InputError: The device is not there, or the attention backend does not work on it.
     """
     device = choose_device(args.device)
+    from rays_as_pixels.acceleration import accelerate, join_processes
+
+    parallel = getattr(args, "parallel", None)
+    if parallel is not None:
+        device = join_processes(device.type)
     from diffusers.utils import logging as diffusers_logging
 
+    import torch
+
     from rays_as_pixels.hub.source import HubAccess, find_model, model_name
+    from rays_as_pixels.memory.choose import apply_setting
     from rays_as_pixels.pipeline import RaysAsPixelsPipeline
 
     diffusers_logging.set_verbosity_error()  # our progress and errors say what matters
@@ -78,7 +100,58 @@ def load(args: argparse.Namespace, say: Callable[[str], None]) -> "RaysAsPixelsP
     found = find_model(args.model, access=HubAccess(say=say))
     if found.commit is not None:
         args.model = f"{model_name(found.name).repository}@{found.commit}"
-    say(f"model: {args.model or found.name} on {device}")
-    pipeline = RaysAsPixelsPipeline.from_pretrained(found.folder).to(device)
+    planner = _planner(args, found.folder, device)
+    setting = _setting(args, planner, device, say)
+    say(f"model: {args.model or found.name} on {device}, memory {setting.name}")
+    precision = {"default": planner.dtype, "vae": torch.float32}
+    pipeline = RaysAsPixelsPipeline.from_pretrained(found.folder, torch_dtype=precision)
+    apply_setting(pipeline, setting, device)
+    pipeline.memory_setting = setting.name
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def _planner(args: argparse.Namespace, folder: Path, device: "torch.device") -> "Planner":
+    """Describe the run that the model is loaded for; what is not known yet is taken as large."""
+    from rays_as_pixels.memory.estimate import Planner
+    from rays_as_pixels.memory.settings import choose_dtype
+    from rays_as_pixels.memory.shapes import ModelShapes
+    from rays_as_pixels.memory.workload import TASKS, Workload
+
+    shapes = ModelShapes.from_folder(folder)
+    parameters = sum(p.numel() for p in shapes.network.parameters())
+    task = getattr(args, "verb", "")
+    frames = getattr(args, "frames", None)
+    height, width = max(shapes.sizes, key=lambda size: size[0] * size[1])
+    work = Workload(
+        task if task in TASKS else "loop",
+        frames if frames is not None and frames % 4 == 1 else shapes.max_frames,
+        height,
+        width,
+        seeds=args.seeds if task == "estimate" else 1,
+        images=len(getattr(args, "image", None) or [0]),
+    )
+    dtype = choose_dtype(args.dtype, device_type=device.type, parameters=parameters)
+    return Planner(shapes, work, dtype=dtype, device_type=device.type)
+
+
+def _setting(
+    args: argparse.Namespace,
+    planner: "Planner",
+    device: "torch.device",
+    say: Callable[[str], None],
+) -> "MemorySetting":
+    from rays_as_pixels.memory.choose import GB, choose_setting, free_memory, named_setting
+    from rays_as_pixels.memory.settings import MemorySetting
+
+    if args.memory != "auto":
+        return named_setting(args.memory, device.type)
+    if sum(planner.shapes.stored_bytes.values()) < SMALL_MODEL_BYTES and device.type != "cuda":
+        return MemorySetting()
+    chosen = choose_setting(planner, free_memory(device))
+    if chosen.setting != MemorySetting():
+        say(
+            f"memory: {chosen.setting.name}, predicted {chosen.total / GB:.1f} GB for "
+            f"{planner.work.frames} frames ({chosen.largest.name})"
+        )
+    return chosen.setting

@@ -14,6 +14,7 @@ from importlib import import_module
 from types import FrameType, ModuleType
 from typing import NoReturn
 
+from rays_as_pixels.cli.processes import following
 from rays_as_pixels.errors import Cancelled, InputError
 
 PROGRAM = "python -m rays_as_pixels"
@@ -29,6 +30,7 @@ VERBS = (
     "train",
     "convert-wan",
     "measure-raxels",
+    "memory",
     "push",
     "dataset",
     "annotate",
@@ -75,7 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(arguments)
     before = _terminate_like_ctrl_c()
     try:
-        code = _module(args.verb).run(args)
+        with following(args):
+            code = _module(args.verb).run(args)
         sys.stdout.flush()
         return code
     except BrokenPipeError:  # the reader of stdout left, as `head` does: nobody to tell
@@ -110,7 +113,7 @@ def explain(error: BaseException) -> tuple[int, str]:
             text += "Run 'pip install -r requirements.txt'."
         case _ if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
             text = f"error: the work must fit in memory; it did not ({text[:200]}). "
-            text += "Use fewer --frames, --downscale or another --device."
+            text += "Use fewer --frames, a smaller --memory setting or another --device."
         case _:
             code = EXIT_FAULT
             text = f"error: a fault of the program, not of your input: {type(error).__name__}: "

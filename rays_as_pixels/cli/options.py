@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rays_as_pixels.cli.loading import add_loading_options, load
+from rays_as_pixels.cli.processes import add_parallel_option
 from rays_as_pixels.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def add_model_options(parser: argparse.ArgumentParser, *, steps: int) -> None:
     """
     group = parser.add_argument_group("model")
     add_loading_options(group)
+    add_parallel_option(group)
     group.add_argument(
         "--steps", type=whole, default=steps, help="denoising steps (default: %(default)s)"
     )

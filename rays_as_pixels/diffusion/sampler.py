@@ -20,6 +20,10 @@ from rays_as_pixels.model.joint_transformer import (
 )
 
 Generators = torch.Generator | Sequence[torch.Generator] | None
+# Up to so many latent cells both halves of guidance go through the network in one call: a fifth
+# faster at 336 tokens. Beyond, a call fills the device anyway and one would only take more memory.
+ONE_CALL_CELLS = 8192
+
 StepEnd = Callable[[int, Tensor, dict[str, Tensor]], dict[str, Any]]
 
 
@@ -224,13 +228,49 @@ def _called(
 
 
 def _guided(model: RaysAsPixelsTransformer3DModel, loop: _Loop, sigma: float) -> JointVelocity:
-    velocity = _called(model, loop.state(sigma), loop.text)
     scale = loop.guidance_scale
     if scale == 1.0:
-        return velocity
-    blind = _called(model, loop.state(sigma, blind=True), loop.negative_text)
-    video = blind.video + scale * (velocity.video - blind.video)
+        return _called(model, loop.state(sigma), loop.text)
+    state, hidden = loop.state(sigma), loop.state(sigma, blind=True)
+    texts = _one_call_texts(state, loop.text, loop.negative_text)
+    if texts is None:
+        velocity = _called(model, state, loop.text)
+        blind = _called(model, hidden, loop.negative_text).video
+    else:
+        both = _called(model, _stacked(state, hidden), *texts)
+        velocity, blind = _first_half(both), both.video[len(both.video) // 2 :]
+    video = blind + scale * (velocity.video - blind)
     return JointVelocity(video, velocity.rays, velocity.stills, velocity.still_rays)
+
+
+def _one_call_texts(
+    state: JointState, text: Tensor | None, negative: Tensor | None
+) -> tuple[Tensor | None] | None:
+    """Return the prompts of both halves of guidance if they fit one call, else None."""
+    cells = state.latents[0, 0].numel() + state.ray_latents[0, 0].numel()
+    if cells > ONE_CALL_CELLS or (text is None) != (negative is None):
+        return None
+    if text is None or negative is None:
+        return (None,)
+    if text.shape[1:] != negative.shape[1:]:
+        return None
+    count = len(state.latents)
+    return (torch.cat([text.expand(count, -1, -1), negative.expand(count, -1, -1)]),)
+
+
+def _stacked(one: Any, other: Any) -> Any:
+    """Join two states along the batch axis."""
+    if isinstance(one, Tensor):
+        return torch.cat([one, other])
+    if one is None:
+        return None
+    return replace(one, **{n: _stacked(v, getattr(other, n)) for n, v in vars(one).items()})
+
+
+def _first_half(velocity: JointVelocity) -> JointVelocity:
+    return JointVelocity(
+        *(None if v is None else v[: len(v) // 2] for v in vars(velocity).values())  # type: ignore[arg-type]
+    )
 
 
 def _stepped(scheduler: Any, velocity: Tensor, timestep: Tensor, current: Tensor) -> Tensor:

@@ -3,6 +3,7 @@ from threading import Event
 import pytest
 import torch
 
+from rays_as_pixels.diffusion import sampler
 from rays_as_pixels.diffusion.sampler import Given, SamplerOptions, denoise_jointly
 from rays_as_pixels.diffusion.schedule import explicit_sigmas, new_scheduler, set_sigmas
 from rays_as_pixels.errors import Cancelled, InputError
@@ -104,6 +105,17 @@ def test_stills_steer_the_video_and_unknown_cameras_of_stills_do_not_leak(toy):
     shown = given(rays="all", stills=2)
     shown.stills.mul_(-1.0)
     assert not torch.allclose(run(toy.transformer, shown)[0], base)
+
+
+@pytest.mark.parametrize("stills", [0, 2])
+def test_guidance_in_one_call_equals_guidance_in_two(toy, monkeypatch, stills):
+    known = given(rays="all", stills=stills)
+    together = run(toy.transformer, known, guidance_scale=2.5)
+    monkeypatch.setattr(sampler, "ONE_CALL_CELLS", 0)
+    apart = run(toy.transformer, known, guidance_scale=2.5)
+    for one, other in zip(together, apart, strict=True):
+        # The same sums, over a batch of two: rounding of float32.
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
 def test_guidance_of_one_is_no_guidance_and_more_changes_the_video_only(toy):
