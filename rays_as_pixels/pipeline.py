@@ -23,6 +23,7 @@ from rays_as_pixels.inputs import (
 )
 from rays_as_pixels.known import only_images, only_video
 from rays_as_pixels.loop import loop_report, pose_spread
+from rays_as_pixels.memory.guard import says_what_to_change
 from rays_as_pixels.model.camera_fit import read_cameras
 from rays_as_pixels.outputs import EstimateOutput, GenerateOutput, ImagineOutput, LoopOutput
 
@@ -35,6 +36,7 @@ class RaysAsPixelsPipeline(JointComponents):
 
     # 1. estimate: video -> rays
 
+    @says_what_to_change
     @torch.no_grad()
     def estimate(
         self,
@@ -97,6 +99,7 @@ class RaysAsPixelsPipeline(JointComponents):
 
     # 2. generate: images and rays -> video
 
+    @says_what_to_change
     @torch.no_grad()
     def generate(
         self,
@@ -157,6 +160,7 @@ class RaysAsPixelsPipeline(JointComponents):
 
     # 3. imagine: images -> video and rays
 
+    @says_what_to_change
     @torch.no_grad()
     def imagine(
         self,
@@ -222,6 +226,7 @@ class RaysAsPixelsPipeline(JointComponents):
 
     # 4. loop: video -> rays -> video -> rays
 
+    @says_what_to_change
     def loop(
         self,
         video: Float[Tensor, "frames 3 height width"],

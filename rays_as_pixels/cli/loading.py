@@ -18,13 +18,22 @@ SMALL_MODEL_BYTES = 10**9  # below, a CPU has room and is not worth a prediction
 
 
 def add_loading_options(parser: "argparse._ActionsContainer") -> None:
-    """Add --model, --device, --attention-backend and --compile."""
+    """Add --model, --device, --memory, --dtype, --attention-backend and --compile."""
     from rays_as_pixels.hub.source import MODEL_HELP
 
     parser.add_argument("--model", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument(
         "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: %(default)s)"
     )
+    parser.add_argument(
+        "--memory", default="auto", metavar="HOW",
+        help="auto, full, model-offload, group-offload or fp8, each with +slicing or +tiling; "
+        "auto takes the first that fits (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--dtype", default="auto", choices=("auto", "float32", "bfloat16", "float16"),
+        help="precision of the network; auto is bfloat16 for large ones on a GPU, else float32",
+    )  # fmt: skip
     parser.add_argument(
         "--attention-backend", metavar="NAME",
         help="kernel of the attention, as diffusers names it: native, flash, sage, ... (default: "
@@ -87,9 +96,8 @@ def load(args: argparse.Namespace, say: Callable[[str], None]) -> "RaysAsPixelsP
     parallel = getattr(args, "parallel", None)
     if parallel is not None:
         device = join_processes(device.type)
-    from diffusers.utils import logging as diffusers_logging
-
     import torch
+    from diffusers.utils import logging as diffusers_logging
 
     from rays_as_pixels.hub.source import HubAccess, find_model, model_name
     from rays_as_pixels.memory.choose import apply_setting
@@ -108,6 +116,10 @@ def load(args: argparse.Namespace, say: Callable[[str], None]) -> "RaysAsPixelsP
     apply_setting(pipeline, setting, device)
     pipeline.memory_setting = setting.name
     pipeline.set_progress_bar_config(disable=True)
+    accelerate(
+        pipeline.transformer, attention_backend=args.attention_backend, compiled=args.compile,
+        parallel=parallel,
+    )  # fmt: skip
     return pipeline
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import HfApi, constants, hf_hub_download, hf_hub_url, snapshot_download
-from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 from huggingface_hub.file_download import http_get, repo_folder_name
 from huggingface_hub.utils import WeakFileLock, build_hf_headers
 
@@ -85,6 +85,43 @@ def peek(wanted: Wanted, access: HubAccess) -> Path:
             if not (is_network(error) or isinstance(error, OSError | ValueError)):
                 raise
     return found
+
+
+def fetch_configs(wanted: Wanted, access: HubAccess) -> tuple[Path, dict[str, tuple[int, ...]]]:
+    """Fetch a repository's configs, and of its text encoder's weights their shapes.
+
+    Returns:
+        Folder with the configs, and shape by name; no weight is fetched, only headers.
+
+    Raises:
+        CheckpointError: It is no pipeline of ours or cannot be reached.
+    """
+    try:
+        api = HfApi(endpoint=access.endpoint, token=access.token, library_name=LIBRARY)
+        info = api.model_info(wanted.repository, revision=wanted.revision)
+        paths = [sibling.rfilename for sibling in info.siblings or []]
+        _check_listing(wanted, [RemoteFile(path, 0, None) for path in paths])
+        check_model_index(
+            _one_file(wanted, info.sha, "model_index.json", access).parent, name=wanted.label
+        )
+        configs = [path for path in paths if path.endswith("/config.json")]
+        folders = [_one_file(wanted, info.sha, path, access).parents[1] for path in configs]
+        shapes: dict[str, tuple[int, ...]] = {}
+        for path in paths:
+            if path.startswith("text_encoder/") and path.endswith(".safetensors"):
+                header = api.parse_safetensors_file_metadata(
+                    wanted.repository, path, revision=info.sha
+                )
+                shapes |= {name: tuple(found.shape) for name, found in header.tensors.items()}
+        return folders[0], shapes
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise explained(error, wanted.label, endpoint=access.endpoint) from error
+    except Exception as error:
+        if not is_network(error):
+            raise
+        raise explained(error, wanted.label, endpoint=access.endpoint) from error
 
 
 def _fetched(wanted: Wanted, access: HubAccess) -> Path:

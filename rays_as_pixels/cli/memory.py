@@ -1,0 +1,104 @@
+"""`memory`: what a model needs on which GPU, before anything is fetched or loaded."""
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from rays_as_pixels.cli import options
+from rays_as_pixels.errors import InputError
+
+if TYPE_CHECKING:
+    from rays_as_pixels.memory.estimate import Planner
+    from rays_as_pixels.memory.shapes import ModelShapes
+
+PRESETS = ("mini", "1.3B", "14B")
+GPU_SIZES_GB = (8, 16, 24, 48, 80)
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the verb and its options."""
+    parser = subparsers.add_parser(
+        "memory",
+        help="predict the memory a model needs",
+        description="Predict the most memory that each task holds on its device, from the model's "
+        "configs alone, and name the first way to run it that fits GPUs of several sizes. "
+        "Predictions for GPUs include an allowance for libraries.",
+    )
+    parser.add_argument(
+        "--model", metavar="MODEL",
+        help="mini, 1.3B or 14B for a size that need not exist yet, a folder, or "
+        "org/name[@revision] (default: the project's own)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--frames", type=options.whole, metavar="N", help="4k+1 (default: the model's own)"
+    )
+    parser.add_argument("--size", metavar="HxW", help="pixels, 480x832 say (default: its first)")
+    parser.add_argument("--seeds", type=options.whole, default=1, help="samples in one pass")
+    parser.add_argument(
+        "--dtype", default="auto", choices=("auto", "float32", "bfloat16", "float16"),
+        help="precision of the network (default: bfloat16 for large ones)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--gpu-gb", type=options.positive, action="append", metavar="GB",
+        help="size of a GPU; may be given several times (default: 8, 16, 24, 48, 80)",
+    )  # fmt: skip
+    parser.add_argument("--all", action="store_true", help="also every setting, with its phases")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the table; returns exit code 0.
+
+    Raises:
+        InputError: The model is not there, or frames or size break a rule.
+    """
+    from rays_as_pixels.memory.tables import every_setting, per_gpu
+
+    shapes = _shapes(args.model)
+    planners = _planners(args, shapes)
+    sizes = args.gpu_gb or GPU_SIZES_GB
+    print(per_gpu(planners, sizes))  # noqa: T201 - the answer
+    if args.all:
+        print(*("\n" + every_setting(planner) for planner in planners), sep="\n")  # noqa: T201
+    return 0
+
+
+def _shapes(model: str | None) -> "ModelShapes":
+    from rays_as_pixels.hub.source import HubAccess, model_name
+    from rays_as_pixels.memory.shapes import ModelShapes
+    from rays_as_pixels.model.checkpoints import check_model_index
+
+    if model in PRESETS:
+        return ModelShapes.from_preset(model)
+    name = model_name(model)
+    if name.folder is not None:
+        check_model_index(name.folder, name=name.text)
+        return ModelShapes.from_folder(name.folder)
+    from rays_as_pixels.hub.fetch import Wanted, fetch_configs
+
+    wanted = Wanted(name.repository, name.revision)
+    access = HubAccess(say=lambda text: print(text, file=sys.stderr))  # noqa: T201
+    folder, text = fetch_configs(wanted, access)
+    return ModelShapes.from_folder(folder, name=wanted.label, text=text)
+
+
+def _planners(args: argparse.Namespace, shapes: "ModelShapes") -> "list[Planner]":
+    from rays_as_pixels.memory.estimate import Planner
+    from rays_as_pixels.memory.settings import choose_dtype
+    from rays_as_pixels.memory.workload import TASKS, Workload
+
+    height, width = shapes.sizes[0] if args.size is None else _size(args.size)
+    parameters = sum(p.numel() for p in shapes.network.parameters())
+    dtype = choose_dtype(args.dtype, device_type="cuda", parameters=parameters)
+    frames = shapes.num_frames if args.frames is None else args.frames
+    return [
+        Planner(shapes, Workload(task, frames, height, width, seeds=args.seeds), dtype=dtype)
+        for task in TASKS
+    ]
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        height, width = (int(part) for part in text.lower().split("x"))
+    except ValueError as error:
+        raise InputError(f"--size must be HxW in pixels; got {text!r}. Write 480x832.") from error
+    return height, width
