@@ -56,14 +56,17 @@ def run(args: argparse.Namespace) -> int:
             progress=progress,
         )
         from rays_as_pixels.trajectories.formats.native import write_native
-        from rays_as_pixels.viz.figures import (
-            trajectory_figure,
-            write_figure_html,
-        )
+        from rays_as_pixels.viz.path_view.page import write_path_page
+        from rays_as_pixels.viz.path_view.value import path_view_value
 
         extra = {"verb": "estimate", "input": clip.source.name, **options.settings(args)}
         write_native(estimated.trajectory, out / "trajectory.json", extra=extra)
-        figure = trajectory_figure(estimated.trajectory, images=clip.video)
-        write_figure_html(figure, out / "path.html", title=f"Camera path of {clip.source.name}")
+        value = path_view_value(
+            estimated.trajectory,
+            images=clip.video,
+            raxels=estimated.raxels,
+            spread=estimated.spread,
+        )
+        write_path_page(value, out / "path.html", title=f"Camera path of {clip.source.name}")
     print_results(out.results)
     return 0

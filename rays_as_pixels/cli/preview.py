@@ -44,10 +44,11 @@ def run(args: argparse.Namespace) -> int:
             progress.say(f"note: {warning.message}")
         if other is not None:
             trajectory, other = trajectory.reanchored(), other.reanchored()
-        from rays_as_pixels.viz.figures import trajectory_figure, write_figure_html
+        from rays_as_pixels.viz.path_view.page import write_path_page
+        from rays_as_pixels.viz.path_view.value import path_view_value
 
-        labels = (args.trajectory.name, "" if args.other is None else args.other.name)
-        figure = trajectory_figure(trajectory, other=other, labels=labels)
-        write_figure_html(figure, path, title=f"Camera path {args.trajectory.name}")
+        others = [] if other is None else [(args.other.name, other)]
+        value = path_view_value(trajectory, label=args.trajectory.name, others=others)
+        write_path_page(value, path, title=f"Camera path {args.trajectory.name}")
     print_results([args.out])
     return 0

@@ -25,8 +25,10 @@ from rays_as_pixels.jobs.context import JobContext, Work
 from rays_as_pixels.jobs.verbs import run_verb
 from rays_as_pixels.media.video import read_clip, read_image, write_image, write_video
 from rays_as_pixels.trajectories.formats.native import read_native, write_native
-from rays_as_pixels.viz.figures import trajectory_figure, write_figure_html
 from rays_as_pixels.viz.images import contact_sheet, images_from_raxels
+from rays_as_pixels.viz.path_view.page import write_path_page
+from rays_as_pixels.viz.path_view.text import WORDS
+from rays_as_pixels.viz.path_view.value import path_view_value
 
 if TYPE_CHECKING:
     from rays_as_pixels.pipeline import RaysAsPixelsPipeline
@@ -251,9 +253,12 @@ def write_path(
 ) -> None:
     """Write a path as trajectory.json and as path.html and name both in the job's results."""
     write_native(trajectory, job.folder / TRAJECTORY, extra={"settings": settings})
-    labels = ("Estimated path", "Estimated again")
-    figure = trajectory_figure(trajectory, other=other, labels=labels, images=images)
-    write_figure_html(figure, job.folder / PAGE)
+    others = [] if other is None else [(WORDS["path_again"], other)]
+    value = path_view_value(
+        trajectory, label=WORDS["path_shown"], others=others, images=images.cpu()
+    )
+    clips = [job.folder / name for name in (CLIP, VIDEO) if (job.folder / name).is_file()]
+    write_path_page(value, job.folder / PAGE, video=clips[0].read_bytes() if clips else None)
     job.results.update(trajectory=TRAJECTORY, page=PAGE)
 
 

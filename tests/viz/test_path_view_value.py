@@ -212,7 +212,7 @@ def test_every_word_the_script_asks_for_exists_and_none_is_left_over():
     asked = set(re.findall(r"\b(?:say|button|pressed|icon)\('(\w+)'", view_source()))
     asked |= set(re.findall(r"'(axis_[xyz])'", view_source()))
     asked |= {"row_frames", "row_raxels", "no_webgl", "no_plotly", "play", "pause"}
-    used_by_python = {"path_estimated", "path_other", "video"}
+    used_by_python = {"path_estimated", "path_shown", "path_again", "video"}
     assert asked <= set(WORDS), asked - set(WORDS)
     assert set(WORDS) - asked - used_by_python == set()
 

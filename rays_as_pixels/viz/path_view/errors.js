@@ -21,7 +21,7 @@ function makeErrors(holder, { say, language, onPick }) {
     value = next;
     charts = [];
     holder.replaceChildren();
-    holder.hidden = !next || !next.errors.length;
+    holder.hidden = !next || !next.errors.some((errors) => errors.rotation_deg.length);
     if (holder.hidden) return;
     width = chartWidth();
     const names = next.paths.slice(1).map((path) => path.label[language]);

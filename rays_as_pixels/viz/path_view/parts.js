@@ -26,6 +26,7 @@ function speaker(words, language) {
 
 // As many digits as tell neighbouring values apart on screen, and no more.
 function short(value) {
+  if (value === null || value === undefined) return '–';
   const size = Math.abs(value);
   if (size === 0) return '0';
   if (size < 0.0005) return value.toExponential(1);

@@ -207,12 +207,14 @@ function makeScene(holder, plotly, { key, say }) {
     return best;
   }
 
+  // The scene swings on for a moment after the drag that Plotly reports.
   function listen() {
     listening = true;
-    holder.on('plotly_relayout', keep);
+    holder.on('plotly_relayout', () => { keep(); for (const ms of [300, 900]) setTimeout(keep, ms); });
   }
 
-  async function redraw() {
+  async function redraw({ fresh = false } = {}) {
+    if (fresh) kept.set(null); else if (holder.data) keep();
     await plotly.react(holder, themedTraces(), themedLayout(), MODEBAR);
     if (!listening) listen();
   }
@@ -228,14 +230,13 @@ function makeScene(holder, plotly, { key, say }) {
   async function show(layer, on) {
     shown[layer] = on;
     if (!value) return;
-    if (layer === 'cloud') kept.set(null);
     if (layer === 'cloud' && value.with_cloud) {
       const grid = (on ? value.with_cloud : value.figure).data.find((trace) => trace.meta === 'ground');
       const ground = source('ground');
       value.kept_ground ??= { x: ground.x, y: ground.y, z: ground.z };
       Object.assign(ground, on ? { x: grid.x, y: grid.y, z: grid.z } : value.kept_ground);
     }
-    await redraw();
+    await redraw({ fresh: layer === 'cloud' });
   }
 
   function look(name) {

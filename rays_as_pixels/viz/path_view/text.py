@@ -103,7 +103,8 @@ WORDS: dict[str, dict[str, str]] = {
         "zh": "无法生成文件。请刷新页面后重试。",
     },
     "path_estimated": {"en": "Estimated path", "zh": "估计轨迹"},
-    "path_other": {"en": "Second path", "zh": "第二条轨迹"},
+    "path_shown": {"en": "Camera path", "zh": "相机轨迹"},
+    "path_again": {"en": "Estimated again", "zh": "再次估计"},
     "video": {"en": "Video", "zh": "视频"},
 }
 LANGUAGES = ("en", "zh")

@@ -30,7 +30,7 @@ from rays_as_pixels.viz.traces import current_trace, frusta_trace, lay_out, path
 from rays_as_pixels.viz.uncertainty import tube_trace
 
 VERSION = 1
-MOST_FRAMES = 2000
+MOST_FRAMES = 5000
 Label = str | dict[str, str]
 
 
@@ -69,7 +69,7 @@ def path_view_value(
         main: The path that is coloured by time.
         label: What to call it: one text, or one per language.
         others: Up to two paths in the same world frame, each with its label. Their error is given
-            for every frame of `main` that both cover (`path_errors`).
+            for every frame of `main` that both cover (`path_errors`), if they are two or more.
         images: The frames, in [0, 1], one per camera of `main`.
         raxels: Raxels of the same frames, as the model gives them (not yet pictures).
         spread: Disagreement between runs from different noise, drawn as a tube.
@@ -187,7 +187,11 @@ def _path(layer: _Layer) -> dict[str, Any]:
 
 
 def _errors(main: Trajectory, layer: _Layer) -> dict[str, Any]:
-    errors = path_errors(main, layer.trajectory)
+    try:
+        errors = path_errors(main, layer.trajectory)
+    except InputError:  # less than two frames in common: drawn all the same, without errors
+        return {"rotation_deg": [], "translation": [], "r_err_deg": None, "t_err": None,
+                "t_err_fixed_scale": None}  # fmt: skip
     return {
         "rotation_deg": errors.rotation_deg.tolist(),
         "translation": errors.translation.tolist(),
