@@ -9,8 +9,11 @@ from diffusers import (
     WanPipeline,
     WanTransformer3DModel,
 )
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
+
+from rays_as_pixels.model.wan_folder import ConvertOptions, convert_wan
 
 WORDS = ["<pad>", "</s>", "<unk>", "a", "cat", "walks", "blurred", "room", "through", "the"]
 
@@ -78,3 +81,18 @@ def saved_wan(folder: Path, *, max_shard_size: str | None = None, **changes) -> 
     pipe = tiny_wan(**changes)
     pipe.save_pretrained(folder, max_shard_size=max_shard_size)
     return pipe
+
+
+def saved_joint(place: Path) -> Path:
+    """Convert a toy Wan to a joint pipeline whose gates are open, so that every part counts."""
+    saved_wan(place / "wan")
+    options = ConvertOptions(num_frames=5, max_frames=9, sizes=((32, 32),))
+    convert_wan(place / "wan", place / "joint", options, progress=lambda stage, done, total: None)
+    file = place / "joint" / "transformer" / "diffusion_pytorch_model.safetensors"
+    weights = load_file(file)
+    generator = torch.Generator().manual_seed(2)
+    for name, weight in weights.items():
+        if "cross" in name or name.endswith("kind_embedding"):
+            weights[name] = weight + 0.2 * torch.randn(weight.shape, generator=generator)
+    save_file(weights, file, metadata={"format": "pt"})
+    return place / "joint"

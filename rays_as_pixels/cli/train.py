@@ -5,7 +5,7 @@ import math
 import sys
 from pathlib import Path
 
-_CONFIGS = ("tiny", "small", "small-gpu", "mini")
+_CONFIGS = ("tiny", "small", "small-gpu", "mini", "wan")
 _STAGES = ("pool", "codec", "polish", "latents", "transformer")
 
 
@@ -21,7 +21,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--config", default="mini", choices=_CONFIGS,
         help="tiny for a test, small for a CPU, small-gpu for the same network on a GPU, mini for "
-        "a larger one on a GPU (default: %(default)s)",
+        "a larger one on a GPU, wan for what convert-wan made (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--run", type=Path, default=None, metavar="DIR",

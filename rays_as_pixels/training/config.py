@@ -64,7 +64,8 @@ class TransformerConfig:
         joint_share: Share of steps with both at the same noise level; the rest is independent.
         pure_noise_share: Share of estimate steps with the rays' noise level exactly 1.
         motion_head_weight: Weight of the motion head's loss (`auxiliary`).
-        pose_weight: Weight of the camera errors read from ray latents (`auxiliary`).
+        pose_weight: Weight of the camera errors read from ray latents (`auxiliary`); 0 fits no
+            readout, which large rasters have no memory for.
         compile_blocks: Compile each block with torch.compile; needs a C++ compiler on a CPU.
         minutes: Time to train for.
     """
@@ -95,6 +96,8 @@ class TrainingConfig:
         num_frames: Frames per clip, 4k+1.
         sizes: (height, width) of the clips, multiples of 16.
         pool_clips: Clips rendered to disk beforehand; 0 renders each batch anew (for GPUs).
+        adopts: Whether network, autoencoder, frames and sizes are those of the pipeline to start
+            from (`adopt`).
         codec: The autoencoder.
         transformer: The transformer.
     """
@@ -103,6 +106,7 @@ class TrainingConfig:
     num_frames: int = 9
     sizes: tuple[tuple[int, int], ...] = ((64, 64), (48, 80), (64, 64), (80, 48))
     pool_clips: int = 5120
+    adopts: bool = False
     codec: CodecConfig = field(default_factory=CodecConfig)
     transformer: TransformerConfig = field(default_factory=TransformerConfig)
 
@@ -177,6 +181,21 @@ CONFIGS = {
                 generate_share=0.35,
                 joint_share=0.15,
                 minutes=18.0,
+            ),
+        ),
+        TrainingConfig(  # whatever `convert-wan` made; see docs/wan.md
+            "wan",
+            pool_clips=0,
+            adopts=True,
+            transformer=TransformerConfig(
+                batch_size=1,
+                learning_rate=1e-5,
+                warmup_steps=1000,
+                estimate_share=0.45,
+                generate_share=0.35,
+                joint_share=0.15,
+                pose_weight=0.0,
+                minutes=10080.0,
             ),
         ),
     )

@@ -16,7 +16,8 @@ from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DMode
 from rays_as_pixels.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.training.config import TrainingConfig
 
-MAX_SHARD = "15MB"
+MAX_SHARD, MAX_SHARD_LARGE = "15MB", "5GB"
+LARGE_NETWORK = 100_000_000  # parameters
 
 
 def build_pipeline(
@@ -57,7 +58,9 @@ def save_pipeline(
     transformer.load_state_dict(weights)
     pipeline.register_modules(transformer=transformer.to(torch.bfloat16))
     try:
-        pipeline.save_pretrained(partial, max_shard_size=MAX_SHARD)
+        count = sum(weight.numel() for weight in weights.values())
+        shard = MAX_SHARD if count < LARGE_NETWORK else MAX_SHARD_LARGE
+        pipeline.save_pretrained(partial, max_shard_size=shard)
     finally:
         pipeline.register_modules(transformer=own)
     (partial / "training.json").write_text(json.dumps(facts, indent=1) + "\n")

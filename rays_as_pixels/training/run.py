@@ -14,6 +14,12 @@ from diffusers import AutoencoderKLWan
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.model.codec import LatentCodec, new_autoencoder
+from rays_as_pixels.training.adopt import (
+    adopt,
+    adopted_pipeline,
+    adopted_transformer,
+    carry_text,
+)
 from rays_as_pixels.training.check import check_clips, check_line
 from rays_as_pixels.training.codec import measure_statistics, train_codec, write_json
 from rays_as_pixels.training.config import TrainingConfig
@@ -221,6 +227,10 @@ def train(config: TrainingConfig, options: TrainingOptions) -> Path:
     accelerator = new_accelerator()
     log = _logger(options.run_folder, accelerator)
     stages = options.stages
+    if config.adopts:
+        with one_after_the_other(accelerator):
+            config = adopt(config, options.start_from, options.run_folder)
+        stages = ("transformer",)
     if config.pool_clips and "pool" in stages:
         spec = PoolSpec(config.pool_clips, config.num_frames, config.sizes)
         with one_after_the_other(accelerator):
@@ -256,12 +266,19 @@ def _transformer_stage(
     if options.compile_blocks:
         size = replace(size, compile_blocks=True)
     torch.manual_seed(options.seed)
-    model = new_transformer(size, channels=config.codec.z_dim)
-    if options.start_from is not None:
-        start_weights(model, options.start_from)
+    adopted = options.start_from if config.adopts else None
+    if adopted is not None:
+        model = adopted_transformer(adopted)
+    else:
+        model = new_transformer(size, channels=config.codec.z_dim)
+        if options.start_from is not None:
+            start_weights(model, options.start_from)
     run = TransformerRun(model, size, options.run_folder, accelerator=accelerator, log=log)
     batches = _latent_source(config, options, codec, accelerator, log)
-    pipeline = build_pipeline(config, autoencoder, model, rays)
+    if adopted is not None:
+        pipeline = adopted_pipeline(adopted, autoencoder, model)
+    else:
+        pipeline = build_pipeline(config, autoencoder, model, rays)
     check = None
     if options.check:
         clips = check_clips(config)
@@ -286,5 +303,7 @@ def _transformer_stage(
         # Another process may have polished the decoder meanwhile; latents are the same either way.
         pipeline.vae.load_state_dict(_frozen_codec(options.run_folder, accelerator)[0].state_dict())
         save_pipeline(pipeline, options.export_folder, weights=weights, facts=facts)
+        if adopted is not None:
+            carry_text(adopted, options.export_folder)
         plot_log(options.run_folder / "log.txt", options.run_folder / "loss.png")
     accelerator.wait_for_everyone()

@@ -155,7 +155,8 @@ class TransformerRun:
     ) -> None:
         """Train until `config.minutes` are spent; `check` sees the EMA weights now and then."""
         generator = torch.Generator().manual_seed(seed + self.progress.step)
-        self.readouts = fit_readouts(batches, self.log)
+        if self.config.pose_weight:
+            self.readouts = fit_readouts(batches, self.log)
         budget = self.config.minutes * 60
         last = saved = checked = shared_clock(self.accelerator)
         while self.progress.spent_sec < budget:
@@ -189,9 +190,11 @@ class TransformerRun:
             velocity, motion = self.model(noisy.state)
         loss, terms = joint_loss(velocity, noisy)
         seen = motion_head_loss(motion, clean.motion, noisy.state.sigma)
-        error = clean_ray_error(velocity, noisy)
-        readout = self.readouts[error.shape[-2], error.shape[-1]]
-        pose, degrees = readout_loss(error, readout, noisy.state.ray_sigma)
+        pose, degrees = loss.new_zeros(()), float("nan")
+        if self.readouts:
+            error = clean_ray_error(velocity, noisy)
+            readout = self.readouts[error.shape[-2], error.shape[-1]]
+            pose, degrees = readout_loss(error, readout, noisy.state.ray_sigma)
         loss = loss + self.config.motion_head_weight * seen + self.config.pose_weight * pose
         for optimiser in self.optimisers:
             optimiser.zero_grad()
