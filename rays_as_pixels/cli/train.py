@@ -50,6 +50,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="pipeline whose weights a new run starts from: a folder, checkpoints/raxel-mini say, "
         "or org/name[@revision] on the Hugging Face Hub",
     )  # fmt: skip
+    parser.add_argument(
+        "--data", action="append", default=[], metavar="SPEC",
+        help="train on real posed videos, KIND:PATH[,key=value...] with KIND re10k, dl3dv, colmap "
+        "or shards, in place of rendered worlds; may be repeated (see docs/data.md)",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--compile", action="store_true",
@@ -85,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
             motion_minutes=args.motion_minutes,
             polish_minutes=args.polish_minutes,
             check=not args.no_check,
+            data=tuple(args.data),
             compile_blocks=args.compile,
             stages=tuple(args.stage or _STAGES),
         ),

@@ -37,6 +37,7 @@ from rays_as_pixels.training.plot import plot_log
 from rays_as_pixels.training.polish import polish_decoder
 from rays_as_pixels.training.pool import PoolClips, PoolSpec, build_pool, shard_paths
 from rays_as_pixels.training.processes import new_accelerator, one_after_the_other, own_seed
+from rays_as_pixels.training.real import real_batches, real_clips
 from rays_as_pixels.training.transformer import TransformerRun, new_transformer
 
 
@@ -57,6 +58,8 @@ class TrainingOptions:
         stages: Which of STAGES to run; an earlier one that is not done yet is an error.
         compile_blocks: Compile the transformer's blocks (see TransformerConfig).
         variants: Ways each pool clip is used (of as is, mirrored, reversed, both).
+        data: Real data to train on in place of rendered worlds, see `datasets/spec.py`; worlds
+            are then rendered only to teach the codec motion, which needs depth.
     """
 
     run_folder: Path
@@ -71,6 +74,7 @@ class TrainingOptions:
     stages: tuple[str, ...] = ("pool", "codec", "polish", "latents", "transformer")
     compile_blocks: bool = False
     variants: int = 1
+    data: tuple[str, ...] = ()
 
 
 def _logger(folder: Path, accelerator: Accelerator) -> Callable[[str], None]:
@@ -184,7 +188,14 @@ def _polish_stage(
 def _clip_source(
     config: TrainingConfig, options: TrainingOptions, batch: int, accelerator: Accelerator
 ) -> Iterator[tuple[torch.Tensor, Cameras]]:
-    source = _motion_source(config, options, batch, accelerator)
+    if options.data:
+        seed = own_seed(options.seed, accelerator)
+        log = _logger(options.run_folder, accelerator)
+        source = real_clips(
+            config, options.data, batch, seed=seed, device=accelerator.device, log=log
+        )
+    else:
+        source = _motion_source(config, options, batch, accelerator)
     return ((video, cameras) for video, cameras, _ in source)
 
 
@@ -206,6 +217,10 @@ def _latent_source(
 ) -> Iterator[CleanBatch]:
     size = config.transformer
     seed = own_seed(options.seed, accelerator)
+    if options.data:
+        return real_batches(
+            config, codec, options.data, seed=seed, device=accelerator.device, log=log
+        )
     if not config.pool_clips:
         return online_batches(config, codec, seed=seed, device=accelerator.device)
     run = options.run_folder
@@ -227,6 +242,8 @@ def train(config: TrainingConfig, options: TrainingOptions) -> Path:
     accelerator = new_accelerator()
     log = _logger(options.run_folder, accelerator)
     stages = options.stages
+    if options.data:
+        config = replace(config, pool_clips=0)
     if config.adopts:
         with one_after_the_other(accelerator):
             config = adopt(config, options.start_from, options.run_folder)
