@@ -1,6 +1,7 @@
 """`annotate SRC --out DIR`: cameras for thousands of videos, as a Parquet data set."""
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,7 +81,8 @@ def run(args: argparse.Namespace) -> int:
     progress = ProgressLine()
     job = _job(args, root, progress)
     choice = RunnerChoice(args.runner, args.address, args.workers, args.gpus)
-    summary = annotate(job, videos, choice, retry_failed=args.retry_failed, progress=progress)
+    with contextlib.redirect_stdout(sys.stderr):  # Ray speaks there; ours are results alone
+        summary = annotate(job, videos, choice, retry_failed=args.retry_failed, progress=progress)
     for video, reason in summary.failures:
         progress.say(f"failed: {video}: {reason}")
     progress.say(
