@@ -1,7 +1,8 @@
-"""Take the pictures of the page that the README shows: `python scripts/screenshots.py`.
+"""Take the pictures of the page in assets/: `python scripts/screenshots.py [STEP ...]`.
 
-Starts the app on a free port, lets it estimate the first example, and photographs it in headless
-Chromium (playwright and Chromium are needed; CHROMIUM names another browser).
+Starts the app on a free port and photographs every step with its solved example in headless
+Chromium, on a desk and on a phone (playwright and Chromium are needed; CHROMIUM names another
+browser). Nothing is computed.
 """
 
 import os
@@ -13,6 +14,7 @@ import tempfile
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import sync_playwright
 
@@ -25,6 +27,10 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+STEPS = ("video", "path", "edit", "generate", "loop")
+SIZES = {"desk": (1280, 900), "phone": (390, 844)}
+PATIENCE_MS = 120_000
+SETTLE_MS = 2500  # for the 3D view and the videos to draw
 
 
 def _free_port() -> int:
@@ -34,17 +40,38 @@ def _free_port() -> int:
 
 
 def _wait(url: str) -> None:
-    for _ in range(240):
+    for _ in range(480):
         try:
             urllib.request.urlopen(url, timeout=2)
             return
         except OSError:
             time.sleep(0.5)
-    sys.exit("the app did not start within two minutes; run `python app.py` to see why")
+    sys.exit("the app did not start within four minutes; run `python app.py` to see why")
+
+
+def photograph(page: Any, url: str, device: str, steps: tuple[str, ...]) -> None:
+    """Write assets/page-STEP-DEVICE.jpg for every step."""
+    page.set_default_timeout(PATIENCE_MS)
+    page.goto(url)
+    page.wait_for_selector("#film .film-frame")
+    page.wait_for_selector("#plot canvas")
+    for step in steps:
+        page.evaluate(
+            "k => document.querySelectorAll('#steps [role=tab]')[k].click()", STEPS.index(step)
+        )
+        if step == "edit":
+            page.wait_for_selector("#editor canvas")
+            start = page.locator("#editor button:visible").filter(has_text="Estimated path")
+            if start.count():
+                start.first.click()
+        page.wait_for_timeout(SETTLE_MS)
+        place = ROOT / "assets" / f"page-{step}-{device}.jpg"
+        page.screenshot(path=place, type="jpeg", quality=80, full_page=device == "phone")
 
 
 def main() -> None:
-    """Write assets/page.png."""
+    """Photograph all steps, or those named on the command line."""
+    steps = tuple(sys.argv[1:]) or STEPS
     browser_path = os.environ.get("CHROMIUM") or shutil.which("chromium")
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
@@ -55,13 +82,10 @@ def main() -> None:
             _wait(url)
             with sync_playwright() as play:
                 browser = play.chromium.launch(executable_path=browser_path, args=FLAGS)
-                page = browser.new_page(viewport={"width": 1280, "height": 900})
-                page.goto(url)
-                page.wait_for_timeout(6000)
-                for name in sys.argv[1:]:
-                    page.get_by_text(name, exact=False).first.click()
-                    page.wait_for_timeout(15000)
-                page.screenshot(path=ROOT / "assets" / "page.png")
+                for device, (width, height) in SIZES.items():
+                    page = browser.new_page(viewport={"width": width, "height": height})
+                    photograph(page, url, device, steps)
+                    page.close()
                 browser.close()
         finally:
             app.terminate()

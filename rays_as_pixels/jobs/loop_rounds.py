@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jaxtyping import Float
 from torch import Tensor
 
+from rays_as_pixels.errors import InputError
 from rays_as_pixels.framing import Framing
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.jobs import tasks
@@ -71,12 +72,18 @@ def loop_rounds_work(load: tasks.LoadPipeline, ask: LoopAsk) -> Work:
             write_video(job.folder / tasks.CLIP, tasks.even_sized(reference), fps=wanted.fps)
             job.results.update(clip=tasks.CLIP)
         path = wanted
+        stopped = ""
         for number in range(ask.rounds):
-            path, image = _round(
-                job, pipeline, ask, number, path, image,
-                wanted=wanted, reference=reference,
-            )  # fmt: skip
-        report = {"path": ask.path, "rounds": job.results["rounds"]}
+            try:
+                path, image = _round(
+                    job, pipeline, ask, number, path, image, wanted=wanted, reference=reference
+                )
+            except InputError as error:
+                if number == 0:
+                    raise
+                stopped = str(error)  # a path that drifted off cannot be filmed; so far it counts
+                break
+        report = {"path": ask.path, "rounds": job.results["rounds"], "stopped": stopped}
         text = json.dumps(report, indent=1, allow_nan=False)
         (job.folder / tasks.REPORT).write_text(f"{text}\n", encoding="utf-8")
         job.results.update(report=tasks.REPORT, numbers=job.results["rounds"][0])

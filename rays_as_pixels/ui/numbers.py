@@ -126,6 +126,9 @@ def loop_numbers(report: Mapping[str, Any], result: Result, lang: str) -> str:
     words = [_sentence(first, lang)]
     if len(rounds) > 1:
         words.append(_drift_sentence(first, last, len(rounds), lang))
+    if report.get("stopped"):
+        stop = text.say("loop_stopped", lang, n=len(rounds) + 1, why=report["stopped"])
+        words.append(html.escape(stop))
     made = facts(_made_how(result, lang))
     return (
         f'<div class="rap-loop" data-rounds="{len(rounds)}"><h4>{html.escape(name)}</h4>'

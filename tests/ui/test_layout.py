@@ -1,8 +1,9 @@
-"""The page builds, and what its events send is what the handlers take."""
+"""The page builds, and what its events send is what the handlers take; words and endpoints."""
 
 import inspect
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import gradio as gr
 import pytest
@@ -10,39 +11,44 @@ import pytest
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.jobs.manager import JobManager
 from rays_as_pixels.ui import layout, text
-from rays_as_pixels.ui.examples import find_examples
+from rays_as_pixels.ui.examples import EXAMPLES_DIR, KINDS, find_examples
 from rays_as_pixels.ui.handlers import Handlers, refusing
 from rays_as_pixels.ui.launch import theme
+from rays_as_pixels.ui.library import Library, frames_of
 from rays_as_pixels.ui.model_holder import ModelFacts, ModelHolder
 
-
-@pytest.fixture
-def page(manager, model, examples):
-    return layout.build_app(manager, model, examples=examples)
+ENDPOINTS = {
+    "estimate", "generate", "imagine", "loop", "status", "plan_video", "list_presets", "make_path",
+    "edit_path", "check_path", "preview_path", "list_formats", "read_path", "write_path",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def parts(tmp_path_factory, pipeline, example_folder) -> dict:
-    """The page's components by name."""
+def built(tmp_path_factory, pipeline, example_folder):
+    """The page and its components by name."""
     seen = {}
     manager = JobManager(tmp_path_factory.mktemp("jobs"))
     model = ModelHolder(lambda: pipeline, ModelFacts("tiny", "cpu"))
+    wire = layout._wire
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layout, "_wire", lambda app, parts, handlers: seen.update(parts))
-        layout.build_app(manager, model, examples=find_examples(example_folder))
+        patch.setattr(layout, "_wire", lambda *values: (seen.update(values[1]), wire(*values)))
+        app = layout.build_app(manager, model, examples=find_examples(example_folder))
     manager.close()
-    return seen
+    return app, seen
 
 
-def test_the_page_builds_with_every_event_wired(page):
-    triggers = [target for fn in page.fns.values() for target in fn.targets]
-    assert len(triggers) == len(layout.EVENTS) + 2  # opening the page, and picking an example
+def test_the_page_builds_with_every_step_and_endpoint(built):
+    app, parts = built
+    named = {fn.api_name for fn in app.fns.values() if fn.api_visibility == "public"}
+    assert named == ENDPOINTS
     assert isinstance(theme(), gr.themes.Base)
+    assert {"estimate_button", "generate_button", "loop_button", "editor", "view"} <= set(parts)
 
 
-@pytest.mark.parametrize("event", layout.EVENTS, ids=lambda event: f"{event[0]}.{event[1]}")
-def test_what_an_event_sends_is_what_its_handler_takes(event, parts):
+@pytest.mark.parametrize("event", layout.EVENTS, ids=lambda event: ".".join(event[:3]))
+def test_what_an_event_sends_is_what_its_handler_takes(event, built):
     component, trigger, name, inputs = event
+    parts = built[1]
     handler = getattr(Handlers, name)
     assert hasattr(parts[component], trigger)
     names = list(inputs.values() if isinstance(inputs, Mapping) else inputs)
@@ -50,17 +56,10 @@ def test_what_an_event_sends_is_what_its_handler_takes(event, parts):
     parameters = list(inspect.signature(handler).parameters)[2:]  # after self and the session
     if isinstance(inputs, Mapping):
         assert parameters == ["form"]
-        used = set(re.findall(r'form\["(\w+)"\]', inspect.getsource(handler)))
-        if "self._generate_ask(form)" in inspect.getsource(handler):
-            shared = inspect.getsource(Handlers._generate_ask)
-            used |= set(re.findall(r'form\["(\w+)"\]', shared))
-        assert used == set(inputs)
+        missing = set(re.findall(r'form\["(\w+)"\]', inspect.getsource(handler))) - set(inputs)
+        assert not missing
     else:
         assert len(parameters) == len(names)
-
-
-def test_the_page_builds_without_examples(manager, model):
-    layout.build_app(manager, model, examples=[])
 
 
 def test_an_input_error_reaches_the_user_in_its_own_words_with_a_capital():
@@ -72,11 +71,47 @@ def test_an_input_error_reaches_the_user_in_its_own_words_with_a_capital():
     assert caught.value.message == "Size must be even; got 3. Crop it."
 
 
+def test_every_word_is_there_in_both_languages_with_the_same_places():
+    for key, words in text.table().items():
+        assert len(words) == len(text.LANGUAGES) and all(words), key
+        places = [sorted(re.findall(r"\{(\w+)", each)) for each in words]
+        assert places[0] == places[1], key
+
+
+def test_every_word_that_is_used_is_there():
+    folder = Path(text.__file__).parent
+    source = "\n".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
+    used = set(re.findall(r'(?:\bsay|\blabel|\bboth|\bprimary)\(\s*"([a-z_0-9]+)"', source))
+    assert len(used) > 80 and used <= set(text.table())
+
+
 def test_no_label_is_in_title_case():
     """Sentence case: after the first word, capitals only where a name or symbol needs them."""
-    names = {"Z", "X", "Y", "R", "T", "PSNR", "Rays", "Pixels", "I"}
-    for key, value in vars(text).items():
-        if key.isupper() and key != "TITLE" and isinstance(value, str) and len(value.split()) < 7:
-            later = [word.strip("(){}.,'") for word in value.split()[1:]]
+    names = {"PSNR", "Camera", "Edit", "Regenerate", "Loop", "Video"}
+    for key, (words, _) in text.table().items():
+        if len(words.split()) < 7 and not re.match(r"\d ", words):
+            later = [word.strip("(){}.,'") for word in words.split()[1:]]
             wrong = [w for w in later if w[:1].isupper() and w not in names and not w.isupper()]
-            assert not wrong or re.match(r"\d ", value), f"{key}: {value}"
+            assert not wrong, f"{key}: {words}"
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [("zh-CN,zh;q=0.9,en;q=0.8", "zh"), ("en-US,zh;q=0.5", "en"), ("de, zh;q=0.2", "zh"),
+     (None, "en"), ("", "en"), ("fr", "en")],
+)  # fmt: skip
+def test_the_browser_chooses_the_language(header, expected):
+    assert text.language(header) == expected
+
+
+def test_every_shipped_example_is_solved_and_says_by_what(manager):
+    examples = find_examples(EXAMPLES_DIR)
+    library = Library(manager, examples)
+    assert len(examples) == 3
+    for example in examples:
+        for kind in KINDS:
+            result = library.find(f"example:{example.name}/{kind}", "")
+            assert result is not None and "weights" in result.made_with
+        estimate = library.find(f"example:{example.name}/estimate", "")
+        assert len(frames_of(estimate)) == estimate.settings["num_frames"]
+    assert library.find("example:../x/estimate", "") is None

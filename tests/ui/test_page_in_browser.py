@@ -1,4 +1,4 @@
-"""The page in a real browser: example, estimate, preset, reload, stop; and no other host."""
+"""The page in a real browser: the flow, its times, phones, languages, and no other host."""
 
 import dataclasses
 import re
@@ -6,19 +6,22 @@ import time
 
 import pytest
 
+from rays_as_pixels.ui import launch as launching
 from rays_as_pixels.ui import layout
 from rays_as_pixels.ui.launch import LaunchOptions, launch
 
 # The server runs in this process, where a deprecation in a package of Gradio's must not stop it.
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
-DRAWN = ".path-plot-canvas[data-drawn='{}']"
-SLOW_MS = 30_000  # software rendering on a busy machine; each of these takes a second or two
+SLOW_MS = 60_000  # software rendering on a busy machine; each of these takes a second or two
 JOB = "#job-bar [data-state={}]"
+SLACK = 6.0  # of wall time: the machines that test share their cores and render in software
+TABS = {"video": 0, "path": 1, "edit": 2, "generate": 3, "loop": 4}
 
 
 @pytest.fixture
 def address(model, examples, tmp_path, monkeypatch):
     monkeypatch.setattr(layout, "find_examples", lambda: examples)
+    monkeypatch.setattr(launching, "EXAMPLES_DIR", examples[0].clip.parents[1])
     options = LaunchOptions(workspace=tmp_path / "workspace")
     app, manager, url = launch(options, model, block=False)
     yield url
@@ -29,14 +32,23 @@ def address(model, examples, tmp_path, monkeypatch):
 @pytest.fixture
 def page(browser, address):
     context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = opened(context, address)
+    yield page
+    context.close()
+
+
+def opened(context, address):
     page = context.new_page()
     page.set_default_timeout(SLOW_MS)
     page.foreign, page.faults = [], []
     page.on("request", lambda request: _note(page.foreign, request.url))
     page.on("pageerror", lambda error: page.faults.append(str(error)))
+    page.on(
+        "console", lambda said: page.faults.append(said.text) if "js_on_load" in said.text else None
+    )
     page.goto(address)
-    yield page
-    context.close()
+    page.wait_for_selector("#film .film-frame")
+    return page
 
 
 def _note(foreign: list, url: str) -> None:
@@ -44,76 +56,92 @@ def _note(foreign: list, url: str) -> None:
         foreign.append(url)
 
 
-def test_an_example_is_estimated_edited_generated_and_nothing_comes_from_elsewhere(page):
-    page.click("#examples button:has(img)")
-    page.wait_for_selector(DRAWN.format(1))
-    assert page.locator(".path-plot-canvas canvas").count() >= 1, "a WebGL scene is drawn"
+def turn_to(page, step: str) -> None:
+    """Press a step's tab; on narrow screens Gradio hides those that do not fit in a menu."""
+    page.evaluate("k => document.querySelectorAll('#steps [role=tab]')[k].click()", TABS[step])
 
+
+def estimate(page) -> None:
+    turn_to(page, "path")
     page.click("#estimate")
-    page.wait_for_selector(DRAWN.format(2))
     page.wait_for_selector(JOB.format("done"))
-    names = page.evaluate("document.querySelector('.path-plot-canvas').data.map(t => t.meta)")
-    assert {"frusta", "path", "images", "other-path"} <= set(names), "estimate over true path"
+    page.wait_for_selector("#path-facts dl")
+
+
+def test_an_example_is_estimated_edited_generated_and_nothing_comes_from_elsewhere(page):
+    page.click("#use-frames")
+    estimate(page)
     page.wait_for_selector("#clip-used video")
-    page.wait_for_selector("#sheet img")
-
-    eye = {"x": 1.5, "y": 0.4, "z": 0.3}
-    page.evaluate(
-        "eye => Plotly.relayout(document.querySelector('.path-plot-canvas'),"
-        " {'scene.camera.eye': eye})",
-        eye,
-    )
-    page.click("button[role=tab]:has-text('Edit')")
-    page.click("#use-preset")
-    page.wait_for_selector(DRAWN.format(3))
-    kept = page.evaluate("document.querySelector('.path-plot-canvas')._fullLayout.scene.camera.eye")
-    assert kept == pytest.approx(eye), "the reader's view must survive an update"
-
-    page.click("button[role=tab]:has-text('Regenerate')")
+    page.wait_for_selector("#plot canvas")
+    turn_to(page, "edit")
+    page.wait_for_selector("#editor canvas")
+    turn_to(page, "generate")
+    page.click("#path-choice label:has-text('model imagines')")
     page.click("#generate")
-    page.wait_for_selector("#generated video")
+    page.wait_for_selector("#compare .cmp-b video[src]")
+    page.click("#history-panel button")
+    page.wait_for_selector("#history .hist-shown")
+    assert page.locator("#history .hist-item").count() == 2
     assert page.foreign == [] and page.faults == []
 
 
-def test_the_slider_marks_a_frame_and_the_video_follows(page):
-    page.click("#examples button:has(img)")
-    page.wait_for_selector(DRAWN.format(1))
-    page.click("#estimate")
-    page.wait_for_selector(DRAWN.format(2))
-    page.wait_for_selector("#clip-used video")
-    page.wait_for_function("document.querySelector('#clip-used video').duration > 0")
-    page.fill(".path-plot-controls input", "3")
-    assert page.inner_text(".path-plot-controls output").startswith("3 (")
-    page.wait_for_function("document.querySelector('#clip-used video').currentTime > 0.1")
-    marked = page.evaluate(
-        "(() => { const d = document.querySelector('.path-plot-canvas').data;"
-        " const c = d.find(t => t.meta === 'current'), f = d.find(t => t.meta === 'frusta');"
-        " const n = f.x.length / 5; return [c.x[0], f.x[3 * n]]; })()"
+def test_the_filmstrip_is_trimmed_by_keyboard_and_the_frames_follow(page):
+    handle = page.locator("#film .film-handle").nth(0)
+    before = page.inner_text("#clip-facts")
+    handle.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(
+        "words => document.querySelector('#clip-facts').innerText !== words", arg=before
     )
-    assert marked[0] == marked[1]
+    assert page.input_value("#start input, #start textarea") == "0.1"
+    assert "Trimmed to 0.1" in page.inner_text("#clip-facts")
 
 
-def test_a_running_job_outlives_a_reload_and_can_be_stopped(page, model, pipeline):
+def test_the_page_is_there_and_solved_soon_after_it_loads(browser, address, capsys):
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    opened(context, address).close()  # the browser's and the server's first page load warms both up
+    page = context.new_page()
+    page.set_default_timeout(SLOW_MS)
+    started = time.monotonic()
+    page.goto(address, wait_until="commit")
+    page.wait_for_selector("#use-frames")
+    interactive = time.monotonic() - started
+    page.wait_for_selector("#film .film-frame")
+    solved = time.monotonic() - started - interactive
+    with capsys.disabled():
+        print(f"\npage load to interactive {interactive:.2f} s, example {solved:.2f} s later")
+    assert interactive < 3 * SLACK and solved < 1 * SLACK
+    context.close()
+
+
+def test_a_running_job_outlives_a_reload_and_can_be_stopped(page, model, pipeline, capsys):
     slow = _slowed(pipeline)
     model.get()
     model._pipeline = slow  # the same real pipeline, with a pause after each step
-    page.click("#examples button:has(img)")
-    page.wait_for_selector(DRAWN.format(1))
+    turn_to(page, "path")
     page.click("#estimate")
     page.wait_for_selector(JOB.format("running"))
     job = page.get_attribute("#job-bar .rap-job", "data-job")
-    page.reload()
+    started = time.monotonic()
+    page.reload(wait_until="commit")
     page.wait_for_selector(JOB.format("running"))
+    again = time.monotonic() - started
     assert page.get_attribute("#job-bar .rap-job", "data-job") == job
     started = time.monotonic()
     page.click("#stop")
     page.wait_for_selector(JOB.format("cancelled"))
-    assert time.monotonic() - started < 10, "one step of 0.5 s, and a busy machine"
+    stopped = time.monotonic() - started
+    with capsys.disabled():
+        print(f"\nreload shows the running job in {again:.2f} s; stopped in {stopped:.2f} s")
+    assert again < 2 * SLACK
+    assert stopped < _slowed.STEP_SEC + 1 * SLACK, "one step and a second"
     page.wait_for_selector("#stop", state="hidden")
 
 
 class _slowed:  # noqa: N801 - used like a function
     """The pipeline, but an estimate takes many slow steps."""
+
+    STEP_SEC = 0.5
 
     def __init__(self, pipeline) -> None:
         self.pipeline = pipeline
@@ -123,30 +151,33 @@ class _slowed:  # noqa: N801 - used like a function
 
     def estimate(self, video, **options):
         def pause(_pipe, _step, _time, _latents):
-            time.sleep(0.5)
+            time.sleep(self.STEP_SEC)
             return {}
 
         options |= {"num_inference_steps": 100, "callback_on_step_end": pause}
         return self.pipeline.estimate(video, **options)
 
 
-@pytest.mark.xfail(
-    reason="known fault: after an estimate the page is 44 px wider than a 390 px screen",
-    strict=False,
-)
 def test_the_page_fits_a_phone(page):
     page.set_viewport_size({"width": 390, "height": 844})
-    page.click("#examples button:has(img)")
-    page.wait_for_selector(DRAWN.format(1))
-    page.click("#estimate")
-    page.wait_for_selector(DRAWN.format(2))
-    for tab in ("Video", "Edit"):
-        page.click(f"button[role=tab]:has-text('{tab}')")
+    estimate(page)
+    for step in TABS:
+        turn_to(page, step)
+        page.wait_for_timeout(400)
         wide = page.evaluate(
             "[...document.querySelectorAll('*')].filter(e => e.getBoundingClientRect().right > 392)"
             ".map(e => e.tagName + '#' + e.id + '.' + e.className).slice(0, 12)"
         )
-        assert page.evaluate("document.documentElement.scrollWidth") <= 392, wide
+        assert page.evaluate("document.documentElement.scrollWidth") <= 392, (step, wide)
+
+
+def test_the_page_speaks_chinese_to_a_chinese_browser(browser, address):
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="zh-CN")
+    page = opened(context, address)
+    assert "相机路径" in page.inner_text("#steps [role=tablist]")
+    assert "设备" in page.inner_text("#status")
+    assert "使用这些帧" in page.inner_text("#use-frames")
+    context.close()
 
 
 def test_other_sites_cannot_upload_and_paths_are_not_served(page, address):

@@ -1,0 +1,66 @@
+"""The endpoints, through gradio_client and a real (untrained, tiny) pipeline."""
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from rays_as_pixels.ui import launch as launching
+from rays_as_pixels.ui import layout
+from rays_as_pixels.ui.launch import LaunchOptions, launch
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # the server runs in this process
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "app.md"
+
+
+@pytest.fixture
+def server(model, examples, tmp_path, monkeypatch):
+    monkeypatch.setattr(layout, "find_examples", lambda: examples)
+    monkeypatch.setattr(launching, "EXAMPLES_DIR", examples[0].clip.parents[1])
+    app, manager, url = launch(LaunchOptions(workspace=tmp_path / "w"), model, block=False)
+    yield manager, url
+    manager.close()
+    app.close()
+
+
+def test_the_documented_snippet_runs(server, examples, capsys):
+    manager, url = server
+    pattern = r"tested by tests/ui/test_api.py -->\n```python\n(.*?)```"
+    snippet = re.search(pattern, DOCS.read_text(encoding="utf-8"), re.DOTALL).group(1)
+    values = {"address": url, "clip": str(examples[0].clip), "image": str(examples[0].poster)}
+    exec(compile(snippet, str(DOCS), "exec"), values)
+    assert values["found"]["state"] == "done" and len(values["found"]["trajectory"]["frames"]) == 5
+    assert values["video"]["files"]["video"]
+    assert [record.state for record in manager.records()] == ["done", "done"]
+    assert "video.mp4" in capsys.readouterr().out
+
+
+def test_a_run_tells_where_it_stands_and_stops_when_told(server, examples):
+    manager, url = server
+    client = Client(url, verbose=False)
+    path = client.predict("orbit", 5, 10.0, 64, 48, api_name="/make_path")
+    job = client.submit(handle_file(examples[0].poster), path, steps=200, api_name="/generate")
+    started = time.monotonic()
+    while not any(item["step"] > 1 for item in job.outputs()):
+        assert time.monotonic() - started < 60
+        time.sleep(0.1)
+    job.cancel()
+    (record,) = manager.records()
+    assert manager.wait(record.id, timeout_sec=20).state == "cancelled"
+
+
+def test_bad_input_is_refused_in_one_sentence(server, examples, tmp_path):
+    _, url = server
+    client = Client(url, verbose=False)
+    with pytest.raises(AppError, match="must be one of"):
+        client.predict("warp", api_name="/make_path")
+    with pytest.raises(AppError, match="4k\\+1"):
+        client.predict(handle_file(examples[0].clip), num_frames=6, api_name="/estimate")
+    with pytest.raises(AppError):
+        client.predict({"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}},
+                       api_name="/plan_video")  # fmt: skip
+    with pytest.raises(AppError, match="must"):
+        client.predict({"frames": []}, api_name="/check_path")
