@@ -4,6 +4,7 @@ import pytest
 
 from tests.parallel.two_processes import run_in_two
 
+pytestmark = pytest.mark.timeout(300)  # seconds on an idle machine
 # Sums over tokens are taken in another order: a few float32 roundings of values up to 10.
 TOLERANCE = 2e-4
 

@@ -7,6 +7,7 @@ import pytest
 from rays_as_pixels.pipeline import RaysAsPixelsPipeline
 from tests.parallel.two_processes import ROOT, run_in_two
 
+pytestmark = pytest.mark.timeout(700)  # two runs; seconds on an idle machine
 WORKER = "tests/parallel/training_worker.py"
 
 
@@ -46,7 +47,6 @@ def test_two_processes_with_half_of_the_clips_each_train_as_one_with_all(config,
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
 def test_a_run_of_two_processes_leaves_a_pipeline_and_goes_on_with_its_weights_spread(tmp_path):
     stages = ["pool", "codec", "polish", "latents", "transformer"]
     first = run_in_two([WORKER, "train", str(tmp_path), *stages], **launched_with(None))
