@@ -2,7 +2,7 @@
 
 Files that several kinds write: `frames.npy` (the frames used, uint8 F 3 H W), `clip.mp4` (the same,
 to watch), `video.mp4` (what was generated), `trajectory.json`, `path.html`, `sheet.png` (frames
-above raxels).
+above raxels), `raxels.npy` (decoded raxels, float16 F 3 h w).
 """
 
 import json
@@ -37,7 +37,7 @@ LoadPipeline = Callable[[], "RaysAsPixelsPipeline"]
 
 FRAMES, CLIP, VIDEO, SHEET = "frames.npy", "clip.mp4", "video.mp4", "sheet.png"
 TRAJECTORY, PAGE, REPORT = "trajectory.json", "path.html", "report.json"
-REESTIMATED = "reestimated.json"
+REESTIMATED, RAXELS = "reestimated.json", "raxels.npy"
 WANTED, INPUT_CLIP = "wanted.json", "input.npy"
 
 READING, LOADING, WRITING = "Reading the video", "Loading the model", "Writing the results"
@@ -126,7 +126,8 @@ def estimate_work(load: LoadPipeline, ask: EstimateAsk, *, video: str) -> Work:
         job.progress(WRITING, 0, 1)
         write_path(job, result.trajectory, images=clip.video, settings=asdict(ask))
         write_sheet(job, clip.video, result.raxels)
-        return {"residual": result.residual.tolist()}
+        save_raxels(job, result.raxels)
+        return {"residual": result.residual.tolist(), "spread": spread_numbers(result.spread)}
 
     return work
 
@@ -272,6 +273,20 @@ def write_sheet(
     sheet = contact_sheet([video, pictures], cell_height=112, columns=9)
     write_image(job.folder / SHEET, sheet)
     job.results.update(sheet=SHEET)
+
+
+def save_raxels(job: JobContext, raxels: Float[Tensor, "frames 3 h w"]) -> None:
+    """Keep decoded raxels as raxels.npy, in half precision, to be looked at beside the frames."""
+    half = raxels.detach().to(torch.float16).cpu().numpy()
+    np.save(job.folder / RAXELS, half, allow_pickle=False)
+    job.results.update(raxels=RAXELS)
+
+
+def spread_numbers(spread: Any) -> dict[str, list[float]] | None:
+    """Return the disagreement between runs as plain lists, None where there was one run."""
+    if spread is None:
+        return None
+    return {name: values.tolist() for name, values in vars(spread).items()}
 
 
 def save_frames(path: Path, video: Float[Tensor, "frames 3 h w"]) -> None:

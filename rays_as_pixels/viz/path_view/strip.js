@@ -1,7 +1,9 @@
 // The strip of frames and raxels under the scene, in step with the slider.
 
+const MOST_CELLS = 240; // longer videos show every n-th frame
+
 function makeStrip(holder, { say, onPick }) {
-  let value = null, cells = [];
+  let value = null, cells = [], step = 1;
   const rows = () => ['frames', 'raxels'].filter((name) => value && value[name]);
 
   function draw(next) {
@@ -11,10 +13,11 @@ function makeStrip(holder, { say, onPick }) {
     holder.hidden = !value || !rows().length;
     if (holder.hidden) return;
     const count = value.paths[0].time_sec.length;
+    step = Math.ceil(count / MOST_CELLS);
     for (const name of rows()) {
       const label = el('span', { class: 'rpv-row-label', title: name === 'raxels' ? say('row_raxels_help') : null }, say(`row_${name}`));
       const line = el('div', { class: 'rpv-row', 'data-row': name }, label);
-      for (let frame = 0; frame < count; frame += 1) line.append(cell(name, frame));
+      for (let frame = 0; frame < count; frame += step) line.append(cell(name, frame));
       holder.append(line);
     }
     fit();
@@ -24,7 +27,7 @@ function makeStrip(holder, { say, onPick }) {
     const node = el('i', { class: 'rpv-cell', 'data-frame': frame });
     picture(node, value[name], frame);
     node.addEventListener('click', () => onPick(frame));
-    (cells[frame] ??= []).push(node);
+    (cells[frame / step] ??= []).push(node);
     return node;
   }
 
@@ -40,9 +43,10 @@ function makeStrip(holder, { say, onPick }) {
 
   function mark(frame) {
     for (const node of holder.querySelectorAll('.rpv-here')) node.classList.remove('rpv-here');
-    if (!cells[frame]) return;
-    for (const node of cells[frame]) node.classList.add('rpv-here');
-    const node = cells[frame][0], left = node.offsetLeft - 64;
+    const here = cells[Math.floor(frame / step)];
+    if (!here) return;
+    for (const node of here) node.classList.add('rpv-here');
+    const node = here[0], left = node.offsetLeft - 64;
     if (left < holder.scrollLeft || node.offsetLeft + node.offsetWidth > holder.scrollLeft + holder.clientWidth) {
       holder.scrollLeft = left - holder.clientWidth / 3;
     }
