@@ -28,7 +28,8 @@ CONFIRMED = (
 def _page_of_editor(folder):
     generator = torch.Generator().manual_seed(3)
     points = torch.rand(MOST_POINTS, 3, generator=generator) * 3 - torch.tensor([1.5, 1.5, 0.0])
-    cloud = write_cloud(folder / "cloud.bin", points, (points - points.min()) / 3)
+    colors = torch.rand(MOST_POINTS, 3, generator=generator)
+    cloud = write_cloud(folder / "cloud.bin", points, colors)
     arc = document_from_preset("arc-right", amount=25.0, **SIZE)
     other = document_from_preset("dolly-in", **SIZE)
     with gr.Blocks(analytics_enabled=False) as app:

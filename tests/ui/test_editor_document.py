@@ -47,8 +47,9 @@ def document():
 
 @pytest.mark.parametrize("position", ["catmull-rom", "linear", "tcb", "bezier"])
 @pytest.mark.parametrize("speed", ["keys", "constant"])
-def test_a_document_stands_for_the_path_of_its_keyframes(position, speed):
-    options = SplineOptions(position, look_at=(0.0, 0.2, 3.0), closed=True, speed=speed)
+@pytest.mark.parametrize("look_at", [None, (0.0, 0.2, 3.0)])
+def test_a_document_stands_for_the_path_of_its_keyframes(position, speed, look_at):
+    options = SplineOptions(position, look_at=look_at, closed=look_at is not None, speed=speed)
     document = json.loads(
         json.dumps(document_from_keyframes(_keyframes(), **SIZE, options=options))
     )

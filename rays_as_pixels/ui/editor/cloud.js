@@ -59,7 +59,7 @@ class Cloud {
     if (picture.canvas.width !== width || picture.canvas.height !== height || !picture.data) {
       picture.canvas.width = width;
       picture.canvas.height = height;
-      picture.context = picture.canvas.getContext("2d");
+      picture.context = picture.canvas.getContext("2d", CANVAS);
       picture.data = picture.context.createImageData(width, height);
       picture.pixels = new Uint32Array(picture.data.data.buffer);
       picture.nearest = new Float32Array(width * height);

@@ -180,13 +180,14 @@ def _check_bytes(document: Document) -> None:
 def _keyframe(value: object, name: str) -> Keyframe:
     key = fields_of(value, name, _KEY_FIELDS)
     centre = _numbers(key["position"], f"position of {name}", 3)
-    wxyz = torch.tensor(_numbers(key["quaternion_wxyz"], f"quaternion_wxyz of {name}", 4))
+    turn = _numbers(key["quaternion_wxyz"], f"quaternion_wxyz of {name}", 4)
+    wxyz = torch.tensor(turn, dtype=torch.float64)
     length = float(wxyz.norm())
     if abs(length - 1) > 1e-3:
         raise InputError(
             f"quaternion_wxyz of {name} must have length 1; got {length:g}. Enter its angles again."
         )
-    rotation = rotation_from_quaternion_wxyz(wxyz.to(torch.float64))
+    rotation = rotation_from_quaternion_wxyz(wxyz)
     handles = {
         side: None if key[side] is None else _triple(key[side], f"{side} of {name}")
         for side in ("handle_in", "handle_out")

@@ -10,6 +10,7 @@ function translator(props) {
 function mountEditor({ element, trigger, props, server, watch }) {
   const root = element.querySelector(".rap-ed"), text = translator(props), cloud = new Cloud();
   let asked = false, parts = null;
+  root.setAttribute("aria-label", text("region"));
   const host = {
     server, text,
     sources: () => props.sources, presets: () => props.presets || [], frameCounts: () => props.frame_counts || [],

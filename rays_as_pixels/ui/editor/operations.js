@@ -49,19 +49,22 @@ function mirroredPath(doc, axis, pivot) {
 const flippedEasing = (name) =>
   /-in$/.test(name) ? name.replace(/-in$/, "-out") : /[^n]-out$/.test(name) ? name.replace(/-out$/, "-in") : name;
 
-/** Backwards over the same times; slow starts become slow stops. */
+/** Backwards over the same times; slow starts become slow stops. A loop still starts where it did. */
 function reversedPath(doc) {
   return changed(doc, (d) => {
-    const keys = d.keyframes, n = keys.length;
-    const sum = keys[0].time_sec + keys[n - 1].time_sec;
-    const easings = keys.map((key) => key.easing);
-    keys.forEach((key, i) => {
-      key.time_sec = sum - key.time_sec;
-      [key.handle_in, key.handle_out] = [key.handle_out, key.handle_in];
-      key.tcb = [key.tcb[0], key.tcb[1], -key.tcb[2]];
+    const old = d.keyframes, n = old.length, closed = d.options.closed && n > 1;
+    const order = closed ? old.map((_, i) => (n - i) % n) : [...old.keys()].reverse();
+    const start = old[0].time_sec, last = old[n - 1].time_sec, end = start + spanOf(doc);
+    if (closed) d.options.closing_sec = old[1].time_sec - start;
+    d.keyframes = order.map((from, i) => ({
+      ...old[from],
+      time_sec: closed ? (i ? start + end - old[from].time_sec : start) : start + last - old[from].time_sec,
+      handle_in: old[from].handle_out,
+      handle_out: old[from].handle_in,
+      tcb: [old[from].tcb[0], old[from].tcb[1], -old[from].tcb[2]],
       // The segment that now starts here is the one that ended here.
-      key.easing = i > 0 ? flippedEasing(easings[i - 1]) : d.options.closed ? flippedEasing(easings[n - 1]) : SMOOTH;
-    });
+      easing: closed || i < n - 1 ? flippedEasing(old[order[(i + 1) % n]].easing) : SMOOTH,
+    }));
   });
 }
 

@@ -1,5 +1,8 @@
 // Colours, taken from the style sheet so that canvases follow the page's theme, and icons.
 
+// Canvases stay in main memory: they are small, change all the time, and must not need a GPU.
+const CANVAS = { willReadFrequently: true };
+
 const TIME_STOPS = [[68, 40, 120], [56, 88, 150], [33, 145, 140], [94, 195, 98], [233, 206, 40]]; // even in lightness
 
 /** Colour of a moment, 0 to 1: dark to light, told apart by colour-blind eyes. */

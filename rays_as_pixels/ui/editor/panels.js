@@ -28,6 +28,7 @@ function buildTabs(controls, panels, start) {
     tabs[next].tab.focus();
   });
   show(start);
+  controls.updates.push(() => tabs.forEach(({ name, panel }) => { panel.inert = name !== "start" && !controls.editor.doc; }));
   return { element: h("div", { class: "rap-ed-inspector" }, list, bodies), showNamed: (name) => show(tabs.findIndex((tab) => tab.name === name)) };
 }
 

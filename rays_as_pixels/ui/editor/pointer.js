@@ -191,8 +191,19 @@ class ViewPointer {
   wheel(event) {
     if (document.activeElement !== this.view.canvas && !event.ctrlKey) return;
     event.preventDefault();
+    if (this.view.kind === "camera") return this.dolly(-event.deltaY * 0.001 * this.editor.depth);
     this.view.zoom(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0015)), this.at(event));
     this.editor.host.repaint();
+  }
+
+  /** Through the camera the wheel moves the keyframe forward; it is final when the wheel rests. */
+  dolly(way) {
+    const { editor } = this, atKey = Math.abs((editor.keyShares[editor.index] || 0) - editor.share) < 1e-4;
+    if (!editor.doc || !atKey) return editor.say("said_look_needs_key");
+    const forward = mul(qRotate(editor.camera.quaternion_wxyz, [0, 0, 1]), way);
+    editor.attempt(() => editor.preview(withKey(editor.draft || editor.doc, editor.index, (key) => { key.position = add(key.position, forward); })));
+    clearTimeout(this.rest);
+    this.rest = setTimeout(() => { if (editor.draft && !this.drag) editor.edit(() => editor.draft); }, 350);
   }
 
   /** A new keyframe where the curve was double-clicked. */

@@ -19,7 +19,7 @@ class Scene {
   constructor(editor, cloud) { Object.assign(this, { editor, cloud, overlays: [], palette: null }); }
 
   draw(view) {
-    const { editor, palette } = this, c = view.canvas.getContext("2d");
+    const { editor, palette } = this, c = view.canvas.getContext("2d", CANVAS);
     const doc = editor.shown, camera = editor.camera;
     c.setTransform(view.density, 0, 0, view.density, 0, 0);
     c.fillStyle = palette.bg;

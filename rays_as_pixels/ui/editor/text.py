@@ -277,9 +277,9 @@ _KEYS: Words = {
     "help_mouse": (
         "Drag: turn the view. Shift or right button: pan. Click a view, then scroll: zoom. "
         "Alt-drag a gizmo: copy. Double-click the curve: insert. In the camera view, drag to look "
-        "about.",
+        "about, scroll to move on.",
         "拖动：旋转视图；Shift 或右键：平移；点击视图后滚动：缩放；Alt 拖动：复制；双击曲线：插入；"
-        "在相机视图中拖动可环顾。",
+        "在相机视图中拖动可环顾，滚动可前后移动。",
     ),
     "keys_select": ("Select", "选择"),
     "keys_edit": ("Keyframes", "关键帧"),

@@ -65,7 +65,7 @@ class Timeline {
     this.width = Math.max(1, box.width);
     const [w, hgt] = [Math.round(this.width * density), Math.round(this.height * density)];
     if (canvas.width !== w || canvas.height !== hgt) Object.assign(canvas, { width: w, height: hgt });
-    const c = canvas.getContext("2d");
+    const c = canvas.getContext("2d", CANVAS);
     c.setTransform(density, 0, 0, density, 0, 0);
     c.clearRect(0, 0, this.width, this.height);
     if (!doc) return;
