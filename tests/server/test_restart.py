@@ -6,19 +6,31 @@ import pytest
 from running_server import Server, Visitor
 
 
+@pytest.fixture
+def start(toy_folder, tmp_path):
+    """Start the app on one folder, as often as wanted."""
+    servers = []
+
+    def started() -> Server:
+        servers.append(Server(tmp_path / "workspace", toy_folder))
+        return servers[-1]
+
+    yield started
+    for server in servers:
+        server.stop()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_after_a_kill_finished_results_are_there_and_the_broken_job_says_so(
-    toy_folder, tmp_path, clip_bytes
-):
-    workspace = tmp_path / "workspace"
-    server = Server(workspace, toy_folder)
+def test_after_a_kill_finished_results_are_there_and_the_broken_job_says_so(start, clip_bytes):
+    server = start()
+    workspace = server.workspace
     ann, bob = Visitor(server.url), Visitor(server.url)
     ann.open()
     bob.open()
     finished = ann.estimate(clip_bytes)
     assert ann.finished() == "done"
-    broken = bob.estimate(clip_bytes, steps=50, runs=16)
+    broken = bob.estimate(clip_bytes, steps=50, runs=8)
     waiting = ann.estimate(clip_bytes)
     while server.records()[broken]["done"] < 2:
         time.sleep(0.05)
@@ -30,28 +42,25 @@ def test_after_a_kill_finished_results_are_there_and_the_broken_job_says_so(
     ann.close()
     bob.close()
 
-    again = Server(workspace, toy_folder)
-    try:
-        print(f"started again in {again.start_sec:.1f} s")  # noqa: T201
-        records = again.records()
-        assert records[finished]["state"] == "done" and records[finished]["results"] == results
-        assert files == {
-            path.name: path.read_bytes() for path in (workspace / "jobs/files" / finished).iterdir()
-        }
-        for job in (broken, waiting):
-            assert records[job]["state"] == "interrupted"
-            assert "stopped while this ran" in records[job]["message"]
-        assert records[broken]["results"]["clip"] == "clip.mp4", "what it had is kept"
-        back = Visitor(again.url, kept=bob.kept)
-        back.open()
-        assert back.job() == (broken, "interrupted")
-        assert back.estimate(clip_bytes) != broken
-        assert back.finished() == "done", "and work goes on"
-        back.close()
-        kept = ann.kept | {"job": finished, "estimate": finished}
-        back = Visitor(again.url, kept=kept)
-        back.open()
-        assert back.kept["estimate"] == finished and back.job() == (finished, "done")
-        back.close()
-    finally:
-        again.stop()
+    again = start()
+    print(f"started again in {again.start_sec:.1f} s")  # noqa: T201
+    records = again.records()
+    assert records[finished]["state"] == "done" and records[finished]["results"] == results
+    assert files == {
+        path.name: path.read_bytes() for path in (workspace / "jobs/files" / finished).iterdir()
+    }
+    for job in (broken, waiting):
+        assert records[job]["state"] == "interrupted"
+        assert "stopped while this ran" in records[job]["message"]
+    assert records[broken]["results"]["clip"] == "clip.mp4", "what it had is kept"
+    back = Visitor(again.url, kept=bob.kept)
+    back.open()
+    assert back.job() == (broken, "interrupted")
+    assert back.estimate(clip_bytes) != broken
+    assert back.finished() == "done", "and work goes on"
+    back.close()
+    kept = ann.kept | {"job": finished, "estimate": finished}
+    back = Visitor(again.url, kept=kept)
+    back.open()
+    assert back.kept["estimate"] == finished and back.job() == (finished, "done")
+    back.close()
