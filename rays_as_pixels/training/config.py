@@ -82,7 +82,7 @@ class TransformerConfig:
     joint_share: float = 0.04
     pure_noise_share: float = 0.85
     motion_head_weight: float = 0.5
-    pose_weight: float = 1.0
+    pose_weight: float = 3.0
     compile_blocks: bool = False
     minutes: float = 75.0
 
