@@ -26,6 +26,7 @@ from benchmarks.tasks import (
 )
 
 Say = Callable[[str], None]
+Keep = Callable[[dict[str, Any]], None]
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -52,8 +53,15 @@ def device_name(device: torch.device) -> str:
     return platform.processor() or platform.machine()
 
 
-def measure(device: torch.device, args: argparse.Namespace, say: Say) -> dict[str, Any]:
-    """Measure everything that this device can be asked for."""
+def measure(device: torch.device, args: argparse.Namespace, say: Say, keep: Keep) -> None:
+    """Measure everything that this device can be asked for, size by size.
+
+    Args:
+        device: Where.
+        args: Of the command line.
+        say: Is told what happens.
+        keep: Is given the results so far after each size.
+    """
     sizes = [NETWORKS[name] for name in (args.size or NETWORKS)]
     result: dict[str, Any] = {
         "device": device_name(device),
@@ -65,6 +73,7 @@ def measure(device: torch.device, args: argparse.Namespace, say: Say) -> dict[st
         "steps": [],
         "tasks": [],
         "levers": [],
+        "weights_bf16": {},
     }
     for dtype in sorted({plan(network, device)[2] for network in sizes}, key=str):
         result["matmul"][str(dtype)[6:]] = matmul_rate(device, dtype)
@@ -76,8 +85,8 @@ def measure(device: torch.device, args: argparse.Namespace, say: Say) -> dict[st
         result["tasks"] += [row.as_dict() for row in _tasks(step, device)]
         say(f"{network.name}: levers")
         result["levers"] += [row.as_dict() for row in _levers(step, device, args)]
-        result.setdefault("weights_bf16", {})[network.name] = weight_bytes(network)
-    return result
+        result["weights_bf16"][network.name] = weight_bytes(network)
+        keep(result)
 
 
 def _tasks(step: StepResult, device: torch.device) -> list:
@@ -109,18 +118,21 @@ def main(arguments: list[str] | None = None) -> int:
     if args.threads is not None:
         torch.set_num_threads(args.threads)
     kind = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    result = measure(torch.device(kind), args, lambda text: print(text, file=sys.stderr))
-    args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / f"{kind}.json").write_text(json.dumps(result, indent=1) + "\n")
-    results = {
-        name: json.loads((args.out / f"{name}.json").read_text())
-        for name in DEVICES
-        if (args.out / f"{name}.json").exists()
-    }
-    text = markdown(results)
-    (args.out / "README.md").write_text(text)
-    print(text)
+
+    def keep(result: dict[str, Any]) -> None:
+        args.out.mkdir(parents=True, exist_ok=True)
+        (args.out / f"{kind}.json").write_text(json.dumps(result, indent=1) + "\n")
+        (args.out / "README.md").write_text(joined(args.out))
+
+    measure(torch.device(kind), args, lambda text: print(text, file=sys.stderr), keep)
+    print(joined(args.out))
     return 0
+
+
+def joined(folder: Path) -> str:
+    """Write one report of all devices whose results are in a folder."""
+    files = {name: folder / f"{name}.json" for name in DEVICES}
+    return markdown({n: json.loads(f.read_text()) for n, f in files.items() if f.exists()})
 
 
 if __name__ == "__main__":

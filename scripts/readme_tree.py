@@ -16,7 +16,9 @@ COLUMN = 26
 FOLDERS = {
     ".ci/": "what every change must pass",
     "assets/": "sample clips and pictures, small and free to share",
+    "benchmarks/": "speed and memory, measured: `python -m benchmarks`",
     "checkpoints/": "the weights that come with the project, each with its model card",
+    "configs/": "for `accelerate launch`: training over several devices",
     "docs/": "conventions and longer explanations",
     "rays_as_pixels/": "THE PACKAGE; pyproject.toml says which part may import which",
     "rays_as_pixels/cli/": "THE COMMAND LINE: one module per verb, and what the verbs share",
@@ -39,6 +41,7 @@ COLLAPSED = (
     ".ci/",
     "assets/",
     "checkpoints/",
+    "configs/",
     "docs/",
     "tests/",
 )
