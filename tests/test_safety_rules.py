@@ -14,7 +14,7 @@ def name_of(node: ast.AST) -> str:
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):
-        return f"{name_of(node.value)}.{node.attr}".lstrip(".")
+        return f"{name_of(node.value) or '?'}.{node.attr}"  # a method is no built-in
     return ""
 
 
