@@ -187,7 +187,9 @@ def editor_updates(session: Session, library: Library) -> Updates:
     ]
     # An update of a component that is not on screen yet replaces its properties: give them all.
     props = library.editor_props | {"sources": named, "overlays": ghosts}
-    return {"editor": PathEditor(value=session.edit, **props)}
+    if session.edit is not None:
+        props["value"] = session.edit
+    return {"editor": PathEditor(**props)}
 
 
 def _made(session: Session, result: Result, library: Library) -> tuple[Session, Updates]:

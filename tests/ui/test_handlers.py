@@ -129,8 +129,9 @@ def test_several_images_become_one_video(handlers, opened, uploads_here, sliding
         write_image(names[-1], sliding_video[k])
     updates = handlers.take_files(opened, names)
     assert updates["session"].plan["num_frames"] == 5 and not updates["session"].still
-    with pytest.raises(InputError, match="image"):
-        handlers.take_files(opened, [names[0], str(uploads_here)])
+    (uploads_here / "notes.png").write_text("no picture at all")
+    with pytest.raises(InputError, match="must be"):
+        handlers.take_files(opened, [names[0], str(uploads_here / "notes.png")])
 
 
 def test_one_image_is_filmed_along_a_drawn_path_without_any_estimate(
