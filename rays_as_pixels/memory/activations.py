@@ -130,11 +130,12 @@ class _Codec:
         self._vae, self._device_type = shapes.autoencoder, device_type
         self._codec = LatentCodec(self._vae, raxel_mean=[0.0], raxel_std=[1.0])
         self._channels = int(self._vae.config["z_dim"])
+        self._patch = int(self._vae.config["patch_size"] or 1)
         self._whole_encode, self._whole_decode = cache(self._encode), cache(self._decode)
 
     def encode(self, frames: int, size: tuple[int, int], pieces: VaePieces) -> int:
         """Of a clip."""
-        tile, count = self._tiles(size, pieces)
+        tile, count = self._tiles(size, pieces, self._patch)
         peak = _extended(lambda n: self._whole_encode(n, tile), frames)
         return peak + (2 * _pixels(frames, size) if count > 1 else 0)
 
@@ -149,7 +150,7 @@ class _Codec:
 
     def encode_images(self, images: int, size: tuple[int, int], pieces: VaePieces) -> int:
         """Of raxel images, each a clip of its own."""
-        tile, _ = self._tiles(size, pieces)
+        tile, _ = self._tiles(size, pieces, self._patch)
         given = 2 * _pixels(images, size)
         if pieces is VaePieces.WHOLE:
             return given + self._images(images, size)
@@ -163,12 +164,17 @@ class _Codec:
         peak = self._whole_decode(1, tile) + (count - 1) * _pixels(1, tile)
         return _together(peak, _pixels(1, size), images, pieces)
 
-    def _tiles(self, size: tuple[int, int], pieces: VaePieces) -> tuple[tuple[int, int], int]:
-        """Return the size of a tile and the number of tiles."""
-        most = int(self._vae.tile_sample_min_height)
+    def _tiles(
+        self, size: tuple[int, int], pieces: VaePieces, unit: int = 1
+    ) -> tuple[tuple[int, int], int]:
+        """Return the size of a tile and the number of tiles; `unit` is what tiles are counted in.
+
+        Decoding counts them in pixels, encoding in the patches that go into the network.
+        """
+        most = int(self._vae.tile_sample_min_height) * unit
         if pieces is not VaePieces.TILES or max(size) <= most:
             return size, 1
-        step = int(self._vae.tile_sample_stride_height)
+        step = int(self._vae.tile_sample_stride_height) * unit
         tile = min(size[0], most), min(size[1], most)
         return tile, ceil(size[0] / step) * ceil(size[1] / step)
 

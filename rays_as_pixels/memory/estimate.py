@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import torch
+from diffusers.hooks.layerwise_casting import DEFAULT_SKIP_MODULES_PATTERN
 from torch import nn
 
 from rays_as_pixels.memory.activations import Activations
@@ -146,7 +147,11 @@ def _stored(module: nn.Module, dtype: torch.dtype, *, fp8: bool) -> int:
 def _cast_layers(module: nn.Module) -> list[nn.Module]:
     """List the layers that layerwise casting keeps in 8 bits."""
     kind = RaysAsPixelsTransformer3DModel
-    patterns = [*(kind._skip_layerwise_casting_patterns or ()), *(kind._keep_in_fp32_modules or ())]
+    patterns = {
+        *DEFAULT_SKIP_MODULES_PATTERN,
+        *(kind._skip_layerwise_casting_patterns or ()),
+        *(kind._keep_in_fp32_modules or ()),
+    }
     return [
         layer
         for name, layer in module.named_modules()
