@@ -181,13 +181,14 @@ def test_offloading_changes_nothing(load, pipe, how):
 
 def test_group_offloading_to_the_disk_changes_nothing(load, pipe, tmp_path):
     offloaded = load()
+    # Not the text encoder: diffusers reads its tied embedding back as whatever memory holds.
     offloaded.enable_group_offload(
         onload_device=torch.device("cpu"), offload_type="leaf_level",
-        offload_to_disk_path=str(tmp_path),
+        offload_to_disk_path=str(tmp_path), exclude_modules=["text_encoder"],
     )  # fmt: skip
     assert list(tmp_path.iterdir())
-    # memory read back is aligned otherwise, so sums round otherwise; measured 2e-5
-    torch.testing.assert_close(made(offloaded), made(pipe), rtol=0, atol=1e-3)
+    # memory read back is aligned otherwise, so sums round otherwise
+    torch.testing.assert_close(made(offloaded), made(pipe), rtol=0, atol=1e-4)
 
 
 def test_sequential_offloading_changes_nothing(load, pipe):
