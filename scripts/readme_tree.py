@@ -17,6 +17,7 @@ FOLDERS = {
     ".ci/": "what every change must pass",
     "assets/": "sample clips and pictures, small and free to share",
     "benchmarks/": "speed and memory, measured: `python -m benchmarks`",
+    "benchmarks/results/": "the tables, and the JSON they are made of",
     "checkpoints/": "the weights that come with the project, each with its model card",
     "configs/": "for `accelerate launch`: training over several devices",
     "docs/": "conventions and longer explanations",
@@ -40,6 +41,7 @@ FOLDERS = {
 COLLAPSED = (
     ".ci/",
     "assets/",
+    "benchmarks/results/",
     "checkpoints/",
     "configs/",
     "docs/",
