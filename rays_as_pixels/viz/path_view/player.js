@@ -50,8 +50,9 @@ function makePlayer({ ids, root, onFrame, onPlaying }) {
   function follow(video) {
     if (!video.requestVideoFrameCallback) return;
     const step = (_, { mediaTime }) => {
+      if (video.paused || !video.isConnected) return; // the frame of some seek: its events tell of it
       heard(video, mediaTime);
-      if (!video.paused && video.isConnected) video.requestVideoFrameCallback(step);
+      video.requestVideoFrameCallback(step);
     };
     video.requestVideoFrameCallback(step);
   }

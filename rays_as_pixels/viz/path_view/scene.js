@@ -244,7 +244,7 @@ function makeScene(holder, plotly, { key, say }) {
     plotly.relayout(holder, { 'scene.camera': camera(name) });
   }
 
-  function clear() { value = null; plotly.purge(holder); listening = false; }
+  function clear() { if (holder.data) keep(); value = null; plotly.purge(holder); listening = false; }
 
   return {
     draw, redraw, mark, show, look, clear, shown, pick,
