@@ -72,7 +72,10 @@ def edit_step(parts: Components, facts: ModelFacts) -> None:
     """The editor, what the model will think of the path, and a cheap look at it."""
     with gr.Tab(label("tab_edit"), id="edit", elem_id="step-edit"):
         parts["editor"] = PathEditor(
-            frame_counts=frame_counts(facts), view_height=EDITOR_HEIGHT, elem_id="editor"
+            frame_counts=frame_counts(facts),
+            view_height=EDITOR_HEIGHT,
+            elem_id="editor",
+            elem_classes="rap-flat",
         )
         parts["edit_warnings"] = gr.HTML(elem_id="edit-warnings", elem_classes="rap-flat")
         with gr.Row(equal_height=False, elem_classes="rap-preview"):
