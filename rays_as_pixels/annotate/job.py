@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from rays_as_pixels.datasets.frames import files_under
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.trajectories.formats.textfile import write_atomically
 
@@ -101,7 +102,7 @@ def find_videos(source: Path) -> tuple[Path, list[str]]:
         InputError: There is nothing at `source`, or no video in it.
     """
     if source.is_dir():
-        found = (p for p in source.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES)
+        found = (p for p in files_under(source, "*") if p.suffix.lower() in VIDEO_SUFFIXES)
         names = [p.relative_to(source).as_posix() for p in found if p.is_file()]
         root = source
     elif source.is_file() and source.suffix.lower() in (".txt", ".lst"):

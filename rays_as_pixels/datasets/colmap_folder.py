@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from rays_as_pixels.datasets.frames import ImageFiles
+from rays_as_pixels.datasets.frames import ImageFiles, files_under
 from rays_as_pixels.datasets.lens import Lens, pinhole_frames
 from rays_as_pixels.datasets.point_files import TrackedPoints, read_colmap_points
 from rays_as_pixels.datasets.sequences import PosedVideo, ScenePoints, SequenceRef, restated
@@ -36,7 +36,9 @@ def find(root: Path, *, images: str = "images") -> Iterator[SequenceRef]:
         root: Folder with scenes at any depth.
         images: Name of the image folder in each scene.
     """
-    found = {path.parent for suffix in ("bin", "txt") for path in root.rglob(f"images.{suffix}")}
+    found = {
+        path.parent for path in files_under(root, "images.*") if path.suffix in (".bin", ".txt")
+    }
     for folder in sorted(found):
         scene = _scene_of(folder)
         if scene is None or not scene.is_relative_to(root):

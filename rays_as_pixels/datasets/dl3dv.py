@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from rays_as_pixels.datasets.colmap_folder import read_model, scene_points
-from rays_as_pixels.datasets.frames import ImageFiles, images_of
+from rays_as_pixels.datasets.frames import ImageFiles, files_under, images_of
 from rays_as_pixels.datasets.lens import Lens, pinhole_frames
 from rays_as_pixels.datasets.point_files import TrackedPoints, read_colmap_points, read_ply_points
 from rays_as_pixels.datasets.sequences import PosedVideo, ScenePoints, SequenceRef, restated
@@ -34,7 +34,7 @@ def find(root: Path, *, images: str | None = None) -> Iterator[SequenceRef]:
         root: Folder with scenes at any depth.
         images: Name of the image folder in each scene; the smallest copy there is if None.
     """
-    for path in sorted(root.rglob("transforms.json")):
+    for path in files_under(root, "transforms.json"):
         scene = path.parent
         name = (scene.parent if scene.name == "nerfstudio" else scene).relative_to(root).as_posix()
         name = root.resolve().name if name == "." else name

@@ -1,7 +1,9 @@
 """Where frames come from: image files or a video file, read frame by frame on demand."""
 
+import fnmatch
 import io
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -156,6 +158,22 @@ def check_size(image: Tensor, size: tuple[int, int], name: str) -> None:
             f"{name} must be {size[1]}x{size[0]} like the rest of its sequence; got "
             f"{image.shape[-1]}x{image.shape[-2]}. Extract the frames again."
         )
+
+
+def files_under(root: Path, pattern: str) -> Iterator[Path]:
+    """List the files of a folder at any depth by a name pattern, in order; links are followed.
+
+    A folder that is reached twice, through a link say, is listed once.
+    """
+    seen: set[str] = set()
+    for folder, inner, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            inner[:] = []
+            continue
+        seen.add(real)
+        inner.sort()
+        yield from (Path(folder) / name for name in sorted(fnmatch.filter(names, pattern)))
 
 
 def images_of(folder: Path) -> list[Path]:

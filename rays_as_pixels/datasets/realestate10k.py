@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rays_as_pixels.datasets.frames import ImageFiles, VideoFrames, images_of
+from rays_as_pixels.datasets.frames import ImageFiles, VideoFrames, files_under, images_of
 from rays_as_pixels.datasets.sequences import FrameSource, PosedVideo, SequenceRef
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.trajectories.formats import load_info
@@ -39,7 +39,7 @@ def find(root: Path, *, frames: Path | None = None) -> Iterator[SequenceRef]:
         root: Folder with the camera files, at any depth.
         frames: Folder with the frame folders or videos, if not under `root`.
     """
-    for path in sorted(root.rglob("*.txt")):
+    for path in files_under(root, "*.txt"):
         if not path.name.startswith(".") and _is_camera_file(path):
             name = path.relative_to(root).with_suffix("").as_posix()
             yield SequenceRef(name, _Loader(path, root, frames, name))

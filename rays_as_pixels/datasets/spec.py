@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rays_as_pixels.datasets import colmap_folder, dl3dv, realestate10k, webdataset_shards
+from rays_as_pixels.datasets.frames import files_under
 from rays_as_pixels.datasets.scale import check_rule
 from rays_as_pixels.datasets.sequences import SequenceRef
 from rays_as_pixels.errors import InputError
@@ -122,7 +123,7 @@ def guess_kind(path: str) -> str:
         signs = (("*.tar", "shards"), ("transforms.json", "dl3dv"), ("images.bin", "colmap"),
                  ("images.txt", "colmap"))  # fmt: skip
         for sign, kind in signs:
-            if next(folder.rglob(sign), None) is not None:
+            if next(files_under(folder, sign), None) is not None:
                 return kind
         if next(realestate10k.find(folder), None) is not None:
             return "re10k"

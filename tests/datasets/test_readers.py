@@ -144,6 +144,14 @@ def test_missing_frames_are_refused_with_their_number(room, tmp_path, remove, me
         realestate10k.read(root / "clip0.txt")
 
 
+def test_scenes_behind_links_are_found_and_a_link_to_its_own_folder_ends(room, tmp_path):
+    scene = write_colmap(tmp_path / "elsewhere" / "scene", room, binary=True)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "linked").symlink_to(scene)
+    (scene / "loop").symlink_to(scene)
+    assert only(f"colmap:{tmp_path / 'data'}").name == "linked"
+
+
 def test_a_missing_image_of_a_colmap_model_is_refused_by_name(room, tmp_path):
     scene = write_colmap(tmp_path / "scene", room, binary=True)
     (scene / "images" / "im3.png").unlink()
