@@ -34,6 +34,8 @@ FOLDERS = {
     "rays_as_pixels/trajectories/formats/": "one module per file format",
     "rays_as_pixels/ui/": "THE PAGE: Gradio lives here only",
     "rays_as_pixels/viz/": "PICTURES: Plotly and Open3D live here only",
+    "rays_as_pixels/viz/path_view/": "the 3D view of a path: value, script, page",
+    "rays_as_pixels/ui/path_view/": "that view as a Gradio component",
     "rays_as_pixels/worlds/": "TRAINING DATA: procedural scenes and their renderer",
     "scripts/": "start, test, and the upkeep of this file",
     "tests/": "mirrors the package",
