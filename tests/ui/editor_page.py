@@ -90,10 +90,10 @@ def editor_page_at_rest(opened):
     document = {"format": "rays-as-pixels/edit", "version": 1, **SIZE}
     document |= {"keyframes": keys, "options": options}
     opened.evaluate(
-        f"""document => {{ const {{ editor, stage }} = {PARTS};
+        f"""doc => {{ const {{ editor, stage }} = {PARTS};
         Object.assign(editor, {{ tool: 'move', scope: 'key', axis: null, snap: false, local: false,
           pen: null, playing: false }});
-        editor.load(document); editor.past = []; editor.future = []; editor.roundTrips = [];
+        editor.load(doc); editor.past = []; editor.future = []; editor.roundTrips = [];
         stage.promote('persp'); stage.frameAll(); stage.main.canvas.focus(); }}""",
         document,
     )

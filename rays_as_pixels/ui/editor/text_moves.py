@@ -12,14 +12,14 @@ _EASING_NAMES = {
     "hold": ("hold, cut", "保持后切换"),
     "sine-in": ("sine in", "正弦缓入"),
     "sine-out": ("sine out", "正弦缓出"),
-    "sine-in-out": ("sine in and out", "正弦缓入缓出"),
+    "sine-in-out": ("sine in, out", "正弦缓入缓出"),
     "quad-in": ("quad in", "二次缓入"),
     "quad-out": ("quad out", "二次缓出"),
-    "quad-in-out": ("quad in and out", "二次缓入缓出"),
+    "quad-in-out": ("quad in, out", "二次缓入缓出"),
     "cubic-in": ("cubic in", "三次缓入"),
     "cubic-out": ("cubic out", "三次缓出"),
-    "cubic-in-out": ("cubic in and out", "三次缓入缓出"),
-    "smoother": ("smoother step", "更平滑"),
+    "cubic-in-out": ("cubic in, out", "三次缓入缓出"),
+    "smoother": ("smoother", "更平滑"),
 }
 
 _PRESETS_ZH = {
