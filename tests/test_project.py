@@ -118,7 +118,8 @@ def third_party_imports(files: list[Path]) -> dict[str, str]:
 
 def test_all_third_party_imports_are_declared():
     groups = PROJECT["optional-dependencies"]
-    run = [*PROJECT["dependencies"], *groups["extras"], *groups["peers"]]
+    optional = [text for name in ("extras", "peers", "data") for text in groups[name]]
+    run = [*PROJECT["dependencies"], *optional]
     python = [path for path in tracked() if path.suffix == ".py"]
     product = [path for path in python if path.relative_to(ROOT).parts[0] in PRODUCT]
     for files, wanted in ((product, run), (python, [*run, *groups["dev"]])):

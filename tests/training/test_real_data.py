@@ -1,7 +1,5 @@
 """Real data on the training entry: the same batches as rendered worlds, and a run end to end."""
 
-import itertools
-
 import pytest
 import torch
 
@@ -34,5 +32,5 @@ def test_real_clips_become_training_batches_with_unknown_motion(toy, spec):
     torch.testing.assert_close(batch.latents, toy.codec.encode_video(video), atol=1e-4, rtol=1e-4)
     assert bool(batch.motion[:, :, 1:].isnan().all()), "nobody knows the depth of real clips"
     assert bool(batch.pose.isfinite().all())
-    counts = {each.still_frame.shape[1] for each in itertools.islice(batches, 12)}
-    assert counts >= {0, 1}
+    assert batch.still_frame.shape[0] == len(batch.latents)
+    assert next(batches).latents.shape[1:2] == batch.latents.shape[1:2], "it goes on for ever"
