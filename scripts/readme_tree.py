@@ -24,6 +24,8 @@ FOLDERS = {
     "rays_as_pixels/": "THE PACKAGE; pyproject.toml says which part may import which",
     "rays_as_pixels/cli/": "THE COMMAND LINE: one module per verb, and what the verbs share",
     "rays_as_pixels/diffusion/": "HOW NOISE BECOMES SIGNAL",
+    "rays_as_pixels/annotate/": "CAMERAS FOR MANY VIDEOS: Ray Data or processes, into Parquet",
+    "rays_as_pixels/datasets/": "REAL DATA: readers, checks, shards and clips cut from them",
     "rays_as_pixels/evaluation/": "WHAT IT IS WORTH: tables, baselines, classical peers",
     "rays_as_pixels/geometry/": "WHERE THINGS ARE: torch only, no model, file or UI",
     "rays_as_pixels/jobs/": "LONG WORK: runs that outlive the page that asked for them",
