@@ -15,7 +15,7 @@ from tests.annotate.conftest import finish, start
 pytestmark = pytest.mark.slow  # starts several Python processes with torch, or Ray
 
 
-def wait_for_worker(out, not_pid=None, timeout_sec=120):
+def wait_for_worker(out, not_pid=None, timeout_sec=170):
     """Return the process id of a worker that is at work on a video."""
     end = time.monotonic() + timeout_sec
     while time.monotonic() < end:
