@@ -175,7 +175,7 @@ class JointComponents(DiffusionPipeline):
         with ExitStack() as stack:
             bar = None  # who follows the progress needs no bar
             if run.progress is None:
-                bar = stack.enter_context(self.progress_bar(total=steps))
+                bar = stack.enter_context(cast(Any, self).progress_bar(total=steps))
 
             def progress(done: int, total: int) -> None:
                 if bar is not None:

@@ -4,6 +4,7 @@ import argparse
 import re
 import tempfile
 from pathlib import Path
+from typing import Any, cast
 
 from rays_as_pixels.cli import space_folder
 from rays_as_pixels.errors import InputError
@@ -90,7 +91,7 @@ def upload(folder: Path, space: str, *, private: bool, hardware: str | None) -> 
     api = HfApi(library_name="rays-as-pixels")
     try:
         made = api.create_repo(
-            space, repo_type="space", space_sdk="gradio", space_hardware=hardware,
+            space, repo_type="space", space_sdk="gradio", space_hardware=cast(Any, hardware),
             private=private or None, exist_ok=True,
         )  # fmt: skip
         api.upload_folder(

@@ -99,11 +99,15 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
 def _start_from(given: str | None) -> Path | None:
     """Find the pipeline of --from, fetching it from the Hub if need be."""
     if given is None:
         return None
     from rays_as_pixels.hub.source import HubAccess, find_model
 
-    access = HubAccess(say=lambda text: sys.stderr.write(f"{text}\n"))
+    access = HubAccess(say=_say)
     return find_model(given, access=access).folder

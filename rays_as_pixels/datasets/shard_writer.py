@@ -197,7 +197,7 @@ def _points_npz(points: ScenePoints) -> bytes:
     if points.frame is not None and points.point is not None:
         arrays |= {"frame": points.frame.int().numpy(), "point": points.point.int().numpy()}
     file = io.BytesIO()
-    np.savez(file, **arrays)
+    np.savez(file, allow_pickle=False, **arrays)
     return file.getvalue()
 
 

@@ -46,9 +46,9 @@ def codec_task(
         progress("codec", index + 1, len(known))
     video_summary = summarise_videos(videos)
     pictures = {name: video_summary[name] for name in ("psnr_db", "psnr_median_db", "ssim")}
-    rows = [
-        _row("codec_decoded", "encode, decode, read (Eq. 6, 7)", decoded, videos) | pictures,
-        _row("codec", "and fitted to the latents (default)", paths, videos) | pictures,
+    rows: list[Row] = [
+        {**_row("codec_decoded", "encode, decode, read (Eq. 6, 7)", decoded, videos), **pictures},
+        {**_row("codec", "and fitted to the latents (default)", paths, videos), **pictures},
     ]
     notes = (
         "Floor: true cameras drawn as raxels, encoded and read back from the decoded raxels, or by "

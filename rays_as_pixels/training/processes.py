@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator, PartialState
@@ -72,7 +72,7 @@ def shared_clock(accelerator: Accelerator) -> float:
     if accelerator.num_processes == 1:
         return now
     reading = torch.tensor([now], dtype=torch.float64, device=accelerator.device)
-    return float(broadcast(reading))
+    return float(cast(Tensor, broadcast(reading)))
 
 
 @contextmanager
@@ -118,9 +118,9 @@ def spread_like(value: Tensor, parameter: Tensor) -> Tensor:
         return value
     from torch.distributed.tensor import distribute_tensor  # noqa: PLC0415 - loads torch.distributed
 
-    mesh: Any = parameter.device_mesh
-    placements: Any = parameter.placements
-    return distribute_tensor(value.to(mesh.device_type), mesh, placements)
+    spread = cast(Any, parameter)
+    mesh = spread.device_mesh
+    return distribute_tensor(value.to(mesh.device_type), mesh, spread.placements)
 
 
 def load_optimiser(optimiser: torch.optim.Optimizer, saved: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from diffusers import AutoencoderKLWan
@@ -129,8 +130,9 @@ def measure_folder(
     check_model_folder(folder)
     index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     autoencoder = AutoencoderKLWan.from_pretrained(folder / "vae", torch_dtype=torch.float32)
+    cast(Any, autoencoder).to(device).eval()
     measured = measure_raxels(
-        autoencoder.to(device).eval(), sample, num_frames=index["num_frames"],
+        autoencoder, sample, num_frames=index["num_frames"],
         sizes=[(size[0], size[1]) for size in index["sizes"]], progress=progress,
     )  # fmt: skip
     index["raxel_latents_mean"], index["raxel_latents_std"] = measured["mean"], measured["std"]

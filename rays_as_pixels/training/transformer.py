@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
@@ -106,7 +106,7 @@ class TransformerRun:
         self.readouts: Readouts = {}
         self._sums: list[dict[str, float]] = []
         if accelerator.device.type == "cpu":
-            model.set_attn_processor(MatmulAttentionProcessor())
+            model.set_attn_processor(cast(Any, MatmulAttentionProcessor()))
         whole = WithMotionHead(model)
         optimisers = new_optimisers(whole, learning_rate=config.learning_rate)
         self.state_path = folder / "transformer-state.pt"

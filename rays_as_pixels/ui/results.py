@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gradio as gr
 import torch
@@ -189,7 +189,7 @@ def editor_updates(session: Session, library: Library) -> Updates:
     props = library.editor_props | {"sources": named, "overlays": ghosts}
     if session.edit is not None:
         props["value"] = session.edit
-    return {"editor": PathEditor(**props)}
+    return {"editor": PathEditor(**cast(dict[str, Any], props))}
 
 
 def _made(session: Session, result: Result, library: Library) -> tuple[Session, Updates]:

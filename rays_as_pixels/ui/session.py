@@ -3,7 +3,7 @@
 import re
 import secrets
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from rays_as_pixels.geometry.trajectory import Trajectory
 
@@ -91,4 +91,4 @@ def session_from_browser(kept: object, *, lang: str = "en") -> Session:
         and (_ID.fullmatch(value) or (key not in ("visitor", "job") and is_example(value)))
     }
     known.setdefault("visitor", secrets.token_hex(16))
-    return Session(lang=lang, **known)
+    return Session(lang=lang, **cast(dict[str, Any], known))

@@ -8,7 +8,7 @@ import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import plotly.graph_objects as go
 import torch
@@ -168,7 +168,7 @@ def _step(box: Float[Tensor, "2 3"]) -> float:
 
 
 def _in_world(trace: go.Mesh3d) -> Float[Tensor, "n 3"]:
-    columns = [trace[axis].tolist() for axis in ("x", "z", "y")]
+    columns = [cast(Any, trace[axis]).tolist() for axis in ("x", "z", "y")]
     return torch.tensor(columns, dtype=torch.float64).T
 
 
