@@ -145,5 +145,5 @@ def test_a_picture_costs_less_than_a_step(toy, monkeypatch):
     generate(toy, Timed(lambda *_: None), steps=10)
     whole = time.process_time() - started
     milliseconds = [1e3 * max(spent), 100 * whole]
-    print("a picture, a step: {:.1f}, {:.1f} ms".format(*milliseconds))  # noqa: T201
+    print("a picture, a step: {:.1f}, {:.1f} ms".format(*milliseconds))
     assert sum(spent) < 0.5 * whole, "even beside the toy network, which is tiny"

@@ -153,7 +153,7 @@ def test_a_stopped_generation_keeps_its_last_picture_and_a_video(open_manager, t
     manager.cancel(job.id)
     job = manager.wait(job.id, timeout_sec=SOON)
     stop_sec = time.monotonic() - started
-    print(f"stopped in {stop_sec:.2f} s; a step takes {step_sec:.3f} s")  # noqa: T201
+    print(f"stopped in {stop_sec:.2f} s; a step takes {step_sec:.3f} s")
     assert stop_sec <= step_sec + 1.0
     assert job.state is JobState.CANCELLED and job.results["partial"] is True
     assert job.results["steps_done"] >= 16

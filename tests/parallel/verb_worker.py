@@ -7,4 +7,4 @@ from rays_as_pixels.cli.main import main
 
 if __name__ == "__main__":
     code = main(sys.argv[1:])
-    print(json.dumps(code))  # noqa: T201 - the test reads it
+    print(json.dumps(code))

@@ -43,7 +43,7 @@ def test_after_a_kill_finished_results_are_there_and_the_broken_job_says_so(star
     bob.close()
 
     again = start()
-    print(f"started again in {again.start_sec:.1f} s")  # noqa: T201
+    print(f"started again in {again.start_sec:.1f} s")
     records = again.records()
     assert records[finished]["state"] == "done" and records[finished]["results"] == results
     assert files == {

@@ -93,7 +93,7 @@ def test_the_app_runs_as_a_space_and_writes_to_its_data_folder_alone(space, clip
     visitor.close()
     assert {path for path in space.folder.rglob("*") if path.is_file()} == before
     refused = space.refused.read_text().splitlines() if space.refused.exists() else []
-    print(f"started in {space.start_sec:.1f} s; refused: {sorted(set(refused))}")  # noqa: T201
+    print(f"started in {space.start_sec:.1f} s; refused: {sorted(set(refused))}")
     assert "rays_as_pixels/" not in space.log, "a fault of ours"  # Gradio has its own, harmless
 
     # Its page lies in a frame of another site's page, but its requests are of its own origin.

@@ -110,7 +110,7 @@ def test_twenty_visitors_at_once_wait_in_an_honest_queue_and_get_their_own_resul
     assert finished == sorted(finished), "first come, first served"
     longest = max(len(visitor.updates) for visitor in visitors)
     most = max(update["jobs_ahead"] for visitor in visitors for _, update in visitor.updates)
-    print(  # noqa: T201
+    print(
         f"{VISITORS} visitors served in {whole_sec:.1f} s; the last saw {longest} updates, "
         f"from {most} jobs ahead to 0; {wrong} wrong places"
     )
@@ -130,7 +130,7 @@ def test_a_stop_takes_a_step_and_a_second_at_most(server, visitor, clip_bytes):
         time.sleep(0.02)
     record = server.records()[job]
     stop_sec = record["finished_unix"] - started
-    print(f"stopped in {stop_sec:.2f} s; a step takes {step_sec:.2f} s")  # noqa: T201
+    print(f"stopped in {stop_sec:.2f} s; a step takes {step_sec:.2f} s")
     assert record["state"] == "cancelled" and record["results"]["partial"] is True
     assert stop_sec <= step_sec + 1.0
 
@@ -144,7 +144,7 @@ def test_a_reloaded_page_finds_its_running_job_within_two_seconds(server, visito
         again.open()
         tries.append(time.monotonic() - started)
     found_sec = min(tries)
-    print(f"found again in {found_sec:.2f} s")  # noqa: T201
+    print(f"found again in {found_sec:.2f} s")
     assert again.job()[0] == job and again.job()[1] in ("queued", "running")
     assert found_sec < 2.0
     again.click("stop")

@@ -310,7 +310,7 @@ def test_it_fits_a_phone_and_the_dark_theme(page):
 def test_marking_a_frame_costs_less_than_asking_plotly_to_restyle(page):
     """The reason for going past restyle, measured on whatever machine this runs on."""
     marks, restyle = page.evaluate(f"({MEASURE})(11, {API})")
-    print(f"mark {marks:.1f} ms, restyle of one trace {restyle:.1f} ms,",  # noqa: T201
+    print(f"mark {marks:.1f} ms, restyle of one trace {restyle:.1f} ms,",
           f"value to drawn {page.get_attribute('.rpv', 'data-ms')} ms")  # fmt: skip
     assert page.evaluate(f"{API}.scene().isFast()")
     # three traces moved against one: cheaper all the same, with slack for a busy machine
