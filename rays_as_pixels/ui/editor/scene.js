@@ -70,7 +70,10 @@ class Scene {
   }
 
   /** Height of the ground grid: below all cameras. */
-  floor() { return Math.max(...this.editor.doc.keyframes.map((key) => key.position[1])) + 0.3 * this.editor.depth; }
+  floor() {
+    const lowest = this.editor.doc ? Math.max(...this.editor.doc.keyframes.map((key) => key.position[1])) : 0;
+    return lowest + 0.3 * this.editor.depth;
+  }
 
   /** The first picture's plane at the scene's depth: something to see parallax against. */
   subject(c, view) {

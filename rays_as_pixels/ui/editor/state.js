@@ -48,6 +48,7 @@ class Editor {
 
   /** `edit(doc)` returns a document, or [document, index of the keyframe to select]. */
   edit(edit) {
+    if (!this.doc) return this.say("blank");
     return this.attempt(() => {
       const result = edit(this.doc);
       if (Array.isArray(result)) this.commit(result[0], result[1]);
@@ -245,7 +246,7 @@ class Editor {
   }
 
   /** Whole paths turn and scale about their first camera: the video starts there. */
-  get pathPivot() { return this.shown.keyframes[0].position; }
+  get pathPivot() { return this.keys.length ? this.keys[0].position : [0, 0, 0]; }
 
   /** Move what is selected by a vector of the world; `from` is the document before the drag. */
   moved(from, offset) {
