@@ -3,12 +3,11 @@
 import json
 from dataclasses import replace
 
-import gradio as gr
 import pytest
 import torch
 from gradio.utils import get_upload_folder
 
-from rays_as_pixels.errors import CheckpointError, InputError
+from rays_as_pixels.errors import InputError
 from rays_as_pixels.jobs import loop_rounds, tasks
 from rays_as_pixels.jobs.manager import JobManager
 from rays_as_pixels.jobs.records import JobState
@@ -18,8 +17,7 @@ from rays_as_pixels.ui.editor import document_from_preset, document_from_traject
 from rays_as_pixels.ui.examples import find_examples
 from rays_as_pixels.ui.handlers import Handlers
 from rays_as_pixels.ui.library import Library
-from rays_as_pixels.ui.model_holder import ModelFacts, ModelHolder
-from rays_as_pixels.ui.session import Session, session_from_browser
+from rays_as_pixels.ui.session import Session
 
 SOON = 60.0
 PLAN = {"start": "", "end": "", "by": "count", "frames": 5, "rate": 10.0}
@@ -383,21 +381,6 @@ def test_a_path_typed_by_a_visitor_is_not_read(handlers, opened, tmp_path):
                                               "own": str(secret)})  # fmt: skip
 
 
-def test_steps_out_of_order_say_which_comes_first(handlers):
-    with pytest.raises(InputError, match="in step 3"):
-        handlers.generate(Session(), GENERATE)
-    with pytest.raises(InputError, match="in step 2"):
-        handlers.generate(Session(), GENERATE | {"along": "estimated"})
-    with pytest.raises(InputError, match="in step 2"):
-        handlers.run_loop(Session(), LOOP)
-    with pytest.raises(InputError, match="Compare with must be one of"):
-        handlers.choose_overlay(Session(), "estimated")
-    with pytest.raises(InputError, match="Film along must be one of"):
-        handlers.generate(Session(), GENERATE | {"along": "secret"})
-    with pytest.raises(InputError, match="one of the 1 shown; got 7"):
-        handlers.pick_example(Session(), 7)
-
-
 def test_every_format_can_be_downloaded(handlers, edited):
     for name in ("native", "bundle", "colmap", "blender", "nerfstudio", "da3"):
         updates = handlers.prepare_download(edited, "path:edited", name)
@@ -407,39 +390,3 @@ def test_every_format_can_be_downloaded(handlers, edited):
         handlers.prepare_download(edited, "path:../x", "native")
     with pytest.raises(InputError, match="must be one of"):
         handlers.prepare_download(edited, "path:edited", "exe")
-
-
-def test_without_a_model_the_page_opens_and_says_what_to_do(manager, examples):
-    def missing():
-        raise CheckpointError("model must be there; got none. Train one.")
-
-    holder = ModelHolder(missing, ModelFacts("none", "cpu"))
-    handlers = Handlers(manager, holder, examples)
-    holder.start_loading().join()
-    updates = handlers.open_page({})
-    assert "Train one." in updates["status"] and "No model" in updates["status"]
-    submitted = handlers.estimate(updates["session"], ESTIMATE)
-    record = manager.wait(submitted["session"].job, timeout_sec=SOON)
-    assert record.state is JobState.FAILED and record.message.endswith("Train one.")
-
-
-def test_names_from_outside_cannot_become_markup(manager, pipeline):
-    facts = ModelFacts("<script>", "<b>", '"><img src=x>')
-    handlers = Handlers(manager, ModelHolder(lambda: pipeline, facts), [])
-    status = handlers.open_page({})["status"]
-    assert "<script>" not in status and "<img" not in status and "&lt;script&gt;" in status
-
-
-def test_the_server_writes_in_the_browsers_language(handlers):
-    updates = handlers.open_page({}, "zh")
-    assert updates["session"].lang == "zh" and "设备" in updates["status"]
-    assert isinstance(updates["path_choice"], dict)
-    assert updates["path_choice"] == gr.update(
-        choices=[("编辑后的路径", "edited"), ("估计的路径", "estimated"),
-                 ("模型想象的路径", "imagine")]
-    )  # fmt: skip
-
-
-def test_a_malformed_visitor_id_is_replaced():
-    assert session_from_browser({"visitor": "abc"}).visitor != "abc"
-    assert session_from_browser({"visitor": "a" * 32}).visitor == "a" * 32

@@ -249,7 +249,7 @@ function makeScene(holder, plotly, { key, say }) {
   return {
     draw, redraw, mark, show, look, clear, shown, pick,
     project: (frame) => { const { x, y, z } = dotOf(frame); return projector()(x[0], y[0], z[0]); },
-    resize: () => { if (value) plotly.Plots.resize(holder); },
+    resize: () => { if (value && holder.getClientRects().length) plotly.Plots.resize(holder); }, // not while hidden
     isFast: () => fast,
   };
 }

@@ -1,0 +1,93 @@
+"""What the events do where something is missing, foreign or out of order."""
+
+import gradio as gr
+import pytest
+
+from rays_as_pixels.errors import CheckpointError, InputError
+from rays_as_pixels.jobs.records import JobState
+from rays_as_pixels.ui.handlers import Handlers
+from rays_as_pixels.ui.model_holder import ModelFacts, ModelHolder
+from rays_as_pixels.ui.session import Session, session_from_browser
+
+SOON = 60.0
+PLAN = {"start": "", "end": "", "by": "count", "frames": 5, "rate": 10.0}
+ESTIMATE = {"steps": 1, "runs": 1, "shared_focal": False, "seed": 7, "locked": True}
+GENERATE = {
+    "along": "edited",
+    "images": "first",
+    "chosen": [],
+    "own": None,
+    "frames": 5,
+    "fps": 10.0,
+    "steps": 2,
+    "guidance": 1.0,
+    "seed": 7,
+    "locked": True,
+}
+LOOP = {
+    "path": "estimated",
+    "rounds": 1,
+    "steps": 2,
+    "estimate_steps": 1,
+    "seed": 7,
+    "locked": True,
+}
+
+
+@pytest.fixture(autouse=True)
+def uploads_here(tmp_path, monkeypatch):
+    """Uploads lie where the app keeps them: in a folder of the test's own."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    (tmp_path / "uploads").mkdir()
+    return tmp_path / "uploads"
+
+
+def test_steps_out_of_order_say_which_comes_first(handlers):
+    with pytest.raises(InputError, match="in step 3"):
+        handlers.generate(Session(), GENERATE)
+    with pytest.raises(InputError, match="in step 2"):
+        handlers.generate(Session(), GENERATE | {"along": "estimated"})
+    with pytest.raises(InputError, match="in step 2"):
+        handlers.run_loop(Session(), LOOP)
+    with pytest.raises(InputError, match="Compare with must be one of"):
+        handlers.choose_overlay(Session(), "estimated")
+    with pytest.raises(InputError, match="Film along must be one of"):
+        handlers.generate(Session(), GENERATE | {"along": "secret"})
+    with pytest.raises(InputError, match="one of the 1 shown; got 7"):
+        handlers.pick_example(Session(), 7)
+
+
+def test_without_a_model_the_page_opens_and_says_what_to_do(manager, examples):
+    def missing():
+        raise CheckpointError("model must be there; got none. Train one.")
+
+    holder = ModelHolder(missing, ModelFacts("none", "cpu"))
+    handlers = Handlers(manager, holder, examples)
+    holder.start_loading().join()
+    updates = handlers.open_page({})
+    assert "Train one." in updates["status"] and "No model" in updates["status"]
+    submitted = handlers.estimate(updates["session"], ESTIMATE)
+    record = manager.wait(submitted["session"].job, timeout_sec=SOON)
+    assert record.state is JobState.FAILED and record.message.endswith("Train one.")
+
+
+def test_names_from_outside_cannot_become_markup(manager, pipeline):
+    facts = ModelFacts("<script>", "<b>", '"><img src=x>')
+    handlers = Handlers(manager, ModelHolder(lambda: pipeline, facts), [])
+    status = handlers.open_page({})["status"]
+    assert "<script>" not in status and "<img" not in status and "&lt;script&gt;" in status
+
+
+def test_the_server_writes_in_the_browsers_language(handlers):
+    updates = handlers.open_page({}, "zh")
+    assert updates["session"].lang == "zh" and "设备" in updates["status"]
+    assert isinstance(updates["path_choice"], dict)
+    assert updates["path_choice"] == gr.update(
+        choices=[("编辑后的路径", "edited"), ("估计的路径", "estimated"),
+                 ("模型想象的路径", "imagine")]
+    )  # fmt: skip
+
+
+def test_a_malformed_visitor_id_is_replaced():
+    assert session_from_browser({"visitor": "abc"}).visitor != "abc"
+    assert session_from_browser({"visitor": "a" * 32}).visitor == "a" * 32
