@@ -30,7 +30,10 @@ def named(prefix: str, values: tuple[str, ...], lang: str = "en") -> list[tuple[
 
 def generate_step(parts: Components, facts: ModelFacts) -> None:
     """A video along a path, beside its input, and all results so far."""
-    with gr.Tab(label("tab_generate"), id="generate", elem_id="step-generate"):
+    # Rendered while hidden: an update that finds no component on screen is lost.
+    with gr.Tab(
+        label("tab_generate"), id="generate", elem_id="step-generate", render_children=True
+    ):
         parts["path_choice"] = gr.Radio(
             named("along_", PATHS), value="edited", label=label("along"), elem_id="path-choice",
             elem_classes="rap-inline",
@@ -67,7 +70,7 @@ def generate_step(parts: Components, facts: ModelFacts) -> None:
 
 def loop_step(parts: Components) -> None:
     """The loop check and its demonstrations."""
-    with gr.Tab(label("tab_loop"), id="loop", elem_id="step-loop"):
+    with gr.Tab(label("tab_loop"), id="loop", elem_id="step-loop", render_children=True):
         gr.Markdown(label("loop_intro"), elem_classes="rap-hint")
         with gr.Row(elem_classes="rap-fields"):
             parts["loop_path"] = gr.Radio(
