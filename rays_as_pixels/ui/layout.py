@@ -8,6 +8,7 @@ import gradio as gr
 
 from rays_as_pixels.jobs.manager import JobManager
 from rays_as_pixels.ui import api, steps, steps_run, text, widgets
+from rays_as_pixels.ui.events import START_BUTTONS
 from rays_as_pixels.ui.examples import Example, find_examples
 from rays_as_pixels.ui.handlers import Handlers, refusing
 from rays_as_pixels.ui.model_holder import ModelHolder
@@ -59,7 +60,8 @@ TIME_FORM = {
         "steps", "runs", "generate_steps", "loop_steps", "loop_estimate_steps", "rounds",
     )
 } | {"guidance": "generate_guidance"}  # fmt: skip
-WATCHED = ("status", "job_bar", "stop_button", "timer", "finished")
+# A tick updates these alone; the buttons too, or the end of a job would leave them locked.
+WATCHED = ("status", "job_bar", "stop_button", "timer", "finished", *START_BUTTONS)
 
 # Component, its event, the handler called, and what it gets after the session: values of components
 # one by one, or a form.

@@ -77,6 +77,7 @@ class Scene {
 
   /** The first picture's plane at the scene's depth: something to see parallax against. */
   subject(c, view) {
+    if (!this.editor.shown) return;
     const key = this.editor.shown.keyframes[0], doc = this.editor.shown;
     const corners = frustumCorners(key, this.editor.depth, doc.width / doc.height);
     const centre = mul(add(corners[0], corners[2]), 0.5);
