@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         from rays_as_pixels.viz.path_view.page import write_path_page
         from rays_as_pixels.viz.path_view.value import path_view_value
 
-        others = [] if other is None else [(args.other.name, other)]
+        others = [] if other is None else [(str(getattr(args.other, "name", args.other)), other)]
         value = path_view_value(trajectory, label=args.trajectory.name, others=others)
         write_path_page(value, path, title=f"Camera path {args.trajectory.name}")
     print_results([args.out])

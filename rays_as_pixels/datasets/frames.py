@@ -36,7 +36,7 @@ class ImageFiles:
 
     paths: tuple[Path, ...]
 
-    @cached_property
+    @property
     def size(self) -> tuple[int, int]:
         """(height, width) of the first image; `read` refuses others."""
         try:

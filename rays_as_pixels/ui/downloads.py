@@ -94,9 +94,10 @@ def written(path: Trajectory, kind: str) -> tuple[Path, tuple[str, ...]]:
         inner = folder / "files"
         inner.mkdir(parents=True, exist_ok=True)
         done = save(path, inner / FILE_NAMES[kind], format=kind, extra={"app": text.TITLE})
-        if len(done.paths) > 1 or not done.paths[0].is_file():
+        files = list(done.paths)
+        if len(files) > 1 or not files[0].is_file():
             shutil.make_archive(str(archive.with_suffix("")), "zip", inner)
-        notes.write_text(json.dumps([done.paths[0].name, *done.notes]), encoding="utf-8")
+        notes.write_text(json.dumps([files[0].name, *done.notes]), encoding="utf-8")
     name, *said = json.loads(notes.read_text(encoding="utf-8"))
     return (archive if archive.is_file() else folder / "files" / name), tuple(said)
 
