@@ -118,9 +118,6 @@ def test_an_axis_lock_holds_the_other_axes(page):
     assert after[0] != before[0] and after[1:] == before[1:]
 
 
-@pytest.mark.xfail(
-    reason="not yet passing in a headless browser on a loaded machine: see CHANGELOG, known faults"
-)
 def test_every_edit_is_reached_by_keyboard_and_undone_to_the_start(page):
     start = settled(page)
     counts, steps = [], 0

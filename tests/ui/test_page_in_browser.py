@@ -88,9 +88,6 @@ def test_an_example_is_estimated_edited_generated_and_nothing_comes_from_elsewhe
     assert page.foreign == [] and page.faults == []
 
 
-@pytest.mark.xfail(
-    reason="not yet passing in a headless browser on a loaded machine: see CHANGELOG, known faults"
-)
 def test_the_filmstrip_is_trimmed_by_keyboard_and_the_frames_follow(page):
     handle = page.locator("#film .film-handle").nth(0)
     before = page.inner_text("#clip-facts")
