@@ -12,6 +12,7 @@ from rays_as_pixels.geometry.cameras import Cameras, invert_rigid
 from rays_as_pixels.geometry.rays import rays_in_cam
 from rays_as_pixels.worlds.degrade import degrade
 from rays_as_pixels.worlds.draws import SeededDraws
+from rays_as_pixels.worlds.movers import with_movers
 from rays_as_pixels.worlds.paths import Motion, cameras_from_motion, draw_motion
 from rays_as_pixels.worlds.render import render, trace
 from rays_as_pixels.worlds.scenes import Scene, draw_scenes
@@ -112,6 +113,7 @@ def render_clips(
     supersample: int = 2,
     primitives: int = 14,
     degraded: bool = True,
+    movers: str = "drawn",
 ) -> WorldClips:
     """Render one clip per seed; the same seed gives the same clip in any batch, on any device.
 
@@ -126,9 +128,11 @@ def render_clips(
         supersample: Samples per pixel along each axis.
         primitives: Most primitives a scene may hold besides its shell.
         degraded: False leaves out exposure drift, noise, blur and block artefacts.
+        movers: One of `movers.MOVERS`. "none" and "crowd" show the same world along the same path.
 
     Raises:
-        InputError: An unknown split, a seed out of range or a size that is no multiple of 8.
+        InputError: An unknown split or kind of movers, a seed out of range, or a size that is no
+            multiple of 8.
     """
     if split not in SPLITS:
         raise InputError(f"split must be one of {SPLITS}; got {split!r}. Use 'train' or 'heldout'.")
@@ -143,12 +147,17 @@ def render_clips(
             f"{list(seeds)[:3]}. Number the clips from 0."
         )
     offset = _HELDOUT_SEED_OFFSET if split == "heldout" else 0
-    draws = SeededDraws([seed + offset for seed in seeds], device=device)
+    own_seeds = [seed + offset for seed in seeds]
+    draws = SeededDraws(own_seeds, device=device)
     bank = texture_bank(split, device=str(device))
     scene, first_pose = draw_scenes(draws, bank, split=split, primitives=primitives)
     motion = draw_motion(draws, num_frames, split)
+    scene = with_movers(scene, own_seeds, movers)
     depth_hint = _median_depth(scene, first_pose, motion)
     strength = _fitted_strength(scene, first_pose, motion, depth_hint)
+    if movers != "drawn":  # one path for both, clear of things that move and of those that stay
+        other = with_movers(scene, own_seeds, "none" if movers == "crowd" else "crowd")
+        strength = strength.minimum(_fitted_strength(other, first_pose, motion, depth_hint))
     cameras = cameras_from_motion(
         motion, first_pose, depth_hint, strength, height=height, width=width
     )

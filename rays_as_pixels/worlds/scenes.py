@@ -6,6 +6,7 @@ room, or the ground, horizon and sky of an outdoor scene. Families: room, outdoo
 and colonnade; the last two are held out from training.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -87,14 +88,22 @@ def _sizes(draws: SeededDraws, shape: Int[Tensor, "k"]) -> Float[Tensor, "batch 
 
 
 def draw_scenes(
-    draws: SeededDraws, bank: TextureBank, *, split: str, primitives: int = 14
+    draws: SeededDraws,
+    bank: TextureBank,
+    *,
+    split: str,
+    primitives: int = 14,
+    families: Sequence[int] | None = None,
 ) -> tuple[Scene, Float[Tensor, "batch 4 4"]]:
     """Draw scenes and, for each, where its first camera stands (world_from_cam).
 
-    The world's +Y points down and the first camera looks roughly along +Z.
+    The world's +Y points down and the first camera looks roughly along +Z. `families` are those to
+    draw from; the split's own if None.
     """
     device = draws.device
-    family = draws.choice(TRAIN_SCENES if split == "train" else HELDOUT_SCENES)
+    if families is None:
+        families = TRAIN_SCENES if split == "train" else HELDOUT_SCENES
+    family = draws.choice(families)
     k = primitives
     order = torch.arange(k, device=device)
     shape = torch.where(order % 4 == 3, CYLINDER, torch.where(order % 3 == 2, SPHERE, BOX))
