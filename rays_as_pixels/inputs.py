@@ -80,12 +80,17 @@ def check_clip_length(frames: int, *, max_frames: int) -> None:
 
 def check_video(video: Float[Tensor, "frames 3 height width"], *, max_frames: int) -> None:
     """Refuse a video of the wrong shape, length or range of values."""
+    check_frames(video)
+    check_clip_length(video.shape[0], max_frames=max_frames)
+
+
+def check_frames(video: Float[Tensor, "frames 3 height width"]) -> None:
+    """Refuse a video of the wrong shape or range of values."""
     if video.dim() != 4 or video.shape[1] != 3:
         raise InputError(
             f"video must have shape F 3 H W; got {tuple(video.shape)}. "
             "Put the colour channels second."
         )
-    check_clip_length(video.shape[0], max_frames=max_frames)
     _check_values("video", video)
 
 

@@ -11,7 +11,7 @@ from rays_as_pixels.geometry.trajectory import Trajectory
 
 @dataclass
 class PoseSpread:
-    """How far several noise seeds disagree, per frame.
+    """How far several runs (noise seeds, views, windows) disagree, per frame.
 
     Attributes:
         rotation_rad: (F,) root mean square angle to the mean camera, radians.
@@ -30,15 +30,32 @@ class EstimateOutput(BaseOutput):
 
     Attributes:
         trajectory: One camera per frame, intrinsics in pixels of the video that was given.
-        raxels: (F, 3, h, w) decoded raxel images, mean over seeds.
+        raxels: (F, 3, h, w) decoded raxel images of the clip as it is, mean over seeds.
         residual: (F,) root mean square misfit of each camera to its raxels, scene units.
-        spread: Disagreement between seeds, or None with one seed.
+        spread: Disagreement between seeds and views, or None with one of each.
     """
 
     trajectory: Trajectory
     raxels: Float[Tensor, "frames 3 h w"]
     residual: Float[Tensor, "frames"]
     spread: PoseSpread | None
+
+
+@dataclass
+class LongEstimateOutput(BaseOutput):
+    """Result of `estimate_long`.
+
+    Attributes:
+        trajectory: One camera per frame, intrinsics in pixels of the video that was given.
+        spread: Disagreement between the windows that hold a frame.
+        windows: How many there were.
+        doubted: How many of them disagreed with the others so much that they hardly count.
+    """
+
+    trajectory: Trajectory
+    spread: PoseSpread
+    windows: int
+    doubted: int
 
 
 @dataclass

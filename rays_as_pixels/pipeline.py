@@ -10,11 +10,13 @@ from torch import Tensor
 
 from rays_as_pixels.components import JointComponents
 from rays_as_pixels.framing import Framing
-from rays_as_pixels.geometry.raxels import RaxelFit, raxels_from_cameras
+from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.inputs import (
     RunOptions,
     check_clip_length,
+    check_frames,
     check_image_frames,
     check_seeds,
     check_video,
@@ -22,10 +24,18 @@ from rays_as_pixels.inputs import (
     path_for_images,
 )
 from rays_as_pixels.known import only_images, only_video
-from rays_as_pixels.loop import loop_report, pose_spread
+from rays_as_pixels.loop import loop_report
 from rays_as_pixels.memory.guard import says_what_to_change
 from rays_as_pixels.model.camera_fit import read_cameras
-from rays_as_pixels.outputs import EstimateOutput, GenerateOutput, ImagineOutput, LoopOutput
+from rays_as_pixels.outputs import (
+    EstimateOutput,
+    GenerateOutput,
+    ImagineOutput,
+    LongEstimateOutput,
+    LoopOutput,
+)
+from rays_as_pixels.views import Answer, combined, views_of
+from rays_as_pixels.windows import WindowPlan, estimate_in_windows
 
 
 class RaysAsPixelsPipeline(JointComponents):
@@ -47,6 +57,7 @@ class RaysAsPixelsPipeline(JointComponents):
         source_frame: tuple[int, ...] | None = None,
         num_inference_steps: int = 2,
         num_seeds: int = 1,
+        num_views: int = 1,
         shared_focal: bool = False,
         camera_fit_steps: int = 2,
         **options: Any,
@@ -61,6 +72,8 @@ class RaysAsPixelsPipeline(JointComponents):
             source_frame: Indices of the frames in the file they came from.
             num_inference_steps: Denoising steps.
             num_seeds: Noise seeds to average over; more than one also gives a spread.
+            num_views: 1, 2 (also mirrored) or 4 (both also backwards) looks at the clip, averaged;
+                more than one also gives a spread. Beyond the paper; see `views`.
             shared_focal: One focal length for the whole clip, for a lens that does not zoom.
             camera_fit_steps: Steps of fitting cameras to the latents (`model.camera_fit`), beyond
                 the paper; 0 reads them from the decoded raxels alone.
@@ -73,29 +86,72 @@ class RaysAsPixelsPipeline(JointComponents):
         run = RunOptions(**options)
         check_video(video, max_frames=self.max_frames)
         check_seeds(num_seeds, run)
-        prompts = self._prompts(run, samples=num_seeds, guidance_scale=1.0)
+        views = views_of(num_views)
         framing = Framing.nearest(video.shape[-2], video.shape[-1], self.sizes)
-        run.report("encode video", 0, 1)
-        latents = self._encode(framing.images(video.to(self._execution_device, torch.float32)))
-        given = only_video(latents, frames=video.shape[0]).repeated(num_seeds)
-        _, rays = self._denoise(
-            given, run, steps=num_inference_steps, stage="estimate path", prompts=prompts
-        )
-        run.report("read cameras", 0, 1)
+        fitted = framing.images(video.to(self._execution_device, torch.float32))
         read = partial(
             read_cameras, self.codec, shared_focal=shared_focal, iterations=camera_fit_steps
         )
-        mean, raxels = read(rays.mean(0, keepdim=True))
-        fit = RaxelFit(mean.cameras[0], mean.residual[0])
-        trajectory = self._trajectory(fit, framing, fps, time_sec, source_frame)
-        spread = None
-        if num_seeds > 1:
-            spread = pose_spread(read(rays)[0].cameras, fit.cameras)
-        run.report("read cameras", 1, 1)
+        answers, decoded = [], []
+        for index, view in enumerate(views):
+            rays = self._rays_of(view.video(fitted), run, steps=num_inference_steps,
+                                 num_seeds=num_seeds, number=index)  # fmt: skip
+            run.report("read cameras", index, len(views))
+            mean, drawn = read(rays.mean(0, keepdim=True))
+            each = read(rays)[0].cameras if num_seeds > 1 else mean.cameras
+            answers.append(Answer(view, mean.cameras[0], each))
+            decoded.append((drawn[0], mean.residual[0]))
+        cameras, spread = combined(answers)
+        run.report("read cameras", len(views), len(views))
         self.maybe_free_model_hooks()
         return EstimateOutput(
-            trajectory=trajectory, raxels=raxels[0], residual=fit.residual, spread=spread
-        )
+            trajectory=self._trajectory(cameras, framing, fps, time_sec, source_frame),
+            raxels=decoded[0][0], residual=decoded[0][1], spread=spread,
+        )  # fmt: skip
+
+    @says_what_to_change
+    def estimate_long(
+        self,
+        video: Float[Tensor, "frames 3 height width"],
+        *,
+        fps: float = 10.0,
+        time_sec: Tensor | None = None,
+        source_frame: tuple[int, ...] | None = None,
+        plan: WindowPlan | None = None,
+        shared_focal: bool = False,
+        **options: Any,
+    ) -> LongEstimateOutput:
+        """Predict the path of a video of any length, in windows that overlap; see `windows`.
+
+        Args:
+            video: 5 frames or more, in [0, 1], any size.
+            fps: Frames per second of these frames.
+            time_sec: (F,) times of the frames, where they are not evenly spaced.
+            source_frame: Indices of the frames in the file they came from.
+            plan: Length, overlap and strides of the windows.
+            shared_focal: One focal length for the whole video.
+            options: Other arguments of `estimate`.
+
+        Raises:
+            InputError: See `estimate` and `WindowPlan`.
+            Cancelled: See `RunOptions`.
+        """
+        plan = WindowPlan() if plan is None else plan
+        check_frames(video)
+        windows = plan.windows(len(video), native=self.num_frames, longest=self.max_frames)
+        run = RunOptions(progress=options.pop("progress", None), cancel=options.get("cancel"))
+
+        def estimated(frames: Tensor, number: int) -> Cameras:
+            run.report("estimate windows", number, len(windows))
+            quiet = {"progress": lambda *_: None, **options}
+            return self.estimate(frames, shared_focal=shared_focal, **quiet).trajectory.cameras
+
+        found = estimate_in_windows(video, windows, estimated, shared_focal=shared_focal)
+        run.report("estimate windows", len(windows), len(windows))
+        return LongEstimateOutput(
+            trajectory=Trajectory(found.cameras, fps, time_sec, source_frame),
+            spread=found.spread, windows=found.windows, doubted=found.doubted,
+        )  # fmt: skip
 
     # 2. generate: images and rays -> video
 
@@ -214,8 +270,7 @@ class RaysAsPixelsPipeline(JointComponents):
             framing.model_height, framing.model_width, framing.model_height, framing.model_width
         )
         paths = tuple(
-            self._trajectory(RaxelFit(fit.cameras[k], fit.residual[k]), own, fps, None, None)
-            for k in range(num_seeds)
+            self._trajectory(fit.cameras[k], own, fps, None, None) for k in range(num_seeds)
         )
         run.report("decode video", 1, 1)
         self.maybe_free_model_hooks()
@@ -282,6 +337,22 @@ class RaysAsPixelsPipeline(JointComponents):
 
     # Steps the verbs share
 
+    def _rays_of(
+        self,
+        video: Float[Tensor, "frames 3 h w"],
+        run: RunOptions,
+        *,
+        steps: int,
+        num_seeds: int,
+        number: int,
+    ) -> Float[Tensor, "seeds c frames hr wr"]:
+        """Estimate the ray latents of a clip of the model's size; `number` is its view's."""
+        prompts = self._prompts(run, samples=num_seeds, guidance_scale=1.0)
+        run.report("encode video", 0, 1)
+        given = only_video(self._encode(video), frames=video.shape[0]).repeated(num_seeds)
+        stage = "estimate path" if number == 0 else f"estimate path, view {number + 1}"
+        return self._denoise(given, run, steps=steps, stage=stage, prompts=prompts)[1]
+
     def _encode(self, images: Float[Tensor, "frames 3 h w"]) -> Float[Tensor, "1 c t h w"]:
         return self.codec.encode_video(images[None].to(self._execution_device, torch.float32))
 
@@ -290,11 +361,11 @@ class RaysAsPixelsPipeline(JointComponents):
 
     def _trajectory(
         self,
-        fit: RaxelFit,
+        cameras: Cameras,
         framing: Framing,
         fps: float,
         time_sec: Tensor | None,
         source_frame: tuple[int, ...] | None,
     ) -> Trajectory:
-        cameras = framing.restored(fit.cameras.to(dtype=torch.float64))
-        return Trajectory(cameras, fps, time_sec, source_frame)
+        restored = framing.restored(cameras.to(dtype=torch.float64))
+        return Trajectory(restored, fps, time_sec, source_frame)
