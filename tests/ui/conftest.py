@@ -44,6 +44,14 @@ def pipeline(toy):
 
 
 @pytest.fixture
+def uploads_here(tmp_path, monkeypatch):
+    """Uploads lie where the app keeps them: in a folder of the test's own."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    (tmp_path / "uploads").mkdir()
+    return tmp_path / "uploads"
+
+
+@pytest.fixture
 def model(pipeline):
     facts = ModelFacts("tiny", "cpu", "nothing", pipeline.num_frames, pipeline.max_frames)
     return ModelHolder(lambda: pipeline, facts)

@@ -18,38 +18,9 @@ from rays_as_pixels.ui.examples import find_examples
 from rays_as_pixels.ui.handlers import Handlers
 from rays_as_pixels.ui.library import Library
 from rays_as_pixels.ui.session import Session
+from tests.ui.forms import ESTIMATE, GENERATE, LOOP, PLAN, SOON
 
-SOON = 60.0
-PLAN = {"start": "", "end": "", "by": "count", "frames": 5, "rate": 10.0}
-ESTIMATE = {"steps": 1, "runs": 1, "shared_focal": False, "seed": 7, "locked": True}
-GENERATE = {
-    "along": "edited",
-    "images": "first",
-    "chosen": [],
-    "own": None,
-    "frames": 5,
-    "fps": 10.0,
-    "steps": 2,
-    "guidance": 1.0,
-    "seed": 7,
-    "locked": True,
-}
-LOOP = {
-    "path": "estimated",
-    "rounds": 1,
-    "steps": 2,
-    "estimate_steps": 1,
-    "seed": 7,
-    "locked": True,
-}
-
-
-@pytest.fixture(autouse=True)
-def uploads_here(tmp_path, monkeypatch):
-    """Uploads lie where the app keeps them: in a folder of the test's own."""
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
-    (tmp_path / "uploads").mkdir()
-    return tmp_path / "uploads"
+pytestmark = pytest.mark.usefixtures("uploads_here")
 
 
 def finished(handlers: Handlers, updates: dict) -> tuple[Session, dict]:

@@ -1,0 +1,25 @@
+"""What the page's forms send as they stand, at sizes a test can afford."""
+
+SOON = 60.0  # seconds within which a job of these sizes must end
+PLAN = {"start": "", "end": "", "by": "count", "frames": 5, "rate": 10.0}
+ESTIMATE = {"steps": 1, "runs": 1, "shared_focal": False, "seed": 7, "locked": True}
+GENERATE = {
+    "along": "edited",
+    "images": "first",
+    "chosen": [],
+    "own": None,
+    "frames": 5,
+    "fps": 10.0,
+    "steps": 2,
+    "guidance": 1.0,
+    "seed": 7,
+    "locked": True,
+}
+LOOP = {
+    "path": "estimated",
+    "rounds": 1,
+    "steps": 2,
+    "estimate_steps": 1,
+    "seed": 7,
+    "locked": True,
+}
