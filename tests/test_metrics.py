@@ -9,6 +9,7 @@ from rays_as_pixels import metrics
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras, rigid
 from rays_as_pixels.geometry.rotations import rotation_from_vector
+from tests.optional import DEV
 
 EXACT = 1e-9  # float64 throughout, a handful of products
 
@@ -235,7 +236,7 @@ def test_ssim_and_psnr_refuse_different_shapes_and_a_wrong_mask():
 
 
 def test_evo_agrees_on_ate_and_rpe():
-    evo_metrics = pytest.importorskip("evo.core.metrics", reason="evo is an optional oracle")
+    evo_metrics = pytest.importorskip("evo.core.metrics", reason=DEV)
     from evo.core.trajectory import PosePath3D  # noqa: PLC0415
 
     truth, estimate = random_path(2, 9), random_path(3, 9)

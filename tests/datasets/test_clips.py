@@ -21,6 +21,7 @@ from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras
 from tests.datasets.layouts import make_room, write_colmap, write_dl3dv, write_re10k
 from tests.evaluation.rooms import curved_path, room_clip
+from tests.optional import DATA
 
 RULE = WindowRule(5, sizes=((48, 64), (64, 48)), strides=(1, 2))
 
@@ -223,7 +224,7 @@ def test_sources_are_drawn_by_their_weights(room, tmp_path):
 
 @pytest.mark.parametrize("lens", [Lens(k1=-0.12, k2=0.03, p1=0.004), Lens(k1=0.08, p2=-0.005)])
 def test_undistorted_frames_are_what_opencv_makes_of_them(lens):
-    cv2 = pytest.importorskip("cv2")
+    cv2 = pytest.importorskip("cv2", reason=DATA)
     room = make_room(frames=1)
 
     class Frames:

@@ -16,6 +16,7 @@ from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.trajectories.formats.native import native_text
 from tests.datasets.layouts import HEIGHT, WIDTH, save_frames, write_colmap, write_re10k
+from tests.optional import DATA
 
 
 def refs_of(spec):
@@ -81,7 +82,7 @@ def test_shards_of_another_source_are_not_mixed(room, tmp_path):
         packed(f"re10k:{tmp_path / 'two'}", tmp_path / "out")
 
 
-@pytest.mark.skipif(not has_opencv(), reason="triangulates OpenCV's SIFT matches")
+@pytest.mark.skipif(not has_opencv(), reason=DATA)
 def test_packing_gives_points_to_a_data_set_that_has_none(room, tmp_path):
     write_re10k(tmp_path / "data", room)
     (shard,) = list(pack(refs_of(f"re10k:{tmp_path / 'data'}"), tmp_path / "out", PackOptions()))
@@ -94,7 +95,7 @@ def test_packing_gives_points_to_a_data_set_that_has_none(room, tmp_path):
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_the_webdataset_package_reads_our_shards(room, tmp_path):
-    webdataset = pytest.importorskip("webdataset")
+    webdataset = pytest.importorskip("webdataset", reason=DATA)
     write_colmap(tmp_path / "data" / "s", room, binary=False)
     (shard,) = packed(f"colmap:{tmp_path / 'data'}", tmp_path / "out", encoding="jpg")
     (sample,) = list(webdataset.WebDataset(str(shard.path), shardshuffle=False))
@@ -105,7 +106,7 @@ def test_the_webdataset_package_reads_our_shards(room, tmp_path):
 
 
 def test_we_read_what_the_webdataset_package_writes(room, tmp_path):
-    webdataset = pytest.importorskip("webdataset")
+    webdataset = pytest.importorskip("webdataset", reason=DATA)
     names = [f"{k}.png" for k in range(9)]
     save_frames(tmp_path, room.video, names)
     with webdataset.TarWriter(str(tmp_path / "a.tar")) as sink:

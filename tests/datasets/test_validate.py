@@ -16,8 +16,9 @@ from rays_as_pixels.datasets.validate import RefusedError, check_sequences, chec
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras
 from tests.datasets.layouts import WRONG_AXES, write_colmap, write_dl3dv, write_re10k, wrong_poses
+from tests.optional import DATA
 
-needs_opencv = pytest.mark.skipif(not has_opencv(), reason="compares images with OpenCV's SIFT")
+needs_opencv = pytest.mark.skipif(not has_opencv(), reason=DATA)
 
 
 class Frames:

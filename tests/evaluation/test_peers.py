@@ -15,8 +15,7 @@ from rays_as_pixels.evaluation.peers import (
     installed_peers,
     run_peer,
 )
-
-OPTIONAL = "the classical peers are optional: pip install 'rays-as-pixels[peers]'"
+from tests.optional import PEERS
 
 
 def failing(message="no luck"):
@@ -36,7 +35,7 @@ def large_clip():
 # Without intrinsics the focal length is off by up to half a grid step, which costs as much again.
 @pytest.mark.parametrize(("peer", "slack"), [(peer_opencv.PEERS[0], 1), (peer_opencv.PEERS[1], 4)])
 def test_the_essential_chain_recovers_rotation_direction_and_step_length(peer, slack, large_clip):
-    pytest.importorskip("cv2", reason=OPTIONAL)
+    pytest.importorskip("cv2", reason=PEERS)
     score = score_clip(run_peer(peer, large_clip), large_clip)
     assert score.failure is None
     assert score.pairs.rotation_deg.max() < 0.25 * slack
@@ -47,21 +46,21 @@ def test_the_essential_chain_recovers_rotation_direction_and_step_length(peer, s
 
 
 def test_the_essential_chain_finds_the_focal_length_that_it_is_not_told(large_clip):
-    pytest.importorskip("cv2", reason=OPTIONAL)
+    pytest.importorskip("cv2", reason=PEERS)
     score = score_clip(run_peer(peer_opencv.PEERS[1], large_clip), large_clip)
     # The grid is 5 degrees of field of view apart, which is about 9 % of focal length here.
     assert score.focal_error < 0.1
 
 
 def test_structure_from_motion_recovers_the_path_of_a_room(large_clip):
-    pytest.importorskip("pycolmap", reason=OPTIONAL)
+    pytest.importorskip("pycolmap", reason=PEERS)
     score = score_clip(run_peer(peer_colmap.PEERS[0], large_clip), large_clip)
     assert score.failure is None
     assert score.pairs.rotation_deg.max() < 0.5 and score.pairs.translation_deg.median() < 2
 
 
 def test_a_blank_video_is_a_counted_failure_of_every_installed_peer():
-    pytest.importorskip("cv2", reason=OPTIONAL)
+    pytest.importorskip("cv2", reason=PEERS)
     clip = rooms.room_clip(rooms.curved_path())
     blank = type(clip)(
         "blank", torch.full_like(clip.video, 0.5), 10.0, clip.source_frame, clip.cameras

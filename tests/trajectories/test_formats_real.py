@@ -10,11 +10,14 @@ import torch
 from format_samples import WRITABLE, assert_same, output_of
 
 from rays_as_pixels.trajectories.formats import load, load_info, save
+from tests.optional import PEERS
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("RAP_SHARED", ROOT.parent / "shared")) / "data"
 pytestmark = pytest.mark.skipif(
-    not (DATA / "trajectories").is_dir(), reason="the real files are not part of the project"
+    not (DATA / "trajectories").is_dir(),
+    reason="real files are not part of the project: set RAP_SHARED to a folder with "
+    "data/trajectories",
 )
 CROSS = ("colmap_bin", "colmap_txt", "kitti.txt", "re10k.txt", "transforms.json", "tum.txt")
 FORMAT_OF_FOLDER = {
@@ -74,7 +77,7 @@ def test_one_path_in_six_formats_is_the_same_path(clip, file):
 
 def test_matched_points_of_clips_lie_on_epipolar_lines_under_the_loaded_poses():
     """0.3 px is the noise of the features; a wrong axis gives 0.45 px at the very least."""
-    pytest.importorskip("cv2")
+    pytest.importorskip("cv2", reason=PEERS)
     from scripts.check_real_trajectories import (  # noqa: PLC0415 - needs the optional OpenCV
         clip_files,
         epipolar_of,

@@ -17,6 +17,7 @@ from rays_as_pixels.trajectories.formats.native import write_native
 from rays_as_pixels.ui.examples import find_examples
 from rays_as_pixels.ui.handlers import Handlers
 from rays_as_pixels.ui.model_holder import ModelFacts, ModelHolder
+from tests.optional import DEV
 
 HERE = Path(__file__).parent
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -104,7 +105,7 @@ def handlers(manager, model, examples):
 @pytest.fixture(scope="session")
 def browser():
     """A headless Chromium: that of the variable CHROMIUM, or one on the PATH."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+    playwright = pytest.importorskip("playwright.sync_api", reason=DEV)
     names = (os.environ.get("CHROMIUM", ""), *CHROMIUM_NAMES)
     path = next((found for name in names if name and (found := shutil.which(name))), None)
     if path is None:

@@ -10,6 +10,7 @@ from rays_as_pixels.trajectories.presets import make_preset
 from rays_as_pixels.ui.path_view import PathView
 from rays_as_pixels.ui.path_view import mesh as mesh_module
 from rays_as_pixels.ui.path_view.mesh import path_view_mesh
+from tests.optional import EXTRAS
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def text() -> str:
 
 @pytest.mark.parametrize(("kind", "start"), [("ply", b"ply\n"), ("glb", b"glTF")])
 def test_a_mesh_comes_back_as_a_file(text, kind, start):
-    pytest.importorskip("open3d", reason="pip install open3d", exc_type=ImportError)
+    pytest.importorskip("open3d", reason=EXTRAS, exc_type=ImportError)
     answer = path_view_mesh([kind, text])
     assert answer["ok"] and answer["name"] == f"camera-path.{kind}"
     assert base64.b64decode(answer["data"]).startswith(start)

@@ -11,6 +11,7 @@ from rays_as_pixels.geometry.cameras import Cameras, rigid
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.viz.colors import viridis
 from rays_as_pixels.viz.scene import scene_mesh, write_scene
+from tests.optional import EXTRAS
 
 
 def line_path() -> Trajectory:
@@ -47,7 +48,7 @@ def test_a_still_camera_gives_no_rod_without_length():
 
 @pytest.mark.parametrize("suffix", [".ply", ".glb"])
 def test_the_file_reads_back_with_every_point(tmp_path, suffix):
-    open3d = pytest.importorskip("open3d", reason="pip install open3d")
+    open3d = pytest.importorskip("open3d", reason=EXTRAS)
     target = tmp_path / f"path{suffix}"
     write_scene(line_path(), target, depth=0.5)
     assert [p.name for p in tmp_path.iterdir()] == [target.name]
