@@ -38,16 +38,15 @@ def run(args: argparse.Namespace) -> int:
 
     with staged_file(args.out, suffix=".html") as path:
         trajectory = load(args.trajectory)
-        other = None if args.other is None else load(args.other)
+        others = [] if args.other is None else [(args.other.name, load(args.other).reanchored())]
         progress = ProgressLine()
         for warning in check_range(trajectory):
             progress.say(f"note: {warning.message}")
-        if other is not None:
-            trajectory, other = trajectory.reanchored(), other.reanchored()
+        if others:
+            trajectory = trajectory.reanchored()
         from rays_as_pixels.viz.path_view.page import write_path_page
         from rays_as_pixels.viz.path_view.value import path_view_value
 
-        others = [] if other is None else [(str(getattr(args.other, "name", args.other)), other)]
         value = path_view_value(trajectory, label=args.trajectory.name, others=others)
         write_path_page(value, path, title=f"Camera path {args.trajectory.name}")
     print_results([args.out])
