@@ -123,13 +123,10 @@ def read(path: Path, options: ReadOptions) -> PathData:
     )  # fmt: skip
     values, notes = table.values, ["The script was read, not run."]
 
-    def where(frame: int) -> str:
-        return f"{path.name}, line {table.lines[frame]}, column 1"
-
-    pose = compose(rotations_from_wxyz(values[:, 4:8], where, notes), values[:, 1:4])
+    pose = compose(rotations_from_wxyz(values[:, 4:8], table.where, notes), values[:, 1:4])
     data = PathData(
         world_from_cam=flip_camera(BLENDER_FROM_OPENCV_WORLD.T @ pose),
-        where=where,
+        where=table.where,
         notes=notes,
         about=about_from_comments(lines[1:4], path.name),
     )

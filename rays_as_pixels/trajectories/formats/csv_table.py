@@ -48,17 +48,14 @@ def read(path: Path, options: ReadOptions) -> PathData:
     column = {name: table.values[:, index] for index, name in enumerate(names)}
     notes: list[str] = []
 
-    def where(frame: int) -> str:
-        return f"{path.name}, line {table.lines[frame]}, column 1"
-
     def stack(*wanted: str) -> np.ndarray:
         return np.stack([column[name] for name in wanted], axis=1)
 
     has_lens, has_center = {"fx_px", "fy_px"} <= set(names), {"cx_px", "cy_px"} <= set(names)
     return PathData(
-        world_from_cam=compose(rotations_from_wxyz(stack(*POSE[3:]), where, notes),
+        world_from_cam=compose(rotations_from_wxyz(stack(*POSE[3:]), table.where, notes),
                                stack(*POSE[:3])),
-        where=where,
+        where=table.where,
         focal_px=stack("fx_px", "fy_px") if has_lens else None,
         center_px=stack("cx_px", "cy_px") if has_lens and has_center else None,
         time_sec=column.get("time_sec"),

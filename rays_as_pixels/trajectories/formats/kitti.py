@@ -36,7 +36,7 @@ def read(path: Path, options: ReadOptions) -> PathData:
     )  # fmt: skip
     data = PathData(
         world_from_cam=from_rows(table.values),
-        where=lambda frame: f"{path.name}, line {table.lines[frame]}, column 1",
+        where=table.where,
         about=read_side_file(path),
     )
     times = path.with_name(f"{path.stem}_times.txt")

@@ -50,7 +50,7 @@ def read(path: Path, options: ReadOptions) -> PathData:
     values = table.values
     data = PathData(
         world_from_cam=invert(from_rows(values[:, 7:])),
-        where=lambda frame: f"{path.name}, line {table.lines[frame]}, column 1",
+        where=table.where,
         about=about_from_comments([header], path.name) if has_header else None,
     )
     if not has_header:

@@ -24,13 +24,11 @@ def read_euroc(path: Path, options: ReadOptions) -> PathData:
         "body_from_cam to get a camera path."
     ]
 
-    def where(frame: int) -> str:
-        return f"{path.name}, line {table.lines[frame]}, column 1"
-
     stamps = _nanoseconds(read_text(path), table.lines)
+    rotation = rotations_from_wxyz(values[:, 4:8], table.where, notes)
     data = PathData(
-        world_from_cam=compose(rotations_from_wxyz(values[:, 4:8], where, notes), values[:, 1:4]),
-        where=where,
+        world_from_cam=compose(rotation, values[:, 1:4]),
+        where=table.where,
         time_sec=(stamps - stamps[0]) / 1e9,
         notes=notes,
         extra={"clock_start_ns": int(stamps[0])},
@@ -54,13 +52,10 @@ def read_pyslam(path: Path, options: ReadOptions) -> PathData:
     )  # fmt: skip
     values, notes = table.values, ["The ninth column (distance to the previous frame) is left out."]
 
-    def where(frame: int) -> str:
-        return f"{path.name}, line {table.lines[frame]}, column 1"
-
-    rotation = rotations_from_wxyz(values[:, [7, 4, 5, 6]], where, notes)
+    rotation = rotations_from_wxyz(values[:, [7, 4, 5, 6]], table.where, notes)
     return PathData(
         world_from_cam=compose(rotation, values[:, 1:4]),
-        where=where,
+        where=table.where,
         time_sec=values[:, 0].copy(),
         notes=notes,
     )

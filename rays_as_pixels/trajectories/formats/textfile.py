@@ -107,11 +107,17 @@ class Table:
         values: (rows, columns) float64, all finite.
         lines: For each row its line number, from 1.
         comments: The lines that start with `#`, without it and stripped.
+        name: Of the file.
     """
 
     values: np.ndarray
     lines: list[int]
     comments: list[str]
+    name: str
+
+    def where(self, row: int) -> str:
+        """Say where a row begins, for messages."""
+        return f"{self.name}, line {self.lines[row]}, column 1"
 
 
 def parse_table(
@@ -156,7 +162,8 @@ def parse_table(
                 f"a line must hold {allowed} numbers; got {len(row)}. {remedy}"
             )
     tokens = [token for row in rows for token in row]
-    return Table(to_numbers(tokens, text, name, lines, width).reshape(-1, width), lines, comments)
+    values = to_numbers(tokens, text, name, lines, width).reshape(-1, width)
+    return Table(values, lines, comments, name)
 
 
 def to_numbers(tokens: list[str], text: str, name: str, lines: list[int], width: int) -> np.ndarray:

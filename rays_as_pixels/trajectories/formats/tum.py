@@ -41,13 +41,10 @@ def read(path: Path, options: ReadOptions) -> PathData:
     )  # fmt: skip
     values, notes = table.values, []
 
-    def where(frame: int) -> str:
-        return f"{path.name}, line {table.lines[frame]}, column 1"
-
-    rotation = rotations_from_wxyz(values[:, [7, 4, 5, 6]], where, notes)
+    rotation = rotations_from_wxyz(values[:, [7, 4, 5, 6]], table.where, notes)
     return PathData(
         world_from_cam=compose(rotation, values[:, 1:4]),
-        where=where,
+        where=table.where,
         time_sec=values[:, 0].copy(),
         notes=notes,
         about=about_from_comments(table.comments, path.name),
