@@ -1,17 +1,10 @@
-"""A camera path as a Plotly figure, and that figure as one HTML file that needs no network."""
+"""A camera path as a Plotly figure."""
 
-import html
-import os
-import tempfile
-from pathlib import Path
-
-import plotly
 import plotly.graph_objects as go
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.viz.colors import OTHER_COLOR
 from rays_as_pixels.viz.frusta import frustum_depth, frustum_vertices
@@ -63,47 +56,3 @@ def trajectory_figure(
     lay_out(figure, box, title=title)
     figure.update_layout(meta={"time_sec": trajectory.times_sec.tolist()})
     return figure
-
-
-def plotly_script() -> Path:
-    """Return the file of Plotly's JavaScript in the installed package: no network needed."""
-    return Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
-
-
-def write_figure_html(figure: go.Figure, path: "str | Path", *, title: str = "Camera path") -> None:
-    """Write a figure as one page that opens without a network: Plotly's own code is inside.
-
-    The file appears whole or not at all.
-
-    Raises:
-        InputError: The folder does not exist or cannot be written.
-    """
-    path = Path(path)
-    body = figure.to_html(
-        full_html=False,
-        include_plotlyjs=True,
-        default_height="100%",
-        config={"responsive": True, "displaylogo": False},
-    )
-    page = (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{html.escape(title)}</title>\n"
-        "<style>html,body{height:100%;margin:0;background:#fff}body>div{height:100%}</style>\n"
-        f"</head><body>\n{body}\n</body></html>\n"
-    )
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(page)
-            os.chmod(name, 0o644)
-            os.replace(name, path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise InputError(
-            f"path must be a file in a folder that can be written; got {path} ({error.strerror}). "
-            "Create the folder first."
-        ) from error

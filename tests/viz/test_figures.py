@@ -10,7 +10,7 @@ from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras, rigid
 from rays_as_pixels.geometry.rotations import rotation_from_vector
 from rays_as_pixels.geometry.trajectory import Trajectory
-from rays_as_pixels.viz.figures import trajectory_figure, write_figure_html
+from rays_as_pixels.viz.figures import trajectory_figure
 from rays_as_pixels.viz.frusta import frustum_depth, frustum_vertices
 from rays_as_pixels.viz.ground import grid_step, scene_box
 from rays_as_pixels.viz.traces import POINTS_PER_FRUSTUM, frustum_lines
@@ -184,17 +184,3 @@ def test_the_box_of_a_flat_scene_is_not_flat():
     box = scene_box(torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]], dtype=torch.float64))
     span = box[1] - box[0]
     assert span.min() >= 0.45 and torch.allclose(box.mean(0), torch.tensor([0.5, 0, 0]).double())
-
-
-def test_the_page_is_one_file_without_a_script_from_elsewhere(tmp_path):
-    write_figure_html(trajectory_figure(arc()), tmp_path / "path.html", title="Tom & Jerry")
-    page = (tmp_path / "path.html").read_text(encoding="utf-8")
-    assert "<title>Tom &amp; Jerry</title>" in page
-    assert "<script src" not in page and "<link" not in page.split("<body>")[0]
-    assert page.count("Plotly.newPlot(") >= 1 and len(page) > 1_000_000
-    assert [p.name for p in tmp_path.iterdir()] == ["path.html"], "no partial file is left"
-
-
-def test_a_page_in_a_missing_folder_is_refused(tmp_path):
-    with pytest.raises(InputError, match="Create the folder first"):
-        write_figure_html(trajectory_figure(arc()), tmp_path / "nowhere" / "path.html")

@@ -3,14 +3,13 @@
 import base64
 import html
 import json
-import os
-import tempfile
 from importlib.resources import files
 from pathlib import Path
 
 import plotly
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.trajectories.formats.textfile import write_atomically
 from rays_as_pixels.viz.path_view.text import LANGUAGES, WORDS
 
 SCRIPTS = (
@@ -100,21 +99,7 @@ def write_path_page(
     """
     path = Path(path)
     data = path_page(value, title=title, video=video, language=language).encode()
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            os.chmod(name, 0o644)
-            os.replace(name, path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise InputError(
-            f"path must be a file in a folder that can be written; got {path} ({error.strerror}). "
-            "Create the folder first."
-        ) from error
+    write_atomically(path, data)
     return len(data)
 
 
