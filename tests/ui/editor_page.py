@@ -1,5 +1,6 @@
 """A page with the path editor alone, and what its browser tests share."""
 
+import contextlib
 import re
 
 import gradio as gr
@@ -60,9 +61,10 @@ def editor_address(tmp_path_factory):
     app.close()
 
 
-@pytest.fixture(scope="module", name="opened")
-def opened_editor(browser, address):
-    context = browser.new_context(viewport={"width": 1100, "height": 1000})
+@contextlib.contextmanager
+def opened_page(browser, address, *, width=1100, height=1000, **options):
+    """A page with an editor that is ready; `faults` and `foreign` must stay empty."""
+    context = browser.new_context(viewport={"width": width, "height": height}, **options)
     page = context.new_page()
     page.set_default_timeout(WAIT_MS)
     page.foreign, page.faults = [], []
@@ -70,11 +72,17 @@ def opened_editor(browser, address):
     page.on("pageerror", lambda error: page.faults.append(str(error)))
     page.goto(address)
     page.wait_for_selector(".rap-ed[data-ready]")
-    page.wait_for_function(
-        f"() => document.querySelector('.rap-ed').dataset.points == {MOST_POINTS}"
-    )
     yield page
     context.close()
+
+
+@pytest.fixture(scope="module", name="opened")
+def opened_editor(browser, address):
+    with opened_page(browser, address) as page:
+        page.wait_for_function(
+            f"() => document.querySelector('.rap-ed').dataset.points == {MOST_POINTS}"
+        )
+        yield page
 
 
 @pytest.fixture(name="page")
@@ -127,13 +135,33 @@ def settled(page):
     return document_of(page)
 
 
+def said(page, words):
+    """Wait until the status line says these words."""
+    page.wait_for_function(
+        "words => document.querySelector('.rap-ed-words').textContent.includes(words)", arg=words
+    )
+
+
+def hash_shown(page):
+    """The name of the path that the page's Python saw last, once the editor shows the same."""
+    return page.wait_for_function(
+        """() => { const seen = document.querySelector('#said :is(textarea, input)').value;
+        return seen && seen === document.querySelector('.rap-ed-hash').textContent && seen; }"""
+    ).json_value()
+
+
 def spot_of(page, index):
     """Where a keyframe is on the screen, in the large view."""
+    return spot_on(page, document_of(page)["keyframes"][index]["position"])
+
+
+def spot_on(page, point):
+    """Where a point of the world is on the screen, in the large view."""
     return page.evaluate(
-        f"""i => {{ const {{ stage, editor }} = {PARTS};
+        f"""point => {{ const {{ stage }} = {PARTS};
         const box = stage.main.canvas.getBoundingClientRect();
         stage.drawNow();
-        const p = stage.main.project(editor.keys[i].position);
+        const p = stage.main.project(point);
         return [box.x + p[0], box.y + p[1]]; }}""",
-        index,
+        point,
     )

@@ -1,13 +1,6 @@
-"""The path editor in a real browser: drag, keys, undo, speed, exactness, no network.
-
-The figures measured are in the messages of the assertions and, with `pytest -rP`, in the output.
-The bounds are those of the requirements where the machine's other work cannot disturb them, and
-generous where it can.
-"""
+"""The path editor in a real browser: drag, keys, undo, exactness, names, no network."""
 
 import json
-import statistics
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,12 +11,12 @@ from editor_page import (  # noqa: F401 - fixtures too
     editor_page_at_rest,
     opened_editor,
     press,
+    said,
     settled,
     spot_of,
 )
 
 from rays_as_pixels.ui.editor import editor_script, trajectory_from_document, trajectory_hash
-from rays_as_pixels.ui.editor.cloud import MOST_POINTS
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
 GOLDEN = Path(__file__).parents[1] / "trajectories" / "golden_splines.json"
@@ -76,26 +69,16 @@ def test_what_is_drawn_is_what_the_server_confirmed_and_what_python_gets(page):
     )
 
 
-def test_dragging_a_keyframe_is_smooth_commits_once_and_undo_is_exact(page):
+def test_a_drag_is_a_draft_until_its_end_commits_once_and_undo_is_exact(page):
     before = settled(page)
     x, y = spot_of(page, 1)
     page.mouse.move(x, y)
     page.mouse.down()
-    page.evaluate(f"{PARTS}.stage.drawTimes = []")
-    for step in range(1, 25):
-        page.mouse.move(x + 2 * step, y - step)
-        page.evaluate("() => new Promise(requestAnimationFrame)")
-    assert page.inner_text(".rap-ed-chip") == "Draft"
+    page.mouse.move(x + 48, y - 24, steps=6)
+    page.wait_for_selector(".rap-ed-chip[data-state=draft]")
+    assert document_of(page) == before
     page.mouse.up()
     after = settled(page)
-    times, trips = page.evaluate(f"[{PARTS}.stage.drawTimes, {PARTS}.editor.roundTrips]")
-    draw_ms = statistics.median(times)
-    sys.stdout.write(
-        f"draw {MOST_POINTS} points in four views: median {draw_ms:.1f} ms of {len(times)} frames\n"
-        f"commit round trip: median {statistics.median(trips):.0f} ms, least {min(trips):.0f} ms\n"
-    )
-    assert len(times) >= 20 and draw_ms < 33, "30 frames per second"
-    assert min(trips) < 1000, "150 ms on a machine that does nothing else"
     moved = [one["position"] for one in after["keyframes"]]
     assert moved[1] != before["keyframes"][1]["position"]
     assert moved[::2] == [one["position"] for one in before["keyframes"]][::2]
@@ -140,7 +123,7 @@ def test_every_edit_is_reached_by_keyboard_and_undone_to_the_start(page):
         press(page, "Control+z")
     assert settled(page) == start
     press(page, "Control+z")
-    assert "Nothing to undo" in page.inner_text(".rap-ed-words")
+    said(page, "Nothing to undo")
     for _ in range(steps):
         press(page, "Control+y")
     assert len(settled(page)["keyframes"]) == counts[-1]

@@ -13,7 +13,7 @@ TURN_DEG = 17.0
 MAKE = """
 const key = (time, place, angles, more) => ({ ...newKey(time, { position: place, hfov_deg: 60,
   quaternion_wxyz: quaternionFromAngles(angles) }), ...more });
-const document = { ...blankDocument({ num_frames: 13 }), keyframes: [
+const document = { ...emptyDocument({ num_frames: 13 }), keyframes: [
   key(0, [0, 0, 0], [0, 0, 0], { easing: "quad-in", tcb: [0.2, 0.1, 0.3] }),
   key(0.5, [0.3, -0.1, 0.2], [20, 5, 0], { easing: "smoother", hfov_deg: 50 }),
   key(0.8, [0.5, 0, 0.7], [40, -5, 10], { handle_in: [-0.1, 0, -0.1], handle_out: [0.1, 0, 0.1] }),
@@ -84,7 +84,7 @@ def test_a_dolly_zoom_keeps_the_size_of_the_subject(browser):
         const turn = [1, 0, 0, 0];
         const camera = z => ({{ position: [0, 0, z], quaternion_wxyz: turn, hfov_deg: 60 }});
         const keyframes = [0, 0.2, 0.5].map((z, i) => newKey(i, camera(z)));
-        const document = {{ ...blankDocument(), keyframes }};
+        const document = {{ ...emptyDocument(), keyframes }};
         return dollyZoomed(document, 0, [0, 0, 1]).keyframes.map(
           key => Math.tan(key.hfov_deg * DEG / 2) * (1 - key.position[2])); }}"""
     )

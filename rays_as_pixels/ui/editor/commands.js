@@ -13,8 +13,10 @@ class Commands {
   /** A keyframe at the end, at the eye of the main view. */
   fromView() {
     const { editor, stage } = this, view = stage.main.kind === "persp" ? stage.main : stage.view("persp");
-    const lens = editor.keys[editor.keys.length - 1].hfov_deg;
-    editor.edit((doc) => append(doc, { position: view.eye, quaternion_wxyz: quaternionFromRotation(view.turn), hfov_deg: lens }));
+    editor.edit((doc) => {
+      const lens = doc.keyframes[doc.keyframes.length - 1].hfov_deg;
+      return append(doc, { position: view.eye, quaternion_wxyz: quaternionFromRotation(view.turn), hfov_deg: lens });
+    });
   }
 
   setTool(tool) {
@@ -43,9 +45,10 @@ class Commands {
 
   toggleTarget() {
     const { editor } = this;
-    const has = editor.doc.options.look_at, camera = editor.key;
-    const ahead = add(camera.position, mul(qRotate(camera.quaternion_wxyz, [0, 0, 1]), editor.depth));
-    this.option("look_at", has ? null : ahead);
+    editor.edit((doc) => changed(doc, (d) => {
+      const camera = d.keyframes[editor.index], ahead = mul(qRotate(camera.quaternion_wxyz, [0, 0, 1]), editor.depth);
+      d.options.look_at = d.options.look_at ? null : add(camera.position, ahead);
+    }));
     if (editor.doc.options.look_at) editor.select({ kind: "target", index: editor.index });
   }
 
@@ -65,7 +68,13 @@ class Commands {
   dropHandles() { this.editor.edit((doc) => withKey(doc, this.editor.index, (key) => { key.handle_in = key.handle_out = null; })); }
 
   bake() { this.editor.edit(bakedTarget); }
-  selectTarget() { this.editor.scope = "key"; this.editor.select({ kind: "target", index: this.editor.index }); }
+
+  selectTarget() {
+    const { editor } = this;
+    if (!editor.doc.options.look_at) return editor.say("said_no_target");
+    editor.scope = "key";
+    return editor.select({ kind: "target", index: editor.index });
+  }
 
   reverse() { this.editor.edit(reversedPath); }
   mirror(axis) { this.editor.edit((doc) => mirroredPath(doc, axis, this.editor.pathPivot)); }
@@ -83,7 +92,7 @@ class Commands {
 
   /** Ask the server for a document: what needs its own arithmetic is done there. */
   async ask(name, request, select = 0) {
-    const { editor } = this, before = editor.doc;
+    const { editor } = this, before = editor.doc, start = editor.isEmpty;
     let answer = null;
     try {
       answer = await editor.host.server[name](request);
@@ -95,16 +104,19 @@ class Commands {
     else if (!answer.ok) {
       editor.message = { text: answer.message, tone: "error" };
       editor.host.repaint();
-    } else if (before) editor.commit(answer.document, Math.min(select, answer.document.keyframes.length - 1));
-    else editor.load(answer.document);
+    } else if (start) editor.load(answer.document);
+    else editor.commit(answer.document, Math.min(select, answer.document.keyframes.length - 1));
   }
 
-  smooth() { return this.ask("smooth", { document: this.editor.doc, strength: this.settings.strength }, this.editor.index); }
+  smooth() {
+    const { editor, settings } = this;
+    if (editor.isEmpty) return editor.say("blank");
+    return this.ask("smooth", { document: editor.doc, strength: settings.strength }, editor.index);
+  }
 
   async preset({ name, amount, depth }) {
-    const doc = this.editor.doc || blankDocument(), lens = doc.keyframes[0].hfov_deg;
-    const { num_frames, fps, width, height } = doc;
-    await this.ask("preset", { name, amount, pivot_depth: depth, num_frames, fps, width, height, hfov_deg: lens });
+    const { doc } = this.editor, { num_frames, fps, width, height } = doc, { hfov_deg } = firstCamera(doc);
+    await this.ask("preset", { name, amount, pivot_depth: depth, num_frames, fps, width, height, hfov_deg });
     this.editor.select({ kind: "key", index: 0 });
     this.stage.frameAll();
   }
@@ -120,7 +132,6 @@ class Commands {
 
   takePen(kind) {
     const { editor, stage } = this;
-    if (!editor.doc) return;
     if (editor.pen) return dropPen(editor);
     stage.promote(kind || editor.penPlane || "top");
     stage.drawNow();
@@ -130,16 +141,16 @@ class Commands {
 
   /** One press of an arrow key: a draft, made final when the key is let go. */
   nudge([dx, dy, dz], big) {
-    const { editor } = this, from = editor.draft || editor.doc, axis = editor.axis;
+    const { editor } = this, from = editor.shown, axis = editor.axis;
+    if (editor.isEmpty) return editor.say("blank");
     const rotating = editor.tool === "rotate" && editor.selection.kind === "key";
-    editor.attempt(() => {
+    return editor.attempt(() => {
       if (editor.tool === "scale") return editor.preview(scaledPath(from, (big ? 1.25 : 1.05) ** (dx - dy + dz), editor.pathPivot));
       const size = rotating ? (big ? 10 : 1) * DEG : big ? 0.1 : 0.02;
       let way = rotating ? [-dy, dx, dz] : [dx, dy, dz];
       if (axis !== null) way = mul(axisVector(axis), dx - dy + dz);
       const axes = editor.anchor.axes, vector = axes.reduce((sum, one, i) => add(sum, mul(one, way[i])), [0, 0, 0]);
-      if (rotating) editor.preview(editor.turned(from, vector, size));
-      else editor.preview(editor.moved(from, mul(vector, size)));
+      return editor.preview(rotating ? editor.turned(from, vector, size) : editor.moved(from, mul(vector, size)));
     });
   }
 

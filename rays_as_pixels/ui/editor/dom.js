@@ -53,12 +53,15 @@ class Controls {
   }
 
   field(name, input, unit) {
-    return h("label", { class: "rap-ed-field" }, h("span", {}, this.text(name)), unit ? h("span", { class: "rap-ed-with-unit" }, input, h("small", {}, this.text(unit))) : input);
+    return h("label", { class: "rap-ed-field" }, h("span", {}, this.text(name)), unit ? h("span", { class: "rap-ed-with-unit" }, input, this.unit(unit)) : input);
   }
+
+  /** A unit; the one that is cut short has its whole name as a hint. */
+  unit(name) { return h("small", name === "unit" ? { title: this.text("units") } : {}, this.text(name)); }
 
   /** A number; `get` returns null where there is none to show. */
   number(name, { get, set, unit, step = 0.1, min, max, digits = 3 }) {
-    const input = h("input", { type: "number", step, min, max, "data-field": name, inputmode: "decimal" });
+    const input = h("input", { class: unit === "unit" ? "is-short" : null, type: "number", step, min, max, "data-field": name, inputmode: "decimal" });
     this.bindNumber(input, get, set, digits);
     if (typeof unit !== "function") return this.field(name, input, unit);
     const small = h("small"); // a unit that changes

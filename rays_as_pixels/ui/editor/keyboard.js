@@ -25,11 +25,11 @@ function shortcuts({ editor, commands, stage, sheet }) {
     ["keys_edit", "{  }", "key_reorder", plain("{", "}"), (e) => commands.reorder(e.key === "}" ? 1 : -1)],
     ["keys_edit", "D", "pen", letter("d"), () => commands.takePen()],
     ["keys_edit", "Ctrl Z", "undo", control("z"), () => editor.undo()],
-    ["keys_edit", "Ctrl Shift Z, Ctrl Y", "redo", (e) => control("z", true)(e) || control("y")(e), () => editor.redo()],
+    ["keys_edit", "Ctrl Shift Z  Ctrl Y", "redo", (e) => control("z", true)(e) || control("y")(e), () => editor.redo()],
     ["keys_path", "K", "constant_speed", letter("k"), () => commands.toggleSpeed()],
     ["keys_path", "L", "loop", letter("l"), () => commands.toggleLoop()],
     ["keys_path", "T", "look_at", letter("t"), () => commands.toggleTarget()],
-    ["keys_path", "Shift T", "target_select", letter("t", true), () => editor.doc.options.look_at && commands.selectTarget()],
+    ["keys_path", "Shift T", "target_select", letter("t", true), () => commands.selectTarget()],
     ["keys_path", "Shift R", "reverse", letter("r", true), () => commands.reverse()],
     ["keys_path", "M", "mirror_x", letter("m"), () => commands.mirror(0)],
     ["keys_path", "B", "smooth", letter("b"), () => commands.smooth()],
@@ -71,7 +71,6 @@ function listenToKeys(root, parts) {
   root.addEventListener("keydown", (event) => {
     const { target } = event, onCanvas = target.tagName === "CANVAS";
     if (event.defaultPrevented || target.closest("dialog") || (target.matches(TYPING) && event.key !== "Escape")) return;
-    if (!editor.doc && event.key !== "?") return;
     const done = () => { event.preventDefault(); event.stopPropagation(); };
     if (editor.pen && onCanvas && penKey(editor, event)) return done();
     if (target === timeline.canvas && ["ArrowLeft", "ArrowRight"].includes(event.key) && !event.altKey) {

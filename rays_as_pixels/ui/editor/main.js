@@ -48,21 +48,25 @@ function mountEditor({ element, trigger, props, server, watch }) {
     host.repaint();
   };
   const takeValue = () => {
-    if (!isDocument(props.value) || JSON.stringify(props.value) === JSON.stringify(editor.doc)) return;
-    editor.load(props.value);
+    if (isDocument(props.value)) {
+      if (JSON.stringify(props.value) === JSON.stringify(editor.doc)) return;
+      editor.load(props.value);
+      parts.tabs.showNamed("keyframes");
+    } else {
+      editor.clear();
+      for (const name of ["hash", "frames"]) delete root.dataset[name];
+      parts.tabs.showNamed("start");
+    }
     stage.frameAll();
-    parts.tabs.showNamed("keyframes");
   };
   watch(["sources", "overlays", "cloud", "scene_depth"], takeProps);
   watch("value", takeValue);
   root.addEventListener("rap-seek", ({ detail }) => {
-    if (!editor.doc) return;
     editor.share = clamp("share" in detail ? detail.share : detail.frame / Math.max(1, editor.doc.num_frames - 1), 0, 1);
     host.repaint();
   });
   takeProps();
   takeValue();
-  if (!editor.doc) parts.tabs.showNamed("start");
   root.dataset.ready = "1";
 }
 
@@ -84,8 +88,8 @@ function buildParts(root, host, cloud, text) {
     ["lens", lensPanel(controls, commands, editor)],
   ], 1);
   const blank = h("p", { class: "rap-ed-blank" }, text("blank"));
-  stage.element.append(blank);
-  controls.updates.push(() => { blank.hidden = !!editor.doc; });
+  stage.slots[0].element.append(blank);
+  controls.updates.push(() => { blank.hidden = !editor.isEmpty || !!editor.pen; });
   root.replaceChildren(toolbar, stage.element, transport, status.element, parts.tabs.element, sheet.element);
   listenToKeys(root, parts);
   parts.paint = () => {

@@ -22,12 +22,15 @@ function newKey(timeSec, camera) {
   };
 }
 
-function blankDocument({ num_frames = 9, fps = 10, width = 384, height = 256 } = {}) {
-  const still = { position: [0, 0, 0], quaternion_wxyz: [1, 0, 0, 0], hfov_deg: 60 };
-  const ahead = { ...still, position: [0, 0, 0.3] };
+/** Where a path starts that has no camera yet: at the origin, looking along +Z. */
+const ORIGIN = Object.freeze(newKey(0, { position: [0, 0, 0], quaternion_wxyz: [1, 0, 0, 0], hfov_deg: 60 }));
+
+const firstCamera = (doc) => doc.keyframes[0] || ORIGIN;
+
+/** What the editor holds while there is no path: a document like any other, but without keyframes. */
+function emptyDocument({ num_frames = 9, fps = 10, width = 384, height = 256 } = {}) {
   return {
-    format: FORMAT, version: 1, num_frames, fps, width, height,
-    keyframes: [newKey(0, still), newKey((num_frames - 1) / fps, ahead)],
+    format: FORMAT, version: 1, num_frames, fps, width, height, keyframes: [],
     options: { position: "catmull-rom", rotation: "squad", look_at: null, closed: false, closing_sec: null, speed: "keys" },
   };
 }

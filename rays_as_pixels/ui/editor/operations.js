@@ -130,7 +130,7 @@ function bakedTarget(doc) {
 /** The point a path turns round: its target, or what lies ahead of its first camera. */
 function pivotAhead(doc, depth) {
   if (doc.options.look_at) return doc.options.look_at;
-  const key = doc.keyframes[0];
+  const key = firstCamera(doc);
   return add(key.position, mul(qRotate(key.quaternion_wxyz, [0, 0, 1]), depth));
 }
 
@@ -161,7 +161,7 @@ function drawnPath(doc, stroke, { heading = "keep", depth = 1 } = {}) {
   let tolerance = 0.012 * way, points = simplified(stroke, tolerance);
   while (points.length > 16) points = simplified(stroke, (tolerance *= 1.4));
   if (points.length < 3) points = [0, 0.5, 1].map((w) => pointAlong(stroke, w * way));
-  const first = doc.keyframes[0], offset = sub(first.position, points[0]);
+  const first = firstCamera(doc), offset = sub(first.position, points[0]);
   points = points.map((p) => add(p, offset));
   const reached = [0];
   chordLengths(points, (a, b) => norm(sub(b, a))).forEach((part) => reached.push(reached[reached.length - 1] + part));

@@ -28,7 +28,7 @@ function buildTabs(controls, panels, start) {
     tabs[next].tab.focus();
   });
   show(start);
-  controls.updates.push(() => tabs.forEach(({ name, panel }) => { panel.inert = name !== "start" && !controls.editor.doc; }));
+  controls.updates.push(() => tabs.forEach(({ name, panel }) => { panel.inert = name !== "start" && controls.editor.isEmpty; }));
   return { element: h("div", { class: "rap-ed-inspector" }, list, bodies), showNamed: (name) => show(tabs.findIndex((tab) => tab.name === name)) };
 }
 
@@ -63,28 +63,28 @@ function startPanel(controls, commands, editor, host) {
   const planes = controls.choice("plane", PEN_PLANES.map((plane) => ({ name: `view_${plane}`, value: plane })), () => editor.penPlane, (plane) => { editor.penPlane = plane; host.repaint(); });
   const heading = controls.select("heading", ["keep", "along", "target"].map((name) => [name, text(`heading_${name}`)]), () => editor.heading, (name) => { editor.heading = name; });
   const draw = section(controls, "draw_path", line(h("div", { class: "rap-ed-field" }, h("span", {}, text("plane")), planes), heading,
-    controls.button({ name: "draw", icon: "pen", word: true, action: () => commands.takePen(editor.penPlane), disabled: () => !editor.doc })), controls.note("draw_note"));
+    controls.button({ name: "draw", icon: "pen", word: true, action: () => commands.takePen(editor.penPlane) })), controls.note("draw_note"));
   return [section(controls, "from_path", sources, empty), preset, draw];
 }
 
 function curvePanel(controls, commands, editor) {
-  const { text } = controls, option = (name) => () => (editor.shown ? editor.shown.options[name] : "");
+  const { text } = controls, option = (name) => () => editor.shown.options[name];
   const shape = section(controls, "shape", line(
     controls.select("spline", POSITIONS.map((name) => [name, text(`spline_${name}`)]), option("position"), (value) => commands.option("position", value)),
     controls.select("turning", ROTATIONS.map((name) => [name, text(`turning_${name}`)]), option("rotation"), (value) => commands.option("rotation", value)),
     controls.toggle("loop", option("closed"), () => commands.toggleLoop(), "L"),
-    controls.number("closing", { get: () => (editor.shown && editor.shown.options.closed ? editor.shown.options.closing_sec || spanOf(editor.shown) - openSpan(editor.shown) : null), set: (value) => { if (!(value > 0.01)) throw new EditError("error_duration"); commands.option("closing_sec", value); }, unit: "sec", step: 0.1 })));
+    controls.number("closing", { get: () => (editor.shown.options.closed ? editor.shown.options.closing_sec || spanOf(editor.shown) - openSpan(editor.shown) : null), set: (value) => { if (!(value > 0.01)) throw new EditError("error_duration"); commands.option("closing_sec", value); }, unit: "sec", step: 0.1 })));
   const tcb = line(...["tension", "continuity", "bias"].map((name, i) => controls.number(name, {
     get: () => (editor.key && editor.shown.options.position === "tcb" ? editor.key.tcb[i] : null), step: 0.1, min: -1, max: 1,
     set: (value) => { if (Math.abs(value) > 1) throw new EditError("error_tcb"); editor.edit((doc) => withKey(doc, editor.index, (key) => { key.tcb[i] = value; })); },
   })));
   const bezier = h("div", {}, ...["handle_in", "handle_out"].map((side) => line(h("span", { class: "rap-ed-line-name" }, text(side)), ...[0, 1, 2].map((i) => controls.number("xyz"[i], {
-    get: () => (editor.key && editor.key[side] ? editor.key[side][i] : null), step: 0.02, unit: "units",
+    get: () => (editor.key && editor.key[side] ? editor.key[side][i] : null), step: 0.02, unit: "unit",
     set: (value) => editor.edit((doc) => withKey(doc, editor.index, (key) => { key[side][i] = value; })),
   })))), line(controls.button({ name: "handles_make", action: () => commands.makeHandles() }), controls.button({ name: "handles_auto", action: () => commands.dropHandles() })));
   const shaped = section(controls, "shape_of_key", tcb, bezier);
   controls.updates.push(() => {
-    const kind = editor.shown ? editor.shown.options.position : "";
+    const kind = editor.shown.options.position;
     shaped.hidden = !["tcb", "bezier"].includes(kind);
     tcb.hidden = kind !== "tcb";
     bezier.hidden = kind !== "bezier";
@@ -98,18 +98,18 @@ function curvePanel(controls, commands, editor) {
 const openSpan = (doc) => doc.keyframes[doc.keyframes.length - 1].time_sec - doc.keyframes[0].time_sec;
 
 function pathPanel(controls, commands, editor, host) {
-  const { text } = controls, set = commands.settings, none = () => !editor.doc;
+  const { text } = controls, set = commands.settings, none = () => editor.isEmpty;
   const apply = (name, action) => controls.button({ name, action, disabled: none });
-  const move = line(...[0, 1, 2].map((i) => controls.number("xyz"[i], { get: () => set.moved[i], set: (value) => { set.moved = set.moved.map((old, j) => (j === i ? value : old)); }, unit: "units" })), apply("move_all", () => commands.moveAll()));
+  const move = line(...[0, 1, 2].map((i) => controls.number("xyz"[i], { get: () => set.moved[i], set: (value) => { set.moved = set.moved.map((old, j) => (j === i ? value : old)); }, unit: "unit" })), apply("move_all", () => commands.moveAll()));
   const turn = line(controls.select("axis_of_turn", [0, 1, 2].map((i) => [i, text(`axis_${"xyz"[i]}`)]), () => set.axis, (value) => { set.axis = Number(value); }), controls.number("angle", { get: () => set.angle, set: (value) => { set.angle = value; }, unit: "deg", step: 5 }), apply("rotate_all", () => commands.turnAll()));
   const scale = line(controls.number("factor", { get: () => set.factor, set: (value) => { if (!(value > 0)) throw new EditError("error_factor"); set.factor = value; }, step: 0.05, min: 0.01 }), apply("scale_all", () => commands.scaleAll()));
   const flip = line(apply("reverse", () => commands.reverse()), ...[0, 1, 2].map((i) => apply(`mirror_${"xyz"[i]}`, () => commands.mirror(i))));
   const smooth = line(controls.number("strength", { get: () => set.strength, set: (value) => { if (value < 0 || value > 1) throw new EditError("error_strength"); set.strength = value; }, step: 0.1, min: 0, max: 1 }), apply("smooth", () => commands.smooth()));
   const counts = host.frameCounts();
   const frames = counts.length
-    ? controls.select("frames", counts.map((count) => [count, String(count)]), () => (editor.shown ? editor.shown.num_frames : counts[0]), (value) => commands.setFrames(Number(value)))
-    : controls.number("frames", { get: () => (editor.shown ? editor.shown.num_frames : null), set: (value) => { if (!Number.isInteger(value) || value < 2 || value > 1000) throw new EditError("error_frames"); commands.setFrames(value); }, step: 1, min: 2, max: 1000 });
-  const time = line(frames, controls.number("duration", { get: () => (editor.shown && spanOf(editor.shown) > 0 ? spanOf(editor.shown) : null), set: (value) => editor.edit((doc) => retimedPath(doc, value)), unit: "sec", step: 0.1 }), controls.number("fps", { get: () => (editor.shown ? editor.shown.fps : null), set: (value) => editor.edit((doc) => retimedPath(doc, (doc.num_frames - 1) / value)), step: 1, digits: 2 }));
+    ? controls.select("frames", counts.map((count) => [count, String(count)]), () => editor.shown.num_frames, (value) => commands.setFrames(Number(value)))
+    : controls.number("frames", { get: () => editor.shown.num_frames, set: (value) => { if (!Number.isInteger(value) || value < 2 || value > 1000) throw new EditError("error_frames"); commands.setFrames(value); }, step: 1, min: 2, max: 1000 });
+  const time = line(frames, controls.number("duration", { get: () => (spanOf(editor.shown) > 0 ? spanOf(editor.shown) : null), set: (value) => editor.edit((doc) => retimedPath(doc, value)), unit: "sec", step: 0.1 }), controls.number("fps", { get: () => editor.shown.fps, set: (value) => editor.edit((doc) => retimedPath(doc, (doc.num_frames - 1) / value)), step: 1, digits: 2 }));
   return [section(controls, "place_and_size", move, turn, scale, controls.note("pivot_note")), section(controls, "form", flip, smooth), section(controls, "timing", time)];
 }
 
@@ -125,10 +125,11 @@ function lensPanel(controls, commands, editor) {
     controls.button({ name: "lens_for_all", action: () => commands.lensForAll() })));
   const dolly = section(controls, "dolly_zoom", line(controls.button({ name: "dolly_zoom_apply", action: () => commands.dollyZoom() })), controls.note("dolly_zoom_note"));
   const aim = (i) => controls.number("xyz"[i], {
-    get: () => (editor.shown && editor.shown.options.look_at ? editor.shown.options.look_at[i] : null), unit: "units", step: 0.05,
+    get: () => (editor.shown.options.look_at ? editor.shown.options.look_at[i] : null), unit: "unit", step: 0.05,
     set: (value) => editor.edit((doc) => changed(doc, (d) => { d.options.look_at[i] = value; })),
   });
-  const target = section(controls, "target", line(controls.toggle("look_at", () => editor.shown && editor.shown.options.look_at, () => commands.toggleTarget(), "T"), aim(0), aim(1), aim(2)),
-    line(controls.button({ name: "target_select", action: () => commands.selectTarget(), disabled: () => !editor.shown || !editor.shown.options.look_at }), controls.button({ name: "target_bake", action: () => commands.bake(), disabled: () => !editor.shown || !editor.shown.options.look_at })), controls.note("target_note"));
+  const target = section(controls, "target", line(controls.toggle("look_at", () => editor.shown.options.look_at, () => commands.toggleTarget(), "T")),
+    line(aim(0), aim(1), aim(2)),
+    line(controls.button({ name: "target_select", action: () => commands.selectTarget(), disabled: () => !editor.shown.options.look_at }), controls.button({ name: "target_bake", action: () => commands.bake(), disabled: () => !editor.shown.options.look_at })), controls.note("target_note"));
   return [lens, target, dolly];
 }

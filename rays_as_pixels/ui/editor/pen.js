@@ -5,9 +5,8 @@ const PEN_STEP = 14; // pixels per key press
 
 /** Take up the pen over a view; the line will lie in the view's plane, through the first camera. */
 function takePen(editor, view) {
-  if (!editor.doc) return;
   if (view.kind === "camera") editor.setShare(0);
-  const first = editor.doc.keyframes[0], ahead = qRotate(first.quaternion_wxyz, [0, 0, 1]);
+  const first = firstCamera(editor.doc), ahead = qRotate(first.quaternion_wxyz, [0, 0, 1]);
   const on = view.kind === "camera" ? add(first.position, mul(ahead, editor.depth)) : first.position;
   editor.pen = {
     view, plane: view.kind, points: [], cursor: on, isDown: false,
@@ -24,7 +23,8 @@ function dropPen(editor) {
 function finishPen(editor) {
   const { points } = editor.pen;
   editor.pen = null;
-  if (editor.edit((doc) => drawnPath(doc, points, { heading: editor.heading, depth: editor.depth }))) {
+  const draw = (doc) => drawnPath(doc, points, { heading: editor.heading, depth: editor.depth });
+  if (editor.edit(draw, { fromNothing: true })) {
     editor.select({ kind: "key", index: 0 });
     editor.say("said_drawn", { count: editor.doc.keyframes.length });
   }

@@ -32,7 +32,6 @@ class ViewPointer {
   down(event) {
     const { editor, view } = this, pixel = this.at(event);
     view.canvas.focus({ preventScroll: true });
-    if (!editor.doc) return;
     this.fingers.set(event.pointerId, pixel);
     view.canvas.setPointerCapture(event.pointerId);
     event.preventDefault();
@@ -94,8 +93,8 @@ class ViewPointer {
   /** Through the camera: look about with the keyframe at the playhead. */
   beginLook(pixel, panning) {
     const { editor } = this;
-    if (Math.abs((editor.keyShares[editor.index] || 0) - editor.share) > 1e-4) {
-      editor.say("said_look_needs_key");
+    if (!editor.isAtKey) {
+      editor.say(editor.isEmpty ? "blank" : "said_look_needs_key");
       return null;
     }
     if (editor.selection.kind !== "key") editor.select({ kind: "key", index: editor.index });
@@ -112,7 +111,7 @@ class ViewPointer {
     const pixel = this.at(event), { editor, view, drag } = this;
     if (this.fingers.has(event.pointerId)) this.fingers.set(event.pointerId, pixel);
     if (!drag) {
-      if (event.pointerType === "mouse" && editor.doc && !editor.pen) this.hover(pixel);
+      if (event.pointerType === "mouse" && !editor.pen) this.hover(pixel);
       return;
     }
     if (drag.kind === "pinch") return this.pinchMove();
@@ -198,8 +197,8 @@ class ViewPointer {
 
   /** Through the camera the wheel moves the keyframe forward; it is final when the wheel rests. */
   dolly(way) {
-    const { editor } = this, atKey = Math.abs((editor.keyShares[editor.index] || 0) - editor.share) < 1e-4;
-    if (!editor.doc || !atKey) return editor.say("said_look_needs_key");
+    const { editor } = this;
+    if (!editor.isAtKey) return editor.say(editor.isEmpty ? "blank" : "said_look_needs_key");
     const forward = mul(qRotate(editor.camera.quaternion_wxyz, [0, 0, 1]), way);
     editor.attempt(() => editor.preview(withKey(editor.draft || editor.doc, editor.index, (key) => { key.position = add(key.position, forward); })));
     clearTimeout(this.rest);
@@ -209,7 +208,7 @@ class ViewPointer {
   /** A new keyframe where the curve was double-clicked. */
   double(event) {
     const { editor, view } = this, pixel = this.at(event), points = editor.curve;
-    if (!editor.doc || editor.pen) return;
+    if (editor.pen) return;
     let best = { away: 12 };
     for (let i = 1; i < points.length; i++) {
       const a = view.project(points[i - 1]), b = view.project(points[i]);

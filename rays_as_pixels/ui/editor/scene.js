@@ -25,7 +25,6 @@ class Scene {
     c.fillStyle = palette.bg;
     c.fillRect(0, 0, view.width, view.height);
     c.lineCap = c.lineJoin = "round";
-    if (!doc || !camera) return;
     view.aim(camera, doc.width / doc.height);
     this.grid(c, view);
     this.cloud.draw(c, view);
@@ -71,15 +70,13 @@ class Scene {
 
   /** Height of the ground grid: below all cameras. */
   floor() {
-    const lowest = this.editor.doc ? Math.max(...this.editor.doc.keyframes.map((key) => key.position[1])) : 0;
+    const { doc } = this.editor, lowest = Math.max(...[firstCamera(doc), ...doc.keyframes].map((key) => key.position[1]));
     return lowest + 0.3 * this.editor.depth;
   }
 
   /** The first picture's plane at the scene's depth: something to see parallax against. */
   subject(c, view) {
-    if (!this.editor.shown) return;
-    const key = this.editor.shown.keyframes[0], doc = this.editor.shown;
-    const corners = frustumCorners(key, this.editor.depth, doc.width / doc.height);
+    const doc = this.editor.shown, corners = frustumCorners(firstCamera(doc), this.editor.depth, doc.width / doc.height);
     const centre = mul(add(corners[0], corners[2]), 0.5);
     c.strokeStyle = this.palette.ghost;
     c.lineWidth = 1;
@@ -193,8 +190,10 @@ class Scene {
     c.font = `500 10px ${palette.font}`;
     c.textAlign = "center";
     c.textBaseline = "middle";
-    keys.forEach((key, i) => {
-      const spot = view.project(key.position);
+    const last = (i) => !whole && i === editor.index; // on top of its neighbours
+    const order = [...keys.keys()].sort((a, b) => last(a) - last(b));
+    order.forEach((i) => {
+      const key = keys[i], spot = view.project(key.position);
       if (!spot || (view.kind === "camera" && norm(sub(key.position, view.eye)) < 1e-3)) return;
       const chosen = whole || (selection.kind === "key" && i === editor.index);
       c.beginPath();
@@ -289,13 +288,16 @@ class Scene {
     c.lineTo(left + width, bottom);
     c.lineTo(left + width, bottom - 3);
     c.stroke();
-    this.label(c, this.editor.host.text("units_short", { value: +step.toPrecision(2) }), [left + width + 6, bottom - 1], "left");
+    this.label(c, this.editor.host.text("units_short", { value: +step.toPrecision(2) }), [left, bottom - 9]);
   }
 
-  label(c, words, [x, y], align = "left") {
+  label(c, words, [x, y]) {
     c.font = `10.5px ${this.palette.font}`;
-    c.textAlign = align;
+    c.textAlign = "left";
     c.textBaseline = "middle";
+    c.lineWidth = 3; // a rim in the ground's colour, to be read over points and lines
+    c.strokeStyle = this.palette.bg;
+    c.strokeText(words, x, y);
     c.fillStyle = this.palette["ink-soft"];
     c.fillText(words, x, y);
   }

@@ -57,10 +57,9 @@ class Stage {
   /** Show the whole path, and what it looks at, in every view. */
   frameAll() {
     const { editor, scene } = this;
-    if (!editor.doc) return;
-    const doc = editor.doc, points = [...editor.curve, pivotAhead(doc, editor.depth)];
-    const floor = 0.35 * editor.reach;
-    points.push(...editor.curve.slice(0, 1).flatMap((p) => [add(p, [floor, 0.5 * floor, 0]), add(p, [-floor, -0.5 * floor, 0])]));
+    const { doc } = editor, start = firstCamera(doc).position, floor = 0.35 * editor.reach;
+    const points = [...editor.curve, pivotAhead(doc, editor.depth)];
+    points.push(add(start, [floor, 0.5 * floor, 0]), add(start, [-floor, -0.5 * floor, 0]));
     for (const { view } of this.slots) {
       view.resize();
       view.frame(points);

@@ -7,18 +7,20 @@ class Editor {
   /** `host` has server, publish(document, confirmation), text(key, values) and repaint(). */
   constructor(host) {
     Object.assign(this, {
-      host, doc: null, draft: null, past: [], future: [], confirmed: null, ticket: 0,
+      host, doc: emptyDocument(), draft: null, past: [], future: [], confirmed: null, ticket: 0,
       selection: { kind: "key", index: 0 }, tool: "move", axis: null, scope: "key", local: false, snap: false,
       share: 0, playing: false, pen: null, depth: 1, message: null, cache: {}, state: "empty", roundTrips: [],
       heading: "keep",
     });
   }
 
+  /** Without a path there still is a document, one without keyframes: nothing here is ever null. */
+  get isEmpty() { return !this.doc.keyframes.length; }
   get shown() { return this.draft || this.doc; }
-  get keys() { return this.shown ? this.shown.keyframes : []; }
+  get keys() { return this.shown.keyframes; }
   get index() { return clamp(this.selection.index || 0, 0, Math.max(0, this.keys.length - 1)); }
   get key() { return this.keys[this.index]; }
-  get frame() { return Math.round(this.share * Math.max(0, (this.shown ? this.shown.num_frames : 1) - 1)); }
+  get frame() { return Math.round(this.share * Math.max(0, this.shown.num_frames - 1)); }
 
   say(key, values = {}, tone = "note") {
     this.message = { text: this.host.text(key, values), tone };
@@ -41,14 +43,18 @@ class Editor {
   commit(next, select) {
     this.draft = null;
     if (!next || JSON.stringify(next) === JSON.stringify(this.doc)) return this.host.repaint();
-    if (this.doc) this.past.push(this.doc);
-    this.future = [];
-    this.adopt(next, select);
+    this.adopt(next, select, { remember: true });
   }
 
-  /** `edit(doc)` returns a document, or [document, index of the keyframe to select]. */
-  edit(edit) {
-    if (!this.doc) return this.say("blank");
+  /**
+   * `edit(doc)` returns a document, or [document, index of the keyframe to select]. Without a path
+   * there is nothing to edit, and that is said; only drawing works `fromNothing`.
+   */
+  edit(edit, { fromNothing = false } = {}) {
+    if (this.isEmpty && !fromNothing) {
+      this.draft = null;
+      return this.say("blank");
+    }
     return this.attempt(() => {
       const result = edit(this.doc);
       if (Array.isArray(result)) this.commit(result[0], result[1]);
@@ -57,7 +63,12 @@ class Editor {
     });
   }
 
-  adopt(next, select) {
+  /** Take a document as the path. There is no step of undo to having none. */
+  adopt(next, select, { remember = false } = {}) {
+    if (remember) {
+      if (!this.isEmpty) this.past.push(this.doc);
+      this.future = [];
+    }
     this.doc = next;
     this.message = null;
     if (select !== undefined) this.select({ kind: "key", index: select });
@@ -92,11 +103,19 @@ class Editor {
   /** A document that comes from outside: undoable, and confirmed like any other. */
   load(document) {
     if (!isDocument(document)) return;
-    if (this.doc) this.past.push(this.doc);
-    this.future = [];
     this.selection = { kind: "key", index: 0 };
     this.share = 0;
-    this.adopt(copyOf(document));
+    this.adopt(copyOf(document), 0, { remember: true });
+  }
+
+  /** Back to no path. There is no undo: what was edited belongs to a video that is gone. */
+  clear() {
+    this.ticket++; // an answer under way is about the old path
+    Object.assign(this, {
+      doc: emptyDocument(), draft: null, past: [], future: [], confirmed: null, selection: { kind: "key", index: 0 },
+      share: 0, playing: false, pen: null, message: null, state: "empty",
+    });
+    this.host.repaint();
   }
 
   async confirm() {
@@ -131,9 +150,10 @@ class Editor {
     return this.cache[name];
   }
 
-  /** The curve as this page works it out; null where the keyframes make no path. */
+  /** The curve as this page works it out; null where the keyframes make no path, or there are none. */
   get path() {
     return this.remembered("path", () => {
+      if (!this.keys.length) return null;
       try {
         return new SplinePath(this.shown.keyframes, this.shown.options);
       } catch (error) {
@@ -175,7 +195,7 @@ class Editor {
 
   /** The camera at the playhead; between frames too, for playing. */
   get camera() {
-    return this.quietly(() => this.path.at(this.path.places([this.share]))[0], this.key);
+    return this.quietly(() => this.path.at(this.path.places([this.share]))[0], this.key || ORIGIN);
   }
 
   /** Speed of the centre (scene units per second) and turn rate (degrees per second) along the path. */
@@ -199,13 +219,13 @@ class Editor {
 
   /** How far the path reaches, for sizes on screen: never less than a fifth of the scene's depth. */
   get reach() {
-    const points = this.doc ? this.doc.keyframes.map((key) => key.position) : [[0, 0, 0]];
+    const points = this.doc.keyframes.map((key) => key.position);
     return Math.max(0.2 * this.depth, ...points.map((p) => norm(sub(p, points[0]))));
   }
 
   select(selection) {
     this.selection = selection;
-    if (selection.kind === "key" && this.doc) this.share = this.keyShares[this.index] || 0;
+    if (selection.kind === "key") this.share = this.keyShares[this.index] || 0;
     this.host.repaint();
     this.host.scrubbed();
   }
@@ -218,20 +238,24 @@ class Editor {
     this.host.scrubbed();
   }
 
+  /** Whether the playhead is at the selected keyframe: what the camera view can turn and move. */
+  get isAtKey() { return !!this.key && Math.abs((this.keyShares[this.index] || 0) - this.share) < 1e-4; }
+
   stepFrame(step) {
     const last = Math.max(1, this.shown.num_frames - 1);
     this.setShare(clamp(Math.round(this.share * last) + step, 0, last) / last);
   }
 
   selectStep(step) {
+    if (this.isEmpty) return this.say("blank");
     this.select({ kind: "key", index: clamp(this.index + step, 0, this.keys.length - 1) });
-    this.say("said_key", { key: this.index + 1, count: this.keys.length });
+    return this.say("said_key", { key: this.index + 1, count: this.keys.length });
   }
 
-  /** The point a gizmo sits at, and the axes it has. */
+  /** The point a gizmo sits at, and the axes it has; null where there is nothing to hold. */
   get anchor() {
     const { shown, selection } = this;
-    if (!shown) return null;
+    if (this.isEmpty) return null;
     if (this.scope === "path") return { point: this.pathPivot, axes: [0, 1, 2].map(axisVector), kind: "path" };
     if (selection.kind === "target" && shown.options.look_at) {
       return { point: shown.options.look_at, axes: [0, 1, 2].map(axisVector), kind: "target" };
@@ -246,7 +270,7 @@ class Editor {
   }
 
   /** Whole paths turn and scale about their first camera: the video starts there. */
-  get pathPivot() { return this.keys.length ? this.keys[0].position : [0, 0, 0]; }
+  get pathPivot() { return firstCamera(this.shown).position; }
 
   /** Move what is selected by a vector of the world; `from` is the document before the drag. */
   moved(from, offset) {

@@ -31,7 +31,7 @@ function tableColumns(editor) {
 class KeyTable {
   constructor(editor, controls) {
     Object.assign(this, { editor, controls, text: controls.text, rows: [], columns: tableColumns(editor) });
-    const heading = (name, unit) => h("th", { scope: "col" }, this.text(name), unit ? h("small", unit === "unit" ? { title: this.text("units") } : {}, this.text(unit)) : null);
+    const heading = (name, unit) => h("th", { scope: "col" }, this.text(name), unit ? controls.unit(unit) : null);
     const head = h("tr", {}, heading("number_short"), ...this.columns.map(({ name, unit }) => heading(name, unit)), heading("easing"), h("th", { scope: "col" }, h("span", { class: "rap-ed-sr" }, this.text("actions"))));
     this.body = h("tbody");
     const table = h("table", { class: "rap-ed-table" }, h("caption", { class: "rap-ed-sr" }, this.text("table_caption")), h("thead", {}, head), this.body);

@@ -203,6 +203,7 @@ _STATUS: Words = {
     "retry": ("Try again", "重试"),
     "warnings": ("Where the path leaves what the model was trained on", "路径超出模型训练范围之处"),
     "hint_warning": ("Go to that frame", "转到该帧"),
+    "said_no_target": ("There is no target: press T to place one", "没有目标：按 T 放置"),
     "said_undo": ("Undone; {left} steps left", "已撤销，还可撤销 {left} 步"),
     "said_redo": ("Redone; {left} steps left", "已重做，还可重做 {left} 步"),
     "said_nothing_to_undo": ("Nothing to undo", "没有可撤销的操作"),

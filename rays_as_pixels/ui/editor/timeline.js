@@ -12,7 +12,7 @@ class Timeline {
     on("pointermove", this.move);
     on("pointerup", this.up);
     on("pointercancel", () => { this.drag = null; editor.cancelDraft(); });
-    on("dblclick", (event) => editor.doc && editor.edit((doc) => insertAt(doc, this.shareAt(event))));
+    on("dblclick", (event) => editor.edit((doc) => insertAt(doc, this.shareAt(event))));
   }
 
   get inner() { return Math.max(1, this.width - 2 * TIMELINE.pad); }
@@ -26,7 +26,7 @@ class Timeline {
   down(event) {
     const { editor } = this;
     this.canvas.focus({ preventScroll: true });
-    if (!editor.doc) return;
+    if (editor.isEmpty) return;
     this.canvas.setPointerCapture(event.pointerId);
     const box = this.canvas.getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
     const reach = event.pointerType === "touch" ? 18 : 9;
@@ -68,7 +68,7 @@ class Timeline {
     const c = canvas.getContext("2d", CANVAS);
     c.setTransform(density, 0, 0, density, 0, 0);
     c.clearRect(0, 0, this.width, this.height);
-    if (!doc) return;
+    if (editor.isEmpty) return;
     this.graph(c, palette);
     this.ruler(c, palette, doc);
     this.keys(c, palette);
@@ -170,7 +170,7 @@ class Player {
 
   toggle() {
     const { editor } = this;
-    if (!editor.doc || !(spanOf(editor.doc) > 0)) return;
+    if (!(spanOf(editor.doc) > 0)) return;
     editor.playing = !editor.playing;
     this.last = performance.now();
     if (editor.playing) requestAnimationFrame((now) => this.tick(now));

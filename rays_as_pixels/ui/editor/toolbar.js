@@ -1,7 +1,7 @@
 // The row of tools above the views, and the transport below them.
 
 function buildToolbar(controls, commands, editor, sheet) {
-  const none = () => !editor.doc, key = () => !editor.doc || editor.scope === "path";
+  const none = () => editor.isEmpty, key = () => editor.isEmpty || editor.scope === "path";
   const scopes = controls.choice("scope", [{ name: "scope_key", value: "key", shortcut: "A" }, { name: "scope_path", value: "path", shortcut: "A" }], () => editor.scope, (value) => commands.setScope(value));
   const tools = controls.choice("tool", [["move", "G"], ["rotate", "R"], ["scale", "S"]].map(([name, shortcut]) => ({ name, value: name, icon: name, shortcut })), () => editor.tool, (value) => commands.setTool(value));
   const axes = controls.choice("axis_lock", [0, 1, 2].map((i) => ({ name: `axis_${"xyz"[i]}`, value: i, shortcut: "XYZ"[i], kind: `is-axis is-${"xyz"[i]}` })), () => editor.axis, (value) => commands.setAxis(value));
@@ -16,15 +16,15 @@ function buildToolbar(controls, commands, editor, sheet) {
     controls.button({ name: "undo", icon: "undo", shortcut: "Ctrl+Z", action: () => editor.undo(), disabled: () => !editor.past.length }),
     controls.button({ name: "redo", icon: "redo", shortcut: "Ctrl+Shift+Z", action: () => editor.redo(), disabled: () => !editor.future.length }));
   const more = controls.group("view",
-    controls.button({ name: "pen", icon: "pen", shortcut: "D", action: () => commands.takePen(), pressed: () => !!editor.pen, disabled: none }),
-    controls.button({ name: "frame_all", icon: "frame", shortcut: "F", action: () => commands.stage.frameAll(), disabled: none }),
+    controls.button({ name: "pen", icon: "pen", shortcut: "D", action: () => commands.takePen(), pressed: () => !!editor.pen }),
+    controls.button({ name: "frame_all", icon: "frame", shortcut: "F", action: () => commands.stage.frameAll() }),
     controls.button({ name: "help", icon: "help", shortcut: "?", action: () => sheet.open() }));
   const gap = h("span", { class: "rap-ed-gap" });
   return h("div", { class: "rap-ed-toolbar", role: "toolbar", "aria-label": controls.text("toolbar") }, scopes, tools, axes, controls.group("frame", frame, snap), keys, gap, history, more);
 }
 
 function buildTransport(controls, commands, editor, timeline) {
-  const play = controls.button({ name: "play", icon: "play", shortcut: "Space", action: () => commands.player.toggle(), pressed: () => editor.playing, disabled: () => !editor.doc });
+  const play = controls.button({ name: "play", icon: "play", shortcut: "Space", action: () => commands.player.toggle(), pressed: () => editor.playing, disabled: () => editor.isEmpty });
   const glyph = play.querySelector(".rap-ed-icon");
   controls.updates.push(() => {
     const name = editor.playing ? "pause" : "play";
@@ -32,11 +32,11 @@ function buildTransport(controls, commands, editor, timeline) {
     glyph.dataset.name = name;
     glyph.innerHTML = icon(name);
   });
-  const first = controls.button({ name: "key_before", icon: "first", shortcut: "[", action: () => editor.selectStep(-1), disabled: () => !editor.doc });
-  const last = controls.button({ name: "key_after", icon: "last", shortcut: "]", action: () => editor.selectStep(1), disabled: () => !editor.doc });
+  const first = controls.button({ name: "key_before", icon: "first", shortcut: "[", action: () => editor.selectStep(-1), disabled: () => editor.isEmpty });
+  const last = controls.button({ name: "key_after", icon: "last", shortcut: "]", action: () => editor.selectStep(1), disabled: () => editor.isEmpty });
   const legend = h("p", { class: "rap-ed-legend" });
   controls.updates.push(() => {
-    const speeds = editor.shown && editor.speeds, most = (values) => Math.max(...values);
+    const speeds = editor.speeds, most = (values) => Math.max(...values);
     const words = speeds ? [["way", "legend_speed", most(speeds.way).toFixed(2)], ["turn", "legend_turn", most(speeds.turn).toFixed(1)]] : [];
     const key = JSON.stringify(words);
     if (legend.dataset.words === key) return;

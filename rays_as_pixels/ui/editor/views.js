@@ -148,7 +148,7 @@ class View {
     if (this.kind === "persp") Object.assign(this.orbit, { target: centre, distance: radius * 2.7 });
     if (!this.isFlat) return;
     const size = unrotate(FLAT_TURNS[this.kind], sub(high, low)).map(Math.abs);
-    const room = [this.width - 48, this.height - 48].map((v) => Math.max(20, v));
+    const room = [this.width, this.height].map((v) => Math.max(20, 0.72 * v));
     this.flat.centre = centre;
     this.flat.scale = Math.min(room[0] / Math.max(0.1, size[0]), room[1] / Math.max(0.1, size[1]));
   }
