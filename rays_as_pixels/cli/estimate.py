@@ -1,10 +1,17 @@
 """`estimate VIDEO --out DIR`: the camera path of a video."""
 
 import argparse
+from typing import TYPE_CHECKING, Any
 
 from rays_as_pixels.cli import options
 from rays_as_pixels.cli.outputs import staged
 from rays_as_pixels.cli.progress import ProgressLine, print_results
+from rays_as_pixels.errors import InputError
+
+if TYPE_CHECKING:
+    from rays_as_pixels.media.video import Clip
+    from rays_as_pixels.outputs import PoseSpread
+    from rays_as_pixels.pipeline import RaysAsPixelsPipeline
 
 FILES = ("trajectory.json", "path.html")
 
@@ -29,7 +36,21 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.add_argument(
         "--shared-focal", action="store_true", help="one focal length for all frames: no zoom"
     )
-    options.add_video_options(parser)
+    parser.add_argument(
+        "--views",
+        type=options.whole,
+        choices=(1, 2, 4),
+        default=1,
+        help="average over views of the clip: 2 adds it mirrored, 4 both backwards too "
+        "(default: %(default)s)",
+    )
+    options.add_video_options(parser, all_frames=True)
+    parser.add_argument(
+        "--window-overlap",
+        type=options.whole,
+        metavar="N",
+        help="with --frames all: frames that neighbouring windows share (default: 4)",
+    )
     options.add_model_options(parser, steps=2)
 
 
@@ -40,33 +61,72 @@ def run(args: argparse.Namespace) -> int:
         InputError: A rule on the video, the options, the model or the output is broken.
     """
     progress = ProgressLine()
+    if args.window_overlap is not None and args.frames != options.ALL_FRAMES:
+        raise InputError(
+            "--window-overlap must come with --frames all; got another --frames. Leave it out."
+        )
     with staged(args.out, FILES) as out:
         options.check_video(args.video)
         pipeline = options.load_pipeline(args, progress)
         clip = options.read_frames(args, pipeline, progress)
-        estimated = pipeline.estimate(
-            clip.video,
-            fps=clip.fps,
-            time_sec=clip.time_sec,
-            source_frame=clip.source_frame,
-            num_inference_steps=args.steps,
-            num_seeds=args.seeds,
-            shared_focal=args.shared_focal,
-            generator=options.make_generator(args.seed),
-            progress=progress,
-        )
+        estimated = _estimated(args, pipeline, clip, progress)
         from rays_as_pixels.trajectories.formats.native import write_native
         from rays_as_pixels.viz.path_view.page import write_path_page
         from rays_as_pixels.viz.path_view.value import path_view_value
 
         extra = {"verb": "estimate", "input": clip.source.name, **options.settings(args)}
+        extra |= _spread(estimated.spread)
         write_native(estimated.trajectory, out / "trajectory.json", extra=extra)
         value = path_view_value(
             estimated.trajectory,
             images=clip.video,
-            raxels=estimated.raxels,
+            raxels=getattr(estimated, "raxels", None),
             spread=estimated.spread,
         )
         write_path_page(value, out / "path.html", title=f"Camera path of {clip.source.name}")
     print_results(out.results)
     return 0
+
+
+def _estimated(
+    args: argparse.Namespace,
+    pipeline: "RaysAsPixelsPipeline",
+    clip: "Clip",
+    progress: ProgressLine,
+) -> Any:
+    """Estimate in one pass, or in windows with --frames all."""
+    given: dict[str, Any] = {
+        "fps": clip.fps,
+        "time_sec": clip.time_sec,
+        "source_frame": clip.source_frame,
+        "num_inference_steps": args.steps,
+        "num_seeds": args.seeds,
+        "num_views": args.views,
+        "shared_focal": args.shared_focal,
+        "generator": options.make_generator(args.seed),
+        "progress": progress,
+    }
+    if args.frames != options.ALL_FRAMES:
+        return pipeline.estimate(clip.video, **given)
+    from rays_as_pixels.windows import DEFAULT_OVERLAP, WindowPlan
+
+    overlap = DEFAULT_OVERLAP if args.window_overlap is None else args.window_overlap
+    estimated = pipeline.estimate_long(clip.video, plan=WindowPlan(overlap=overlap), **given)
+    progress.say(
+        f"{estimated.windows} windows joined; {estimated.doubted} of them disagreed with the "
+        "others so much that they hardly count"
+    )
+    return estimated
+
+
+def _spread(spread: "PoseSpread | None") -> dict[str, Any]:
+    """Return the spread as trajectory.json keeps it; nothing where there is none."""
+    if spread is None:
+        return {}
+    return {
+        "spread": {
+            "rotation_deg": spread.rotation_rad.rad2deg().tolist(),
+            "position": spread.position.tolist(),
+            "focal_ratio": spread.focal_ratio.tolist(),
+        }
+    }

@@ -43,7 +43,8 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "--tasks",
         default="codec,estimate,generate,loop,imagine,controls",
         metavar="LIST",
-        help="which tables, separated by commas (default: %(default)s)",
+        help="which tables, separated by commas (default: %(default)s); beyond the paper also "
+        "spread, long, unposed, movers (docs/beyond.md)",
     )
     parser.add_argument(
         "--peers", action="store_true", help="run OpenCV and pycolmap where they are installed"
@@ -79,6 +80,11 @@ def _add_other_options(parser: argparse.ArgumentParser) -> None:
         "--stride", type=options.whole, metavar="K",
         help="with --data: take every K-th frame from the first on (default: half the largest "
         "stride that fits, at least 1)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--movers", choices=("drawn", "none", "crowd"), default="drawn",
+        help="with --worlds: what moves by itself: what the world drew, nothing, or five things "
+        "(default: %(default)s)",
     )  # fmt: skip
     group = parser.add_argument_group("model")
     add_loading_options(group)
@@ -184,6 +190,7 @@ def _clips(
         sizes=pipe.sizes,
         first_seed=args.first_world,
         device=pipe.device,
+        movers=args.movers,
     )
     for index, clip in enumerate(worlds):
         clips.append(clip)
@@ -193,6 +200,7 @@ def _clips(
 
 def _source(args: argparse.Namespace) -> str:
     if args.data is None:
-        return f"{args.worlds} held-out worlds, seeds from {args.first_world}"
+        moving = {"drawn": "", "none": ", nothing moving", "crowd": ", a crowd moving"}
+        return f"{args.worlds} held-out worlds, seeds from {args.first_world}{moving[args.movers]}"
     rule = "half the largest stride that fits" if args.stride is None else f"stride {args.stride}"
     return f"real clips in {args.data.name}, frames equally spaced from the first on, {rule}"

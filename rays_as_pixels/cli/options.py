@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from rays_as_pixels.media.video import Clip
     from rays_as_pixels.pipeline import RaysAsPixelsPipeline
 
+ALL_FRAMES = "all"
+
 
 def whole(text: str) -> int:
     """Read a whole number of at least 1, for argparse."""
@@ -65,18 +67,30 @@ def add_model_options(parser: argparse.ArgumentParser, *, steps: int) -> None:
     )
 
 
-def add_video_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that choose the frames of a video: time range, rate, count, size."""
+def frame_count(text: str) -> "int | str":
+    """Read a number of frames or the word "all", for argparse."""
+    rule = 'a whole number of at least 1, or "all"'
+    return text if text == ALL_FRAMES else _number(text, int, lambda value: value >= 1, rule)
+
+
+def add_video_options(parser: argparse.ArgumentParser, *, all_frames: bool = False) -> None:
+    """Add the options that choose the frames of a video: time range, rate, count, size.
+
+    Args:
+        parser: The verb's parser.
+        all_frames: Whether the verb takes videos of any length, as --frames all.
+    """
     group = parser.add_argument_group("frames of the video")
     group.add_argument("--start-sec", type=seconds, metavar="S", help="start here (default: 0)")
     group.add_argument("--end-sec", type=positive, metavar="S", help="stop here (default: the end)")
     group.add_argument("--fps", type=positive, metavar="F", help="take this many frames per second")
     group.add_argument(
         "--frames",
-        type=whole,
+        type=frame_count if all_frames else whole,
         metavar="N",
         help="take N frames, evenly spaced; N must be 4k+1 (default: what the model was trained "
-        "on, unless --fps is given)",
+        "on, unless --fps is given)"
+        + ('; "all" keeps every frame, in windows that are joined' if all_frames else ""),
     )
     group.add_argument(
         "--downscale", action="store_true", help="shrink a video that is too large, not refuse it"
@@ -131,6 +145,8 @@ def _read_clip(args: argparse.Namespace, *, num_frames: int, max_frames: int) ->
     from rays_as_pixels.media.video import probe_video, read_clip
 
     part = {"start_sec": args.start_sec, "end_sec": args.end_sec, "downscale": args.downscale}
+    if args.frames == ALL_FRAMES:
+        return read_clip(args.video, fps=args.fps, **part)
     if args.frames is not None:
         return read_clip(args.video, num_frames=args.frames, fps=args.fps, **part)
     if args.fps is not None:
@@ -138,7 +154,8 @@ def _read_clip(args: argparse.Namespace, *, num_frames: int, max_frames: int) ->
         if len(clip) > max_frames:
             raise InputError(
                 f"--fps must give at most {max_frames} frames; got {len(clip)} at {args.fps:g} "
-                "frames per second. Choose a part with --start-sec and --end-sec, or use --frames."
+                "frames per second. Choose a part with --start-sec and --end-sec, or use --frames; "
+                "estimate also takes --frames all."
             )
         return clip.fitted()
     info = probe_video(args.video)
@@ -163,7 +180,7 @@ def check_video(path: str) -> None:
 def settings(args: argparse.Namespace) -> dict:
     """Return the settings that a result was made with, to be kept inside the result."""
     kept = ("model", "steps", "seed", "start_sec", "end_sec", "fps", "frames", "guidance",
-            "prompt", "negative_prompt")  # fmt: skip
+            "prompt", "negative_prompt", "views", "window_overlap")  # fmt: skip
     return {name: getattr(args, name) for name in kept if getattr(args, name, None) is not None}
 
 

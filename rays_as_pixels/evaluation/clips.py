@@ -35,6 +35,7 @@ class EvalClip:
         depth: (F, H, W) true z-depth in scene units; None if unknown.
         unit: Unit of the true translations: "scene units" (median depth of frame 0 is 1) or "path
             lengths" (the furthest distance from frame 0 is 1), where no depth is known.
+        seed: Of a rendered world; None for real clips.
     """
 
     name: str
@@ -44,6 +45,7 @@ class EvalClip:
     cameras: Cameras | None = None
     depth: Float[Tensor, "frames H W"] | None = None
     unit: str = SCENE_UNITS
+    seed: int | None = None
 
     def trajectory(self) -> Trajectory:
         """Return the true path as the pipeline takes it.
@@ -66,10 +68,21 @@ def world_clips(
     sizes: Sequence[tuple[int, int]],
     first_seed: int = 0,
     device: "torch.device | str" = "cpu",
+    split: str = "heldout",
+    movers: str = "drawn",
 ) -> Iterator[EvalClip]:
-    """Render held-out worlds with seeds `first_seed`, `first_seed` + 1, ...
+    """Render worlds with seeds `first_seed`, `first_seed` + 1, ...
 
     Clip i has size `sizes[i % len(sizes)]`, so that every size the model knows is measured.
+
+    Args:
+        num_clips: How many.
+        num_frames: Frames of each.
+        sizes: (height, width) to go through.
+        first_seed: Seed of the first.
+        device: Where to render.
+        split: "heldout", or "train" for the family that training sees.
+        movers: One of `worlds.movers.MOVERS`.
     """
     if num_clips < 1:
         raise InputError(f"worlds must be 1 or more; got {num_clips}. Use --worlds 64.")
@@ -79,8 +92,8 @@ def world_clips(
         for start in range(0, len(mine), _RENDER_BATCH):
             seeds = [first_seed + i for i in mine[start : start + _RENDER_BATCH]]
             batch = render_clips(
-                seeds, split="heldout", num_frames=num_frames, height=height, width=width,
-                device=device,
+                seeds, split=split, num_frames=num_frames, height=height, width=width,
+                device=device, movers=movers,
             )  # fmt: skip
             cameras = batch.cameras.to(dtype=torch.float64, device="cpu").relative_to(0)
             for row, seed in enumerate(seeds):
@@ -91,7 +104,22 @@ def world_clips(
                     source_frame=tuple(range(num_frames)),
                     cameras=cameras[row],
                     depth=batch.depth[row].float().cpu(),
+                    seed=seed,
                 )
+
+
+def first_world(clips: Sequence[EvalClip]) -> int:
+    """Return the first seed of rendered clips.
+
+    Raises:
+        InputError: The clips are real.
+    """
+    seeds = [clip.seed for clip in clips if clip.seed is not None]
+    if len(seeds) != len(clips):
+        raise InputError(
+            "clips must be rendered worlds for this task; got real ones. Use --worlds 24."
+        )
+    return min(seeds)
 
 
 def sampling_stride(num_available: int, num_frames: int) -> int:

@@ -1,7 +1,7 @@
 """One evaluation: clips and a pipeline in, tables out, as markdown and as JSON."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +13,13 @@ from rays_as_pixels.evaluation.controls_task import estimate_controls, generate_
 from rays_as_pixels.evaluation.cycle_tasks import imagine_task, loop_task
 from rays_as_pixels.evaluation.estimate_task import estimate_task
 from rays_as_pixels.evaluation.generate_task import generate_task
+from rays_as_pixels.evaluation.long_task import long_task
+from rays_as_pixels.evaluation.movers_task import movers_task
 from rays_as_pixels.evaluation.peers import Peer, installed_peers
 from rays_as_pixels.evaluation.running import Progress, Runner, Settings
+from rays_as_pixels.evaluation.spread_task import spread_task
 from rays_as_pixels.evaluation.tables import Row, Table
+from rays_as_pixels.evaluation.unposed_task import unposed_task
 
 if TYPE_CHECKING:
     from rays_as_pixels.pipeline import RaysAsPixelsPipeline
@@ -138,17 +142,35 @@ def _run_task(
     peers: Sequence[Peer],
     progress: Progress,
 ) -> list[tuple[Table, list[Row]]]:
-    if task == "codec":
-        return [codec_task(runner, clips, progress)]
     if task == "estimate":
         return [estimate_task(runner, clips, peers, progress)]
-    if task == "generate":
-        return [generate_task(runner, clips, progress)]
-    if task == "loop":
-        return [loop_task(runner, clips, progress)]
-    if task == "imagine":
-        return [imagine_task(runner, clips, progress)]
+    return _TASKS[task](runner, clips, progress)
+
+
+def _controls(
+    runner: Runner, clips: Sequence[EvalClip], progress: Progress
+) -> list[tuple[Table, list[Row]]]:
     return [
         estimate_controls(runner, clips, progress),
         generate_controls(runner, clips, progress),
     ]
+
+
+def _alone(
+    task: Callable[[Runner, Sequence[EvalClip], Progress], tuple[Table, list[Row]]],
+) -> Callable[[Runner, Sequence[EvalClip], Progress], list[tuple[Table, list[Row]]]]:
+    """Return a task of one table as one of several."""
+    return lambda runner, clips, progress: [task(runner, clips, progress)]
+
+
+_TASKS = {
+    "codec": _alone(codec_task),
+    "generate": _alone(generate_task),
+    "loop": _alone(loop_task),
+    "imagine": _alone(imagine_task),
+    "controls": _controls,
+    "spread": spread_task,
+    "long": _alone(long_task),
+    "unposed": _alone(unposed_task),
+    "movers": _alone(movers_task),
+}

@@ -1,0 +1,116 @@
+"""Which frames the windows of a long video look at, and the verb that joins them."""
+
+import itertools
+import json
+from threading import Event
+
+import pytest
+import torch
+
+from rays_as_pixels.cli.main import main
+from rays_as_pixels.errors import Cancelled, InputError
+from rays_as_pixels.media.video import write_video
+from rays_as_pixels.windows import WindowPlan
+from rays_as_pixels.worlds import render_clips
+
+
+def laid(frames: int, /, **plan):
+    return WindowPlan(**plan).windows(frames, native=9, longest=17)
+
+
+@pytest.mark.parametrize("frames", [9, 10, 33, 34, 100, 300])
+def test_every_frame_is_in_a_window_and_neighbours_share_enough(frames):
+    for plan in ({}, {"strides": (1,)}):
+        found = laid(frames, **plan)
+        assert set(range(frames)) == {f for window in found for f in window}
+        assert all(len(window) == 9 for window in found)
+        fine = [w for w in found if w[-1] - w[0] == 8]
+        assert all(len(set(a) & set(b)) >= 4 for a, b in itertools.pairwise(fine))
+
+
+def test_strides_double_until_one_window_spans_the_video():
+    found = laid(300)
+    steps = {window[1] - window[0] for window in found}
+    assert {1, 2, 4, 8, 16, 32} <= steps
+    assert found[-1][0] == 0 and found[-1][-1] == 299
+
+
+def test_a_video_shorter_than_a_window_gets_smaller_ones():
+    assert laid(7, overlap=3)[0] == (0, 1, 2, 3, 4)
+    assert laid(7, overlap=3)[1] == (2, 3, 4, 5, 6)
+
+
+@pytest.mark.parametrize(
+    ("frames", "plan", "message"),
+    [
+        (4, {}, "a video must have 5 to 3000 frames to be estimated in windows; got 4"),
+        (4000, {}, "5 to 3000 frames"),
+        (100, {"overlap": 9}, "window_overlap must be from 2 to 8 for windows of 9 frames; got 9"),
+        (100, {"overlap": 1}, "window_overlap must be from 2 to 8"),
+        (100, {"frames": 8}, "multiple of 4 plus 1"),
+        (100, {"frames": 21}, "from 5 to 17"),
+        (100, {"strides": (2, 4)}, "window_strides must hold 1"),
+        (100, {"strides": (1, 16)}, "at most 12 for 100 frames"),
+    ],
+)
+def test_plans_that_do_not_fit_are_refused(frames, plan, message):
+    with pytest.raises(InputError, match=message):
+        laid(frames, **plan)
+
+
+def clip(frames: int) -> torch.Tensor:
+    return render_clips([5], split="train", num_frames=frames, height=32, width=32).video[0]
+
+
+def test_a_long_estimate_has_one_camera_per_frame_and_follows_its_seed(toy):
+    video = clip(14)
+    out = toy.estimate_long(video, fps=5.0, generator=torch.Generator().manual_seed(1))
+    again = toy.estimate_long(video, fps=5.0, generator=torch.Generator().manual_seed(1))
+    assert len(out.trajectory) == 14
+    cameras = out.trajectory.cameras
+    assert torch.equal(cameras.world_from_cam, again.trajectory.cameras.world_from_cam)
+    torch.testing.assert_close(cameras.world_from_cam[0], torch.eye(4).double())
+    assert out.spread.rotation_rad.shape == out.spread.focal_ratio.shape == (14,)
+    assert out.windows == len(WindowPlan().windows(14, native=toy.num_frames, longest=9))
+    assert out.trajectory.times_sec[-1] == pytest.approx(13 / 5)
+
+
+def test_a_long_estimate_reports_windows_and_can_be_cancelled(toy):
+    cancel, seen = Event(), []
+
+    def progress(stage: str, done: int, total: int) -> None:
+        seen.append((stage, done))
+        if done == 2:
+            cancel.set()
+
+    with pytest.raises(Cancelled):
+        toy.estimate_long(clip(14), progress=progress, cancel=cancel)
+    assert seen == [("estimate windows", 0), ("estimate windows", 1), ("estimate windows", 2)]
+
+
+def test_a_shared_focal_length_is_one_for_all_windows(toy):
+    focal = toy.estimate_long(clip(10), shared_focal=True).trajectory.cameras.focal_px
+    assert float((focal - focal[0]).abs().max()) < 1e-9
+
+
+def test_the_command_keeps_every_frame_and_says_how_sure_it_is(tmp_path, capsys, toy_folder):
+    write_video(tmp_path / "clip.mp4", clip(14), fps=10)
+    words = ["estimate", str(tmp_path / "clip.mp4"), "--model", str(toy_folder), "--frames", "all"]
+    assert main([*words, "--out", str(tmp_path / "out"), "--window-overlap", "3"]) == 0
+    said = capsys.readouterr().err
+    assert "frames used: 14 of 14" in said
+    assert "windows joined" in said
+    path = json.loads((tmp_path / "out" / "trajectory.json").read_text())
+    assert len(path["frames"]) == 14
+    assert [frame["source_frame"] for frame in path["frames"]] == list(range(14))
+    assert len(path["extra"]["spread"]["rotation_deg"]) == 14
+    assert path["extra"]["window_overlap"] == 3
+    assert "plotly" in (tmp_path / "out" / "path.html").read_text()[:200_000].lower()
+
+
+def test_the_command_refuses_windows_without_a_long_video(tmp_path, capsys, toy_folder):
+    write_video(tmp_path / "clip.mp4", clip(5), fps=10)
+    words = ["estimate", str(tmp_path / "clip.mp4"), "--model", str(toy_folder)]
+    code = main([*words, "--out", str(tmp_path / "out"), "--window-overlap", "3"])
+    assert code == 2
+    assert "--window-overlap must come with --frames all" in capsys.readouterr().err
