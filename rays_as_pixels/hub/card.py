@@ -7,6 +7,7 @@ from typing import Any
 from huggingface_hub import ModelCard
 
 from rays_as_pixels.errors import CheckpointError
+from rays_as_pixels.model.checkpoints import read_json
 
 LICENSE = "apache-2.0"  # the project's, and Wan 2.1's
 PAPER = "2604.09429"
@@ -159,15 +160,7 @@ def _cell(value: object, digits: int, factor: int) -> str:
 
 
 def _json(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        return {}
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise CheckpointError(
-            f"{file.name} must be JSON; got {file} with: {error}. Repair or remove it."
-        ) from error
-    return value if isinstance(value, dict) else {}
+    return read_json(file, "Repair or remove it.") if file.is_file() else {}
 
 
 def _yaml(name: str, value: object) -> str:

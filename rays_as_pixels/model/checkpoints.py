@@ -62,7 +62,7 @@ def check_model_index(folder: Path, *, name: str, remedy: str = REMEDY) -> dict[
         raise CheckpointError(
             f"model folder must hold model_index.json; got {name} without it. {remedy}"
         )
-    listed = _json(folder / "model_index.json", remedy)
+    listed = read_json(folder / "model_index.json", remedy)
     class_name = listed.get("_class_name")
     if isinstance(class_name, list):
         class_name = class_name[-1] if class_name else None
@@ -112,7 +112,16 @@ def _has_weights(folder: Path) -> bool:
     return folder.is_dir() and any(file.name.endswith(endings) for file in folder.iterdir())
 
 
-def _json(file: Path, remedy: str) -> dict[str, Any]:
+def read_json(file: Path, remedy: str) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Args:
+        file: The file.
+        remedy: Last sentence of the message where it is none.
+
+    Raises:
+        CheckpointError: It is missing, no JSON, or JSON of another kind.
+    """
     try:
         value = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
@@ -129,11 +138,11 @@ def _check_weights(folder: Path, remedy: str) -> None:
         raise CheckpointError(
             f"every network must have its config.json; got {folder} without it. {remedy}"
         )
-    _json(folder / "config.json", remedy)
+    read_json(folder / "config.json", remedy)
     files = sorted(folder.glob("*.safetensors"))
     shard_index = sorted(folder.glob("*.safetensors.index.json"))
     if shard_index:
-        wanted = set(_json(shard_index[0], remedy).get("weight_map", {}).values())
+        wanted = set(read_json(shard_index[0], remedy).get("weight_map", {}).values())
         missing = wanted - {f.name for f in files}
         if missing:
             raise CheckpointError(

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.errors import CheckpointError, InputError
-from rays_as_pixels.model.checkpoints import PIPELINE_CLASS, TRANSFORMER
+from rays_as_pixels.model.checkpoints import PIPELINE_CLASS, TRANSFORMER, read_json
 from rays_as_pixels.model.codec import SPATIAL_STRIDE, TEMPORAL_STRIDE
 from rays_as_pixels.model.root_module import write_root_module
 from rays_as_pixels.model.text import encode_prompts
@@ -79,8 +79,10 @@ class WanSource:
             CheckpointError: `folder` is not a whole Wan 2.1 text-to-video pipeline.
         """
         index = _checked_index(folder)
-        vae = _json(folder / "vae" / "config.json")
-        joint = joint_config(_json(folder / "transformer" / "config.json"), text_len=TEXT_LENGTH)
+        vae = read_json(folder / "vae" / "config.json", _REMEDY)
+        joint = joint_config(
+            read_json(folder / "transformer" / "config.json", _REMEDY), text_len=TEXT_LENGTH
+        )
         _check_vae(vae, joint)
         return cls(folder, index, vae, joint, _flow_shift(folder))
 
@@ -204,7 +206,7 @@ def embed_empty_prompt(
 
 def _from_disk(folder: Path) -> dict[str, str]:
     """Leave every block of the encoder on the disk until it is needed."""
-    layers = int(_json(folder / "config.json")["num_layers"])
+    layers = int(read_json(folder / "config.json", _REMEDY)["num_layers"])
     blocks = {f"encoder.block.{n}": "disk" for n in range(layers)}
     return {
         "shared": "disk",
@@ -217,7 +219,7 @@ def _from_disk(folder: Path) -> dict[str, str]:
 def _checked_index(source: Path) -> dict[str, Any]:
     if not source.is_dir():
         raise CheckpointError(f"source must be a folder; got {source}, which is none. {_REMEDY}")
-    index = _json(source / "model_index.json")
+    index = read_json(source / "model_index.json", _REMEDY)
     if index.get("_class_name") != "WanPipeline" or (index.get("transformer_2") or [None])[0]:
         raise CheckpointError(
             f"source must be a WanPipeline with one transformer; got a "
@@ -265,7 +267,7 @@ def _check_sizes(options: ConvertOptions, config: dict[str, Any]) -> None:
 
 
 def _flow_shift(source: Path) -> float:
-    scheduler = _json(source / "scheduler" / "scheduler_config.json")
+    scheduler = read_json(source / "scheduler" / "scheduler_config.json", _REMEDY)
     shift = scheduler.get("flow_shift", scheduler.get("shift"))
     if not isinstance(shift, int | float) or isinstance(shift, bool) or shift <= 0:
         raise CheckpointError(
@@ -281,17 +283,6 @@ def _check_space(folder: Path, sizes: list[int]) -> None:
             f"the disk must have {needed / 1e9:.1f} GB free for the result; got {free / 1e9:.1f} "
             "GB. Free some, write elsewhere, or use --dtype bfloat16 or --no-text-encoder."
         )
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{file.parent.name}/{file.name} must be a JSON file; got {error}. {_REMEDY}"
-        ) from error
-    assert isinstance(value, dict)
-    return value
 
 
 def _write_json(file: Path, value: dict[str, Any]) -> None:
