@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -14,10 +15,12 @@ from diffusers.models.attention_dispatch import (
     dispatch_attention_fn,
 )
 from diffusers.utils import logging as diffusers_logging
+from torch import Tensor, nn
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.model.attention import MatmulAttentionProcessor, RotaryAttention
 from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
+from rays_as_pixels.model.parallel import CUTS, JOINS
 
 if TYPE_CHECKING:
     from diffusers import ContextParallelConfig
@@ -158,7 +161,7 @@ def join_processes(device_type: str) -> torch.device:
 
 
 def enable_context_parallel(
-    model: RaysAsPixelsTransformer3DModel, *, kind: str = "ulysses", degree: int | None = None
+    model: RaysAsPixelsTransformer3DModel, *, kind: str = "ulysses"
 ) -> None:
     """Spread every call of a model over all processes: each holds a share of the tokens.
 
@@ -167,14 +170,14 @@ def enable_context_parallel(
 
     Args:
         model: The network, on this process's device.
-        kind: `ulysses` exchanges heads for tokens (any number of tokens, heads are padded);
+        kind: `ulysses` exchanges heads for tokens (any number of tokens and heads);
             `ring` passes keys and values round, which needs a kernel that returns the softmax's
-            normaliser and as many tokens per image as `degree` divides.
-        degree: Number of processes; all if None.
+            normaliser and as many tokens per image as the number of processes divides.
 
     Raises:
         InputError: Torch's processes have not been joined, the kind is unknown, or the model's
-            attention cannot do it.
+            attention cannot do it. The model's next call raises it where an image has too few
+            tokens, or a number that a ring cannot cut.
     """
     if not torch.distributed.is_initialized() or torch.distributed.get_world_size() < 2:
         raise InputError(
@@ -188,9 +191,48 @@ def enable_context_parallel(
     _refuse_matmul(model)
     if kind == "ring":
         _check_ring_backend(model)
-    count = torch.distributed.get_world_size() if degree is None else degree
+    count = torch.distributed.get_world_size()
     with _quiet_diffusers(), _one_accelerator_at_least():
-        model.enable_parallelism(config=_parallel_config(kind, count))
+        model.enable_parallelism(config=_parallel_config(kind, count), cp_plan=CUTS)
+    for name in CUTS:
+        model.get_submodule(name).register_forward_pre_hook(partial(_check_tokens, kind, count))
+    for name, join in JOINS.items():
+        model.get_submodule(name).register_forward_hook(partial(_join_pieces, join.gather_dim))
+
+
+def _check_tokens(kind: str, count: int, _entry: nn.Module, given: tuple[Tensor, ...]) -> None:
+    """Refuse images that cannot be cut, before the first exchange between processes."""
+    tokens = given[0].shape[2]
+    if tokens < count:
+        raise InputError(
+            f"images must have as many tokens as there are processes, {count}, or more; got "
+            f"{tokens}. Start fewer processes."
+        )
+    if kind == "ring" and tokens % count:
+        raise InputError(
+            f"ring attention must have tokens per image that {count} processes divide; got "
+            f"{tokens}. Use 'ulysses', or another number of processes."
+        )
+
+
+def _join_pieces(dim: int, _head: nn.Module, _given: tuple[Tensor, ...], piece: Tensor) -> Tensor:
+    """Put the processes' pieces together along a dimension, whatever their sizes.
+
+    In the place of diffusers' own gathering, which works over NCCL alone where sizes differ.
+    """
+    count = torch.distributed.get_world_size()
+    size = torch.tensor([piece.shape[dim]], device=piece.device)
+    sizes = [torch.empty_like(size) for _ in range(count)]
+    torch.distributed.all_gather(sizes, size)
+    lengths = [int(each) for each in sizes]
+    padding = piece.new_zeros(
+        (*piece.shape[:dim], max(lengths) - piece.shape[dim], *piece.shape[dim + 1 :])
+    )
+    padded = torch.cat([piece, padding], dim)
+    pieces = [torch.empty_like(padded) for _ in range(count)]
+    torch.distributed.all_gather(pieces, padded)
+    whole = [each.narrow(dim, 0, length) for each, length in zip(pieces, lengths, strict=True)]
+    return torch.cat(whole, dim)
 
 
 def _parallel_config(kind: str, count: int) -> "ContextParallelConfig":

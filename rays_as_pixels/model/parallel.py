@@ -13,12 +13,9 @@ _CUT = ContextParallelInput(split_dim=2, expected_dims=4)
 _CUT_TABLE = ContextParallelInput(split_dim=2, expected_dims=5)
 _JOIN = ContextParallelOutput(gather_dim=2, expected_dims=4)
 _ENTRY = {"tokens": _CUT, "cos": _CUT_TABLE, "sin": _CUT_TABLE}
-CONTEXT_PARALLEL_PLAN = {
-    "video_entry": _ENTRY,
-    "ray_entry": _ENTRY,
-    "proj_out": _JOIN,
-    "ray_proj_out": _JOIN,
-}
+CUTS = {"video_entry": _ENTRY, "ray_entry": _ENTRY}
+JOINS = {"proj_out": _JOIN, "ray_proj_out": _JOIN}
+CONTEXT_PARALLEL_PLAN = {**CUTS, **JOINS}
 
 
 class TokenEntry(nn.Module):

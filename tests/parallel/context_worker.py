@@ -4,7 +4,6 @@ import json
 from dataclasses import replace
 
 import torch
-from diffusers.hooks import context_parallel
 from diffusers.models import attention_dispatch
 
 from rays_as_pixels.acceleration import (
@@ -79,18 +78,6 @@ def cpu_flash_with_normaliser(_ctx, query, key, value, *_, **__):
     return out.transpose(1, 2).contiguous(), lse.transpose(1, 2).contiguous()
 
 
-def unequal_gather(tensor: torch.Tensor, dim: int, group) -> torch.Tensor:
-    """Gather pieces of unequal size, which NCCL does by itself and gloo does not."""
-    sizes = context_parallel.gather_size_by_comm(tensor.shape[dim], group)
-    padded = list(tensor.shape)
-    padded[dim] = max(sizes)
-    piece = tensor.new_zeros(padded)
-    piece.narrow(dim, 0, tensor.shape[dim]).copy_(tensor)
-    pieces = [torch.empty_like(piece) for _ in sizes]
-    torch.distributed.all_gather(pieces, piece, group=group)
-    return torch.cat([p.narrow(dim, 0, n) for p, n in zip(pieces, sizes, strict=True)], dim)
-
-
 def ring() -> dict:
     model = network(heads=2)
     try:
@@ -126,7 +113,6 @@ def verbs(pipe: RaysAsPixelsPipeline) -> dict:
 
 def main() -> None:
     join_processes("cpu")
-    context_parallel._all_gather_anything = unequal_gather
     text = torch.randn(2, 3, 8, generator=torch.Generator().manual_seed(9))
     results = {
         "even": apart(network(heads=2), state(4, 8), "ulysses"),

@@ -1,7 +1,14 @@
-"""One of two processes: `parity` compares training steps with one process's; `train DIR` trains."""
+"""One of two processes: `parity` compares training steps with one process's; `train DIR` trains.
+
+`killed DIR` trains until it kills itself, and `resumed DIR` goes on from there. `alone DIR` does
+the same in one process, without the violence.
+"""
 
 import json
+import os
+import signal
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +16,7 @@ import torch
 from accelerate import Accelerator
 
 from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
+from rays_as_pixels.training import transformer as training
 from rays_as_pixels.training.config import training_config
 from rays_as_pixels.training.objective import CleanBatch, NoisyBatch, joint_loss, noisy_batch
 from rays_as_pixels.training.processes import (
@@ -18,9 +26,10 @@ from rays_as_pixels.training.processes import (
     new_accelerator,
 )
 from rays_as_pixels.training.run import TrainingOptions, train
-from rays_as_pixels.training.transformer import new_optimisers
+from rays_as_pixels.training.transformer import TransformerRun, new_optimisers
 
 STEPS, CLIPS = 4, 4
+KILLED_AFTER, RESUMED_UNTIL = 3, 6  # steps
 
 
 def network() -> RaysAsPixelsTransformer3DModel:
@@ -33,24 +42,25 @@ def network() -> RaysAsPixelsTransformer3DModel:
     return model
 
 
-def batches() -> list[NoisyBatch]:
+def clean_batches() -> Iterator[CleanBatch]:
     generator = torch.Generator().manual_seed(3)
 
     def normal(*shape: int) -> torch.Tensor:
         return torch.randn(CLIPS, *shape, generator=generator)
 
+    while True:
+        yield CleanBatch(
+            latents=normal(4, 2, 4, 4), ray_latents=normal(4, 5, 2, 2),
+            still_latents=normal(4, 1, 4, 4), still_frame=torch.zeros(CLIPS, 1),
+            pose=normal(5, 8), motion=normal(11, 2, 4, 4),
+        )  # fmt: skip
+
+
+def batches() -> list[NoisyBatch]:
+    generator = torch.Generator().manual_seed(4)
     size = replace(training_config("tiny").transformer, estimate_share=0.0, generate_share=0.0)
-    return [
-        noisy_batch(
-            CleanBatch(
-                latents=normal(4, 2, 4, 4), ray_latents=normal(4, 5, 2, 2),
-                still_latents=normal(4, 1, 4, 4), still_frame=torch.zeros(CLIPS, 1),
-                pose=normal(5, 8), motion=normal(11, 2, 4, 4),
-            ),
-            size, generator,
-        )
-        for _ in range(STEPS)
-    ]  # fmt: skip
+    clean = clean_batches()
+    return [noisy_batch(next(clean), size, generator) for _ in range(STEPS)]
 
 
 def part(batch: NoisyBatch, rows: slice) -> NoisyBatch:
@@ -134,16 +144,71 @@ def parity(accelerator: Accelerator, optimise) -> dict:
     }
 
 
+class Stopped(Exception):  # noqa: N818 - not an error
+    """The clips have run out: the way for one process to stop where two kill themselves."""
+
+
+def some_batches(first: int, end: int) -> Iterator[CleanBatch]:
+    """Yield the clips of steps `first` to `end`, and stop."""
+    for step, batch in enumerate(clean_batches()):
+        if step == end:
+            raise Stopped
+        if step >= first:
+            yield batch
+
+
+def long_run(folder: Path, accelerator: Accelerator) -> TransformerRun:
+    """Open a run that saves after every step and whose minutes are never spent."""
+    folder.mkdir(parents=True, exist_ok=True)
+    training._SAVE_EVERY_SEC = 0.0
+    size = replace(training_config("tiny").transformer, minutes=1e6, pose_weight=0.0)
+    return TransformerRun(network(), size, folder, accelerator=accelerator, log=lambda _: None)
+
+
+def go_on(run: TransformerRun, until: int) -> None:
+    try:
+        run.train(some_batches(run.progress.step, until), seed=0)
+    except Stopped:
+        return
+
+
+def killed(folder: Path) -> None:
+    """Train some steps and die as hard as a process can. Both processes draw the same clips."""
+    run = long_run(folder, new_accelerator("no"))
+    assert is_sharded(run.model)
+    go_on(run, KILLED_AFTER)
+    torch.distributed.barrier()  # the main process has written the last state
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def resumed(folder: Path) -> dict:
+    """Go on where `killed` died."""
+    run = long_run(folder, new_accelerator("no"))
+    first = run.progress.step
+    go_on(run, RESUMED_UNTIL)
+    return {"sharded": is_sharded(run.model), "from_step": first}
+
+
+def alone(folder: Path) -> dict:
+    """Stop and go on in one process, and tell how far a weight has moved."""
+    accelerator = new_accelerator("no")
+    go_on(long_run(folder, accelerator), KILLED_AFTER)
+    run = long_run(folder, accelerator)
+    go_on(run, RESUMED_UNTIL)
+    return {"movement": furthest(network().state_dict(), run._transformer.state_dict())}
+
+
 def whole_run(folder: Path, stages: list[str]) -> dict:
     """Train the tiny configuration for seconds, as the command line does."""
-    minutes = 0.03 if (folder / "transformer-state.pt").exists() is False else 0.06
+    path = folder / "transformer-state.pt"
+    spent = torch.load(path, weights_only=True)["progress"]["spent_sec"] if path.exists() else 0.0
     options = TrainingOptions(
-        folder, folder / "pipeline", codec_minutes=0.03, polish_minutes=0.02,
-        transformer_minutes=minutes, check=False, stages=tuple(stages),
+        folder, folder / "pipeline", codec_minutes=0.03, motion_minutes=0.02, polish_minutes=0.02,
+        transformer_minutes=spent / 60 + 0.03, check=False, stages=tuple(stages),
     )  # fmt: skip
     train(training_config("tiny"), options)
     torch.distributed.barrier()
-    state = torch.load(folder / "transformer-state.pt", weights_only=True)
+    state = torch.load(path, weights_only=True)
     return {"steps": state["progress"]["step"], "entries": len(state["optimisers"][0]["state"])}
 
 
@@ -151,12 +216,17 @@ def main() -> None:
     if sys.argv[1] == "parity":
         accelerator = new_accelerator("no")
         results = {f.__name__: parity(accelerator, f) for f in (plain, with_muon)}
-    else:
+    elif sys.argv[1] == "train":
         results = whole_run(Path(sys.argv[2]), sys.argv[3:])
-    torch.distributed.barrier()
-    if torch.distributed.get_rank() == 0:
+    else:
+        part_of_a_run = {"killed": killed, "resumed": resumed, "alone": alone}[sys.argv[1]]
+        results = part_of_a_run(Path(sys.argv[2]))
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        torch.distributed.barrier()
+    if os.environ.get("RANK", "0") == "0":
         print(json.dumps(results))
-    torch.distributed.destroy_process_group()
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 if __name__ == "__main__":
