@@ -70,7 +70,7 @@ def run_on_ray(
         gpus: GPUs per worker.
 
     Raises:
-        InputError: Ray is not installed, or no cluster answers at `address`.
+        InputError: Ray is not installed, does not start here, or no cluster answers at `address`.
     """
     ray = ray_module()
     logging.getLogger("ray.data").setLevel(logging.ERROR)
@@ -97,12 +97,20 @@ def run_on_ray(
 def _connect(ray: Any, address: str | None, workers: int) -> None:
     quiet = {"logging_level": "ERROR", "log_to_driver": False, "configure_logging": True}
     if address is None:
-        ray.init(
-            num_cpus=workers + 1,  # one for Ray Data's own small tasks
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE_BYTES,
-            **quiet,
-        )
+        try:
+            ray.init(
+                address="local",  # not one that RAY_ADDRESS names
+                num_cpus=workers + 1,  # one for Ray Data's own small tasks
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                **quiet,
+            )
+        except (OSError, RuntimeError, ValueError) as error:  # a TimeoutError is an OSError
+            ray.shutdown()
+            raise InputError(
+                f"ray must start on this machine; it did not ({_first_line(error)}). Use "
+                "--runner local."
+            ) from error
         return
     try:
         ray.init(address=address, **quiet)
@@ -111,3 +119,8 @@ def _connect(ray: Any, address: str | None, workers: int) -> None:
             f"address must be of a running Ray cluster; got {address} ({error}). Start one with "
             "'ray start --head', or leave --address out."
         ) from None
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
