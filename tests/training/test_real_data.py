@@ -1,11 +1,16 @@
 """Real data on the training entry: the same batches as rendered worlds, and a run end to end."""
 
+import json
+
 import pytest
 import torch
 
+from rays_as_pixels.cli.main import main
 from rays_as_pixels.datasets.clips import WindowRule, clip_batches, open_dataset
+from rays_as_pixels.media.video import write_video
 from rays_as_pixels.training.config import training_config
 from rays_as_pixels.training.real import real_batches
+from rays_as_pixels.trajectories.formats import load
 from tests.datasets.layouts import make_room, write_colmap
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch_dtype. is deprecated:FutureWarning")
@@ -34,3 +39,27 @@ def test_real_clips_become_training_batches_with_unknown_motion(toy, spec):
     assert bool(batch.pose.isfinite().all())
     assert batch.still_frame.shape[0] == len(batch.latents)
     assert next(batches).latents.shape[1:2] == batch.latents.shape[1:2], "it goes on for ever"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)  # seconds on an idle machine
+def test_training_on_real_data_leaves_a_pipeline_that_estimate_loads(spec, tmp_path, capsys):
+    run = tmp_path / "run"
+    minutes = [
+        word
+        for part in ("codec", "motion", "polish", "transformer")
+        for word in (f"--{part}-minutes", "0.03")
+    ]
+    assert main(["train", "--config", "tiny", "--data", spec, "--run", str(run), *minutes]) == 0
+    pipeline = capsys.readouterr().out.strip()
+    assert pipeline == str(run / "pipeline")
+    log = (run / "log.txt").read_text()
+    assert f"data: 1 sequences in {spec}" in log
+    assert not (run / "pool").exists(), "no worlds are kept beside real data"
+    steps = json.loads((run / "pipeline" / "training.json").read_text())["steps"]
+    assert steps > 0
+    clip = tmp_path / "clip.mp4"
+    write_video(clip, torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(0)), fps=10)
+    words = ["estimate", str(clip), "--model", pipeline, "--device", "cpu"]
+    assert main([*words, "--out", str(tmp_path / "path")]) == 0
+    assert len(load(tmp_path / "path" / "trajectory.json")) == 5
