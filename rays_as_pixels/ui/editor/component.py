@@ -58,7 +58,7 @@ class PathEditor(gr.HTML):
         frame_counts: Numbers of frames to choose from; None lets one type any.
         language: "auto" (the browser's), "en" or "zh".
         scene_depth: Median depth of the first frame, in scene units.
-        kwargs: As gr.HTML.
+        kwargs: As gr.HTML; and `view_height`, the height of the views in pixels (else 470).
     """
 
     def __init__(

@@ -11,6 +11,7 @@ function mountEditor({ element, trigger, props, server, watch }) {
   const root = element.querySelector(".rap-ed"), text = translator(props), cloud = new Cloud();
   let asked = false, parts = null;
   root.setAttribute("aria-label", text("region"));
+  if (props.view_height) root.style.setProperty("--ed-height", `${props.view_height}px`);
   const host = {
     server, text,
     sources: () => props.sources, presets: () => props.presets || [], frameCounts: () => props.frame_counts || [],
