@@ -89,6 +89,11 @@ class Answer:
     mean: Cameras
     each: Cameras
 
+    @classmethod
+    def of_one(cls, view: View, cameras: Cameras) -> "Answer":
+        """Return the answer of a single seed."""
+        return cls(view, cameras, _stacked([cameras]))
+
 
 def combined(answers: Sequence[Answer]) -> tuple[Cameras, PoseSpread | None]:
     """Average the views' answers; the spread is over all seeds and views, None for a single run."""

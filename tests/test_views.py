@@ -91,8 +91,7 @@ def test_views_that_disagree_have_a_spread_where_they_disagree():
             rotation_from_vector(torch.tensor([0, 0.1 * sign, 0]).double()) @ (pose[3, :3, :3])
         )
         said = Cameras(pose, said.focal_px, said.center_px, 48, 64)
-        each = Cameras(pose[None], said.focal_px[None], said.center_px[None], 48, 64)
-        answers.append(Answer(View(), said, each))
+        answers.append(Answer.of_one(View(), said))
     mean, spread = combined(answers)
     assert float(spread.rotation_rad[3]) == pytest.approx(0.1, abs=1e-6)
     assert float(spread.rotation_rad[2]) < 1e-6

@@ -18,12 +18,13 @@ from rays_as_pixels.evaluation.ranks import ONE_SIGMA, error_per_spread, spearma
 from rays_as_pixels.evaluation.running import Progress, Runner
 from rays_as_pixels.evaluation.scores import PathResult, PathScore, plain
 from rays_as_pixels.evaluation.tables import Column, Row, Table
-from rays_as_pixels.outputs import EstimateOutput
+from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.outputs import EstimateOutput, PoseSpread
+from rays_as_pixels.views import Answer, combined, views_of
 
 FIT_SEED = 1 << 30  # of the training family, where training's own count never comes
-RUNS = {  # name: (seeds, views)
-    "seeds-1": (1, 1), "seeds-4": (4, 1), "seeds-8": (8, 1), "views-2": (1, 2), "views-4": (1, 4),
-}  # fmt: skip
+SEEDS = (4, 8)
+RUNS = ("seeds-1", "seeds-4", "seeds-8", "views-2", "views-4")
 LABELS = {
     "seeds-1": "ours, 1 seed",
     "seeds-4": "ours, mean of 4 seeds",
@@ -78,6 +79,16 @@ class _Signal:
         }
 
 
+@dataclass(frozen=True, eq=False)
+class _Estimate:
+    """One way to estimate a clip: what it said, and how long it took."""
+
+    cameras: Cameras
+    spread: PoseSpread | None
+    residual: Tensor
+    seconds: float
+
+
 def spread_task(
     runner: Runner, clips: Sequence[EvalClip], progress: Progress
 ) -> list[tuple[Table, list[Row]]]:
@@ -86,20 +97,19 @@ def spread_task(
     scores: dict[str, list[PathScore]] = baseline_scores(clips)
     signals = {name: _Signal() for name in SIGNALS}
     for index, clip in enumerate(clips):
-        answers = {name: _run(runner, clip, index, *RUNS[name]) for name in RUNS}
-        for name, (output, seconds) in answers.items():
-            result = PathResult(output.trajectory.cameras, seconds)
+        answers = _from_views(runner, clip, index) | _from_seeds(runner, clip, index)
+        for name in RUNS:
+            result = PathResult(answers[name].cameras, answers[name].seconds)
             scores.setdefault(name, []).append(score_clip(result, clip))
         for name, (run, _) in SIGNALS.items():
-            output = answers[run][0]
-            error = metrics.frame_errors(output.trajectory.cameras, clip.trajectory().cameras)
-            signals[name].add(*_said(name, output), error)
+            error = metrics.frame_errors(answers[run].cameras, clip.trajectory().cameras)
+            signals[name].add(*_said(name, answers[run]), error)
         progress("spread", index + 1, len(clips))
     averaging = path_table(
         "averaging", "Averaging over seeds and views", scores, labels=LABELS,
         notes=(f"{len(clips)} clips, {runner.settings.default_estimate_steps} steps.",),
     )  # fmt: skip
-    scale, fitted = fit_scale(runner, max(8, len(clips) // 2), progress)
+    scale, fitted = fit_scale(runner, max(1, len(clips) // 2), progress)
     return [averaging, _ranking(signals, scale, fitted)]
 
 
@@ -115,46 +125,72 @@ def fit_scale(runner: Runner, num_clips: int, progress: Progress) -> tuple[float
         first_seed=FIT_SEED, device=runner.pipe.device, split="train",
     )  # fmt: skip
     for index, clip in enumerate(worlds):
-        output, _ = _run(runner, clip, index, *RUNS["views-4"])
-        errors = metrics.frame_errors(output.trajectory.cameras, clip.trajectory().cameras)
-        said.append(_said("views-4", output)[0][1:])
+        answer = _from_views(runner, clip, index)["views-4"]
+        errors = metrics.frame_errors(answer.cameras, clip.trajectory().cameras)
+        said.append(_said("views-4", answer)[0][1:])
         error.append(errors.rotation_rad.rad2deg())
         progress("fit spread", index + 1, num_clips)
     return error_per_spread(torch.cat(said), torch.cat(error)), num_clips
 
 
 def _run(
-    runner: Runner, clip: EvalClip, index: int, seeds: int, views: int
+    runner: Runner, video: Tensor, generator: torch.Generator, **options: int
 ) -> tuple[EstimateOutput, float]:
     return runner.timed(
         lambda: runner.pipe.estimate(
-            clip.video,
+            video,
             num_inference_steps=runner.settings.default_estimate_steps,
-            num_seeds=seeds,
-            num_views=views,
-            generator=runner.generator(index, 0),
+            generator=generator,
             progress=lambda *_: None,
+            **options,
         )
     )
 
 
-def _said(
-    name: str, output: EstimateOutput
-) -> tuple[Float[Tensor, "frames"], Float[Tensor, "frames"]]:
+def _from_views(runner: Runner, clip: EvalClip, index: int) -> dict[str, _Estimate]:
+    """Estimate from one, two and four views as the pipeline does, each view looked at once."""
+    generator = runner.generator(index, 0)
+    answers: list[Answer] = []
+    found: dict[str, _Estimate] = {}
+    spent = 0.0
+    residual = torch.zeros(len(clip.video))
+    for view in views_of(4):
+        output, seconds = _run(runner, view.video(clip.video), generator)
+        spent += seconds
+        residual = output.residual if not answers else residual
+        answers.append(Answer.of_one(view, output.trajectory.cameras))
+        if len(answers) in (1, 2, 4):
+            cameras, spread = combined(answers)
+            name = "seeds-1" if len(answers) == 1 else f"views-{len(answers)}"
+            found[name] = _Estimate(cameras, spread, residual, spent)
+    return found
+
+
+def _from_seeds(runner: Runner, clip: EvalClip, index: int) -> dict[str, _Estimate]:
+    found = {}
+    for seeds in SEEDS:
+        output, seconds = _run(runner, clip.video, runner.generator(index, 0), num_seeds=seeds)
+        found[f"seeds-{seeds}"] = _Estimate(
+            output.trajectory.cameras, output.spread, output.residual, seconds
+        )
+    return found
+
+
+def _said(name: str, answer: _Estimate) -> tuple[Float[Tensor, "frames"], Float[Tensor, "frames"]]:
     """Return what a signal says of rotations (degrees where it can) and of centres, per frame."""
-    cameras = output.trajectory.cameras
+    cameras = answer.cameras
     if name == "frame":
-        number = torch.arange(len(output.trajectory), dtype=torch.float64)
+        number = torch.arange(len(answer.residual), dtype=torch.float64)
         return number, number
     if name == "turn":
         turn = metrics.rotation_error_deg(cameras.world_from_cam[:, :3, :3], torch.eye(3).double())
         return turn, cameras.world_from_cam[:, :3, 3].norm(dim=-1)
     if name == "residual":
-        return output.residual, output.residual
-    assert output.spread is not None
+        return answer.residual, answer.residual
+    assert answer.spread is not None
     if name == "focal":
-        return output.spread.focal_ratio, output.spread.focal_ratio
-    return output.spread.rotation_rad.rad2deg(), output.spread.position
+        return answer.spread.focal_ratio, answer.spread.focal_ratio
+    return answer.spread.rotation_rad.rad2deg(), answer.spread.position
 
 
 def _ranking(signals: dict[str, _Signal], scale: float, fitted: int) -> tuple[Table, list[Row]]:
