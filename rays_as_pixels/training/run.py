@@ -87,7 +87,6 @@ def _logger(folder: Path, accelerator: Accelerator) -> Callable[[str], None]:
         with (folder / "log.txt").open("a") as file:
             file.write(f"{time.strftime('%H:%M:%S')} {line}\n")
 
-    log(f"run started {start}")
     return log
 
 
@@ -241,6 +240,7 @@ def train(config: TrainingConfig, options: TrainingOptions) -> Path:
     """
     accelerator = new_accelerator()
     log = _logger(options.run_folder, accelerator)
+    log(f"run started {time.strftime('%Y-%m-%d %H:%M:%S')}")
     stages = options.stages
     if options.data:
         config = replace(config, pool_clips=0)

@@ -50,11 +50,13 @@ def test_training_on_real_data_leaves_a_pipeline_that_estimate_loads(spec, tmp_p
         for part in ("codec", "motion", "polish", "transformer")
         for word in (f"--{part}-minutes", "0.03")
     ]
-    assert main(["train", "--config", "tiny", "--data", spec, "--run", str(run), *minutes]) == 0
+    words = ["train", "--config", "tiny", "--data", spec, "--run", str(run), "--no-check"]
+    assert main([*words, *minutes]) == 0
     pipeline = capsys.readouterr().out.strip()
     assert pipeline == str(run / "pipeline")
     log = (run / "log.txt").read_text()
     assert f"data: 1 sequences in {spec}" in log
+    assert log.count("run started") == 1
     assert not (run / "pool").exists(), "no worlds are kept beside real data"
     steps = json.loads((run / "pipeline" / "training.json").read_text())["steps"]
     assert steps > 0
