@@ -79,7 +79,6 @@ class TrainingOptions:
 
 def _logger(folder: Path, accelerator: Accelerator) -> Callable[[str], None]:
     folder.mkdir(parents=True, exist_ok=True)
-    start = time.strftime("%Y-%m-%d %H:%M:%S")
 
     def log(line: str) -> None:
         if not accelerator.is_main_process:
