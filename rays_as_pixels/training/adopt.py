@@ -17,8 +17,8 @@ from rays_as_pixels.errors import InputError
 from rays_as_pixels.model.checkpoints import check_model_folder
 from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.pipeline import RaysAsPixelsPipeline
-from rays_as_pixels.training.codec import write_json
 from rays_as_pixels.training.config import TrainingConfig
+from rays_as_pixels.training.whole import write_json
 
 _TEXT = ("tokenizer", "text_encoder")
 

@@ -5,7 +5,6 @@ they weigh ten times as much, since 0.0026 on the halved raxel is the 0.3 degree
 cost.
 """
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.rotations import rotation_from_vector
 from rays_as_pixels.model.codec import RAXEL_LIMIT, decoded_by, posterior_of
 from rays_as_pixels.training.config import CodecConfig
-from rays_as_pixels.training.processes import average_gradients, own_seed, shared_clock
+from rays_as_pixels.training.stage_loop import StageLoop
 
 _KL_WEIGHT = 1e-6
 _RAXEL_WEIGHT = 10.0
@@ -172,61 +171,24 @@ def train_codec(
     optimiser = torch.optim.AdamW(
         autoencoder.parameters(), lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=1e-3
     )
-    state_path = folder / "codec-state.pt"
-    spent, step = 0.0, 0
-    if state_path.exists():
-        state = torch.load(state_path, map_location="cpu", weights_only=True)
-        autoencoder.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        spent, step = state["spent"], state["step"]
-        log(f"codec: resumed at step {step}, {spent / 60:.1f} min")
-    autoencoder.to(accelerator.device)
-    generator = torch.Generator().manual_seed(own_seed(seed + step, accelerator))
+    loop = StageLoop(
+        "codec", autoencoder, optimiser, folder,
+        minutes=config.minutes, accelerator=accelerator, log=log,
+    )  # fmt: skip
+    generator = loop.generator(seed)
     video_l1 = float("nan")
-    last = saved = shared_clock(accelerator)
-    while spent < config.minutes * 60:
-        progress = spent / (config.minutes * 60)
-        rate = min(1.0, (step + 1) / 30) * (1 - progress)
-        for group in optimiser.param_groups:
-            group["lr"] = config.learning_rate * max(rate, 0.01)
+    for done in loop.steps():
         video, cameras = next(clips)
         raxels = training_raxels(cameras, config.batch_raxels, generator)[:, :, None] / 2
         ray_loss, raxel_l1 = raxel_loss(autoencoder, raxels.to(accelerator.device))
         loss = _RAXEL_WEIGHT * ray_loss
-        if step % config.video_every == 0:
+        if loop.step % config.video_every == 0:
             window = random_window(video, config.crops, generator).transpose(1, 2) * 2 - 1
             more, video_l1 = video_loss(autoencoder, window.to(accelerator.device))
             loss = loss + more
-        optimiser.zero_grad()
-        loss.backward()
-        average_gradients(accelerator, autoencoder.parameters())
-        torch.nn.utils.clip_grad_norm_(autoencoder.parameters(), 1.0)
-        optimiser.step()
-        step += 1
-        now = shared_clock(accelerator)
-        spent, last = spent + now - last, now
-        if step % 50 == 0:
-            log(
-                f"codec step {step} min {spent / 60:.1f} video_l1 {video_l1:.4f} "
-                f"raxel_pooled_l1 {raxel_l1:.5f}"
-            )
-        if now - saved > 60 or spent >= config.minutes * 60:
-            if accelerator.is_main_process:
-                save_codec_state(autoencoder, optimiser, state_path, spent, step)
-            saved = now
-
-
-def save_codec_state(
-    model: torch.nn.Module, optimiser: torch.optim.Optimizer, path: Path, spent: float, step: int
-) -> None:
-    """Write what a codec stage needs to go on, whole or not at all."""
-    partial = path.with_suffix(".partial")
-    state = {
-        "model": model.state_dict(), "optimiser": optimiser.state_dict(),
-        "spent": spent, "step": step,
-    }  # fmt: skip
-    torch.save(state, partial)
-    partial.rename(path)
+        rate = max(0.01, min(1.0, (loop.step + 1) / 30) * (1 - done))
+        loop.descend(loss, learning_rate=config.learning_rate * rate)
+        loop.report = f"video_l1 {video_l1:.4f} raxel_pooled_l1 {raxel_l1:.5f}"
 
 
 @torch.no_grad()
@@ -248,10 +210,3 @@ def measure_statistics(
         values = torch.cat(parts, dim=1).to(torch.float64)
         result.append({"mean": values.mean(1).tolist(), "std": values.std(1).tolist()})
     return result[0], result[1]
-
-
-def write_json(path: Path, value: dict) -> None:
-    """Write JSON whole or not at all."""
-    partial = path.with_suffix(path.suffix + ".partial")
-    partial.write_text(json.dumps(value, indent=1) + "\n")
-    partial.rename(path)

@@ -20,6 +20,7 @@ from rays_as_pixels.model.codec import RAXEL_LIMIT, LatentCodec
 from rays_as_pixels.training.auxiliary import cell_motion, pose_numbers
 from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.pool import PoolClips
+from rays_as_pixels.training.whole import whole_file
 
 _FIELDS = ("latents", "ray_latents", "still_latents", "still_frame", "motion", "pose")
 
@@ -68,9 +69,8 @@ class LatentStore:
 
     def save(self, path: Path) -> None:
         """Write the latents, whole or not at all."""
-        partial = path.with_suffix(".partial")
-        save_file({name: getattr(self, name).contiguous() for name in _FIELDS}, partial)
-        partial.rename(path)
+        with whole_file(path) as partial:
+            save_file({name: getattr(self, name).contiguous() for name in _FIELDS}, partial)
 
     @classmethod
     def load(cls, path: Path) -> "LatentStore":

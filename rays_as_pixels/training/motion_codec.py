@@ -21,15 +21,10 @@ from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import RASTER_STRIDE, raxels_from_cameras
 from rays_as_pixels.model.codec import SPATIAL_STRIDE, decoded_by, posterior_of
 from rays_as_pixels.training.auxiliary import MOTION_CHANNELS, cell_motion, motion_head_loss
-from rays_as_pixels.training.codec import (
-    gradient_loss,
-    pooled_loss,
-    save_codec_state,
-    training_cameras,
-)
+from rays_as_pixels.training.codec import gradient_loss, pooled_loss, training_cameras
 from rays_as_pixels.training.config import CodecConfig
 from rays_as_pixels.training.polish import pose_error
-from rays_as_pixels.training.processes import average_gradients, own_seed, shared_clock
+from rays_as_pixels.training.stage_loop import LOG_EVERY_STEPS, StageLoop
 
 MotionSource = Iterator[
     tuple[Float[Tensor, "batch frames 3 h w"], Cameras, Float[Tensor, "batch frames hc wc"]]
@@ -91,44 +86,26 @@ def teach_motion(
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=config.motion_learning_rate, betas=(0.9, 0.95), weight_decay=1e-3
     )
-    state_path = folder / "motion-state.pt"
-    spent, step = 0.0, 0
-    if state_path.exists():
-        state = torch.load(state_path, map_location="cpu", weights_only=True)
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        spent, step = state["spent"], state["step"]
-        log(f"motion: resumed at step {step}, {spent / 60:.1f} min")
-    model.to(accelerator.device)
-    generator = torch.Generator().manual_seed(own_seed(seed + step, accelerator))
-    budget = config.motion_minutes * 60
+    loop = StageLoop(
+        "motion", model, optimiser, folder,
+        minutes=config.motion_minutes, accelerator=accelerator, log=log,
+    )  # fmt: skip
+    generator = loop.generator(seed)
     sums: dict[str, float] = {}
-    last = saved = shared_clock(accelerator)
-    while spent < budget:
-        rate = min(1.0, (step + 1) / 50) * max(0.01, min(1.0, 1.5 * (1 - spent / budget)))
-        for group in optimiser.param_groups:
-            group["lr"] = config.motion_learning_rate * rate
+    for done in loop.steps():
+        if loop.step % LOG_EVERY_STEPS == 0:
+            sums = {}
         video, cameras, disparity = next(clips)
         losses = _video_terms(model, video, cameras, disparity, generator)
         losses |= _raxel_terms(autoencoder, cameras, config.batch_raxels // 2, generator)
-        optimiser.zero_grad()
-        torch.stack(list(losses.values())).sum().backward()
-        average_gradients(accelerator, model.parameters())
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
+        rate = min(1.0, (loop.step + 1) / 50) * max(0.01, min(1.0, 1.5 * (1 - done)))
+        loop.descend(
+            torch.stack(list(losses.values())).sum(),
+            learning_rate=config.motion_learning_rate * rate,
+        )
         for name, value in losses.items():
-            sums[name] = sums.get(name, 0.0) + float(value.detach()) / 50
-        step += 1
-        now = shared_clock(accelerator)
-        spent, last = spent + now - last, now
-        if step % 50 == 0:
-            terms = " ".join(f"{name} {value:.4f}" for name, value in sums.items())
-            log(f"motion step {step} min {spent / 60:.1f} {terms}")
-            sums = {}
-        if now - saved > 60 or spent >= budget:
-            if accelerator.is_main_process:
-                save_codec_state(model, optimiser, state_path, spent, step)
-            saved = now
+            sums[name] = sums.get(name, 0.0) + float(value.detach()) / LOG_EVERY_STEPS
+        loop.report = " ".join(f"{name} {value:.4f}" for name, value in sums.items())
 
 
 def _video_terms(

@@ -25,12 +25,11 @@ from rays_as_pixels.training.codec import (
     ClipSource,
     pooled_loss,
     random_window,
-    save_codec_state,
     training_cameras,
     video_loss,
 )
 from rays_as_pixels.training.config import CodecConfig
-from rays_as_pixels.training.processes import average_gradients, own_seed, shared_clock
+from rays_as_pixels.training.stage_loop import StageLoop
 
 _LATENT_NOISE = 0.05  # of the latents' standard deviation
 _PARAMETER_WEIGHTS = (1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.2, 0.2)  # rotation, translation, log focal
@@ -73,42 +72,21 @@ def polish_decoder(
         part.requires_grad_(True)
     trained = [p for part in parts for p in part.parameters()]
     optimiser = torch.optim.AdamW(trained, lr=1e-3, betas=(0.9, 0.98), weight_decay=1e-3)
-    state_path = folder / "polish-state.pt"
-    spent, step = 0.0, 0
-    if state_path.exists():
-        state = torch.load(state_path, map_location="cpu", weights_only=True)
-        autoencoder.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        spent, step = state["spent"], state["step"]
-        log(f"polish: resumed at step {step}, {spent / 60:.1f} min")
-    autoencoder.to(accelerator.device)
-    generator = torch.Generator().manual_seed(own_seed(seed + step, accelerator))
+    loop = StageLoop(
+        "polish", autoencoder, optimiser, folder,
+        minutes=config.polish_minutes, accelerator=accelerator, log=log,
+    )  # fmt: skip
+    generator = loop.generator(seed)
     weights = torch.tensor(_PARAMETER_WEIGHTS, device=accelerator.device)
-    budget = config.polish_minutes * 60
-    last = saved = shared_clock(accelerator)
-    while spent < budget:
-        rate = min(1.0, (step + 1) / 50) * max(0.01, 1 - spent / budget)
-        for group in optimiser.param_groups:
-            group["lr"] = config.polish_learning_rate * rate
+    for done in loop.steps():
         video, cameras = next(clips)
         loss, degrees = _raxel_terms(autoencoder, cameras, config.batch_raxels, generator, weights)
-        if step % _VIDEO_EVERY == 0:
+        if loop.step % _VIDEO_EVERY == 0:
             window = random_window(video, config.crops, generator).transpose(1, 2) * 2 - 1
             loss = loss + _VIDEO_WEIGHT * video_loss(autoencoder, window)[0]
-        optimiser.zero_grad()
-        loss.backward()
-        average_gradients(accelerator, trained)
-        torch.nn.utils.clip_grad_norm_(trained, 1.0)
-        optimiser.step()
-        step += 1
-        now = shared_clock(accelerator)
-        spent, last = spent + now - last, now
-        if step % 50 == 0:
-            log(f"polish step {step} min {spent / 60:.1f} rotation_deg {degrees:.3f}")
-        if now - saved > 60 or spent >= budget:
-            if accelerator.is_main_process:
-                save_codec_state(autoencoder, optimiser, state_path, spent, step)
-            saved = now
+        rate = min(1.0, (loop.step + 1) / 50) * max(0.01, 1 - done)
+        loop.descend(loss, learning_rate=config.polish_learning_rate * rate)
+        loop.report = f"rotation_deg {degrees:.3f}"
 
 
 def _raxel_terms(

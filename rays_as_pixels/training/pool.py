@@ -14,6 +14,7 @@ from torch import Tensor
 
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.model.codec import SPATIAL_STRIDE
+from rays_as_pixels.training.whole import whole_file
 from rays_as_pixels.worlds import render_clips
 
 SHARD_CLIPS = 64
@@ -58,9 +59,8 @@ def build_pool(folder: Path, spec: PoolSpec, *, device: str = "cpu") -> Iterator
                 for first in range(start, start + SHARD_CLIPS, 4)
             ]
             shard = {k: torch.cat([part[k] for part in parts]).contiguous() for k in parts[0]}
-            partial = path.with_suffix(".partial")
-            save_file(shard, partial)
-            partial.rename(path)
+            with whole_file(path) as partial:
+                save_file(shard, partial)
         yield index + 1, shards
 
 

@@ -21,7 +21,7 @@ from rays_as_pixels.training.adopt import (
     carry_text,
 )
 from rays_as_pixels.training.check import check_clips, check_line
-from rays_as_pixels.training.codec import measure_statistics, train_codec, write_json
+from rays_as_pixels.training.codec import measure_statistics, train_codec
 from rays_as_pixels.training.config import TrainingConfig
 from rays_as_pixels.training.export import (
     build_pipeline,
@@ -39,6 +39,7 @@ from rays_as_pixels.training.pool import PoolClips, PoolSpec, build_pool, shard_
 from rays_as_pixels.training.processes import new_accelerator, one_after_the_other, own_seed
 from rays_as_pixels.training.real import real_batches, real_clips
 from rays_as_pixels.training.transformer import TransformerRun, new_transformer
+from rays_as_pixels.training.whole import write_json
 
 
 @dataclass(frozen=True)

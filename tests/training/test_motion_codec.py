@@ -5,13 +5,13 @@ import itertools
 
 import pytest
 import torch
-from accelerate import Accelerator
 
 from rays_as_pixels.model.codec import new_autoencoder, posterior_of
 from rays_as_pixels.training.auxiliary import MOTION_CHANNELS, cell_motion, motion_head_loss
 from rays_as_pixels.training.config import training_config
 from rays_as_pixels.training.motion_codec import MotionReader, teach_motion
 from rays_as_pixels.training.pool import cell_disparity
+from rays_as_pixels.training.processes import new_accelerator
 from rays_as_pixels.worlds import render_clips
 
 
@@ -45,7 +45,7 @@ def test_teaching_lets_a_reader_tell_the_motion_of_the_clips_it_has_seen(tmp_pat
     lines: list[str] = []
     teach_motion(
         autoencoder, itertools.repeat((clips.video, clips.cameras, disparity)), config, tmp_path,
-        accelerator=Accelerator(), log=lines.append,
+        accelerator=new_accelerator(), log=lines.append,
     )  # fmt: skip
     state = torch.load(tmp_path / "motion-state.pt", weights_only=True)
     reader = MotionReader(8)
