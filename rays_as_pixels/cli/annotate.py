@@ -60,12 +60,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     )  # fmt: skip
     model = parser.add_argument_group("model")
     add_loading_options(model)
-    model.add_argument(
-        "--steps", type=options.whole, default=2, help="denoising steps (default: %(default)s)"
-    )
-    model.add_argument(
-        "--seed", type=options.seed, default=0, help="seed of the noise (default: %(default)s)"
-    )
+    options.add_noise_options(model, steps=2)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rays_as_pixels.cli import options
-from rays_as_pixels.cli.loading import choose_device
+from rays_as_pixels.cli.loading import add_device_option, choose_device
 from rays_as_pixels.cli.progress import ProgressLine, print_results, quieten
 from rays_as_pixels.errors import CheckpointError, InputError
 
@@ -62,9 +62,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         help="measure raxel statistics on N paths (default: %(default)s; 0 takes the video's: "
         "measure them later with measure-raxels)",
     )  # fmt: skip
-    parser.add_argument(
-        "--device", default="auto", help="for measuring: auto, cpu, cuda, cuda:N or mps"
-    )
+    add_device_option(parser, "for measuring: ")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -17,23 +17,34 @@ if TYPE_CHECKING:
 SMALL_MODEL_BYTES = 10**9  # below, a CPU has room and is not worth a prediction
 
 
+def add_device_option(parser: "argparse._ActionsContainer", purpose: str = "") -> None:
+    """Add --device, which `choose_device` reads."""
+    parser.add_argument(
+        "--device", default="auto",
+        help=f"{purpose}auto, cpu, cuda, cuda:N or mps (default: %(default)s)",
+    )  # fmt: skip
+
+
+def add_dtype_option(parser: "argparse._ActionsContainer") -> None:
+    """Add --dtype, the precision of the network, which `choose_dtype` reads."""
+    parser.add_argument(
+        "--dtype", default="auto", choices=("auto", "float32", "bfloat16", "float16"),
+        help="precision of the network; auto is bfloat16 for large ones on a GPU, else float32",
+    )  # fmt: skip
+
+
 def add_loading_options(parser: "argparse._ActionsContainer") -> None:
     """Add --model, --device, --memory, --dtype, --attention-backend and --compile."""
     from rays_as_pixels.hub.source import MODEL_HELP
 
     parser.add_argument("--model", metavar="MODEL", help=MODEL_HELP)
-    parser.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: %(default)s)"
-    )
+    add_device_option(parser)
     parser.add_argument(
         "--memory", default="auto", metavar="HOW",
         help="auto, full, model-offload, group-offload or fp8, each with +slicing or +tiling; "
         "auto takes the first that fits (default: %(default)s)",
     )  # fmt: skip
-    parser.add_argument(
-        "--dtype", default="auto", choices=("auto", "float32", "bfloat16", "float16"),
-        help="precision of the network; auto is bfloat16 for large ones on a GPU, else float32",
-    )  # fmt: skip
+    add_dtype_option(parser)
     parser.add_argument(
         "--attention-backend", metavar="NAME",
         help="kernel of the attention, as diffusers names it: native, flash, sage, ... (default: "

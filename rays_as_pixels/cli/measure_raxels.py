@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from rays_as_pixels.cli import options
-from rays_as_pixels.cli.loading import choose_device
+from rays_as_pixels.cli.loading import add_device_option, choose_device
 from rays_as_pixels.cli.progress import ProgressLine, print_results, quieten
 
 
@@ -28,9 +28,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.add_argument(
         "--seed", type=options.seed, default=0, help="of the paths (default: %(default)s)"
     )
-    parser.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: %(default)s)"
-    )
+    add_device_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:

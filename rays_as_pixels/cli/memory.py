@@ -5,6 +5,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from rays_as_pixels.cli import options
+from rays_as_pixels.cli.loading import add_dtype_option
 from rays_as_pixels.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,10 +35,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("--size", metavar="HxW", help="pixels, 480x832 say (default: its first)")
     parser.add_argument("--seeds", type=options.whole, default=1, help="samples in one pass")
-    parser.add_argument(
-        "--dtype", default="auto", choices=("auto", "float32", "bfloat16", "float16"),
-        help="precision of the network (default: bfloat16 for large ones)",
-    )  # fmt: skip
+    add_dtype_option(parser)
     parser.add_argument(
         "--gpu-gb", type=options.positive, action="append", metavar="GB",
         help="size of a GPU; may be given several times (default: 8, 16, 24, 48, 80)",

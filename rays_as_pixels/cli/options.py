@@ -59,10 +59,15 @@ def add_model_options(parser: argparse.ArgumentParser, *, steps: int) -> None:
     group = parser.add_argument_group("model")
     add_loading_options(group)
     add_parallel_option(group)
-    group.add_argument(
+    add_noise_options(group, steps=steps)
+
+
+def add_noise_options(parser: "argparse._ActionsContainer", *, steps: int) -> None:
+    """Add --steps, with their default, and --seed."""
+    parser.add_argument(
         "--steps", type=whole, default=steps, help="denoising steps (default: %(default)s)"
     )
-    group.add_argument(
+    parser.add_argument(
         "--seed", type=seed, default=0, help="seed of the noise (default: %(default)s)"
     )
 
