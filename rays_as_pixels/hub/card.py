@@ -8,6 +8,7 @@ from huggingface_hub import ModelCard
 
 from rays_as_pixels.errors import CheckpointError
 from rays_as_pixels.model.checkpoints import read_json
+from rays_as_pixels.model.root_module import INSTALL
 
 LICENSE = "apache-2.0"  # the project's, and Wan 2.1's
 PAPER = "2604.09429"
@@ -113,7 +114,7 @@ def _use(repository: str) -> str:
         f"python -m rays_as_pixels estimate clip.mp4 --model {repository} --out result\n```\n\n"
         "```python\nfrom rays_as_pixels import RaysAsPixelsPipeline\n\n"
         f'pipeline = RaysAsPixelsPipeline.from_pretrained("{repository}")\n```\n\n'
-        "With the package installed, diffusers' generic loader works too:\n"
+        f"For the package, {INSTALL}. With it, diffusers' generic loader works too:\n"
         f'`DiffusionPipeline.from_pretrained("{repository}", trust_remote_code=True)`.'
     )
 

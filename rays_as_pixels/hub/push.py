@@ -17,20 +17,9 @@ from rays_as_pixels.model.checkpoints import (
     TRANSFORMER,
     check_model_folder,
 )
+from rays_as_pixels.model.root_module import loader_module
 
 SHIM = "joint_transformer"  # transformer/joint_transformer.py, for diffusers' generic loader
-_SHIM_TEXT = '''"""For diffusers' generic loader; the code itself is in rays_as_pixels."""
-
-try:
-    from {module} import {name}
-except ImportError as error:
-    raise ImportError(
-        "the package rays_as_pixels must be installed to load this model; it is not. Install it "
-        "from its own repository."
-    ) from error
-
-__all__ = ["{name}"]
-'''
 
 
 @dataclass(frozen=True)
@@ -120,13 +109,9 @@ def pushed_files(folder: Path, repository: str, options: PushOptions) -> dict[st
     index["transformer"] = [SHIM, TRANSFORMER[1]]
     files["README.md"] = card.encode()
     files["model_index.json"] = (json.dumps(index, indent=2, sort_keys=True) + "\n").encode()
-    files["pipeline.py"] = _shim("rays_as_pixels.pipeline", PIPELINE_CLASS)
-    files[f"transformer/{SHIM}.py"] = _shim(*TRANSFORMER)
+    files["pipeline.py"] = loader_module("rays_as_pixels.pipeline", PIPELINE_CLASS).encode()
+    files[f"transformer/{SHIM}.py"] = loader_module(*TRANSFORMER).encode()
     return files
-
-
-def _shim(module: str, name: str) -> bytes:
-    return _SHIM_TEXT.format(module=module, name=name).encode()
 
 
 def _pushed(

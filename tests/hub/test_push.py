@@ -66,6 +66,14 @@ def test_the_card_says_licence_base_training_figures_and_use(hub, writer, folder
     assert "| ours, 2 steps | 2.32 | 88.0 |" in card.text
     assert "64 held-out worlds" in card.text
     assert f'from_pretrained("{NAME}")' in card.text
+    # The package's name on PyPI is not the project's: nobody may be told to install it by name.
+    assert "`pip install .` in a checkout" in card.text
+    loader = files["pipeline.py"].decode()
+    assert loader == files["transformer/joint_transformer.py"].decode().replace(
+        "model.joint_transformer import RaysAsPixelsTransformer3DModel",
+        "pipeline import RaysAsPixelsPipeline",
+    ).replace("RaysAsPixelsTransformer3DModel", "RaysAsPixelsPipeline")
+    assert "`pip install .` in a checkout" in loader
 
 
 def test_a_card_in_the_folder_keeps_its_words_and_its_metadata(folder):
