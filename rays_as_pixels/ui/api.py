@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import anyio.to_thread
@@ -165,13 +165,10 @@ class Runs:
 
         def submit() -> JobRecord:
             picture = uploads.image_file(api_paths.path_in(image), api_paths.NEED_FILE)
-            asked = _generate_ask(steps, guidance_scale, seed)
-            ask = tasks.GenerateAsk(
+            ask = replace(
+                _generate_ask(steps, guidance_scale, seed),
                 num_frames=checks.frame_count(num_frames, self.model.facts.max_frames),
                 fps=checks.real("fps", fps, 0.1, 240.0),
-                steps=asked.steps,
-                guidance_scale=asked.guidance_scale,
-                seed=asked.seed,
             )
             work = tasks.imagine_work(self.model.get, ask)
             cost = run_cost(ask.steps, num_frames, guidance=ask.guidance_scale)
