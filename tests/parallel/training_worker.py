@@ -161,7 +161,10 @@ def long_run(folder: Path, accelerator: Accelerator) -> TransformerRun:
     """Open a run that saves after every step and whose minutes are never spent."""
     folder.mkdir(parents=True, exist_ok=True)
     training._SAVE_EVERY_SEC = 0.0
-    size = replace(training_config("tiny").transformer, minutes=1e6, pose_weight=0.0)
+    size = replace(
+        training_config("tiny").transformer,
+        minutes=1e6, pose_weight=0.0, warmup_steps=1, learning_rate=8e-3,
+    )  # fmt: skip
     return TransformerRun(network(), size, folder, accelerator=accelerator, log=lambda _: None)
 
 
