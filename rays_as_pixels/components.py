@@ -48,6 +48,8 @@ class JointComponents(DiffusionPipeline):
         num_frames: Clip length the network was trained at.
         max_frames: Longest clip it takes.
         sizes: (height, width) the network was trained at, in pixels.
+        error_per_spread: Two of three rotation errors lie below so many times the spread over 4
+            views; measured by `scripts/calibrate_spread.py`. None where it was not.
     """
 
     model_cpu_offload_seq = "text_encoder->transformer->vae"
@@ -69,6 +71,7 @@ class JointComponents(DiffusionPipeline):
         num_frames: int = 9,
         max_frames: int = 17,
         sizes: Sequence[Sequence[int]] = ((64, 64),),
+        error_per_spread: float | None = None,
     ) -> None:
         super().__init__()
         self.register_modules(
@@ -81,6 +84,7 @@ class JointComponents(DiffusionPipeline):
             num_frames=num_frames,
             max_frames=max_frames,
             sizes=[list(size) for size in sizes],
+            error_per_spread=error_per_spread,
         )
         self.num_frames, self.max_frames = num_frames, max_frames
         self.sizes: list[tuple[int, int]] = [(int(s[0]), int(s[1])) for s in sizes]

@@ -33,12 +33,15 @@ class EstimateOutput(BaseOutput):
         raxels: (F, 3, h, w) decoded raxel images of the clip as it is, mean over seeds.
         residual: (F,) root mean square misfit of each camera to its raxels, scene units.
         spread: Disagreement between seeds and views, or None with one of each.
+        expected_error_deg: (F,) rotation error that two of three frames stay below, in degrees;
+            None where the model was not calibrated, or with other than 1 seed and 4 views.
     """
 
     trajectory: Trajectory
     raxels: Float[Tensor, "frames 3 h w"]
     residual: Float[Tensor, "frames"]
     spread: PoseSpread | None
+    expected_error_deg: Float[Tensor, "frames"] | None = None
 
 
 @dataclass

@@ -34,7 +34,7 @@ from rays_as_pixels.outputs import (
     LongEstimateOutput,
     LoopOutput,
 )
-from rays_as_pixels.views import Answer, combined, views_of
+from rays_as_pixels.views import Answer, combined, expected_error_deg, views_of
 from rays_as_pixels.windows import WindowPlan, estimate_in_windows
 
 
@@ -107,6 +107,9 @@ class RaysAsPixelsPipeline(JointComponents):
         return EstimateOutput(
             trajectory=self._trajectory(cameras, framing, fps, time_sec, source_frame),
             raxels=decoded[0][0], residual=decoded[0][1], spread=spread,
+            expected_error_deg=expected_error_deg(
+                spread, self.config["error_per_spread"], num_seeds=num_seeds, num_views=num_views
+            ),
         )  # fmt: skip
 
     @says_what_to_change

@@ -112,6 +112,22 @@ def combined(answers: Sequence[Answer]) -> tuple[Cameras, PoseSpread | None]:
     return mean, pose_spread(same_unit(_stacked([mean, *runs]))[1:], mean)
 
 
+def expected_error_deg(
+    spread: PoseSpread | None,
+    error_per_spread: float | None,
+    *,
+    num_seeds: int,
+    num_views: int,
+) -> Float[Tensor, "frames"] | None:
+    """Return the rotation error that two of three frames stay below, where it was calibrated.
+
+    Calibrated is the spread over 4 views with one seed; other spreads are others by size.
+    """
+    if spread is None or error_per_spread is None or (num_seeds, num_views) != (1, 4):
+        return None
+    return error_per_spread * spread.rotation_rad.rad2deg()
+
+
 def same_unit(each: Cameras) -> Cameras:
     """Bring (N, F) paths to one size, that of the first, by the centres' root mean square.
 

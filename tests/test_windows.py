@@ -11,7 +11,6 @@ from rays_as_pixels.cli.main import main
 from rays_as_pixels.errors import Cancelled, InputError
 from rays_as_pixels.media.video import write_video
 from rays_as_pixels.windows import WindowPlan
-from rays_as_pixels.worlds import render_clips
 
 
 def laid(frames: int, /, **plan):
@@ -59,7 +58,10 @@ def test_plans_that_do_not_fit_are_refused(frames, plan, message):
 
 
 def clip(frames: int) -> torch.Tensor:
-    return render_clips([5], split="train", num_frames=frames, height=32, width=32).video[0]
+    """A picture that slides to the left."""
+    wide = torch.rand(3, 8, 8 + frames, generator=torch.Generator().manual_seed(0))
+    shown = torch.stack([wide[:, :, k : k + 8] for k in range(frames)])
+    return torch.nn.functional.interpolate(shown, (32, 32), mode="bilinear")
 
 
 def test_a_long_estimate_has_one_camera_per_frame_and_follows_its_seed(toy):

@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         from rays_as_pixels.viz.path_view.value import path_view_value
 
         extra = {"verb": "estimate", "input": clip.source.name, **options.settings(args)}
-        extra |= _spread(estimated.spread)
+        extra |= _spread(estimated)
         write_native(estimated.trajectory, out / "trajectory.json", extra=extra)
         value = path_view_value(
             estimated.trajectory,
@@ -119,14 +119,17 @@ def _estimated(
     return estimated
 
 
-def _spread(spread: "PoseSpread | None") -> dict[str, Any]:
+def _spread(estimated: Any) -> dict[str, Any]:
     """Return the spread as trajectory.json keeps it; nothing where there is none."""
+    spread: PoseSpread | None = estimated.spread
     if spread is None:
         return {}
-    return {
-        "spread": {
-            "rotation_deg": spread.rotation_rad.rad2deg().tolist(),
-            "position": spread.position.tolist(),
-            "focal_ratio": spread.focal_ratio.tolist(),
-        }
+    kept: dict[str, Any] = {
+        "rotation_deg": spread.rotation_rad.rad2deg().tolist(),
+        "position": spread.position.tolist(),
+        "focal_ratio": spread.focal_ratio.tolist(),
     }
+    expected = getattr(estimated, "expected_error_deg", None)
+    if expected is not None:
+        kept["expected_rotation_error_deg"] = expected.tolist()
+    return {"spread": kept}

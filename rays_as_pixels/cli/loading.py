@@ -148,7 +148,7 @@ def _planner(args: argparse.Namespace, folder: Path, device: "torch.device") -> 
     height, width = max(shapes.sizes, key=lambda size: size[0] * size[1])
     work = Workload(
         task if task in TASKS else "loop",
-        frames if frames is not None and frames % 4 == 1 else shapes.max_frames,
+        frames if isinstance(frames, int) and frames % 4 == 1 else shapes.max_frames,
         height,
         width,
         seeds=args.seeds if task == "estimate" else 1,

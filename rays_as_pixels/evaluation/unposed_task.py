@@ -36,13 +36,16 @@ def unposed_task(
         scores.setdefault(key, []).append(score)
 
     for index, clip in enumerate(clips):
+        whole = runner.estimate(
+            clip.video, clip.trajectory().cameras, generator=runner.generator(index, 0)
+        )
         for count in (count for count in COUNTS if count <= len(clip.video)):
             frames = [round(k * (len(clip.video) - 1) / (count - 1)) for k in range(count)]
             chosen = _only(clip, frames)
             words = f"{count} images"
             for key, found in baseline_scores([chosen]).items():
                 add(f"{key}-{count}", f"{words}: {key.replace('_', ' ')}", found[0])
-            for number in (steps, long_steps):
+            for number in sorted({steps, long_steps}):
                 result = _imagined(runner, clip, frames, index=index, steps=number)
                 add(f"imagine@{number}-{count}", f"{words}: imagine, {number} steps",
                     score_clip(result, chosen))  # fmt: skip
@@ -52,12 +55,9 @@ def unposed_task(
                 )
                 add(f"estimate-{count}", f"{words}: estimate, as a clip of 5",
                     score_clip(result, chosen))  # fmt: skip
-            whole = runner.estimate(
-                clip.video, clip.trajectory().cameras, generator=runner.generator(index, 0)
-            )
-            whole = replace(whole, cameras=whole.cameras[torch.tensor(frames)])
+            read = replace(whole, cameras=whole.cameras[torch.tensor(frames)])
             add(f"video-{count}", f"{words}: estimate from all {len(clip.video)} frames",
-                score_clip(whole, chosen))  # fmt: skip
+                score_clip(read, chosen))  # fmt: skip
         progress("unposed images", index + 1, len(clips))
     ordered = {key: scores[key] for count in COUNTS for key in scores if key.endswith(f"-{count}")}
     notes = (
