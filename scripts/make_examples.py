@@ -1,9 +1,10 @@
 """Render the example clips of assets/examples, and solve them with the shipped model.
 
-    python scripts/make_examples.py [--model DIR] [--only-solve] [NAME ...]
+    python scripts/make_examples.py [--model DIR] [--only-solve | --only-points] [NAME ...]
 
-Each example is a folder with clip.mp4, truth.json (its true path), poster.png, about.json, and
-solved/KIND/ with what the model made of it: the files of a job, and record.json with its settings.
+Each example is a folder with clip.mp4, truth.json (its true path), points.npz (points of its world,
+those of three frames thinned), poster.png, about.json, and solved/KIND/ with what the model made of
+it: the files of a job, and record.json with its settings.
 Run it again with --only-solve whenever the weights change.
 """
 
@@ -28,13 +29,15 @@ from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
 from rays_as_pixels.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.trajectories.formats.native import native_text, read_native, write_native
 from rays_as_pixels.trajectories.presets import make_preset
-from rays_as_pixels.worlds.clips import render_clips
+from rays_as_pixels.ui.points import POINTS
+from rays_as_pixels.worlds.clips import WorldClips, render_clips
 
 FOLDER = Path(__file__).resolve().parents[1] / "assets" / "examples"
 FPS = 10.0
 NUM_FRAMES, HEIGHT, WIDTH = 17, 240, 320
 USED = 9
 STEPS = 20
+POINT_STEP = 8  # pixels
 # Seeds picked by looking: a clear motion, nothing in front of the lens. The last is the preset that
 # the example is filmed again along, and how far.
 EXAMPLES = {
@@ -50,12 +53,51 @@ SHIPPED = {
 }
 
 
-def render(name: str) -> None:
-    """Write an example's clip, poster, true path and description."""
-    seed, title, _ = EXAMPLES[name]
-    clips = render_clips(
-        [seed], split="heldout", num_frames=NUM_FRAMES, height=HEIGHT, width=WIDTH, degraded=False
+def rendered(name: str) -> WorldClips:
+    """Render an example's clip."""
+    return render_clips(
+        [EXAMPLES[name][0]], split="heldout", num_frames=NUM_FRAMES, height=HEIGHT, width=WIDTH,
+        degraded=False,
+    )  # fmt: skip
+
+
+def write_points(name: str, clips: WorldClips) -> None:
+    """Write points of an example's world: every POINT_STEP-th pixel of three frames, lifted.
+
+    Raises:
+        SystemExit: The world is no more the one that the example's true path lies in.
+    """
+    cameras = clips.cameras[0].to(dtype=torch.float64)
+    truth = read_native(FOLDER / name / "truth.json").cameras
+    if not torch.allclose(truth.world_from_cam, cameras.world_from_cam, atol=1e-5):
+        raise SystemExit(f"{name}: the seed renders another world now. Render the example anew.")
+    xyz, rgb = [], []
+    for frame in (0, NUM_FRAMES // 2, NUM_FRAMES - 1):
+        camera = cameras[frame]
+        row, column = (
+            at.flatten()
+            for at in torch.meshgrid(
+                torch.arange(POINT_STEP // 2, HEIGHT, POINT_STEP),
+                torch.arange(POINT_STEP // 2, WIDTH, POINT_STEP), indexing="ij",
+            )
+        )  # fmt: skip
+        pixel = torch.stack([column, row], dim=1) + 0.5
+        depth = clips.depth[0, frame, row, column].double()
+        ray = torch.cat([(pixel - camera.center_px) / camera.focal_px, torch.ones(len(row), 1)], 1)
+        pose = camera.world_from_cam
+        xyz.append((depth[:, None] * ray) @ pose[:3, :3].T + pose[:3, 3])
+        rgb.append(clips.video[0, frame, :, row, column].clamp(0, 1).T)
+    np.savez_compressed(
+        FOLDER / name / POINTS,
+        xyz=torch.cat(xyz).numpy().astype(np.float16),
+        rgb=(torch.cat(rgb) * 255).round().to(torch.uint8).numpy(),
     )
+
+
+def render(name: str) -> None:
+    """Write an example's clip, poster, true path, points and description."""
+    seed, title, _ = EXAMPLES[name]
+    clips = rendered(name)
     folder = FOLDER / name
     folder.mkdir(parents=True, exist_ok=True)
     video = clips.video[0].clamp(0, 1)
@@ -63,6 +105,7 @@ def render(name: str) -> None:
     write_image(folder / "poster.png", video[NUM_FRAMES // 2])
     truth = Trajectory(clips.cameras[0].to(dtype=torch.float64), FPS)
     write_native(truth, folder / "truth.json", extra={"world_seed": seed})
+    write_points(name, clips)
     about = {"title": title, "origin": f"rendered by rays_as_pixels.worlds, seed {seed}"}
     text = json.dumps(about, indent=1, ensure_ascii=False)
     (folder / "about.json").write_text(f"{text}\n", encoding="utf-8")
@@ -160,8 +203,13 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(EXAMPLES))
     parser.add_argument("--model", type=Path, default=Path(DEFAULT_MODEL))
     parser.add_argument("--only-solve", action="store_true", help="keep the clips as they are")
+    parser.add_argument("--only-points", action="store_true", help="write the points, no more")
     args = parser.parse_args()
     names = args.names or list(EXAMPLES)
+    if args.only_points:
+        for name in names:
+            write_points(name, rendered(name))
+        return
     pipeline = RaysAsPixelsPipeline.from_pretrained(args.model)
     pipeline.set_progress_bar_config(disable=True)
     made_with = name_of(args.model)

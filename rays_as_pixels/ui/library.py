@@ -79,6 +79,7 @@ class Library:
         self.manager = manager
         self.examples = {example.name: example for example in examples}
         self.editor_props: dict[str, Any] = {}  # what every update of the path editor repeats
+        self.points: dict[str, Any] = {}  # triangulated ones by reference, see `points`
 
     def find(self, reference: str, visitor: str) -> Result | None:
         """Return a result of this visitor, or a shipped one; another's does not exist for them."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,18 +16,31 @@ from rays_as_pixels.geometry.rotations import rotation_angle_rad
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.jobs import loop_rounds, tasks
 from rays_as_pixels.media.video import probe_video
-from rays_as_pixels.outputs import PoseSpread
 from rays_as_pixels.trajectories.formats.native import read_native
 from rays_as_pixels.ui import compare, downloads, numbers, text
-from rays_as_pixels.ui.editor import PathEditor, document_from_trajectory
+from rays_as_pixels.ui.editor import PathEditor, cloud_file, document_from_trajectory
 from rays_as_pixels.ui.history import history_value
 from rays_as_pixels.ui.library import Library, Result, frames_of, raxels_of
+from rays_as_pixels.ui.points import editor_cloud, points_of
 from rays_as_pixels.ui.session import Session
 from rays_as_pixels.viz.path_view.value import path_view_value
 
 Updates = dict[str, Any]
 UNFINISHED = ("generate", "imagine")  # kinds whose partial result is worth a look
 EDIT_KEYS = 5  # keyframes that an estimate starts with in the editor
+
+
+@dataclass(frozen=True)
+class KeptSpread:
+    """The numbers of an `outputs.PoseSpread` that are kept with a result.
+
+    Attributes:
+        rotation_rad: Disagreement of the orientations.
+        position: Disagreement of the centres, scene units.
+    """
+
+    rotation_rad: Float[Tensor, "frames"]
+    position: Float[Tensor, "frames"]
 
 
 def view_updates(session: Session, library: Library) -> Updates:
@@ -51,6 +64,7 @@ def view_value(session: Session, library: Library) -> str | None:
         return None
     other = session.paths.get(session.overlay) if session.overlay != session.main else None
     images, raxels, spread = _pictures(session, library, len(main))
+    scene = points_of(session, library)
     return path_view_value(
         main,
         label=text.both(f"path_{session.main}"),
@@ -58,12 +72,14 @@ def view_value(session: Session, library: Library) -> str | None:
         images=images,
         raxels=raxels,
         spread=spread,
+        cloud=None if scene is None else scene.cloud,
+        cloud_words=None if scene is None else scene.words,
     )
 
 
 def _pictures(
     session: Session, library: Library, count: int
-) -> tuple[Tensor | None, Tensor | None, PoseSpread | None]:
+) -> tuple[Tensor | None, Tensor | None, KeptSpread | None]:
     """Return frames, raxels and spread that belong to the main path."""
     reference = session.estimate if session.main == "estimated" else ""
     if session.main in ("imagined", "generated"):
@@ -81,11 +97,11 @@ def _pictures(
     return images, raxels, _spread(result, count)
 
 
-def _spread(result: Result, count: int) -> PoseSpread | None:
+def _spread(result: Result, count: int) -> KeptSpread | None:
     kept = result.results.get("spread")
     if not isinstance(kept, dict) or len(kept["rotation_rad"]) != count:
         return None
-    return PoseSpread(**{name: torch.tensor(values) for name, values in kept.items()})
+    return KeptSpread(torch.tensor(kept["rotation_rad"]), torch.tensor(kept["position"]))
 
 
 def path_facts(path: Trajectory, lang: str) -> str:
@@ -186,7 +202,9 @@ def editor_updates(session: Session, library: Library) -> Updates:
         for item in named
     ]
     # An update of a component that is not on screen yet replaces its properties: give them all.
-    props = library.editor_props | {"sources": named, "overlays": ghosts}
+    points = editor_cloud(points_of(session, library))
+    cloud = None if points is None else cloud_file(points)
+    props = library.editor_props | {"sources": named, "overlays": ghosts, "cloud": cloud}
     if session.edit is not None:
         props["value"] = session.edit
     return {"editor": PathEditor(**cast(dict[str, Any], props))}

@@ -90,6 +90,6 @@ def size(num_bytes: float) -> str:
     return f"{num_bytes / 2**20:.0f} MB" if num_bytes < 2**30 else f"{num_bytes / 2**30:.1f} GB"
 
 
-def both(key: str) -> dict[str, str]:
+def both(key: str, /, **values: Any) -> dict[str, str]:
     """Return words in every language, for components that choose by themselves."""
-    return {lang: say(key, lang) for lang in LANGUAGES}
+    return {lang: say(key, lang, **values) for lang in LANGUAGES}

@@ -86,7 +86,7 @@ function makeErrors(holder, { say, language, onPick }) {
   }
 
   function fit() {
-    if (!value || holder.hidden || Math.abs(chartWidth() - width) < 6) return;
+    if (!value || holder.hidden || !holder.getClientRects().length || Math.abs(chartWidth() - width) < 6) return;
     draw(value);
     mark(marked);
   }

@@ -61,6 +61,7 @@ def path_view_value(
     raxels: Float[Tensor, "frames 3 _ _"] | None = None,
     spread: Spread | None = None,
     cloud: PointCloud | None = None,
+    cloud_words: Label | None = None,
     video_time_sec: Sequence[float] | None = None,
 ) -> str:
     """Return the value of a path view.
@@ -74,6 +75,7 @@ def path_view_value(
         raxels: Raxels of the same frames, as the model gives them (not yet pictures).
         spread: Disagreement between runs from different noise, drawn as a tube.
         cloud: Points of the scene; thinned to 2000, which the view says.
+        cloud_words: Where the points come from; or, without `cloud`, why there are none.
         video_time_sec: When frame k shows in the video beside the view; k / fps by default.
 
     Raises:
@@ -104,6 +106,7 @@ def path_view_value(
         "frames": None if images is None else _sprite(images, "images", main),
         "raxels": None if raxels is None else _raxel_sprite(raxels, main),
         "cloud": None if cloud is None or thin is None else _counts(cloud, thin),
+        "cloud_words": None if cloud_words is None else _label(cloud_words),
         "colorscale": {
             "light": themed_colorscale(dark=False),
             "dark": themed_colorscale(dark=True),

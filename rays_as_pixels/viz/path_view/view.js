@@ -83,8 +83,9 @@ function pathView(mount, options) {
     legendOf(legend, value, language);
     colorBar();
     for (const button of layers.querySelectorAll('button')) {
-      const has = { layer_images: value.frames, layer_spread: value.spread, layer_cloud: value.with_cloud, layer_ground: true };
+      const has = { layer_images: value.frames, layer_spread: value.spread, layer_cloud: value.with_cloud || value.cloud_words, layer_ground: true };
       button.hidden = !has[button.dataset.word];
+      if (button.dataset.word === 'layer_cloud') button.setAttribute('aria-pressed', Boolean(value.cloud && scene && scene.shown.cloud));
     }
     errorPlots.draw(value);
     film.draw(value);
@@ -117,7 +118,10 @@ function pathView(mount, options) {
   function notes() {
     const lines = [say('unit_note', { step: short(value.step).replace(/\.?0+$/, '') })];
     if (value.spread && (!scene || scene.shown.spread)) lines.push(say('spread_note'));
-    if (value.cloud && scene && scene.shown.cloud) lines.push(say('cloud_note', value.cloud));
+    if (value.cloud && scene && scene.shown.cloud) {
+      lines.push(say('cloud_note', value.cloud));
+      if (value.cloud_words) lines.push(`${value.cloud_words[language]}${language === 'zh' ? '。' : '.'}`);
+    }
     note.textContent = lines.join(' ');
   }
 
@@ -137,6 +141,7 @@ function pathView(mount, options) {
   views.addEventListener('click', ({ target }) => { if (scene && target.dataset.word) scene.look(target.dataset.word); });
   layers.addEventListener('click', ({ target }) => {
     if (!target.dataset.word || !scene) return;
+    if (target.dataset.word === 'layer_cloud' && !value.cloud) { status.textContent = value.cloud_words[language]; return; }
     const on = target.getAttribute('aria-pressed') !== 'true';
     target.setAttribute('aria-pressed', on);
     scene.show(target.dataset.word.replace('layer_', ''), on).then(() => { notes(); mark(frame); });
