@@ -18,9 +18,10 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from rays_as_pixels.model.codec import TEMPORAL_STRIDE, LatentCodec
+from rays_as_pixels.media.limits import TEMPORAL_STRIDE
 
 if TYPE_CHECKING:
+    from rays_as_pixels.model.codec import LatentCodec
     from rays_as_pixels.pipeline import RaysAsPixelsPipeline
 
 CELL_HEIGHT, MOST_WIDTH, MOST_CELLS = 96, 640, 6  # pixels, pixels, latent frames
@@ -41,7 +42,7 @@ class LatentColors:
         device: Where it is.
     """
 
-    def __init__(self, codec: LatentCodec, device: torch.device) -> None:
+    def __init__(self, codec: "LatentCodec", device: torch.device) -> None:
         clips = _synthetic_clips().to(device)
         started = time.perf_counter()
         latents = codec.encode_video(clips).float().cpu()

@@ -72,6 +72,10 @@ def launch(
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     auth = _auth(options.auth)
+    if options.mcp and auth is not None:  # Gradio's endpoint of tools asks nobody to log in
+        raise InputError(
+            "mcp must be off where auth is set; got both. Let a proxy ask for the password instead."
+        )
     if options.mcp and find_spec("mcp") is None:
         raise InputError(
             "mcp must be installed for --mcp; it is not. Run 'pip install \"gradio[mcp]\"'."

@@ -1,0 +1,100 @@
+"""With a name and a password asked for, nobody without them starts or sees anything."""
+
+import secrets
+
+import httpx
+import pytest
+from running_server import API, Server
+
+from rays_as_pixels.errors import InputError
+from rays_as_pixels.ui.launch import LaunchOptions, launch
+from rays_as_pixels.ui.model_holder import ModelFacts, ModelHolder
+
+NAME, PASSWORD = "me", "a secret"
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+
+@pytest.fixture(scope="module")
+def guarded(toy_folder, tmp_path_factory):
+    workspace = tmp_path_factory.mktemp("guarded") / "workspace"
+    server = Server(workspace, toy_folder, "--auth", f"{NAME}:{PASSWORD}")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def member(guarded):
+    """Somebody who logged in."""
+    with httpx.Client(base_url=guarded.url, timeout=150) as client:
+        answer = client.post("login", data={"username": NAME, "password": PASSWORD})
+        assert answer.status_code == 200
+        yield client
+
+
+@pytest.fixture
+def stranger(guarded):
+    with httpx.Client(base_url=guarded.url, timeout=150) as client:
+        yield client
+
+
+def test_no_upload_and_no_start_without_logging_in(guarded, member, stranger):
+    config = member.get("config").json()
+    picture = {"files": ("a.png", b"\x89PNG\r\n\x1a\n" + bytes(50))}
+    asked = {"upload": stranger.post(f"{API}/upload", files=picture)}
+    session = secrets.token_hex(6)
+    for event in config["dependencies"]:
+        body = {"data": [], "fn_index": event["id"], "session_hash": session, "event_data": None}
+        asked[f"event {event['id']}"] = stranger.post(f"{API}/queue/join", json=body)
+        name = event["api_name"]
+        if isinstance(name, str):
+            for way in ("call", "call/v2", "run", "api"):
+                asked[f"{way} {name}"] = stranger.post(f"{API}/{way}/{name}", json={"data": []})
+    for part in config["components"]:
+        if part["type"] == "html":
+            body = {"data": ["ply", "{}"], "fn_name": "path_view_mesh", "component_id": part["id"],
+                    "session_hash": session}  # fmt: skip
+            asked[f"server of {part['id']}"] = stranger.post(f"{API}/component_server", json=body)
+    assert {way: answer.status_code for way, answer in asked.items()} == dict.fromkeys(asked, 401)
+    named = [event["api_name"] for event in config["dependencies"]]
+    assert {"estimate", "generate", "imagine", "loop"} <= set(named), "all of them were tried"
+    assert len(asked) > 60 and guarded.records() == {}
+    uploads = guarded.workspace / "uploads"
+    assert not [path for path in uploads.rglob("*") if path.is_file()], "nothing was kept"
+
+
+def test_nothing_can_be_seen_without_logging_in(guarded, stranger):
+    log = guarded.workspace / "jobs"
+    for place in ("config", f"{API}/info", f"{API}/queue/data?session_hash=abc",
+                  f"{API}/queue/status", f"{API}/file={log}", f"{API}/openapi.json"):  # fmt: skip
+        assert stranger.get(place).status_code == 401, place
+    page = stranger.get("")
+    assert "auth_required" in page.text and "estimate_button" not in page.text
+
+
+def test_a_wrong_password_or_an_invented_cookie_is_no_login(guarded, stranger):
+    for name, password in ((NAME, "guess"), ("other", PASSWORD), (NAME, "")):
+        answer = stranger.post("login", data={"username": name, "password": password})
+        assert answer.status_code in (400, 422), (name, password)
+    assert not stranger.cookies
+    invented = {"access-token-unsecure-x": "1", "access-token-x": "1"}
+    assert httpx.get(f"{guarded.url}config", cookies=invented).status_code == 401
+
+
+def test_who_logged_in_can_upload_and_call(guarded, member):
+    picture = {"files": ("a.png", b"\x89PNG\r\n\x1a\n" + bytes(50))}
+    assert member.post(f"{API}/upload", files=picture).status_code == 200
+    event = next(
+        item for item in member.get("config").json()["dependencies"]
+        if item["targets"] and item["targets"][0][1] == "load"
+    )  # fmt: skip
+    body = {"data": [{}], "fn_index": event["id"], "session_hash": secrets.token_hex(6)}
+    assert member.post(f"{API}/queue/join", json=body).status_code == 200
+
+
+def test_tools_for_language_models_are_not_served_beside_a_password(tmp_path):
+    """Gradio's MCP endpoint asks nobody to log in."""
+    facts = ModelFacts("tiny", "cpu", "nothing", 9, 9)
+    model = ModelHolder(lambda: pytest.fail("nothing is loaded"), facts)
+    options = LaunchOptions(workspace=tmp_path, auth="me:secret", mcp=True)
+    with pytest.raises(InputError, match=r"mcp must be off where auth is set"):
+        launch(options, model, block=False)
