@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from threading import Event
 
 import pytest
@@ -9,8 +10,16 @@ import torch
 
 from rays_as_pixels.cli.main import main
 from rays_as_pixels.errors import Cancelled, InputError
+from rays_as_pixels.evaluation.baselines import identity_cameras
+from rays_as_pixels.geometry.cameras import Cameras, rigid
+from rays_as_pixels.geometry.rotations import rotation_from_vector
+from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.media.video import write_video
-from rays_as_pixels.windows import WindowPlan
+from rays_as_pixels.metrics import frame_errors
+from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
+from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+from rays_as_pixels.windows import WindowPlan, estimate_in_windows
+from rays_as_pixels.worlds.tours import render_tour
 
 
 def laid(frames: int, /, **plan):
@@ -55,6 +64,36 @@ def test_a_video_shorter_than_a_window_gets_smaller_ones():
 def test_plans_that_do_not_fit_are_refused(frames, plan, message):
     with pytest.raises(InputError, match=message):
         laid(frames, **plan)
+
+
+def test_300_noisy_poses_drift_no_more_than_17_and_follow_what_lies_between():
+    """Every camera of every window is off by a degree, whatever the window's stride."""
+    generator = torch.Generator().manual_seed(0)
+    t = torch.linspace(0, 1, 300, dtype=torch.float64)
+    turn = torch.stack([0.04 * (60 * t).sin(), 2.5 * t, 0.04 * (75 * t).cos()], -1)  # it shakes
+    centre = torch.stack([t, 0.1 * (9 * t).sin(), t**2], -1)
+    focal = torch.full((300, 2), 60.0, dtype=torch.float64)
+    truth = Cameras(rigid(rotation_from_vector(turn), centre), focal, focal / 2, 64, 64)
+    truth = truth.relative_to(0)
+
+    def said(frames: torch.Tensor, _: int) -> Cameras:
+        seen = truth[frames[:, 0, 0, 0].long()].relative_to(0)
+        pose = seen.world_from_cam.clone()
+        noise = math.radians(1 / math.sqrt(3)) * torch.randn(
+            len(frames), 3, generator=generator, dtype=torch.float64
+        )
+        pose[:, :3, :3] = rotation_from_vector(noise) @ pose[:, :3, :3]
+        return Cameras(pose, seen.focal_px, seen.center_px, 64, 64)
+
+    video = torch.arange(300.0)[:, None, None, None].expand(300, 3, 1, 1)
+    joined = estimate_in_windows(video, laid(300), said).cameras
+    few = torch.tensor([round(k * 299 / 16) for k in range(17)])
+    seen = Trajectory(said(video[few], 0), 30.0, time_sec=few.double() / 30)
+    one_pass = seen.sampled_at(torch.arange(300, dtype=torch.float64) / 30).cameras
+    errors = [math.degrees(frame_errors(c, truth).r_err_rad) for c in (joined, one_pass)]
+    print(f"mean rotation error: windows {errors[0]:.2f}, one pass {errors[1]:.2f} degrees")
+    assert errors[0] < 1.5, "the degree of one camera, and that of the first"
+    assert errors[0] < 0.7 * errors[1], "17 samples miss the shake"
 
 
 def clip(frames: int) -> torch.Tensor:
@@ -116,3 +155,30 @@ def test_the_command_refuses_windows_without_a_long_video(tmp_path, capsys, toy_
     code = main([*words, "--out", str(tmp_path / "out"), "--window-overlap", "3"])
     assert code == 2
     assert "--window-overlap must come with --frames all" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)  # about 120 passes of a second each on a slow core
+def test_300_rendered_frames_get_300_poses_with_less_drift_than_a_chain():
+    """The shipped weights on a view that turns on until nothing of the first frame is left."""
+    pipe = RaysAsPixelsPipeline.from_pretrained(DEFAULT_MODEL)
+    pipe.set_progress_bar_config(disable=True)
+    tour = render_tour(0, num_frames=300, height=48, width=80, kind="around")
+    seeded = torch.Generator().manual_seed(0)
+    found = pipe.estimate_long(tour.video, generator=seeded, progress=lambda *_: None)
+    assert len(found.trajectory) == 300
+    few = [round(k * 299 / 16) for k in range(17)]
+    path = pipe.estimate(
+        tour.video[few], time_sec=torch.tensor(few) / 30.0, generator=seeded
+    ).trajectory
+    one_pass = path.sampled_at(torch.arange(300, dtype=torch.float64) / 30).cameras
+    still = identity_cameras(tour.cameras)
+    errors = {
+        name: frame_errors(cameras, tour.cameras).r_err_rad * 180 / math.pi
+        for name, cameras in (
+            ("windows", found.trajectory.cameras), ("one pass", one_pass), ("identity", still),
+        )
+    }  # fmt: skip
+    print(errors)
+    assert errors["windows"] < errors["one pass"], "what is not seen cannot be estimated"
+    assert errors["windows"] < 0.5 * errors["identity"]
