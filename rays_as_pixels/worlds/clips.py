@@ -134,18 +134,7 @@ def render_clips(
         InputError: An unknown split or kind of movers, a seed out of range, or a size that is no
             multiple of 8.
     """
-    if split not in SPLITS:
-        raise InputError(f"split must be one of {SPLITS}; got {split!r}. Use 'train' or 'heldout'.")
-    if height % 8 or width % 8 or height < 8 or width < 8 or num_frames < 1:
-        raise InputError(
-            f"height and width must be multiples of 8 and num_frames 1 or more; got {height} x "
-            f"{width} x {num_frames}. Round the size to a multiple of 8."
-        )
-    if not seeds or min(seeds) < 0 or max(seeds) >= _HELDOUT_SEED_OFFSET:
-        raise InputError(
-            f"seeds must be whole numbers from 0 to {_HELDOUT_SEED_OFFSET - 1}; got "
-            f"{list(seeds)[:3]}. Number the clips from 0."
-        )
+    _check_request(seeds, split=split, frames=num_frames, height=height, width=width)
     offset = _HELDOUT_SEED_OFFSET if split == "heldout" else 0
     own_seeds = [seed + offset for seed in seeds]
     draws = SeededDraws(own_seeds, device=device)
@@ -173,3 +162,20 @@ def render_clips(
         moving=(scene.velocity.abs().sum(-1) * scene.present).sum(-1) > 0,
         seeds=tuple(seeds),
     )
+
+
+def _check_request(
+    seeds: Sequence[int], *, split: str, frames: int, height: int, width: int
+) -> None:
+    if split not in SPLITS:
+        raise InputError(f"split must be one of {SPLITS}; got {split!r}. Use 'train' or 'heldout'.")
+    if height % 8 or width % 8 or height < 8 or width < 8 or frames < 1:
+        raise InputError(
+            f"height and width must be multiples of 8 and num_frames 1 or more; got {height} x "
+            f"{width} x {frames}. Round the size to a multiple of 8."
+        )
+    if not seeds or min(seeds) < 0 or max(seeds) >= _HELDOUT_SEED_OFFSET:
+        raise InputError(
+            f"seeds must be whole numbers from 0 to {_HELDOUT_SEED_OFFSET - 1}; got "
+            f"{list(seeds)[:3]}. Number the clips from 0."
+        )

@@ -8,9 +8,10 @@ and colonnade; the last two are held out from training.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from rays_as_pixels.geometry.rotations import rotation_from_vector
@@ -73,7 +74,7 @@ def _shell_extent(draws: SeededDraws, family: Int[Tensor, "batch"]) -> Float[Ten
     outdoor = torch.cat([draws.uniform(18.0, 40.0, 1), draws.uniform(6.0, 12.0, 1),
                          draws.uniform(18.0, 40.0, 1)], -1)  # fmt: skip
     extent = torch.where((family == CORRIDOR)[:, None], corridor, room)
-    open_air = (family == OUTDOOR) | (family == COLONNADE)
+    open_air = _open_air(family)
     return torch.where(open_air[:, None], outdoor, extent)
 
 
@@ -108,12 +109,64 @@ def draw_scenes(
     order = torch.arange(k, device=device)
     shape = torch.where(order % 4 == 3, CYLINDER, torch.where(order % 3 == 2, SPHERE, BOX))
     shell = _shell_extent(draws, family)
-    eye_height = draws.uniform(0.3, 1.0) * torch.minimum(
-        shell[:, 1], torch.full_like(shell[:, 1], 1.6)
-    )
-    open_air = (family == OUTDOOR) | (family == COLONNADE)
+    eye_height = draws.uniform(0.3, 1.0) * shell[:, 1].clamp(max=1.6)
+    open_air = _open_air(family)
 
-    # Primitives fill the view cone in front of the camera, near and far.
+    depth, position, half, local_from_world = _placed(draws, family, shape, eye_height)
+    texture = draws.integers(bank.count - len(bank.smooth), k + 1)
+    sky = torch.tensor(bank.smooth, device=device)[draws.integers(len(bank.smooth))]
+    shell_center = _shell_center(draws, shell, eye_height)
+    present = draws.uniform(0.0, 1.0, k) < draws.uniform(0.45, 1.0, 1)
+    moving = draws.chance(0.15, 1) & (order[None] < 3) & (order[None] > 0)
+    velocity = 0.25 * depth[..., None] * draws.normal(k, 3) * moving[..., None]
+
+    def with_shell(first: Tensor, rest: Tensor) -> Tensor:
+        return torch.cat([first[:, None], rest], dim=1)
+
+    density = draws.log_uniform(14.0, 60.0, k + 1)
+    far = 1 + 0.25 * torch.where(open_air, shell[:, 2], shell[:, 2] * 0.3)
+    density = density / with_shell(far * 0.5, 0.4 + 0.3 * depth)
+    relief_height = draws.uniform(0.03, 0.15) * (open_air & draws.chance(0.5)).float()
+    sun = _sun(draws)
+    scene = Scene(
+        shape=torch.cat([torch.full((1,), BOX, device=device), shape]),
+        local_from_world=with_shell(torch.diag_embed(1 / shell), local_from_world),
+        center=with_shell(shell_center, position),
+        velocity=with_shell(torch.zeros_like(shell), velocity),
+        present=with_shell(torch.ones_like(open_air), present),
+        texture=texture,
+        texels_per_unit=density,
+        half_extent=with_shell(shell, half),
+        **_surfaces(draws, k + 1),
+        relief=torch.stack([relief_height, draws.uniform(0.8, 3.0)], -1),
+        sun=sun,
+        ambient=draws.uniform(0.35, 0.8),
+        outdoor=open_air,
+    )
+    scene.texture[:, 0] = torch.where(open_air, sky, scene.texture[:, 0])
+    look = draws.normal(3) * half.new_tensor([0.08, 0.15, 0.03])
+    first_pose = torch.eye(4, device=device).repeat(draws.batch, 1, 1)
+    first_pose[:, :3, :3] = rotation_from_vector(look)
+    return scene, first_pose
+
+
+def _open_air(family: Int[Tensor, "batch"]) -> Bool[Tensor, "batch"]:
+    return (family == OUTDOOR) | (family == COLONNADE)
+
+
+def _placed(
+    draws: SeededDraws,
+    family: Int[Tensor, "batch"],
+    shape: Int[Tensor, "k"],
+    eye_height: Float[Tensor, "batch"],
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Fill the view cone in front of the camera with primitives, near and far.
+
+    Returns:
+        Their depth (batch, k), position and half extent (batch, k, 3), and the linear part of the
+        map into the unit shape (batch, k, 3, 3).
+    """
+    k, open_air = len(shape), _open_air(family)
     depth = draws.log_uniform(1.2, 9.0, k)
     depth = torch.where(open_air[:, None], depth * 1.3, depth.clamp(max=4.5))
     depth = torch.where((family == CLUTTER)[:, None], 1.0 + 0.5 * depth, depth)
@@ -125,60 +178,33 @@ def draw_scenes(
     position[..., 1] = torch.where(on_floor, floor_y, position[..., 1])
     column = (family == COLONNADE)[:, None] & (shape == CYLINDER)[None]
     half = torch.where(column[..., None], half * half.new_tensor([2.0, 4.0, 2.0]), half)
-
     tilt = draws.normal(k, 3) * half.new_tensor([0.25, 1.2, 0.25])
     rotation = rotation_from_vector(torch.where(column[..., None], tilt * 0, tilt))
-    local_from_world = rotation.transpose(-1, -2) / half[..., None]
+    return depth, position, half, rotation.transpose(-1, -2) / half[..., None]
 
-    texture = draws.integers(bank.count - len(bank.smooth), k + 1)
-    sky = torch.tensor(bank.smooth, device=device)[draws.integers(len(bank.smooth))]
-    shell_center = torch.stack(
-        [
-            draws.uniform(-0.4, 0.4) * shell[:, 0],
-            eye_height - shell[:, 1],
-            draws.uniform(0.0, 0.7) * shell[:, 2],
-        ],
-        -1,
-    )
-    shell_map = torch.diag_embed(1 / shell)
-    present = draws.uniform(0.0, 1.0, k) < draws.uniform(0.45, 1.0, 1)
-    moving = draws.chance(0.15, 1) & (order[None] < 3) & (order[None] > 0)
-    velocity = 0.25 * depth[..., None] * draws.normal(k, 3) * moving[..., None]
 
-    def with_shell(first: Tensor, rest: Tensor) -> Tensor:
-        return torch.cat([first[:, None], rest], dim=1)
+def _sun(draws: SeededDraws) -> Float[Tensor, "batch 3"]:
+    """Draw where the light comes from: above, and rather from behind the camera."""
+    x, y, z = draws.normal(), -0.5 - draws.uniform(0.0, 1.5), -draws.uniform(0.0, 1.5)
+    return torch.nn.functional.normalize(torch.stack([x, y, z], -1), dim=-1)
 
-    density = draws.log_uniform(14.0, 60.0, k + 1)
-    far = 1 + 0.25 * torch.where(open_air, shell[:, 2], shell[:, 2] * 0.3)
-    density = density / with_shell(far * 0.5, 0.4 + 0.3 * depth)
-    order3 = torch.tensor(
-        [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]], device=device
-    )
-    relief_height = draws.uniform(0.03, 0.15) * (open_air & draws.chance(0.5)).float()
-    sun = torch.nn.functional.normalize(
-        torch.stack([draws.normal(), -0.5 - draws.uniform(0.0, 1.5), -draws.uniform(0.0, 1.5)], -1),
-        dim=-1,
-    )
-    scene = Scene(
-        shape=torch.cat([torch.full((1,), BOX, device=device), shape]),
-        local_from_world=with_shell(shell_map, local_from_world),
-        center=with_shell(shell_center, position),
-        velocity=with_shell(torch.zeros_like(shell), velocity),
-        present=with_shell(torch.ones_like(open_air), present),
-        texture=texture,
-        texels_per_unit=density,
-        texture_offset=draws.uniform(0.0, 128.0, k + 1, 2),
-        half_extent=with_shell(shell, half),
-        tint=0.45 + 0.75 * draws.uniform(0.0, 1.0, k + 1, 1) * draws.uniform(0.75, 1.0, k + 1, 3),
-        saturation=draws.uniform(0.1, 0.85, k + 1),
-        permutation=order3[draws.integers(6, k + 1)],
-        relief=torch.stack([relief_height, draws.uniform(0.8, 3.0)], -1),
-        sun=sun,
-        ambient=draws.uniform(0.35, 0.8),
-        outdoor=open_air,
-    )
-    scene.texture[:, 0] = torch.where(open_air, sky, scene.texture[:, 0])
-    look = draws.normal(3) * half.new_tensor([0.08, 0.15, 0.03])
-    first_pose = torch.eye(4, device=device).repeat(draws.batch, 1, 1)
-    first_pose[:, :3, :3] = rotation_from_vector(look)
-    return scene, first_pose
+
+def _shell_center(
+    draws: SeededDraws, shell: Float[Tensor, "batch 3"], eye_height: Float[Tensor, "batch"]
+) -> Float[Tensor, "batch 3"]:
+    """Draw where the shell is about the camera; its floor is `eye_height` below."""
+    x = draws.uniform(-0.4, 0.4) * shell[:, 0]
+    return torch.stack([x, eye_height - shell[:, 1], draws.uniform(0.0, 0.7) * shell[:, 2]], -1)
+
+
+def _surfaces(draws: SeededDraws, count: int) -> dict[str, Tensor]:
+    """Draw what each primitive makes of its texture: the fields of `Scene` by name."""
+    channels = torch.tensor(list(permutations(range(3))), device=draws.device)
+    offset = draws.uniform(0.0, 128.0, count, 2)
+    light, hue = draws.uniform(0.0, 1.0, count, 1), draws.uniform(0.75, 1.0, count, 3)
+    return {
+        "texture_offset": offset,
+        "tint": 0.45 + 0.75 * light * hue,
+        "saturation": draws.uniform(0.1, 0.85, count),
+        "permutation": channels[draws.integers(6, count)],
+    }
