@@ -40,9 +40,9 @@ class CodecConfig:
     video_every: int = 3
     learning_rate: float = 3e-3
     minutes: float = 40.0
-    motion_batch_clips: int = 5
+    motion_batch_clips: int = 8
     motion_learning_rate: float = 1.5e-3
-    motion_minutes: float = 30.0
+    motion_minutes: float = 60.0
     polish_learning_rate: float = 1e-3
     polish_minutes: float = 30.0
 

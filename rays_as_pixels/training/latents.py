@@ -14,46 +14,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.model.codec import RAXEL_LIMIT, LatentCodec
 from rays_as_pixels.training.auxiliary import cell_motion, pose_numbers
 from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.pool import PoolClips
+from rays_as_pixels.training.ways import shown
 from rays_as_pixels.training.whole import whole_file
 
 _FIELDS = ("latents", "ray_latents", "still_latents", "still_frame", "motion", "pose")
-
-
-def mirrored(
-    video: Float[Tensor, "batch frames 3 height width"], cameras: Cameras
-) -> tuple[Float[Tensor, "batch frames 3 height width"], Cameras]:
-    """Swap left and right of images and world: x -> -x."""
-    flip = torch.diag(cameras.focal_px.new_tensor([-1.0, 1.0, 1.0, 1.0]))
-    center = cameras.center_px.clone()
-    center[..., 0] = cameras.width - center[..., 0]
-    turned = Cameras(
-        flip @ cameras.world_from_cam @ flip,
-        cameras.focal_px,
-        center,
-        cameras.height,
-        cameras.width,
-    )
-    return video.flip(-1), turned
-
-
-def reversed_in_time(
-    video: Float[Tensor, "batch frames 3 height width"],
-    cameras: Cameras,
-    median_depth: Float[Tensor, "batch frames"],
-) -> tuple[Float[Tensor, "batch frames 3 height width"], Cameras]:
-    """Play backwards; the last frame becomes the reference, and its median depth the unit."""
-    index = torch.arange(cameras.batch_shape[1] - 1, -1, -1)
-    backwards = Cameras(
-        cameras.world_from_cam[:, index], cameras.focal_px[:, index], cameras.center_px[:, index],
-        cameras.height, cameras.width,
-    )  # fmt: skip
-    return video.flip(1), backwards.relative_to(0).scaled(1 / median_depth[:, -1:])
 
 
 @dataclass(frozen=True)
@@ -95,14 +64,10 @@ def _encode_variant(
     codec: LatentCodec, clips: PoolClips, variant: int, generator: torch.Generator
 ) -> LatentStore:
     video = clips.video.to(torch.float32) / 255
-    cameras = clips.cameras
-    disparity = clips.disparity
-    if variant & 1:
-        video, cameras = mirrored(video, cameras)
-        disparity = disparity.flip(-1)
-    if variant & 2:
-        video, cameras = reversed_in_time(video, cameras, clips.median_depth)
-        disparity = disparity.flip(1) * clips.median_depth[:, -1:, None, None]
+    video, cameras, disparity = shown(
+        video, clips.cameras, clips.disparity, clips.median_depth,
+        mirror=bool(variant & 1), backwards=bool(variant & 2),
+    )  # fmt: skip
     raxels = raxels_from_cameras(cameras)
     fits = (raxels.abs().amax(dim=(1, 2, 3, 4)) < RAXEL_LIMIT).nonzero().squeeze(-1)
     video, raxels, cameras, disparity = video[fits], raxels[fits], cameras[fits], disparity[fits]

@@ -4,8 +4,8 @@ A reconstruction of 22 dB looks right frame by frame and yet says little about m
 8-pixel cells between frames of decoded clips was no better than assuming no motion, where the same
 matching on the clips themselves was off by 0.7 pixels. Whatever the latents do not hold, the
 transformer cannot read. So a small reader of the latents has to say how far every cell has moved
-(`auxiliary.cell_motion`), and the encoder learns to tell it; pictures and raxels stay in the loss.
-The reader is dropped afterwards.
+(`auxiliary.cell_motion`), and the encoder learns to tell it; pictures and raxels stay in the loss,
+at every third step, which is cheaper and holds them as well. The reader is dropped afterwards.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,6 +30,8 @@ MotionSource = Iterator[
     tuple[Float[Tensor, "batch frames 3 h w"], Cameras, Float[Tensor, "batch frames hc wc"]]
 ]
 _WINDOW_CELLS = 4  # side of the window that is decoded, in latent cells
+_DECODE_EVERY = 3  # steps; the decoder's terms then count as many times
+_DECODED_SHARE = 0.6  # of the clips of such a step
 _KL_WEIGHT = 1e-6
 # Set so that the gradients of all four terms are about as long at the start: with the raxels'
 # thirty times the motion's, the latents learned none.
@@ -91,51 +93,62 @@ def teach_motion(
         minutes=config.motion_minutes, accelerator=accelerator, log=log,
     )  # fmt: skip
     generator = loop.generator(seed)
-    sums: dict[str, float] = {}
+    terms = _Means()
     for done in loop.steps():
         if loop.step % LOG_EVERY_STEPS == 0:
-            sums = {}
+            terms = _Means()
         video, cameras, disparity = next(clips)
-        losses = _video_terms(model, video, cameras, disparity, generator)
-        losses |= _raxel_terms(autoencoder, cameras, config.batch_raxels // 2, generator)
+        pixels = video.transpose(1, 2) * 2 - 1
+        with accelerator.autocast():
+            posterior = posterior_of(autoencoder, pixels)
+            latents = posterior.mode()
+            motion = model.reader(latents)
+        clear = torch.zeros(len(video), latents.shape[2], device=video.device)
+        truth = cell_motion(cameras, disparity)
+        losses = {"motion": _MOTION_WEIGHT * motion_head_loss(motion, truth, clear)}
+        if loop.step % _DECODE_EVERY == 0:
+            kl = _KL_WEIGHT * posterior.kl().mean() / video[0].numel()
+            part = max(1, round(_DECODED_SHARE * len(video)))
+            with accelerator.autocast():
+                decoded, seen = _window(autoencoder, latents[:part], pixels[:part], generator)
+            picture = (decoded.float() - seen).abs().mean() + gradient_loss(decoded.float(), seen)
+            losses["picture"] = _PICTURE_WEIGHT * (picture + kl)
+            losses |= _raxel_terms(autoencoder, cameras, config.batch_raxels // 2, generator)
+        terms.add(losses)
+        weights = {name: 1 if name == "motion" else _DECODE_EVERY for name in losses}
         rate = min(1.0, (loop.step + 1) / 50) * max(0.01, min(1.0, 1.5 * (1 - done)))
         loop.descend(
-            torch.stack(list(losses.values())).sum(),
+            torch.stack([weights[name] * value for name, value in losses.items()]).sum(),
             learning_rate=config.motion_learning_rate * rate,
         )
+        loop.report = str(terms)
+
+
+class _Means:
+    """Mean of each named term over the steps that had it."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, tuple[float, int]] = {}
+
+    def add(self, losses: dict[str, Tensor]) -> None:
         for name, value in losses.items():
-            sums[name] = sums.get(name, 0.0) + float(value.detach()) / LOG_EVERY_STEPS
-        loop.report = " ".join(f"{name} {value:.4f}" for name, value in sums.items())
+            total, count = self._sums.get(name, (0.0, 0))
+            self._sums[name] = (total + float(value.detach()), count + 1)
+
+    def __str__(self) -> str:
+        return " ".join(f"{name} {total / n:.4f}" for name, (total, n) in self._sums.items())
 
 
-def _video_terms(
-    model: _Trained,
-    video: Float[Tensor, "batch frames 3 height width"],
-    cameras: Cameras,
-    disparity: Float[Tensor, "batch frames h w"],
-    generator: torch.Generator,
-) -> dict[str, Tensor]:
-    """Encode whole clips, read their motion, and decode a window of them."""
-    pixels = video.transpose(1, 2) * 2 - 1
-    posterior = posterior_of(model.autoencoder, pixels)
-    latents = posterior.mode()
-    truth = cell_motion(cameras, disparity)
-    clear = torch.zeros(len(video), latents.shape[2], device=video.device)
-    moved = motion_head_loss(model.reader(latents), truth, clear)
-    corner = []
+def _window(
+    autoencoder: AutoencoderKLWan, latents: Tensor, pixels: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Decode a random window of the latents; return it and the pixels that belong there."""
     for axis in (-2, -1):
         side = min(_WINDOW_CELLS, latents.shape[axis])
         first = int(torch.randint(latents.shape[axis] - side + 1, (), generator=generator))
         latents = latents.narrow(axis, first, side)
         pixels = pixels.narrow(axis, first * SPATIAL_STRIDE, side * SPATIAL_STRIDE)
-        corner.append(first)
-    decoded = decoded_by(model.autoencoder, latents)
-    kl = posterior.kl().mean() / video[0].numel()
-    picture = (decoded - pixels).abs().mean() + gradient_loss(decoded, pixels)
-    return {
-        "motion": _MOTION_WEIGHT * moved,
-        "picture": _PICTURE_WEIGHT * (picture + _KL_WEIGHT * kl),
-    }
+    return decoded_by(autoencoder, latents), pixels
 
 
 def _raxel_terms(

@@ -11,10 +11,10 @@ from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.model.codec import RAXEL_LIMIT, LatentCodec
 from rays_as_pixels.training.auxiliary import cell_motion, pose_numbers
 from rays_as_pixels.training.config import TrainingConfig
-from rays_as_pixels.training.latents import mirrored, reversed_in_time
 from rays_as_pixels.training.motion_codec import MotionSource
 from rays_as_pixels.training.objective import CleanBatch
-from rays_as_pixels.training.pool import cell_disparity
+from rays_as_pixels.training.pool import cell_disparity, median_depth
+from rays_as_pixels.training.ways import drawn_way, shown
 from rays_as_pixels.worlds import WorldClips, render_clips
 
 _SEED_RANGE = 1 << 30
@@ -39,7 +39,10 @@ def online_clips(
     generator = torch.Generator().manual_seed(seed)
     while True:
         clips = _rendered(config, batch, generator, device)
-        yield clips.video, clips.cameras, cell_disparity(clips.depth)
+        yield shown(
+            clips.video, clips.cameras, cell_disparity(clips.depth), median_depth(clips.depth),
+            **drawn_way(generator),
+        )  # fmt: skip
 
 
 @torch.no_grad()
@@ -51,14 +54,10 @@ def online_batches(
     size = config.transformer
     while True:
         clips = _rendered(config, size.batch_size, generator, device)
-        video, cameras, disparity = clips.video, clips.cameras, cell_disparity(clips.depth)
-        if torch.rand((), generator=generator) < 0.5:
-            video, cameras = mirrored(video, cameras)
-            disparity = disparity.flip(-1)
-        if torch.rand((), generator=generator) < 0.5:
-            median = clips.depth.flatten(2).median(dim=-1).values
-            video, cameras = reversed_in_time(video, cameras, median)
-            disparity = disparity.flip(1) * median[:, -1:, None, None]
+        video, cameras, disparity = shown(
+            clips.video, clips.cameras, cell_disparity(clips.depth), median_depth(clips.depth),
+            **drawn_way(generator),
+        )  # fmt: skip
         batch = encoded_batch(
             video, cameras, disparity, config=config, codec=codec, generator=generator
         )

@@ -81,9 +81,16 @@ def _render_part(
         "world_from_cam": clips.cameras.world_from_cam.cpu(),
         "focal_px": clips.cameras.focal_px.cpu(),
         "center_px": clips.cameras.center_px.cpu(),
-        "median_depth": clips.depth.flatten(2).median(dim=-1).values.cpu(),
+        "median_depth": median_depth(clips.depth).cpu(),
         "disparity": cell_disparity(clips.depth).cpu(),
     }
+
+
+def median_depth(
+    depth: Float[Tensor, "batch frames height width"],
+) -> Float[Tensor, "batch frames"]:
+    """Return the median depth of each frame; that of frame 0 is the scene unit."""
+    return depth.flatten(2).median(dim=-1).values
 
 
 def cell_disparity(

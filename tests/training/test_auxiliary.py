@@ -20,10 +20,10 @@ from rays_as_pixels.training.auxiliary import (
     readout_loss,
 )
 from rays_as_pixels.training.config import training_config
-from rays_as_pixels.training.latents import mirrored, reversed_in_time
 from rays_as_pixels.training.objective import CleanBatch, noisy_batch
 from rays_as_pixels.training.pool import cell_disparity
 from rays_as_pixels.training.transformer import new_transformer
+from rays_as_pixels.training.ways import mirrored, reversed_in_time
 from rays_as_pixels.worlds import render_clips
 
 

@@ -12,11 +12,11 @@ from rays_as_pixels.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.training.codec import pooled_loss, random_window, training_cameras
 from rays_as_pixels.training.config import training_config
 from rays_as_pixels.training.export import start_weights
-from rays_as_pixels.training.latents import mirrored, reversed_in_time
 from rays_as_pixels.training.polish import pose_error
 from rays_as_pixels.training.pool import PoolClips, PoolSpec, build_pool, shard_paths
 from rays_as_pixels.training.run import TrainingOptions, train
 from rays_as_pixels.training.transformer import new_transformer
+from rays_as_pixels.training.ways import mirrored, reversed_in_time
 from rays_as_pixels.worlds import render_clips
 
 

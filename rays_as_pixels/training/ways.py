@@ -1,0 +1,63 @@
+"""Ways to show a rendered clip: as it is, mirrored, reversed in time, and both."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from rays_as_pixels.geometry.cameras import Cameras
+
+
+def mirrored(
+    video: Float[Tensor, "batch frames 3 height width"], cameras: Cameras
+) -> tuple[Float[Tensor, "batch frames 3 height width"], Cameras]:
+    """Swap left and right of images and world: x -> -x."""
+    flip = torch.diag(cameras.focal_px.new_tensor([-1.0, 1.0, 1.0, 1.0]))
+    center = cameras.center_px.clone()
+    center[..., 0] = cameras.width - center[..., 0]
+    turned = Cameras(
+        flip @ cameras.world_from_cam @ flip,
+        cameras.focal_px,
+        center,
+        cameras.height,
+        cameras.width,
+    )
+    return video.flip(-1), turned
+
+
+def reversed_in_time(
+    video: Float[Tensor, "batch frames 3 height width"],
+    cameras: Cameras,
+    median_depth: Float[Tensor, "batch frames"],
+) -> tuple[Float[Tensor, "batch frames 3 height width"], Cameras]:
+    """Play backwards; the last frame becomes the reference, and its median depth the unit."""
+    index = torch.arange(cameras.batch_shape[1] - 1, -1, -1)
+    backwards = Cameras(
+        cameras.world_from_cam[:, index], cameras.focal_px[:, index], cameras.center_px[:, index],
+        cameras.height, cameras.width,
+    )  # fmt: skip
+    return video.flip(1), backwards.relative_to(0).scaled(1 / median_depth[:, -1:])
+
+
+def shown(
+    video: Float[Tensor, "batch frames 3 height width"],
+    cameras: Cameras,
+    disparity: Float[Tensor, "batch frames h w"],
+    median_depth: Float[Tensor, "batch frames"],
+    *,
+    mirror: bool,
+    backwards: bool,
+) -> tuple[Tensor, Cameras, Tensor]:
+    """Return video, cameras and 1 / depth of the clips as they are shown, in scene units."""
+    if mirror:
+        video, cameras = mirrored(video, cameras)
+        disparity = disparity.flip(-1)
+    if backwards:
+        video, cameras = reversed_in_time(video, cameras, median_depth)
+        disparity = disparity.flip(1) * median_depth[:, -1:, None, None]
+    return video, cameras, disparity
+
+
+def drawn_way(generator: torch.Generator) -> dict[str, bool]:
+    """Draw one of the four ways, as arguments of `shown`."""
+    mirror, backwards = (torch.rand(2, generator=generator) < 0.5).tolist()
+    return {"mirror": mirror, "backwards": backwards}
