@@ -40,7 +40,7 @@ def test_rank_correlation_is_that_of_the_textbook():
     one = torch.tensor([106.0, 100, 86, 101, 99, 103, 97, 113, 112, 110])
     other = torch.tensor([7.0, 27, 2, 50, 28, 29, 20, 12, 6, 17])
     assert spearman(one, other) == pytest.approx(1 - 6 * 194 / 990, abs=1e-12)
-    assert spearman(one, one.exp().log1p()) == pytest.approx(1.0)
+    assert spearman(one, one**3) == pytest.approx(1.0)
     assert spearman(one, -one) == pytest.approx(-1.0)
     assert math.isnan(spearman(one, torch.ones(10)))
 
