@@ -5,6 +5,8 @@ import math
 import sys
 from pathlib import Path
 
+from rays_as_pixels.cli import options
+
 _CONFIGS = ("tiny", "small", "small-gpu", "mini", "wan")
 _STAGES = ("pool", "codec", "polish", "latents", "transformer")
 
@@ -31,16 +33,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--out", type=Path, default=None, metavar="DIR",
         help="where the pipeline goes (default: RUN/pipeline)",
     )  # fmt: skip
-    for part, what in (
-        ("codec", "the autoencoder"),
-        ("motion", "teaching its latents motion"),
-        ("polish", "polishing its decoder"),
-        ("transformer", "the transformer"),
-    ):
-        parser.add_argument(
-            f"--{part}-minutes", type=_minutes, default=None, metavar="N",
-            help=f"time for {what}, all runs together (default: the configuration's)",
-        )  # fmt: skip
+    _add_minutes(parser)
     parser.add_argument(
         "--stage", action="append", choices=_STAGES,
         help="run only this stage; may be given several times (default: all, in order)",
@@ -55,13 +48,29 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="train on real posed videos, KIND:PATH[,key=value...] with KIND re10k, dl3dv, colmap "
         "or shards, in place of rendered worlds; may be repeated (see docs/data.md)",
     )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--seed", type=options.seed, default=0,
+        help="of clips, noise and first weights (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument(
         "--compile", action="store_true",
         help="compile the transformer's blocks: a quarter faster after some minutes; needs a C++ "
         "compiler on a CPU",
     )  # fmt: skip
     parser.add_argument("--no-check", action="store_true", help="no look at held-out clips")
+
+
+def _add_minutes(parser: argparse.ArgumentParser) -> None:
+    for part, what in (
+        ("codec", "the autoencoder"),
+        ("motion", "teaching its latents motion"),
+        ("polish", "polishing its decoder"),
+        ("transformer", "the transformer"),
+    ):
+        parser.add_argument(
+            f"--{part}-minutes", type=_minutes, default=None, metavar="N",
+            help=f"time for {what}, all runs together (default: the configuration's)",
+        )  # fmt: skip
 
 
 def _minutes(text: str) -> float:

@@ -14,6 +14,7 @@ from diffusers import AutoencoderKLWan
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.model.codec import LatentCodec, new_autoencoder
+from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.training.adopt import (
     adopt,
     adopted_pipeline,
@@ -22,7 +23,7 @@ from rays_as_pixels.training.adopt import (
 )
 from rays_as_pixels.training.check import check_clips, check_line
 from rays_as_pixels.training.codec import measure_statistics, train_codec
-from rays_as_pixels.training.config import TrainingConfig
+from rays_as_pixels.training.config import TrainingConfig, TransformerConfig
 from rays_as_pixels.training.export import (
     build_pipeline,
     save_pipeline,
@@ -39,6 +40,7 @@ from rays_as_pixels.training.pool import PoolClips, PoolSpec, build_pool, shard_
 from rays_as_pixels.training.processes import new_accelerator, one_after_the_other, own_seed
 from rays_as_pixels.training.real import real_batches, real_clips
 from rays_as_pixels.training.transformer import TransformerRun, new_transformer
+from rays_as_pixels.training.ways import drawn_way, shown
 from rays_as_pixels.training.whole import write_json
 
 
@@ -98,7 +100,10 @@ def pool_batches(folder: Path, batch: int, *, seed: int) -> MotionSource:
         shard = shards[int(torch.randint(len(shards), (), generator=generator))]
         index = torch.randint(len(shard.video), (batch,), generator=generator)
         video = shard.video[index].to(torch.float32) / 255
-        yield video, shard.cameras[index], shard.disparity[index]
+        yield shown(
+            video, shard.cameras[index], shard.disparity[index], shard.median_depth[index],
+            **drawn_way(generator),
+        )  # fmt: skip
 
 
 def _codec_stage(
@@ -269,6 +274,19 @@ def train(config: TrainingConfig, options: TrainingOptions) -> Path:
     return options.export_folder
 
 
+def _first_model(
+    config: TrainingConfig, size: TransformerConfig, options: TrainingOptions
+) -> RaysAsPixelsTransformer3DModel:
+    """Build the network as it is before the first step: drawn, loaded or adopted."""
+    torch.manual_seed(options.seed)
+    if config.adopts and options.start_from is not None:
+        return adopted_transformer(options.start_from)
+    model = new_transformer(size, channels=config.codec.z_dim)
+    if options.start_from is not None:
+        start_weights(model, options.start_from)
+    return model
+
+
 def _transformer_stage(
     config: TrainingConfig,
     options: TrainingOptions,
@@ -282,14 +300,8 @@ def _transformer_stage(
         size = replace(size, minutes=options.transformer_minutes)
     if options.compile_blocks:
         size = replace(size, compile_blocks=True)
-    torch.manual_seed(options.seed)
     adopted = options.start_from if config.adopts else None
-    if adopted is not None:
-        model = adopted_transformer(adopted)
-    else:
-        model = new_transformer(size, channels=config.codec.z_dim)
-        if options.start_from is not None:
-            start_weights(model, options.start_from)
+    model = _first_model(config, size, options)
     run = TransformerRun(model, size, options.run_folder, accelerator=accelerator, log=log)
     batches = _latent_source(config, options, codec, accelerator, log)
     if adopted is not None:
