@@ -39,7 +39,7 @@ MOST_KEYFRAMES = 17
 GAPS = (2, 4, 8)  # frames between the two that a point is seen in
 LEAST_ANGLE_RAD = math.radians(1.0)
 AGREE_SHARE = 0.01  # of the image's width that a match may lie off its epipolar line
-FARTHEST = 20.0  # scene units; a one-pixel slip moves points beyond by more than their depth
+FARTHEST = 4.0  # scene units from the first camera; a wider scene would make the path a dot
 FEWEST = 12
 MOST_KEPT = 64  # clouds in memory, of some 100 kB each
 
@@ -66,7 +66,7 @@ def points_of(session: Session, library: Library) -> Points | None:
     if session.example in library.examples:
         shipped = library.examples[session.example].clip.parent / POINTS
         if shipped.is_file():
-            return Points(_shipped(shipped), text.both("points_true"))
+            return Points(_shipped(shipped), text.both("points_true", far=f"{FARTHEST:g}"))
     result = library.find(session.estimate, session.visitor)
     if result is None:
         return None
@@ -102,7 +102,9 @@ def editor_cloud(points: Points | None) -> Path | None:
 def _shipped(path: Path) -> PointCloud:
     with np.load(path, allow_pickle=False) as kept:
         points = torch.from_numpy(kept["xyz"].astype(np.float64))
-        return PointCloud(points, torch.from_numpy(kept["rgb"].astype(np.float32)) / 255)
+        colors = torch.from_numpy(kept["rgb"].astype(np.float32)) / 255
+    near = points.norm(dim=1) < FARTHEST
+    return PointCloud(points[near], colors[near])
 
 
 def _triangulated(result: Result) -> Points:
@@ -117,8 +119,8 @@ def _triangulated(result: Result) -> Points:
     cloud, agree, matches = points_along(path, frames)
     if len(cloud.points) < FEWEST:
         return Points(None, text.both("points_none"))
-    share = f"{100 * agree / matches:.0f}"
-    return Points(cloud, text.both("points_triangulated", share=share))
+    words = {"share": f"{100 * agree / matches:.0f}", "far": f"{FARTHEST:g}"}
+    return Points(cloud, text.both("points_triangulated", **words))
 
 
 def points_along(
@@ -126,8 +128,9 @@ def points_along(
 ) -> tuple[PointCloud, int, int]:
     """Triangulate matched features along a path.
 
-    Kept are points seen under an angle of 1 degree or more, in front of both cameras and nearer
-    than FARTHEST, whose match lies within AGREE_SHARE of the image's width of its epipolar line.
+    Kept are points seen under an angle of 1 degree or more, in front of both cameras and nearer to
+    the first camera than FARTHEST, whose match lies within AGREE_SHARE of the image's width of its
+    epipolar line.
 
     Args:
         path: One camera per frame.
@@ -151,7 +154,7 @@ def points_along(
         points = triangulate(cameras, matches)
         near_line = sampson_px(cameras, matches) < AGREE_SHARE * cameras.width
         good = near_line & (points.angle_rad > LEAST_ANGLE_RAD)
-        good &= ((points.depth > 0) & (points.depth < FARTHEST)).all(dim=1)
+        good &= (points.depth > 0).all(dim=1) & (points.xyz.norm(dim=1) < FARTHEST)
         column, row = matches.first_px[good].floor().long().unbind(1)
         found.append(points.xyz[good])
         colors.append(frames[first][:, row, column].T)

@@ -63,5 +63,5 @@ def test_an_unknown_language_or_height_is_refused():
 
 def test_an_update_may_be_given_as_a_component():
     view = PathView(value="{}", video_id="clip", elem_id="plot", height=300)
-    assert view.props["video_ids"] == ["clip"] and view.props["view_id"] == "plot"
+    assert '"videoIds": ["clip"]' in view.js_on_load and '"key": "plot"' in view.js_on_load
     assert view.value == "{}"

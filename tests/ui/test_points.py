@@ -1,7 +1,10 @@
 """Points of the scene: true ones of the examples, triangulated ones of a clip, or why none."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,7 +13,9 @@ from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.trajectories.formats.native import read_native
 from rays_as_pixels.ui import points
 from rays_as_pixels.ui.examples import EXAMPLES_DIR, find_examples
+from rays_as_pixels.ui.handlers import Handlers
 from rays_as_pixels.ui.library import Library, example_clip
+from rays_as_pixels.ui.model_holder import ModelFacts, ModelHolder
 from rays_as_pixels.ui.session import Session
 from rays_as_pixels.viz.cloud import PointCloud
 
@@ -83,11 +88,15 @@ def test_the_points_shipped_with_an_example_are_what_its_true_cameras_film(examp
     library = Library(manager, [example])
     session = Session(example=example.name, main="estimated")
     found = points.points_of(session, library)
-    assert found is not None and found.cloud is not None
-    cameras = read_native(example.truth).cameras
-    first = cameras[0]
-    third = len(found.cloud.points) // 3  # the first third is what frame 0 sees
-    cloud = found.cloud.points[:third], found.cloud.colors[:third]
+    assert found is not None and found.cloud is not None and len(found.cloud.points) > 500
+    assert found.cloud.points.norm(dim=1).max().item() < points.FARTHEST
+    first = read_native(example.truth).cameras[0]
+    with np.load(example.clip.parent / points.POINTS) as kept:
+        third = len(kept["xyz"]) // 3  # the first third is what frame 0 sees
+        cloud = (
+            torch.from_numpy(kept["xyz"][:third].astype(np.float64)),
+            torch.from_numpy(kept["rgb"][:third].astype(np.float32)) / 255,
+        )
     # The unit of the scene; the median over one pixel in 64 differs a little.
     assert cloud[0][:, 2].median().item() == pytest.approx(1.0, abs=0.08)
     frame = example_clip(example.clip, 9).video[0]
@@ -110,3 +119,15 @@ def test_the_editors_file_is_written_once(tmp_path, monkeypatch):
     assert (
         points.editor_cloud(points.Points(None, {})) is None and points.editor_cloud(None) is None
     )
+
+
+def test_the_first_example_brings_its_points_to_the_view_and_the_editor(manager):
+    facts = ModelFacts("tiny", "cpu", "nothing", 9, 9)
+    model = ModelHolder(lambda: pytest.fail("nothing is computed"), facts)
+    updates = Handlers(manager, model, find_examples(EXAMPLES_DIR)).open_page({})
+    value = json.loads(updates["view"])
+    assert value["cloud"]["total"] > 500 and value["cloud_words"]["zh"]
+    drawn = [trace for trace in value["figure"]["data"] if trace["meta"] == "cloud"]
+    assert len(drawn) == 1 and value["with_cloud"]["step"] > value["step"]
+    file = Path(updates["editor"].props["cloud"]["path"])
+    assert file.stat().st_size == 16 * value["cloud"]["total"]

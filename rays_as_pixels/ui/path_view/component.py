@@ -62,17 +62,20 @@ class PathView(gr.HTML):
             raise InputError(f"height must be 160 to 2000 pixels; got {height}. Use 380.")
         script = plotly_script().resolve()
         gr.set_static_paths([script])
-        own = {
-            "html_template": TEMPLATE,
-            "js_on_load": _script(),
-            "apply_default_css": False,
-            "server_functions": [path_view_mesh],
-            "video_ids": [video_id] if isinstance(video_id, str) else list(video_id),
-            "editor_id": editor_id,
+        # Written into the script: Gradio forgets properties of a component that was hidden.
+        place = {
+            "videoIds": [video_id] if isinstance(video_id, str) else list(video_id),
+            "editorId": editor_id,
             "height": height,
             "language": language,
-            "plotly_file": script.as_posix(),
-            "view_id": kwargs.get("elem_id"),
+            "plotlyFile": script.as_posix(),
+            "key": kwargs.get("elem_id") or "path-view",
+        }
+        own = {
+            "html_template": TEMPLATE,
+            "js_on_load": _script(place),
+            "apply_default_css": False,
+            "server_functions": [path_view_mesh],
         }
         super().__init__(value, **(kwargs | own))
 
@@ -81,16 +84,20 @@ class PathView(gr.HTML):
         return {"type": "string", "description": "JSON text of a path view"}
 
 
-def _script() -> str:
+def _script(place: dict[str, Any]) -> str:
     """Return the script of the component: the view's own as text, which downloads need, and start.
 
     Gradio runs it as the body of a function of (element, trigger, props, server, watch).
+
+    Args:
+        place: Where it stands: its key, the elements that it keeps in step, its height.
     """
     start = files("rays_as_pixels.ui.path_view").joinpath("mount.js").read_text(encoding="utf-8")
     constants = {
         "SOURCE": view_source(),
         "SETTINGS": view_settings(),
         "TEMPLATE": page_template(),
+        "PLACE": place,
     }
     lines = [
         f"const {name} = {json.dumps(value, ensure_ascii=False)};"

@@ -94,6 +94,6 @@ function makePlayer({ ids, root, onFrame, onPlaying }) {
       const fits = (video) => Math.abs(video.duration - times[times.length - 1] - step) < 1.5 * step;
       return (ready().find(fits) || {}).currentSrc || null;
     },
-    destroy: () => { clearInterval(watcher); clearInterval(timer); },
+    destroy: () => { clearInterval(watcher); clearInterval(timer); times = []; }, // deaf from then on
   };
 }

@@ -46,7 +46,11 @@ function makeScene(holder, plotly, { key, say }) {
         trace.line = { ...trace.line, width: trace.meta === 'current' ? 7 : 5 };
         if (trace.meta === 'current') trace.line.color = ink();
       }
-      if (trace.meta === 'ground') trace.line.color = isDark() ? '#566072' : '#b6bcc6';
+      if (trace.meta === 'ground') {
+        const { x, y, z } = around().data.find(({ meta }) => meta === 'ground');
+        Object.assign(trace, { x, y, z });
+        trace.line.color = isDark() ? '#566072' : '#b6bcc6';
+      }
       if (trace.meta in shown) trace.visible = shown[trace.meta];
       trace.showlegend = false;
     }
@@ -55,11 +59,12 @@ function makeScene(holder, plotly, { key, say }) {
     return data;
   }
 
+  // The figure whose box and grid are shown: the wide one where the points are.
+  const around = () => (shown.cloud && value.with_cloud ? value.with_cloud : value.figure);
   const allFrames = () => value.paths[0].time_sec.map((_, frame) => frame);
 
   function themedLayout() {
-    const wide = shown.cloud && value.with_cloud;
-    const figure = wide ? value.with_cloud : value.figure;
+    const figure = around();
     const layout = { ...figure.layout, scene: { ...figure.layout.scene } };
     layout.font = { family: FONT, size: 12, color: isDark() ? '#d1d5db' : '#374151' };
     layout.showlegend = false;
@@ -230,12 +235,6 @@ function makeScene(holder, plotly, { key, say }) {
   async function show(layer, on) {
     shown[layer] = on;
     if (!value) return;
-    if (layer === 'cloud' && value.with_cloud) {
-      const grid = (on ? value.with_cloud : value.figure).data.find((trace) => trace.meta === 'ground');
-      const ground = source('ground');
-      value.kept_ground ??= { x: ground.x, y: ground.y, z: ground.z };
-      Object.assign(ground, on ? { x: grid.x, y: grid.y, z: grid.z } : value.kept_ground);
-    }
     await redraw({ fresh: layer === 'cloud' });
   }
 

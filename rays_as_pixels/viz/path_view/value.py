@@ -154,7 +154,7 @@ def _scene(
     if cloud is not None:
         traces.append(cloud_trace(cloud))
         box_around = scene_box(torch.cat([*content, cloud.points.detach().cpu().double()]))
-        wide = _bare_figure([ground_trace(box_around)], box_around)
+        wide = _bare_figure([ground_trace(box_around)], box_around) | {"step": _step(box_around)}
     return {"figure": _bare_figure(traces, box), "with_cloud": wide, "step": _step(box)}
 
 

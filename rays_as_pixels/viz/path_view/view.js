@@ -110,13 +110,20 @@ function pathView(mount, options) {
     } finally {
       mark(frame);
       player.seek(frame);
+      nameDownload();
       root.dataset.ms = Math.round(performance.now() - started);
       root.dataset.drawn = Number(root.dataset.drawn || 0) + 1;
     }
   }
 
+  function nameDownload() {
+    const bytes = Number(root.dataset.bytes || 0) + (parts.size || 4.8e6) + 4e4;
+    parts.html.textContent = say('download_html', { size: megabytes(bytes) });
+  }
+
   function notes() {
-    const lines = [say('unit_note', { step: short(value.step).replace(/\.?0+$/, '') })];
+    const { step } = value.cloud && scene && scene.shown.cloud ? value.with_cloud : value;
+    const lines = [say('unit_note', { step: short(step).replace(/\.?0+$/, '') })];
     if (value.spread && (!scene || scene.shown.spread)) lines.push(say('spread_note'));
     if (value.cloud && scene && scene.shown.cloud) {
       lines.push(say('cloud_note', value.cloud));
@@ -191,10 +198,6 @@ function pathView(mount, options) {
       status.textContent = await onExport({ kind, value, text: JSON.stringify(value).replaceAll('<', '\\u003c'), say, language, video: player.src() });
     } catch (error) { status.textContent = say('failed'); }
   });
-  parts.menu.addEventListener('toggle', () => {
-    const bytes = Number(root.dataset.bytes || 0) + (parts.size || 4.8e6) + 4e4;
-    parts.html.textContent = say('download_html', { size: megabytes(bytes) });
-  });
 
   const themes = new MutationObserver(() => {
     if (!value) return;
@@ -210,6 +213,6 @@ function pathView(mount, options) {
     set, mark, choose,
     frame: () => frame,
     scene: () => scene,
-    destroy: () => { themes.disconnect(); sizes.disconnect(); window.removeEventListener('pointerup', release, true); player.destroy(); if (scene) scene.clear(); },
+    destroy: () => { drawing += 1; themes.disconnect(); sizes.disconnect(); window.removeEventListener('pointerup', release, true); player.destroy(); if (scene) scene.clear(); },
   };
 }
