@@ -76,6 +76,21 @@ def test_every_command_line_in_the_readme_parses():
     assert verbs == ["estimate", "generate", "imagine", "loop"]
 
 
+def test_every_command_line_of_the_other_pages_parses_and_every_link_leads_somewhere():
+    from rays_as_pixels.cli.main import build_parser  # noqa: PLC0415
+
+    parsed = 0
+    for page in (path for path in tracked() if path.suffix == ".md" and path.name != "README.md"):
+        text = re.sub(r"\\\n *", "", page.read_text(encoding="utf-8"))
+        for line in re.findall(r"-m rays_as_pixels ([a-z][^`\n#]+)", text):
+            words = shlex.split(re.sub(r"\[[^]]*\]", "", line))  # [what may be left out]
+            assert build_parser().parse_args(words).verb == words[0], page.name
+            parsed += 1
+        for link in re.findall(r"\]\((?!http|#)([^)#]+)", text):
+            assert (page.parent / link).exists(), f"{page.name} links to {link}, which is not there"
+    assert parsed > 10
+
+
 def test_the_verbs_in_the_readme_are_the_verbs_of_the_command_line():
     from rays_as_pixels.cli.main import VERBS  # noqa: PLC0415
 
