@@ -2,7 +2,8 @@
 
 Windows of neighbouring frames alone would drift: each adds its own error, and in a few neighbouring
 frames there is little motion to see. So windows are laid at several strides, each twice the last,
-up to one that spans the whole video; `geometry.join` solves for all of them at once.
+up to one that spans the whole video; `geometry.join` solves for all of them at once, and leaves
+out long windows that contradict the short ones by more than these can have drifted.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras
-from rays_as_pixels.geometry.join import Window, join_windows
+from rays_as_pixels.geometry.join import Window, join_levels
 from rays_as_pixels.inputs import MIN_FRAMES, check_clip_length
 from rays_as_pixels.media.limits import largest_frame_count
 from rays_as_pixels.outputs import PoseSpread
@@ -100,8 +101,8 @@ class LongPath:
         cameras: (F,) one per frame, frame 0 the identity.
         spread: How far the windows disagree, per frame.
         windows: How many there were.
-        doubted: How many of them disagreed so much with the others that they count for less than
-            a tenth.
+        doubted: How many of them disagreed so much with the others that they were left out or
+            count for less than a tenth.
     """
 
     cameras: Cameras
@@ -129,7 +130,7 @@ def estimate_in_windows(
         Window(frames, estimate(video[torch.tensor(frames)], index))
         for index, frames in enumerate(windows)
     ]
-    joined = join_windows(found, len(video))
+    joined = join_levels(by_stride(found), len(video))
     cameras = joined.cameras
     if shared_focal:
         mean = cameras.focal_px.log().mean(0).exp().expand_as(cameras.focal_px)
@@ -138,6 +139,14 @@ def estimate_in_windows(
         )
     spread = PoseSpread(joined.rotation_rad, joined.position, _focal_spread(found, cameras))
     return LongPath(cameras, spread, len(found), int((joined.weight < 0.1).sum()))
+
+
+def by_stride(windows: Sequence[Window]) -> list[list[Window]]:
+    """Group windows by how far their frames lie apart, the nearest first."""
+    levels: dict[int, list[Window]] = {}
+    for window in windows:
+        levels.setdefault(window.frames[-1] - window.frames[0], []).append(window)
+    return [levels[span] for span in sorted(levels)]
 
 
 def _focal_spread(windows: Sequence[Window], mean: Cameras) -> Float[Tensor, "frames"]:

@@ -11,8 +11,8 @@ from rays_as_pixels.evaluation.running import Progress, Runner
 from rays_as_pixels.evaluation.scores import mean, plain
 from rays_as_pixels.evaluation.tables import Column, Row, Table
 from rays_as_pixels.geometry.cameras import Cameras
-from rays_as_pixels.geometry.join import Window, join_windows
-from rays_as_pixels.windows import WindowPlan
+from rays_as_pixels.geometry.join import Window, join_levels
+from rays_as_pixels.windows import WindowPlan, by_stride
 from rays_as_pixels.worlds.tours import TOURS, Tour, render_tour
 
 FRAMES = 300
@@ -139,7 +139,7 @@ def _joined(runner: Runner, tour: Tour, number: int) -> dict[str, tuple[Cameras,
     answers = {}
     for name, chosen in (("chain", near), ("windows", range(len(laid)))):
         joined, seconds = runner.timed(
-            lambda chosen=chosen: join_windows([found[k] for k in chosen], count)
+            lambda chosen=chosen: join_levels(by_stride([found[k] for k in chosen]), count)
         )
         answers[name] = (joined.cameras, len(chosen), seconds + sum(spent[k] for k in chosen))
     return answers

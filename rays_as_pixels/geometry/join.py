@@ -8,7 +8,7 @@ frames' extents, as far as those agree in shape; then the centres, which are lin
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -26,7 +26,9 @@ SCALE_PRIOR = 0.3  # deviation of the logarithm of the ratio of two overlapping 
 _MIN_VARIANCE = 1e-12  # of a logarithm of scale: exact data outweigh the prior by 1e11
 _TURNS = 8  # Gauss-Newton steps for rotations
 _REWEIGHTS = 6  # rounds that take weight from windows which disagree with all others
-_TOLERANCE = 2.0  # a window that disagrees so many times as much as the middle one counts for 1/5
+_LEAST_DRIFT_RAD = math.radians(0.5)  # of one window, however well neighbours agree
+_TOLERANCE = 2.0  # how much further than expected a long window may be from the path so far
+_DOUBT = 6.0  # a window that disagrees so many times as much as the middle one counts by half
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +115,54 @@ def join_windows(
     )
 
 
+def misfit_rad(window: Window, cameras: Cameras) -> float:
+    """Return the root mean square angle between a window and a path, best turned onto it."""
+    path = cameras.world_from_cam[torch.tensor(window.frames), :3, :3]
+    mine = window.cameras.world_from_cam[:, :3, :3].to(path)
+    turn = nearest_rotation((path @ mine.mT).sum(0))
+    angle = vector_from_rotation(path.mT @ turn @ mine).norm(dim=-1)
+    return float(angle.square().mean().sqrt())
+
+
+def join_levels(levels: Sequence[Sequence[Window]], num_frames: int) -> JoinedPath:
+    """Join windows of neighbouring frames, then those of ever longer strides that fit.
+
+    A long window sees a long motion at once, with one error in place of many; but where its frames
+    share too little, what it says is made up. It is taken in if it is no further from the path so
+    far than that path may have drifted: the disagreement of the shortest windows, or
+    `_LEAST_DRIFT_RAD`, grown by the square root of how many of them lie along it.
+
+    Args:
+        levels: Windows by stride, the shortest first, which must cover every frame.
+        num_frames: Frames F of the whole path.
+
+    Returns:
+        The path; `weight` holds 0 for windows that were left out, in the order given.
+
+    Raises:
+        InputError: See `join_windows`.
+    """
+    taken = list(levels[0])
+    joined = join_windows(taken, num_frames)
+    error = max(_LEAST_DRIFT_RAD, float(joined.rotation_rad.square().mean().sqrt()))
+    kept = [True] * len(taken)
+    for level in levels[1:]:
+        for window in level:
+            along = max(1.0, (window.frames[-1] - window.frames[0]) / (len(window.frames) - 1))
+            fits = misfit_rad(window, joined.cameras) <= _TOLERANCE * error * math.sqrt(along)
+            kept.append(fits)
+            if fits:
+                taken.append(window)
+        joined = join_windows(taken, num_frames)
+    weights = iter(joined.weight.tolist())
+    scales = iter(joined.scale.tolist())
+    return replace(
+        joined,
+        weight=torch.tensor([next(weights) if k else 0.0 for k in kept], dtype=torch.float64),
+        scale=torch.tensor([next(scales) if k else 1.0 for k in kept], dtype=torch.float64),
+    )
+
+
 def _listed(windows: Sequence[Window], num_frames: int) -> _Views:
     for window in windows:
         if window.cameras.batch_shape != (len(window.frames),):
@@ -186,7 +236,7 @@ def _differences(
 def _reweighted(views: _Views, size: Float[Tensor, "n"]) -> Float[Tensor, "w"]:
     """Weights that fall with how far a window is off the joined path (Cauchy's)."""
     rms = _rms_by(size, views.window, views.num_windows)
-    unit = _TOLERANCE * rms.median().clamp_min(1e-9)
+    unit = _DOUBT * rms.median().clamp_min(1e-9)
     return 1 / (1 + (rms / unit) ** 2)
 
 

@@ -7,7 +7,7 @@ import torch
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras, rigid
-from rays_as_pixels.geometry.join import Window, join_windows
+from rays_as_pixels.geometry.join import Window, join_levels, join_windows
 from rays_as_pixels.geometry.rotations import rotation_angle_rad, rotation_from_vector
 from rays_as_pixels.windows import WindowPlan
 
@@ -107,6 +107,27 @@ def test_one_window_that_is_all_wrong_hardly_counts():
     assert int(joined.weight.argmin()) == len(good) - 1
     assert float(joined.weight[-1]) < 0.1
     assert errors(joined.cameras, truth)[0] < 0.03
+
+
+def test_long_windows_that_made_up_their_motion_are_left_out():
+    """A network that is shown frames without overlap says that little happened."""
+    truth = true_path()
+    short = windows_of(truth, CHAIN, noise=0.02, gauge=0.1)
+    frames = tuple(range(0, FRAMES, 14))
+    good = cut(truth, frames, 1, noise=0.002, gauge=0.1)
+    still = Cameras(
+        torch.eye(4, dtype=torch.float64).repeat(len(frames), 1, 1),
+        good.cameras.focal_px, good.cameras.center_px, 64, 64,
+    )  # fmt: skip
+    joined = join_levels([short, [good, Window(frames, still)]], FRAMES)
+    assert len(joined.weight) == len(joined.scale) == len(short) + 2
+    assert float(joined.weight[-1]) == 0.0
+    assert float(joined.weight[-2]) > 0.1
+    alone = join_windows(short, FRAMES)
+    seen = torch.tensor(frames[1:])  # the frames between have only their own windows' noise
+    assert errors(joined.cameras[seen], truth[seen])[0] < (
+        0.8 * errors(alone.cameras[seen], truth[seen])[0]
+    )
 
 
 def test_the_spread_is_large_where_windows_disagree():
