@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import torch
 from diffusers.hooks.layerwise_casting import DEFAULT_SKIP_MODULES_PATTERN
@@ -101,11 +101,12 @@ class Planner:
         self.shapes, self.work, self.dtype = shapes, work, dtype
         self.device_type = device_type
         self._peaks = cache(Activations(shapes, work, dtype, device_type).of_task)
+        self._weights = cache(partial(weight_bytes, shapes, dtype))
 
     def estimate(self, setting: MemorySetting) -> MemoryEstimate:
         """Predict the peak of the run from shapes alone."""
         peaks = self._peaks(setting.vae)
-        weights = weight_bytes(self.shapes, self.dtype, setting)
+        weights = self._weights(MemorySetting(fp8=setting.fp8))  # no other part changes them
         phases = tuple(
             Phase(name, _resident(name, weights, setting), size) for name, size in peaks.items()
         )
