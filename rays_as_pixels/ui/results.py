@@ -185,7 +185,7 @@ def _at_times(truth: Trajectory, path: Trajectory) -> Trajectory:
 
 
 def editor_updates(session: Session, library: Library) -> Updates:
-    """Offer the session's paths in the editor; load the edit if there is one."""
+    """Offer the session's paths in the editor; load the edit, or none if there is none."""
     paths = {
         name: session.paths[name] for name in ("estimated", "imagined") if name in session.paths
     }
@@ -205,8 +205,7 @@ def editor_updates(session: Session, library: Library) -> Updates:
     points = editor_cloud(points_of(session, library))
     cloud = None if points is None else cloud_file(points)
     props = library.editor_props | {"sources": named, "overlays": ghosts, "cloud": cloud}
-    if session.edit is not None:
-        props["value"] = session.edit
+    props["value"] = session.edit  # None takes the edit of an earlier video away
     return {"editor": PathEditor(**cast(dict[str, Any], props))}
 
 

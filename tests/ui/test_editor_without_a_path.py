@@ -58,17 +58,17 @@ def address():
         editor.path_commit(
             lambda document: trajectory_hash(trajectory_from_document(document)), editor, name
         )
-        clear.click(lambda: None, None, editor)
+        clear.click(lambda: _with_a_source(value=None), None, editor)
         offer.click(_with_a_source, None, editor)
     _, url, _ = app.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False)
     yield url
     app.close()
 
 
-def _with_a_source():
+def _with_a_source(**more):
     start = document_from_preset("dolly-in", num_frames=9, fps=10.0, height=256, width=384)
     source = {"name": "estimated", "label": "Estimated path", "document": start}
-    return PathEditor(sources=[source], frame_counts=[5, 9, 13], language="en")
+    return PathEditor(sources=[source], frame_counts=[5, 9, 13], language="en", **more)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from rays_as_pixels.errors import CheckpointError, InputError
 from rays_as_pixels.jobs.records import JobState
 from rays_as_pixels.ui.handlers import Handlers
 from rays_as_pixels.ui.model_holder import ModelFacts, ModelHolder
+from rays_as_pixels.ui.results import editor_updates
 from rays_as_pixels.ui.session import Session, session_from_browser
 from tests.ui.forms import ESTIMATE, GENERATE, LOOP, SOON
 
@@ -62,3 +63,9 @@ def test_the_server_writes_in_the_browsers_language(handlers):
 def test_a_malformed_visitor_id_is_replaced():
     assert session_from_browser({"visitor": "abc"}).visitor != "abc"
     assert session_from_browser({"visitor": "a" * 32}).visitor == "a" * 32
+
+
+def test_an_update_without_an_edit_takes_the_editors_old_path_away(handlers):
+    """An edit belongs to the estimate it started from; another video's must not stay in sight."""
+    given = editor_updates(Session(), handlers.library)["editor"].constructor_args
+    assert "value" in given and given["value"] is None

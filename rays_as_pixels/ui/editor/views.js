@@ -148,7 +148,7 @@ class View {
     if (this.kind === "persp") Object.assign(this.orbit, { target: centre, distance: radius * 2.7 });
     if (!this.isFlat) return;
     const size = unrotate(FLAT_TURNS[this.kind], sub(high, low)).map(Math.abs);
-    const room = [this.width, this.height].map((v) => Math.max(20, 0.72 * v));
+    const room = [Math.max(20, 0.72 * this.width), Math.max(20, this.height - 64)]; // name above, ruler below
     this.flat.centre = centre;
     this.flat.scale = Math.min(room[0] / Math.max(0.1, size[0]), room[1] / Math.max(0.1, size[1]));
   }
