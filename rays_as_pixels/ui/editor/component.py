@@ -99,7 +99,8 @@ class PathEditor(gr.HTML):
             scene_depth=scene_depth,
             **{**own, **kwargs},
         )
-        if cloud and Path(cloud["path"]).exists():  # Gradio itself does so for values and updates
+        # Gradio itself does so for values, and for updates: those are no components of a page.
+        if cloud and "proxy_url" in vars(self) and Path(cloud["path"]).exists():
             self.props["cloud"] = move_files_to_cache(
                 cloud, self, postprocess=True, keep_in_cache=True
             )
