@@ -2,8 +2,6 @@
 
 import asyncio
 import gc
-import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -18,9 +16,9 @@ from rays_as_pixels.ui.examples import find_examples
 from rays_as_pixels.ui.handlers import Handlers
 from rays_as_pixels.ui.model_holder import ModelFacts, ModelHolder
 from tests.optional import DEV
+from tests.ui.chromium import FLAGS, chromium_path
 
 HERE = Path(__file__).parent
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
 def pytest_collection_modifyitems(items):
@@ -106,19 +104,10 @@ def handlers(manager, model, examples):
 def browser():
     """A headless Chromium: that of the variable CHROMIUM, or one on the PATH."""
     playwright = pytest.importorskip("playwright.sync_api", reason=DEV)
-    names = (os.environ.get("CHROMIUM", ""), *CHROMIUM_NAMES)
-    path = next((found for name in names if name and (found := shutil.which(name))), None)
+    path = chromium_path()
     if path is None:
         pytest.skip("no Chromium: apt-get install chromium, or set CHROMIUM to one")
-    flags = [
-        "--no-sandbox",
-        "--use-angle=swiftshader",
-        "--enable-unsafe-swiftshader",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-    ]
     with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=path, args=flags)
+        chromium = driver.chromium.launch(executable_path=path, args=FLAGS)
         yield chromium
         chromium.close()

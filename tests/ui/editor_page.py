@@ -16,6 +16,7 @@ from rays_as_pixels.ui.editor import (
     write_cloud,
 )
 from rays_as_pixels.ui.editor.cloud import MOST_POINTS
+from tests.ui.chromium import NO_GPU, chromium_path
 
 SIZE = {"num_frames": 9, "fps": 10.0, "height": 256, "width": 384}
 WAIT_MS = 60_000  # for a page to open while other work has the machine
@@ -59,6 +60,14 @@ def editor_address(tmp_path_factory):
     _, url, _ = app.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False)
     yield url
     app.close()
+
+
+@pytest.fixture(scope="module", name="browser")
+def editor_browser(browser):
+    """A Chromium that uses no GPU, not even an emulated one: the editor needs none."""
+    chromium = browser.browser_type.launch(executable_path=chromium_path(), args=NO_GPU)
+    yield chromium
+    chromium.close()
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from editor_page import (  # noqa: F401 - fixtures too
     PARTS,
     document_of,
     editor_address,
+    editor_browser,
     editor_page_at_rest,
     opened_editor,
     press,

@@ -7,6 +7,7 @@ from editor_page import (  # noqa: F401 - fixtures too
     WAIT_MS,
     document_of,
     editor_address,
+    editor_browser,
     editor_page_at_rest,
     opened_editor,
     press,

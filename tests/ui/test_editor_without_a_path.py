@@ -2,13 +2,25 @@
 
 import gradio as gr
 import pytest
-from editor_page import PARTS, document_of, hash_shown, opened_page, said, settled, spot_on
+import torch
+from editor_page import (  # noqa: F401 - a fixture too
+    PARTS,
+    document_of,
+    editor_browser,
+    hash_shown,
+    opened_page,
+    said,
+    settled,
+    spot_on,
+)
 
 from rays_as_pixels.ui.editor import (
     PathEditor,
+    cloud_file,
     document_from_preset,
     trajectory_from_document,
     trajectory_hash,
+    write_cloud,
 )
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
@@ -50,7 +62,9 @@ PRESSES = {
 
 
 @pytest.fixture(scope="module")
-def address():
+def address(tmp_path_factory):
+    points = torch.rand(50, 3, generator=torch.Generator().manual_seed(2))
+    cloud = cloud_file(write_cloud(tmp_path_factory.mktemp("cloud") / "points.bin", points, None))
     with gr.Blocks(analytics_enabled=False) as app:
         editor = PathEditor(frame_counts=[5, 9, 13], language="en")
         name = gr.Textbox(elem_id="said")
@@ -59,7 +73,7 @@ def address():
             lambda document: trajectory_hash(trajectory_from_document(document)), editor, name
         )
         clear.click(lambda: _with_a_source(value=None), None, editor)
-        offer.click(_with_a_source, None, editor)
+        offer.click(lambda: _with_a_source(cloud=cloud), None, editor)
     _, url, _ = app.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False)
     yield url
     app.close()
@@ -153,6 +167,7 @@ def test_python_takes_a_path_away_but_not_by_offering_others(page):
     begun = settled(page)
     page.click("#offer")
     page.wait_for_selector("[data-source=estimated]")
+    page.wait_for_selector(".rap-ed[data-points='50']")
     assert document_of(page) == begun
     page.click("#clear")
     page.wait_for_selector(".rap-ed-chip[data-state=empty]")

@@ -1,6 +1,8 @@
 // Puts the parts together inside one gr.HTML. `element`, `trigger`, `props`, `server` and `watch` are
 // what Gradio gives to js_on_load.
 
+const CALM_MS = 120;
+
 function translator(props) {
   const wanted = props.language === "auto" ? (navigator.language || "en").slice(0, 2) : props.language;
   const words = { ...props.strings.en, ...props.strings[wanted] };
@@ -93,13 +95,31 @@ function buildParts(root, host, cloud, text) {
   controls.updates.push(() => { blank.hidden = !editor.isEmpty || !!editor.pen; });
   root.replaceChildren(toolbar, stage.element, transport, status.element, parts.tabs.element, sheet.element);
   listenToKeys(root, parts);
-  parts.paint = () => {
-    stage.drawNow();
+  const tell = atACalmPace(host, () => {
     timeline.draw(scene.palette);
     controls.update();
+  });
+  parts.paint = () => {
+    stage.drawNow();
+    tell(!!editor.draft && !timeline.drag);
   };
   follow(root, parts, host);
   return parts;
+}
+
+/**
+ * While something is dragged in a view, the numbers and the speed graph follow at a calm pace: laying
+ * out and composing them costs more than drawing the views.
+ */
+function atACalmPace(host, tell) {
+  let last = 0, later = 0;
+  return (calm) => {
+    const wait = last + CALM_MS - performance.now();
+    if (!calm || wait <= 0) {
+      last = performance.now();
+      tell();
+    } else if (!later) later = setTimeout(() => { later = 0; host.repaint(); }, wait);
+  };
 }
 
 /** Draw again when the size or the theme of the page changes. */
