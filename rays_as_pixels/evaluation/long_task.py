@@ -1,5 +1,6 @@
 """The long table: videos of hundreds of frames, in one pass over a few, and in joined windows."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -172,7 +173,9 @@ def _motion_error(cameras: Cameras, truth: Cameras, delta: int) -> float:
 
 def _mean_row(scores: Sequence[dict[str, object]]) -> dict[str, object]:
     def column(name: str) -> torch.Tensor:
-        return torch.tensor([float(str(score[name])) for score in scores], dtype=torch.float64)
+        values = [score[name] for score in scores]
+        numbers = [math.nan if value is None else float(str(value)) for value in values]
+        return torch.tensor(numbers, dtype=torch.float64)
 
     means = {name: plain(mean(column(name))) for name in scores[0] if name != "calls"}
     return {"clips": len(scores), **means, "calls": scores[0]["calls"]}
