@@ -48,11 +48,12 @@ def run(args: argparse.Namespace) -> int:
         images = options.read_images(args)
         pipeline = options.load_pipeline(args, progress)
         num_frames = pipeline.num_frames if args.frames is None else args.frames
+        frames = options.image_frames(args, num_frames, progress)
         imagined = pipeline.imagine(
             images,
             num_frames=num_frames,
             fps=args.fps,
-            image_frames=options.image_frames(args, num_frames, progress),
+            image_frames=frames,
             num_inference_steps=args.steps,
             guidance_scale=args.guidance,
             prompt=args.prompt,
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         from rays_as_pixels.trajectories.formats.native import write_native
 
         write_video(out / "video.mp4", imagined.video, fps=imagined.trajectory.fps)
-        extra = {"verb": "imagine", **options.settings(args)}
+        extra = {"verb": "imagine", "image_frames": list(frames), **options.settings(args)}
         write_native(imagined.trajectory, out / "trajectory.json", extra=extra)
     print_results(out.results)
     return 0
