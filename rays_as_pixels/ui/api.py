@@ -7,6 +7,7 @@ listening stops the job. `docs/app.md` lists the endpoints with examples.
 import asyncio
 import hashlib
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, replace
 from typing import Any
@@ -237,14 +238,14 @@ class Runs:
                 now = self._standing(record)
                 if now != before:
                     before = now
-                    yield now
+                    yield now | {"at_unix": time.time()}
                 await asyncio.sleep(LOOK_SEC)
                 record = self.manager.get(record.id)
         finally:
             self.manager.cancel(record.id)
         if record.state != "done":
             raise gr.Error(record.message or str(record.state), print_exception=False)
-        yield self._standing(record) | self._outcome(record)
+        yield self._standing(record) | {"at_unix": time.time()} | self._outcome(record)
 
     def _standing(self, record: JobRecord) -> dict[str, Any]:
         left = self.manager.remaining_sec(record.id)

@@ -13,7 +13,10 @@ from running_server import Visitor
 from rays_as_pixels.media.video import write_video
 
 VISITORS = 20
-SLACK_SEC = 2.0  # an update travels through a queue, an event stream and a busy machine
+LONG = 200  # steps, more than any other test asks for
+SLACK_SEC = 2.0  # from the end of a job until its record is on the disk and the next one starts
+
+PATIENT = {"timeout": 300.0}  # the client's own 5 s are little for a busy machine
 
 # gradio_client leaves sockets and a temporary folder to the garbage collector.
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(400)]
@@ -43,19 +46,18 @@ class OneVisitor(threading.Thread):
     def __init__(self, url: str, video, number: int, go: threading.Barrier) -> None:
         super().__init__()
         self.url, self.video, self.number, self.go = url, video, number, go
-        self.updates: list[tuple[float, dict]] = []
+        self.updates: list[dict] = []
         self.error: BaseException | None = None
 
     def run(self) -> None:
         try:
-            options = {"timeout": 300.0}  # the client's own 5 s are little for a busy machine
-            client = Client(self.url, verbose=False, analytics_enabled=False, httpx_kwargs=options)
+            client = Client(self.url, verbose=False, analytics_enabled=False, httpx_kwargs=PATIENT)
             self.go.wait(timeout=300)
             job = client.submit(
                 handle_file(self.video), num_frames=5, seed=self.number, api_name="/estimate"
             )
             for update in job:
-                self.updates.append((time.time(), update))
+                self.updates.append(update)
         except BaseException as error:  # told by the main thread
             self.error = error
 
@@ -66,26 +68,54 @@ def mean_shade(path) -> float:
         return float(frame.to_ndarray(format="rgb24").mean()) / 255
 
 
+@pytest.fixture
+def in_the_way(server, videos):
+    """A long job of somebody else: until it is stopped, everybody waits."""
+    client = Client(server.url, verbose=False, analytics_enabled=False, httpx_kwargs=PATIENT)
+    job = client.submit(
+        handle_file(videos[0]), num_frames=5, steps=LONG, runs=16, api_name="/estimate"
+    )
+    while not long_ones(server):
+        assert not job.done(), job.exception()
+        time.sleep(0.1)
+    yield job
+    job.cancel()
+
+
+def long_ones(server) -> list[dict]:
+    return [one for one in server.records().values() if one["settings"].get("steps") == LONG]
+
+
+def waiting(server) -> list[dict]:
+    return [record for record in server.records().values() if record["state"] == "queued"]
+
+
 @pytest.mark.slow
-@pytest.mark.xfail(reason="never run to its end on an idle machine: see CHANGELOG, known faults")
-def test_twenty_visitors_at_once_wait_in_an_honest_queue_and_get_their_own_results(server, videos):
+@pytest.mark.xfail(reason="all twenty were served; the queue they now wait in was not yet seen")
+def test_twenty_visitors_at_once_wait_in_an_honest_queue_and_get_their_own_results(
+    server, videos, in_the_way
+):
     go = threading.Barrier(VISITORS)
     started = time.monotonic()
     visitors = [OneVisitor(server.url, videos[k], k, go) for k in range(VISITORS)]
     for visitor in visitors:
         visitor.start()
+    while len(waiting(server)) < VISITORS and any(visitor.is_alive() for visitor in visitors):
+        time.sleep(0.2)
+    in_the_way.cancel()
     for visitor in visitors:
         visitor.join(timeout=350)
     whole_sec = time.monotonic() - started
     assert [visitor.error for visitor in visitors] == [None] * VISITORS
 
     records = server.records()
-    jobs = {visitor.number: visitor.updates[-1][1]["job"] for visitor in visitors}
+    jobs = {visitor.number: visitor.updates[-1]["job"] for visitor in visitors}
     assert len(set(jobs.values())) == VISITORS
     mine = [records[job] for job in jobs.values()]
+    [first] = long_ones(server)
     wrong = 0
     for visitor in visitors:
-        last = visitor.updates[-1][1]
+        last = visitor.updates[-1]
         own = records[last["job"]]
         # Nothing is mixed up: settings, frames and path are of the visitor's own video.
         assert last["state"] == "done" and last["settings"]["seed"] == visitor.number
@@ -95,12 +125,14 @@ def test_twenty_visitors_at_once_wait_in_an_honest_queue_and_get_their_own_resul
         kept = server.workspace / "jobs" / "files" / last["job"] / "trajectory.json"
         assert json.loads(kept.read_text()) == last["trajectory"]
         # Places are honest: as many jobs go first as really did, and never more than before.
-        places = [update["jobs_ahead"] for _, update in visitor.updates]
+        places = [update["jobs_ahead"] for update in visitor.updates]
         assert places == sorted(places, reverse=True) and places[-1] == 0
-        for moment, update in visitor.updates:
+        for update in visitor.updates:
             if update["state"] != "queued":
                 continue
-            ahead = [other for other in mine if other["created_unix"] < own["created_unix"]]
+            moment = update["at_unix"]
+            before = [*mine, first]
+            ahead = [other for other in before if other["created_unix"] < own["created_unix"]]
             least = sum(other["finished_unix"] > moment for other in ahead)
             most = sum(other["finished_unix"] > moment - SLACK_SEC for other in ahead)
             wrong += not least - 1 <= update["jobs_ahead"] <= most
@@ -110,12 +142,12 @@ def test_twenty_visitors_at_once_wait_in_an_honest_queue_and_get_their_own_resul
     finished = [record["finished_unix"] for record in order]
     assert finished == sorted(finished), "first come, first served"
     longest = max(len(visitor.updates) for visitor in visitors)
-    most = max(update["jobs_ahead"] for visitor in visitors for _, update in visitor.updates)
+    most = max(update["jobs_ahead"] for visitor in visitors for update in visitor.updates)
     print(
         f"{VISITORS} visitors served in {whole_sec:.1f} s; the last saw {longest} updates, "
         f"from {most} jobs ahead to 0; {wrong} wrong places"
     )
-    assert wrong == 0 and most >= VISITORS // 2, "they were to wait for each other"
+    assert wrong == 0 and most == VISITORS, "the last one waits for all others"
 
 
 def test_a_stop_takes_a_step_and_a_second_at_most(server, visitor, clip_bytes):

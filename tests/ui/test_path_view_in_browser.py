@@ -78,7 +78,7 @@ def address(values, sliding_video, tmp_path_factory):
         gr.Video(str(clip), elem_id="clip", interactive=False, height=120)
         view = PathView(values["full"], video_id="clip", elem_id="plot")
         chosen = gr.Textbox(elem_id="chosen")
-        gr.Textbox("text", elem_id="other-field")
+        gr.Textbox("text", elem_id="other-field", interactive=True)
         for name, text in {**values, "nothing": None}.items():
             button = gr.Button(name, elem_id=f"set-{name}")
             button.click(lambda text=text: text, None, view, api_name=False)
@@ -201,9 +201,6 @@ def test_the_errors_on_screen_are_those_of_the_metrics(page):
     )
 
 
-@pytest.mark.xfail(
-    reason="not yet passing in a headless browser on a loaded machine: see CHANGELOG, known faults"
-)
 def test_the_readers_view_survives_a_new_path_and_a_remount(page):
     box = page.locator(".rpv-stage").bounding_box()
     before = page.evaluate(EYE)
@@ -226,9 +223,6 @@ def test_the_readers_view_survives_a_new_path_and_a_remount(page):
     assert steady_eye(page) == pytest.approx(before, abs=1e-6)
 
 
-@pytest.mark.xfail(
-    reason="not yet passing in a headless browser on a loaded machine: see CHANGELOG, known faults"
-)
 def test_arrow_keys_step_where_the_view_has_the_focus_and_nowhere_else(page):
     page.focus(".rpv")
     for key, frame in (
@@ -260,9 +254,6 @@ def test_slider_strip_and_table_all_choose_frames(page):
     page.click(".rpv-numbers summary")
 
 
-@pytest.mark.xfail(
-    reason="not yet passing in a headless browser on a loaded machine: see CHANGELOG, known faults"
-)
 def test_play_runs_the_video_and_the_frustum_follows(page):
     page.click(".rpv-play")
     page.wait_for_function("Number(document.querySelector('.rpv').dataset.frame) >= 2")
@@ -326,9 +317,6 @@ def test_marking_a_frame_costs_less_than_asking_plotly_to_restyle(page):
     assert marks < 1.5 * restyle
 
 
-@pytest.mark.xfail(
-    reason="not yet passing in a headless browser on a loaded machine: see CHANGELOG, known faults"
-)
 def test_the_downloaded_page_works_without_a_network(page, browser, tmp_path):
     page.click(".rpv-menu summary")
     assert re.search(r"HTML page, \d\.\d MB", page.inner_text("[data-file=html]"))
