@@ -7,6 +7,7 @@ that of the page's main thread, and that of all the browser's processes.
 """
 
 import statistics
+import time
 from itertools import pairwise
 
 import pytest
@@ -21,6 +22,7 @@ from editor_page import (  # noqa: F401 - fixtures too
     spot_of,
 )
 
+from rays_as_pixels.ui.editor import PathEditor
 from rays_as_pixels.ui.editor.cloud import MOST_POINTS
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
@@ -29,7 +31,7 @@ FRAME_MS = 1000 / 30
 CORES = 2  # of the machine that the requirement names
 COMMIT_MS = 150
 EDITS = 10
-SLACK = 4.0  # of wall time: 112 ms were measured with both cores taken by other work
+SLACK = 10.0  # of wall time: 112 to 416 ms were measured with both cores taken by other work
 
 # Move the pointer that is down once per frame; returns the moment of each frame, in ms.
 SWEEP = f"""async ([x, y, frames, dx, dy]) => {{
@@ -117,10 +119,14 @@ def test_an_edit_is_confirmed_within_150_ms(page, capsys):
     for count in range(1, EDITS + 1):
         press(page, "ArrowRight")
         page.wait_for_function(f"n => {PARTS}.editor.roundTrips.length === n", arg=before + count)
-    trips = page.evaluate(f"{PARTS}.editor.roundTrips")[before:]
+    trips, document = page.evaluate(f"(e => [e.roundTrips, e.doc])({PARTS}.editor)")
+    trips = trips[before:]
+    editor, begun = PathEditor(), time.thread_time()
+    assert editor.confirm(document)["ok"]
+    server_ms = 1000 * (time.thread_time() - begun)
     with capsys.disabled():
         print(
-            f"\nfrom an edit to the server's word: {min(trips):.0f} ms at least, "
-            f"median {statistics.median(trips):.0f} ms of {EDITS}"
+            f"\nthe server works {server_ms:.0f} ms on an edit; its word reaches the page in "
+            f"{min(trips):.0f} ms at least, median {statistics.median(trips):.0f} ms of {EDITS}"
         )
-    assert min(trips) <= COMMIT_MS * SLACK
+    assert server_ms <= COMMIT_MS and min(trips) <= COMMIT_MS * SLACK
