@@ -6,7 +6,8 @@ import torch
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras, rigid
 from rays_as_pixels.geometry.rotations import rotation_angle_rad, rotation_from_vector
-from rays_as_pixels.views import VIEWS, Answer, View, combined, views_of
+from rays_as_pixels.outputs import PoseSpread
+from rays_as_pixels.views import VIEWS, Answer, View, combined, expected_error_deg, views_of
 
 ALL = VIEWS[4]
 
@@ -102,6 +103,16 @@ def test_only_one_two_or_four_views_are_known():
     assert [len(views_of(n)) for n in (1, 2, 4)] == [1, 2, 4]
     with pytest.raises(InputError, match="num_views must be 1, 2 or 4; got 3"):
         views_of(3)
+
+
+def test_the_expected_error_is_the_calibrated_spread_and_nothing_where_none_was_measured():
+    rotation = torch.tensor([0.0, 0.01, 0.02], dtype=torch.float64)
+    spread = PoseSpread(rotation, rotation, rotation)
+    found = expected_error_deg(spread, 3.0, num_seeds=1, num_views=4)
+    torch.testing.assert_close(found, 3 * rotation.rad2deg())
+    assert expected_error_deg(spread, None, num_seeds=1, num_views=4) is None
+    assert expected_error_deg(spread, 3.0, num_seeds=4, num_views=1) is None, "another spread"
+    assert expected_error_deg(None, 3.0, num_seeds=1, num_views=1) is None
 
 
 def test_estimate_averages_views_and_says_how_far_they_lie_apart(toy):

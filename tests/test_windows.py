@@ -163,7 +163,7 @@ def test_300_rendered_frames_get_300_poses_with_less_drift_than_a_chain():
     """The shipped weights on a view that turns on until nothing of the first frame is left."""
     pipe = RaysAsPixelsPipeline.from_pretrained(DEFAULT_MODEL)
     pipe.set_progress_bar_config(disable=True)
-    tour = render_tour(0, num_frames=300, height=48, width=80, kind="around")
+    tour = render_tour(0, num_frames=300, height=64, width=64, kind="around")
     seeded = torch.Generator().manual_seed(0)
     found = pipe.estimate_long(tour.video, generator=seeded, progress=lambda *_: None)
     assert len(found.trajectory) == 300
