@@ -5,9 +5,7 @@ import time
 import pytest
 from running_server import Server, Visitor
 
-pytestmark = pytest.mark.xfail(
-    reason="seen to pass but for its end, the new estimates after the restart"
-)
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

@@ -83,7 +83,6 @@ def space(toy_folder, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-@pytest.mark.xfail(reason="never run to its end on an idle machine: see CHANGELOG, known faults")
 def test_the_app_runs_as_a_space_and_writes_to_its_data_folder_alone(space, clip_bytes):
     before = {path for path in space.folder.rglob("*") if path.is_file()}
     visitor = Visitor(space.url)
