@@ -5,9 +5,6 @@ import time
 import pytest
 from running_server import Server, Visitor
 
-pytestmark = pytest.mark.slow
-
-
 @pytest.fixture
 def start(toy_folder, tmp_path):
     """Start the app on one folder, as often as wanted."""
