@@ -5,6 +5,7 @@ import time
 import pytest
 from running_server import Server, Visitor
 
+
 @pytest.fixture
 def start(toy_folder, tmp_path):
     """Start the app on one folder, as often as wanted."""
