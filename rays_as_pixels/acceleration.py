@@ -193,7 +193,7 @@ def enable_context_parallel(
         _check_ring_backend(model)
     count = torch.distributed.get_world_size()
     with _quiet_diffusers(), _one_accelerator_at_least():
-        model.enable_parallelism(config=_parallel_config(kind, count), cp_plan=CUTS)
+        model.enable_parallelism(config=_parallel_config(kind, count), cp_plan=cast(Any, CUTS))
     for name in CUTS:
         model.get_submodule(name).register_forward_pre_hook(partial(_check_tokens, kind, count))
     for name, join in JOINS.items():

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
@@ -99,7 +100,7 @@ def _scores(runner: Runner, tour: Tour, number: int) -> dict[str, dict[str, obje
     return scores
 
 
-def _options(runner: Runner, number: int) -> dict[str, object]:
+def _options(runner: Runner, number: int) -> dict[str, Any]:
     return {
         "fps": FPS,
         "num_inference_steps": runner.settings.default_estimate_steps,
@@ -146,7 +147,7 @@ def _joined(runner: Runner, tour: Tour, number: int) -> dict[str, tuple[Cameras,
     return answers
 
 
-def _score(cameras: Cameras, truth: Cameras) -> dict[str, object]:
+def _score(cameras: Cameras, truth: Cameras) -> dict[str, Any]:
     frames = metrics.frame_errors(cameras, truth)
     angle = frames.rotation_rad.rad2deg()
     still = metrics.frame_errors(identity_cameras(truth), truth).rotation_rad.rad2deg()
@@ -171,7 +172,7 @@ def _motion_error(cameras: Cameras, truth: Cameras, delta: int) -> float:
     return float(metrics.rotation_error_deg(*turns).mean())
 
 
-def _mean_row(scores: Sequence[dict[str, object]]) -> dict[str, object]:
+def _mean_row(scores: Sequence[dict[str, object]]) -> dict[str, Any]:
     def column(name: str) -> torch.Tensor:
         values = [score[name] for score in scores]
         numbers = [math.nan if value is None else float(str(value)) for value in values]

@@ -6,6 +6,7 @@ Two tables from the same runs: estimates averaged over noise seeds and over view
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -134,7 +135,7 @@ def fit_scale(runner: Runner, num_clips: int, progress: Progress) -> tuple[float
 
 
 def _run(
-    runner: Runner, video: Tensor, generator: torch.Generator, **options: int
+    runner: Runner, video: Tensor, generator: torch.Generator, **options: Any
 ) -> tuple[EstimateOutput, float]:
     return runner.timed(
         lambda: runner.pipe.estimate(

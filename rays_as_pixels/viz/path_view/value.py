@@ -37,8 +37,11 @@ Label = str | dict[str, str]
 class Spread(Protocol):
     """What is shown of `outputs.PoseSpread`."""
 
-    rotation_rad: Float[Tensor, "frames"]
-    position: Float[Tensor, "frames"]
+    @property
+    def rotation_rad(self) -> Float[Tensor, "frames"]: ...
+
+    @property
+    def position(self) -> Float[Tensor, "frames"]: ...
 
 
 @dataclass(frozen=True)
