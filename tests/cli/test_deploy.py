@@ -56,6 +56,7 @@ def test_the_folder_runs_by_itself(folder):
     """Its command line works with nothing but its own files on the path."""
     probe = "import rays_as_pixels as r, sys; sys.exit(not r.__file__.startswith(sys.argv[1]))"
     env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    env["PYTHONDONTWRITEBYTECODE"] = "1"  # what travels is looked at below
     command = [sys.executable, "-c", probe, str(folder)]
     assert subprocess.run(command, cwd=folder, env=env, check=False).returncode == 0
     text = (folder / "app.py").read_text()

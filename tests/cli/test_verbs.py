@@ -195,10 +195,13 @@ def test_stopping_leaves_nothing_behind(tmp_path, clip, model_folder, name, code
     before = sorted(path.name for path in tmp_path.iterdir())
     command = [sys.executable, "-m", "rays_as_pixels", "estimate", str(clip), "--out"]
     command += [str(tmp_path / "out"), "--model", str(model_folder), "--steps", "1000"]
+    # Tests that run in the background have been told to ignore SIGINT, and would pass it on.
+    kept = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
+    signal.signal(signal.SIGINT, kept)
     said = []
     for line in process.stderr:
         said.append(line)
