@@ -49,6 +49,16 @@ def _wait(url: str) -> None:
     sys.exit("the app did not start within four minutes; run `python app.py` to see why")
 
 
+def _turn_to(page: Any, step: int) -> None:
+    """Open a step's tab; on a phone the last ones are in a menu."""
+    tabs = page.locator("#steps .tab-container:not(.visually-hidden) [role=tab]")
+    if step < tabs.count():
+        tabs.nth(step).click()
+        return
+    page.locator("#steps .overflow-menu > button").click()
+    page.locator("#steps .overflow-dropdown button").nth(step - tabs.count()).click()
+
+
 def photograph(page: Any, url: str, device: str, steps: tuple[str, ...]) -> None:
     """Write assets/page-STEP-DEVICE.jpg for every step."""
     page.set_default_timeout(PATIENCE_MS)
@@ -56,9 +66,7 @@ def photograph(page: Any, url: str, device: str, steps: tuple[str, ...]) -> None
     page.wait_for_selector("#film .film-frame")
     page.wait_for_selector("#plot canvas")
     for step in steps:
-        page.evaluate(
-            "k => document.querySelectorAll('#steps [role=tab]')[k].click()", STEPS.index(step)
-        )
+        _turn_to(page, STEPS.index(step))
         if step == "edit":
             page.wait_for_selector("#editor canvas")
             start = page.locator("#editor button:visible").filter(has_text="Estimated path")
