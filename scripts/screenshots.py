@@ -5,8 +5,6 @@ Chromium, on a desk and on a phone (playwright and Chromium are needed; CHROMIUM
 browser). Nothing is computed.
 """
 
-import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -19,14 +17,10 @@ from typing import Any
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
-FLAGS = [
-    "--no-sandbox",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+sys.path.insert(0, str(ROOT))
+
+from tests.ui.chromium import FLAGS, chromium_path  # noqa: E402 - found from the root
+
 STEPS = ("video", "path", "edit", "generate", "loop")
 SIZES = {"desk": (1280, 900), "phone": (390, 844)}
 PATIENCE_MS = 120_000
@@ -80,7 +74,6 @@ def photograph(page: Any, url: str, device: str, steps: tuple[str, ...]) -> None
 def main() -> None:
     """Photograph all steps, or those named on the command line."""
     steps = tuple(sys.argv[1:]) or STEPS
-    browser_path = os.environ.get("CHROMIUM") or shutil.which("chromium")
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory() as work:
@@ -89,7 +82,7 @@ def main() -> None:
         try:
             _wait(url)
             with sync_playwright() as play:
-                browser = play.chromium.launch(executable_path=browser_path, args=FLAGS)
+                browser = play.chromium.launch(executable_path=chromium_path(), args=FLAGS)
                 for device, (width, height) in SIZES.items():
                     page = browser.new_page(viewport={"width": width, "height": height})
                     photograph(page, url, device, steps)

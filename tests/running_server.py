@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -233,3 +234,12 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def visiting(server: Server) -> Iterator[Visitor]:
+    """Open the page of a server, and close it at the end."""
+    visitor = Visitor(server.url)
+    visitor.open()
+    yield visitor
+    visitor.close()

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from running_server import Server, Visitor
+from running_server import Server, visiting
 
 from rays_as_pixels.media.video import write_video
 
@@ -19,10 +19,8 @@ def server(toy_folder, tmp_path_factory):
 
 @pytest.fixture
 def visitor(server):
-    visitor = Visitor(server.url)
-    visitor.open()
-    yield visitor
-    visitor.close()
+    with visiting(server) as visitor:
+        yield visitor
 
 
 @pytest.fixture(scope="session")

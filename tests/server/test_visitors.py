@@ -8,7 +8,7 @@ import av
 import pytest
 import torch
 from gradio_client import Client, handle_file
-from running_server import Server, Visitor
+from running_server import Server, Visitor, visiting
 
 from rays_as_pixels.media.video import write_video
 from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
@@ -158,10 +158,8 @@ def slow_server(tmp_path_factory):
 
 @pytest.fixture
 def slow_visitor(slow_server):
-    visitor = Visitor(slow_server.url)
-    visitor.open()
-    yield visitor
-    visitor.close()
+    with visiting(slow_server) as visitor:
+        yield visitor
 
 
 def test_a_stop_takes_a_step_and_a_second_at_most(slow_server, slow_visitor, clip_bytes):

@@ -18,6 +18,7 @@ from rays_as_pixels.ui.library import Library, example_clip
 from rays_as_pixels.ui.model_holder import ModelFacts, ModelHolder
 from rays_as_pixels.ui.session import Session
 from rays_as_pixels.viz.cloud import PointCloud
+from tests.optional import PEERS
 
 DEPTH = 2.0  # of the wall, scene units
 
@@ -40,7 +41,7 @@ def wall() -> tuple[Trajectory, torch.Tensor]:
 
 
 def test_points_along_a_true_path_lie_on_the_wall_in_its_colours(wall):
-    pytest.importorskip("cv2", reason="pip install opencv-python-headless")
+    pytest.importorskip("cv2", reason=PEERS)
     path, frames = wall
     cloud, agree, matches = points.points_along(path, frames)
     assert len(cloud.points) > 100 and agree > 0.9 * matches
@@ -56,7 +57,7 @@ def test_points_along_a_true_path_lie_on_the_wall_in_its_colours(wall):
 
 
 def test_a_path_that_disagrees_with_the_video_says_so(wall):
-    pytest.importorskip("cv2", reason="pip install opencv-python-headless")
+    pytest.importorskip("cv2", reason=PEERS)
     path, frames = wall
     pose = path.cameras.world_from_cam.clone()
     pose[:, 1, 3] = pose[:, 0, 3]  # up and down instead of left and right
