@@ -24,6 +24,7 @@ FOLDERS = {
     "rays_as_pixels/": "THE PACKAGE; pyproject.toml says which part may import which",
     "rays_as_pixels/cli/": "THE COMMAND LINE: one module per verb, and what the verbs share",
     "rays_as_pixels/diffusion/": "HOW NOISE BECOMES SIGNAL",
+    "rays_as_pixels/ablation/": "WHAT EACH PART IS WORTH: the recipe with one thing changed",
     "rays_as_pixels/annotate/": "CAMERAS FOR MANY VIDEOS: Ray Data or processes, into Parquet",
     "rays_as_pixels/datasets/": "REAL DATA: readers, checks, shards and clips cut from them",
     "rays_as_pixels/evaluation/": "WHAT IT IS WORTH: tables, baselines, classical peers",

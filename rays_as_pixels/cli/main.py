@@ -27,6 +27,7 @@ VERBS = (
     "preview",
     "compare",
     "evaluate",
+    "ablate",
     "train",
     "convert-wan",
     "measure-raxels",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rays_as_pixels.cli import options
 
-_CONFIGS = ("tiny", "small", "small-gpu", "mini", "wan")
+_CONFIGS = ("tiny", "small", "small-gpu", "mini", "paper", "wan")
 _STAGES = ("pool", "codec", "polish", "latents", "transformer")
 
 
@@ -23,7 +23,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--config", default="mini", choices=_CONFIGS,
         help="tiny for a test, small for a CPU, small-gpu for the same network on a GPU, mini for "
-        "a larger one on a GPU, wan for what convert-wan made (default: %(default)s)",
+        "a larger one on a GPU, paper for small with the paper's loss alone, wan for what "
+        "convert-wan made (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--run", type=Path, default=None, metavar="DIR",

@@ -56,11 +56,13 @@ class RaysAsPixelsBlock(nn.Module):
         heads: int,
         eps: float,
         share_attention: bool,
+        global_attention: bool,
         text: bool,
         cross_attn_norm: bool,
     ) -> None:
         super().__init__()
         self.share_attention = share_attention
+        self.global_attention = global_attention
         self.norm1 = FP32LayerNorm(dim, eps, elementwise_affine=False)
         self.attn1 = RotaryAttention(dim, heads=heads, eps=eps)
         self.norm2 = nn.Identity()
@@ -76,6 +78,8 @@ class RaysAsPixelsBlock(nn.Module):
         self.ray_ffn = FeedForward(dim, inner_dim=ffn_dim, activation_fn="gelu-approximate")
         self.ray_norm3 = FP32LayerNorm(dim, eps, elementwise_affine=False)
         self.ray_scale_shift_table = nn.Parameter(torch.randn(1, 6, dim) / dim**0.5)
+        if global_attention:
+            return
         if not share_attention:
             self.ray_attn1 = RotaryAttention(dim, heads=heads, eps=eps)
             self.cross_attn = RotaryAttention(dim, heads=heads, eps=eps)
@@ -104,8 +108,51 @@ class RaysAsPixelsBlock(nn.Module):
             text: Embedded prompt, if the model takes one.
         """
         video_self, video_ffn = modulations(self.scale_shift_table, times[0])
-        (video_cross,) = modulations(self.cross_scale_shift_table, times[1])
         ray_self, ray_ffn = modulations(self.ray_scale_shift_table, times[2])
+        if self.global_attention:
+            video, rays = self._attend_globally(video, rays, (video_self, ray_self), rotary)
+        else:
+            video, rays = self._attend(video, rays, times, (video_self, ray_self), rotary)
+
+        if text is not None:
+            video = video + self.attn2(self.norm2(video).type_as(video), text)
+
+        # (iii) a feed-forward per branch
+        video = video_ffn.after(video, self.ffn(video_ffn.before(self.norm3, video)))
+        rays = ray_ffn.after(rays, self.ray_ffn(ray_ffn.before(self.ray_norm3, rays)))
+        return video, rays
+
+    def _attend_globally(
+        self,
+        video: Tensor,
+        rays: Tensor,
+        modulated: tuple[Modulation, Modulation],
+        rotary: tuple[Tables, Tables],
+    ) -> tuple[Tensor, Tensor]:
+        """Let all tokens of both streams attend to all: what decoupling is compared with."""
+        video_self, ray_self = modulated
+        tokens = torch.cat(
+            [video_self.before(self.norm1, video), ray_self.before(self.ray_norm1, rays)], dim=1
+        )
+        cosines, sines = (
+            torch.cat([v.expand(len(video), -1, -1, -1), r.expand(len(rays), -1, -1, -1)], dim=1)
+            for v, r in zip(*rotary, strict=True)
+        )
+        update = self.attn1(tokens, None, (cosines, sines), (cosines, sines))
+        to_video, to_rays = update.split([video.shape[1], rays.shape[1]], dim=1)
+        return video_self.after(video, to_video), ray_self.after(rays, to_rays)
+
+    def _attend(
+        self,
+        video: Tensor,
+        rays: Tensor,
+        times: tuple[Tensor, Tensor, Tensor, Tensor],
+        modulated: tuple[Modulation, Modulation],
+        rotary: tuple[Tables, Tables],
+    ) -> tuple[Tensor, Tensor]:
+        """Self-attention inside each modality, then cross-attention both ways."""
+        video_self, ray_self = modulated
+        (video_cross,) = modulations(self.cross_scale_shift_table, times[1])
         (ray_cross,) = modulations(self.ray_cross_scale_shift_table, times[3])
         video_rotary, ray_rotary = rotary
         shared = self.share_attention
@@ -124,12 +171,4 @@ class RaysAsPixelsBlock(nn.Module):
         rays_q = ray_cross.before(self.ray_cross_norm, rays)
         to_video = cross_attn(video_q, rays_q, video_rotary, ray_rotary)
         to_rays = ray_cross_attn(rays_q, video_q, ray_rotary, video_rotary)
-        video, rays = video_cross.after(video, to_video), ray_cross.after(rays, to_rays)
-
-        if text is not None:
-            video = video + self.attn2(self.norm2(video).type_as(video), text)
-
-        # (iii) a feed-forward per branch
-        video = video_ffn.after(video, self.ffn(video_ffn.before(self.norm3, video)))
-        rays = ray_ffn.after(rays, self.ray_ffn(ray_ffn.before(self.ray_norm3, rays)))
-        return video, rays
+        return video_cross.after(video, to_video), ray_cross.after(rays, to_rays)

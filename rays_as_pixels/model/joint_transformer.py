@@ -113,6 +113,9 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         rope_extent: (time, space) lengths of a clip in normalised positions; None for Wan's units.
         share_attention: One set of Q, K, V, O per block for both modalities and both directions.
         ray_prediction: What the ray head outputs: `sample` (clean latents) or `velocity`.
+        attention: `decoupled` (the paper's self- and cross-attention) or `global`: one attention
+            over the tokens of both streams, for comparison.
+        ray_channels: Latent channels of rays; None for as many as the video's.
     """
 
     _supports_gradient_checkpointing = True
@@ -142,8 +145,15 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         rope_extent: tuple[float, float] | None = (4.0, 8.0),
         share_attention: bool = False,
         ray_prediction: str = "sample",
+        attention: str = "decoupled",
+        ray_channels: int | None = None,
     ) -> None:
         super().__init__()
+        if attention not in ("decoupled", "global"):
+            raise InputError(
+                f"attention must be 'decoupled' or 'global'; got {attention!r}. Check the model's "
+                "config.json."
+            )
         if ray_prediction not in ("sample", "velocity") or patch_size[0] != 1:
             raise InputError(
                 "ray_prediction must be 'sample' or 'velocity' and patch_size[0] 1; got "
@@ -152,7 +162,8 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         dim = num_attention_heads * attention_head_dim
         self.patch_embedding = nn.Conv3d(in_channels, dim, patch_size, stride=patch_size)
         ray_patch = (1, ray_patch_size, ray_patch_size)
-        self.ray_patch_embedding = nn.Conv3d(in_channels, dim, ray_patch, stride=ray_patch)
+        ray_channels = in_channels if ray_channels is None else ray_channels
+        self.ray_patch_embedding = nn.Conv3d(ray_channels, dim, ray_patch, stride=ray_patch)
         self.kind_embedding = nn.Parameter(torch.zeros(3, dim))
         self.ray_kind_embedding = nn.Parameter(torch.zeros(3, dim))
         self.condition_embedder = _TimeEmbedder(dim, freq_dim=freq_dim, text_dim=text_dim)
@@ -169,6 +180,7 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
                 heads=num_attention_heads,
                 eps=eps,
                 share_attention=share_attention,
+                global_attention=attention == "global",
                 text=text_dim is not None,
                 cross_attn_norm=cross_attn_norm,
             )
@@ -179,7 +191,7 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         self.proj_out = nn.Linear(dim, in_channels * patch_size[1] * patch_size[2])
         self.scale_shift_table = nn.Parameter(torch.randn(1, 2, dim) / dim**0.5)
         self.ray_norm_out = FP32LayerNorm(dim, eps, elementwise_affine=False)
-        self.ray_proj_out = nn.Linear(dim, in_channels * ray_patch_size**2)
+        self.ray_proj_out = nn.Linear(dim, ray_channels * ray_patch_size**2)
         self.ray_scale_shift_table = nn.Parameter(torch.randn(1, 2, dim) / dim**0.5)
         self.gradient_checkpointing = False
 

@@ -1,7 +1,8 @@
 """Named training configurations: what is built, on which clips, for how long.
 
 `small` is what two CPU cores can train in about two hours, `small-gpu` the same network on a GPU;
-`mini` is larger and for one GPU; `tiny` is for tests. The classes and the code path are the same.
+`mini` is larger and for one GPU; `paper` is `small` with the paper's loss alone; `tiny` is for
+tests. The classes and the code path are the same.
 """
 
 from dataclasses import dataclass, field
@@ -66,8 +67,13 @@ class TransformerConfig:
         motion_head_weight: Weight of the motion head's loss (`auxiliary`).
         pose_weight: Weight of the camera errors read from ray latents (`auxiliary`); 0 fits no
             readout, which large rasters have no memory for.
+        relative_weight: Weight of the error of each frame's rays relative to frame 0 (`objective`).
+        cosine_weight: Weight of 1 - cos(v, u) beside |v - u|^2; the paper's is 0.5.
+        attention: `decoupled` or `global`, see the network.
+        ray_prediction: `sample` or `velocity`, see the network.
         compile_blocks: Compile each block with torch.compile; needs a C++ compiler on a CPU.
         minutes: Time to train for.
+        steps: Train for so many steps instead; None for `minutes`.
     """
 
     width: int = 128
@@ -83,8 +89,13 @@ class TransformerConfig:
     pure_noise_share: float = 0.85
     motion_head_weight: float = 0.5
     pose_weight: float = 3.0
+    relative_weight: float = 1.0
+    cosine_weight: float = 0.5
+    attention: str = "decoupled"
+    ray_prediction: str = "sample"
     compile_blocks: bool = False
     minutes: float = 75.0
+    steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -181,6 +192,20 @@ CONFIGS = {
                 generate_share=0.35,
                 joint_share=0.15,
                 minutes=18.0,
+            ),
+        ),
+        TrainingConfig(  # the size of `small`, the paper's loss and nothing of our own
+            "paper",
+            codec=CodecConfig(motion_minutes=0.0),
+            transformer=TransformerConfig(
+                estimate_share=0.35,
+                generate_share=0.35,
+                joint_share=0.2,
+                pure_noise_share=0.25,
+                motion_head_weight=0.0,
+                pose_weight=0.0,
+                relative_weight=0.0,
+                ray_prediction="velocity",
             ),
         ),
         TrainingConfig(  # whatever `convert-wan` made; see docs/wan.md

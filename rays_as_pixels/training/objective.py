@@ -20,7 +20,6 @@ from rays_as_pixels.model.joint_transformer import (
 )
 from rays_as_pixels.training.config import TransformerConfig
 
-_COSINE_WEIGHT = 0.5
 _LEVEL_FLOOR = 0.25  # x-prediction divides by the noise level; below this its weight stops growing
 
 
@@ -159,13 +158,13 @@ class LossTerms:
 
 
 def _image_loss(
-    velocity: Tensor, target: Tensor, sigma: Tensor, *, floor: float
+    velocity: Tensor, target: Tensor, sigma: Tensor, *, floor: float, cosine_weight: float
 ) -> tuple[Tensor, Tensor]:
-    """Return |v - u|^2 + 0.5 (1 - cos(v, u)) per image (B, S), and which images count."""
+    """Return |v - u|^2 + cosine_weight (1 - cos(v, u)) per image (B, S), and which images count."""
     weight = (sigma / sigma.clamp_min(floor)) ** 2 if floor else torch.ones_like(sigma)
     error = ((velocity - target).float() ** 2).mean(dim=(1, 3, 4)) * weight
     cosine = torch.nn.functional.cosine_similarity(velocity.float(), target.float(), dim=1)
-    loss = error + _COSINE_WEIGHT * (1 - cosine.mean(dim=(-2, -1))) * weight
+    loss = error + cosine_weight * (1 - cosine.mean(dim=(-2, -1))) * weight
     return loss, sigma > 0.02
 
 
@@ -173,14 +172,14 @@ def joint_loss(
     velocity: JointVelocity,
     batch: NoisyBatch,
     *,
-    ray_floor: float = _LEVEL_FLOOR,
-    motion_weight: float = 1.0,
+    config: TransformerConfig,
 ) -> tuple[Float[Tensor, ""], LossTerms]:
     """Sum the losses of video and rays over what was noised.
 
-    `motion_weight` weighs the error of each frame's clean rays relative to frame 0: the part of the
-    rays that is motion, a tenth of their variance, the rest being the lens.
+    `config.relative_weight` weighs the error of each frame's clean rays relative to frame 0: the
+    part of the rays that is motion, a tenth of their variance, the rest being the lens.
     """
+    ray_floor = _LEVEL_FLOOR if config.ray_prediction == "sample" else 0.0
     state, target = batch.state, batch.target
     terms = {}
     # A velocity holds stills exactly when its state does.
@@ -195,13 +194,13 @@ def joint_loss(
         )  # fmt: skip
     total = state.latents.new_zeros((), dtype=torch.float32)
     for name, (v, u, sigma, floor) in pairs.items():
-        loss, counts = _image_loss(v, u, sigma, floor=floor)
+        loss, counts = _image_loss(v, u, sigma, floor=floor, cosine_weight=config.cosine_weight)
         share = 0.3 if name.startswith("still") else 1.0
         mean = (loss * counts).sum() / max(1, counts.numel())
         terms[name] = float(mean.detach()) / max(1e-6, float(counts.float().mean()))
         total = total + share * mean
     motion, pure = _motion_loss(velocity.rays, target.rays, state.ray_sigma)
-    return total + motion_weight * motion, LossTerms(terms["video"], terms["rays"], pure)
+    return total + config.relative_weight * motion, LossTerms(terms["video"], terms["rays"], pure)
 
 
 def clean_ray_error(velocity: JointVelocity, batch: NoisyBatch) -> Float[Tensor, "b c frames h w"]:

@@ -39,7 +39,9 @@ _SAVE_EVERY_SEC = 120.0
 _CHECK_EVERY_SEC = 480.0
 
 
-def new_transformer(config: TransformerConfig, *, channels: int) -> RaysAsPixelsTransformer3DModel:
+def new_transformer(
+    config: TransformerConfig, *, channels: int, ray_channels: int | None = None
+) -> RaysAsPixelsTransformer3DModel:
     """Build an untrained transformer of a training configuration."""
     model = RaysAsPixelsTransformer3DModel(
         num_attention_heads=config.num_heads,
@@ -47,6 +49,9 @@ def new_transformer(config: TransformerConfig, *, channels: int) -> RaysAsPixels
         in_channels=channels,
         ffn_dim=config.width * config.ffn_ratio,
         num_layers=config.num_layers,
+        attention=config.attention,
+        ray_prediction=config.ray_prediction,
+        ray_channels=ray_channels,
     )
     model.initialise_from_scratch()
     return model
@@ -153,14 +158,14 @@ class TransformerRun:
         seed: int,
         check: Callable[[RaysAsPixelsTransformer3DModel], str] | None = None,
     ) -> None:
-        """Train until `config.minutes` are spent; `check` sees the EMA weights now and then."""
+        """Train for `config.steps`, or `config.minutes`; `check` sees the EMA weights at times."""
         generator = torch.Generator().manual_seed(seed + self.progress.step)
         if self.config.pose_weight:
             self.readouts = fit_readouts(batches, self.log)
         budget = self.config.minutes * 60
         last = saved = checked = shared_clock(self.accelerator)
-        while self.progress.spent_sec < budget:
-            self._step(next(batches), generator, self.progress.spent_sec / budget)
+        while (done := self._done(budget)) < 1:
+            self._step(next(batches), generator, done)
             now = shared_clock(self.accelerator)
             self.progress.spent_sec += now - last
             last = now
@@ -179,6 +184,12 @@ class TransformerRun:
         if check is not None:
             self.log(f"check step {self.progress.step} {self._checked(check)}")
 
+    def _done(self, budget_sec: float) -> float:
+        """Return which share of the run is behind it, by steps where they are counted."""
+        if self.config.steps is not None:
+            return self.progress.step / self.config.steps
+        return self.progress.spent_sec / budget_sec if budget_sec else 1.0
+
     def _step(self, clean: CleanBatch, generator: torch.Generator, done: float) -> None:
         warm = min(1.0, (self.progress.step + 1) / self.config.warmup_steps)
         rate = self.config.learning_rate * warm * max(0.02, min(1.0, (1 - done) / 0.5))
@@ -188,7 +199,7 @@ class TransformerRun:
         noisy = noisy_batch(clean, self.config, generator)
         with self.accelerator.autocast():
             velocity, motion = self.model(noisy.state)
-        loss, terms = joint_loss(velocity, noisy)
+        loss, terms = joint_loss(velocity, noisy, config=self.config)
         seen = motion_head_loss(motion, clean.motion, noisy.state.sigma)
         pose, degrees = loss.new_zeros(()), float("nan")
         if self.readouts:

@@ -191,3 +191,45 @@ def test_text_must_be_given_exactly_when_the_model_reads_it():
 def test_a_prediction_kind_that_does_not_exist_is_refused():
     with pytest.raises(InputError, match="ray_prediction"):
         RaysAsPixelsTransformer3DModel(**SMALL, ray_prediction="noise")
+
+
+def test_global_attention_is_one_attention_over_all_tokens():
+    """Every output depends on every input of both streams, and no cross-attention is left."""
+    net = model(attention="global")
+    assert not any(
+        "cross_attn" in name or "ray_attn1" in name for name, _ in net.named_parameters()
+    )
+    given = state(stills=2)
+    before = net(given)
+    rays = given.ray_latents.clone()
+    rays[:, :, 0, 0, 0] += 1
+    after = net(replace(given, ray_latents=rays))
+    assert (after.video != before.video).all()
+    assert (after.rays[:, :, -1] != before.rays[:, :, -1]).all()
+    assert after.rays.shape == given.ray_latents.shape
+
+
+def test_global_attention_equals_decoupled_attention_where_neither_attends():
+    """With closed attention outputs, what is left are the same norms and feed-forwards."""
+    nets = [model(attention=kind) for kind in ("global", "decoupled")]
+    nets[1].load_state_dict(nets[0].state_dict(), strict=False)
+    for net in nets:
+        for name, parameter in net.named_parameters():
+            if ".to_out.0." in name:
+                torch.nn.init.zeros_(parameter)
+    one, other = (net(state()) for net in nets)
+    torch.testing.assert_close(one.video, other.video)
+    torch.testing.assert_close(one.rays, other.rays)
+
+
+def test_rays_may_have_more_channels_than_the_video():
+    given = state()
+    rays = torch.cat([given.ray_latents, given.ray_latents], dim=1)
+    velocity = model(ray_channels=8)(replace(given, ray_latents=rays))
+    assert velocity.rays.shape == rays.shape
+    assert velocity.video.shape == given.latents.shape
+
+
+def test_an_unknown_kind_of_attention_is_refused():
+    with pytest.raises(InputError, match="attention must be 'decoupled' or 'global'; got 'joint'"):
+        model(attention="joint")

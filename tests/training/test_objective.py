@@ -65,14 +65,14 @@ def test_with_images_most_steps_generate():
 
 def test_the_loss_is_zero_at_the_target_and_counts_only_what_was_noised():
     made = noisy_batch(clean(1), CONFIG, torch.Generator().manual_seed(3))
-    perfect, terms = joint_loss(made.target, made)
+    perfect, terms = joint_loss(made.target, made, config=CONFIG)
     assert float(perfect) == pytest.approx(0, abs=1e-5)
     assert terms.video == pytest.approx(0, abs=1e-5)
     state = dataclasses.replace(made.state, sigma=torch.zeros_like(made.state.sigma))
     given = dataclasses.replace(made, state=state)
     wrong = dataclasses.replace(made.target, video=made.target.video + 100)
-    assert float(joint_loss(wrong, given)[0]) == pytest.approx(0, abs=1e-5)
-    assert float(joint_loss(wrong, made)[0]) > 100
+    assert float(joint_loss(wrong, given, config=CONFIG)[0]) == pytest.approx(0, abs=1e-5)
+    assert float(joint_loss(wrong, made, config=CONFIG)[0]) > 100
 
 
 def test_an_error_by_hand_costs_its_square_and_its_angle():
@@ -85,8 +85,39 @@ def test_an_error_by_hand_costs_its_square_and_its_angle():
     velocity = torch.zeros_like(target.video)
     velocity[:, 1] = 1.0  # v = (0, 1): squared error mean (1 + 1) / 2, cosine 0
     batch = dataclasses.replace(made, state=state, target=target)
-    loss, _ = joint_loss(dataclasses.replace(target, video=velocity), batch)
+    wrong = dataclasses.replace(target, video=velocity)
+    loss, _ = joint_loss(wrong, batch, config=CONFIG)
     assert float(loss) == pytest.approx(1.0 + 0.5)
+    straight = dataclasses.replace(CONFIG, cosine_weight=0.0)
+    assert float(joint_loss(wrong, batch, config=straight)[0]) == pytest.approx(1.0)
+
+
+def test_an_error_of_one_frames_rays_counts_twice_unless_motion_counts_nothing_extra():
+    """An error e in every channel of frame 3 of 9: |v - u|^2 is e^2 / 9, and again as motion."""
+    made = noisy_batch(clean(0, batch=4), CONFIG, torch.Generator().manual_seed(3))
+    state = dataclasses.replace(made.state, sigma=torch.zeros(4, 3), ray_sigma=torch.ones(4, 9))
+    made = dataclasses.replace(made, state=state)
+    rays = made.target.rays.clone()
+    rays[:, :, 3] += 0.5
+    wrong = dataclasses.replace(made.target, rays=rays)
+    plain = dataclasses.replace(CONFIG, cosine_weight=0.0, relative_weight=0.0)
+    loss = float(joint_loss(wrong, made, config=plain)[0])
+    assert loss == pytest.approx(0.25 / 9, rel=1e-4)
+    both = dataclasses.replace(plain, relative_weight=1.0)
+    assert float(joint_loss(wrong, made, config=both)[0]) == pytest.approx(2 * loss, rel=1e-4)
+
+
+def test_clean_rays_weigh_less_only_where_the_network_says_what_is_clean():
+    """At noise level 0.1, x-prediction's weight is (0.1 / 0.25)^2; velocities count in full."""
+    made = noisy_batch(clean(0, batch=4), CONFIG, torch.Generator().manual_seed(3))
+    levels = torch.full((4, 9), 0.1)
+    state = dataclasses.replace(made.state, sigma=torch.zeros(4, 3), ray_sigma=levels)
+    made = dataclasses.replace(made, state=state)
+    wrong = dataclasses.replace(made.target, rays=made.target.rays + 1)
+    config = dataclasses.replace(CONFIG, cosine_weight=0.0, relative_weight=0.0)
+    assert float(joint_loss(wrong, made, config=config)[0]) == pytest.approx(0.16, rel=1e-4)
+    config = dataclasses.replace(config, ray_prediction="velocity")
+    assert float(joint_loss(wrong, made, config=config)[0]) == pytest.approx(1.0, rel=1e-4)
 
 
 def test_every_configuration_is_one_the_codec_can_hold():
