@@ -1,7 +1,5 @@
 """Work that tests of jobs share."""
 
-import time
-
 from rays_as_pixels.errors import Cancelled
 
 SOON = 30.0  # seconds; far more than any of these jobs takes
@@ -16,10 +14,3 @@ def until_cancelled(context):
         if context.cancel.wait(0.01):
             raise Cancelled
     raise AssertionError("nobody stopped this job")
-
-
-def wait_until(condition) -> None:
-    deadline = time.monotonic() + SOON
-    while not condition():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.005)

@@ -10,14 +10,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+from waiting import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_SEC = 150.0  # a busy machine may take long to import everything
 API = "gradio_api"
+UNFINISHED = ("queued", "running")
 
 
 class Server:
@@ -47,17 +49,33 @@ class Server:
             self.process = subprocess.Popen(
                 command, cwd=self.folder, env=env, stdout=log, stderr=log, start_new_session=True
             )
-        while not self.answers():
-            if self.process.poll() is not None or time.monotonic() - started > PATIENCE_SEC:
-                self.kill()
-                raise AssertionError(f"it never answered: {self.log}")
-            time.sleep(0.1)
+        try:
+            wait_until(self._answers_or_ended, within_sec=PATIENCE_SEC, every_sec=0.1)
+        except AssertionError as error:
+            self.kill()
+            raise AssertionError(f"it never answered: {self.log}") from error
         self.start_sec = time.monotonic() - started
 
     def records(self) -> dict[str, dict]:
         """Return what the disk says of all jobs, by id."""
         folder = self.workspace / "jobs" / "records"
         return {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
+
+    def wait_for(self, job: str, reached: Callable[[dict], bool]) -> dict:
+        """Return a job's record on disk once it is as wanted; the job must not end before."""
+
+        def found() -> dict | None:
+            record = self.records()[job]
+            if reached(record):
+                return record
+            assert record["state"] in UNFINISHED, f"it ended before: {record}"
+            return None
+
+        return wait_until(found, seen=lambda: self.records()[job])
+
+    def _answers_or_ended(self) -> bool:
+        assert self.process.poll() is None
+        return self.answers()
 
     def answers(self) -> bool:
         try:
@@ -196,8 +214,13 @@ class Visitor:
 
     def finished(self) -> str:
         """Wait for the job that the page watches and return its state."""
-        while self.job()[1] in ("queued", "running"):
+
+        def final() -> bool:
             assert self.tick()["success"]
+            return self.job()[1] not in UNFINISHED
+
+        if self.job()[1] in UNFINISHED:
+            wait_until(final, within_sec=PATIENCE_SEC, every_sec=0.1, seen=self.job)
         return self.job()[1]
 
     def upload(self, name: str, content: bytes) -> httpx.Response:

@@ -5,7 +5,8 @@ import threading
 import time
 
 import pytest
-from job_helpers import SOON, until_cancelled, wait_until
+from job_helpers import SOON, until_cancelled
+from waiting import wait_until
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.jobs.quota import Quota

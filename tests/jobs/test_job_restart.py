@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from job_helpers import SOON, until_cancelled, wait_until
+from job_helpers import SOON, until_cancelled
+from waiting import wait_until
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.jobs.manager import JobManager

@@ -6,7 +6,8 @@ import time
 
 import pytest
 import torch
-from job_helpers import SOON, wait_until
+from job_helpers import SOON
+from waiting import wait_until
 
 from rays_as_pixels.errors import Cancelled, InputError
 from rays_as_pixels.jobs import previews, tasks, verbs

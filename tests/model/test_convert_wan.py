@@ -308,7 +308,7 @@ def watch():
     while not done[0]:
         peak[0] = max(peak[0], anonymous())
         time.sleep(0.002)
-thread = threading.Thread(target=watch)
+thread = threading.Thread(target=watch, daemon=True)
 thread.start()
 pieces = plan(weight_files(source), config, empty_text=torch.zeros(1, 16), dtype=None)
 write_weights(pieces, out, max_shard_bytes=8_000_000, progress=lambda done, total: None)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from gradio_client import Client, handle_file
 from running_server import Server, Visitor, visiting
+from waiting import wait_until
 
 from rays_as_pixels.media.video import write_video
 from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
@@ -76,9 +77,12 @@ def in_the_way(server, videos):
     job = client.submit(
         handle_file(videos[0]), num_frames=5, steps=LONG, runs=16, api_name="/estimate"
     )
-    while not long_ones(server):
+
+    def begun() -> list[dict]:
         assert not job.done(), job.exception()
-        time.sleep(0.1)
+        return long_ones(server)
+
+    wait_until(begun, seen=server.records)
     yield job
     job.cancel()
 
@@ -100,8 +104,12 @@ def test_twenty_visitors_at_once_wait_in_an_honest_queue_and_get_their_own_resul
     visitors = [OneVisitor(server.url, videos[k], k, go) for k in range(VISITORS)]
     for visitor in visitors:
         visitor.start()
-    while len(waiting(server)) < VISITORS and any(visitor.is_alive() for visitor in visitors):
-        time.sleep(0.2)
+    wait_until(
+        lambda: len(waiting(server)) == VISITORS or not all(one.is_alive() for one in visitors),
+        within_sec=300,
+        every_sec=0.2,
+        seen=lambda: [visitor.error for visitor in visitors],
+    )
     in_the_way.cancel()
     for visitor in visitors:
         visitor.join(timeout=350)
@@ -165,17 +173,11 @@ def slow_visitor(slow_server):
 def test_a_stop_takes_a_step_and_a_second_at_most(slow_server, slow_visitor, clip_bytes):
     server, visitor = slow_server, slow_visitor
     job = visitor.estimate(clip_bytes, steps=50, runs=8)
-    while server.records()[job]["done"] < 2:
-        assert server.records()[job]["state"] in ("queued", "running"), server.records()[job]
-        time.sleep(0.05)
-    record = server.records()[job]
+    record = server.wait_for(job, lambda record: record["done"] >= 2)
     step_sec = record["stage_sec"] / record["done"]
     started = time.time()
     visitor.click("stop")
-    while server.records()[job]["state"] not in ("cancelled", "done"):
-        assert time.time() - started < 60
-        time.sleep(0.02)
-    record = server.records()[job]
+    record = server.wait_for(job, lambda record: record["state"] in ("cancelled", "done"))
     stop_sec = record["finished_unix"] - started
     print(f"stopped in {stop_sec:.2f} s; a step takes {step_sec:.2f} s")
     assert record["state"] == "cancelled" and record["results"]["partial"] is True

@@ -1,12 +1,12 @@
 """The endpoints, through gradio_client and a real (untrained, tiny) pipeline."""
 
 import re
-import time
 from pathlib import Path
 
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from waiting import wait_until
 
 from rays_as_pixels.ui import launch as launching
 from rays_as_pixels.ui import layout
@@ -43,10 +43,12 @@ def test_a_run_tells_where_it_stands_and_stops_when_told(server, examples):
     client = Client(url, verbose=False)
     path = client.predict("orbit", 5, 10.0, 64, 48, api_name="/make_path")
     job = client.submit(handle_file(examples[0].poster), path, steps=200, api_name="/generate")
-    started = time.monotonic()
-    while not any(item["step"] > 1 for item in job.outputs()):
-        assert time.monotonic() - started < 60
-        time.sleep(0.1)
+
+    def stepping() -> bool:
+        assert not job.done(), job.outputs()
+        return any(item["step"] > 1 for item in job.outputs())
+
+    wait_until(stepping, seen=job.outputs)
     job.cancel()
     (record,) = manager.records()
     assert manager.wait(record.id, timeout_sec=20).state == "cancelled"

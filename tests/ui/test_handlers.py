@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from gradio.utils import get_upload_folder
+from waiting import wait_until
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.jobs import loop_rounds, tasks
@@ -256,8 +257,13 @@ def test_a_loop_demonstration_takes_one_click(handlers, calm, demo, has_psnr):
 def test_a_stopped_video_keeps_what_there_was(handlers, edited):
     submitted = handlers.generate(edited, GENERATE | {"steps": 200})
     session = submitted["session"]
-    while handlers.manager.get(session.job).done < 3:
-        assert not handlers.manager.get(session.job).state.is_final
+
+    def stepping() -> bool:
+        record = handlers.manager.get(session.job)
+        assert not record.state.is_final, record
+        return record.done >= 3
+
+    wait_until(stepping, every_sec=0.001, seen=lambda: handlers.manager.get(session.job))
     handlers.stop(session)
     record = handlers.manager.wait(session.job, timeout_sec=SOON)
     assert record.state is JobState.CANCELLED
