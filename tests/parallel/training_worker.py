@@ -30,6 +30,7 @@ from rays_as_pixels.training.transformer import TransformerRun, new_optimisers
 
 STEPS, CLIPS = 4, 4
 KILLED_AFTER, RESUMED_UNTIL = 3, 6  # steps
+CONFIG = replace(training_config("tiny").transformer, estimate_share=0.0, generate_share=0.0)
 
 
 def network() -> RaysAsPixelsTransformer3DModel:
@@ -58,9 +59,8 @@ def clean_batches() -> Iterator[CleanBatch]:
 
 def batches() -> list[NoisyBatch]:
     generator = torch.Generator().manual_seed(4)
-    size = replace(training_config("tiny").transformer, estimate_share=0.0, generate_share=0.0)
     clean = clean_batches()
-    return [noisy_batch(next(clean), size, generator) for _ in range(STEPS)]
+    return [noisy_batch(next(clean), CONFIG, generator) for _ in range(STEPS)]
 
 
 def part(batch: NoisyBatch, rows: slice) -> NoisyBatch:
@@ -79,7 +79,7 @@ def part(batch: NoisyBatch, rows: slice) -> NoisyBatch:
 def steps(model, optimisers, batch_list, backward, clip) -> list[float]:
     losses = []
     for batch in batch_list:
-        loss, _ = joint_loss(model(batch.state), batch)
+        loss, _ = joint_loss(model(batch.state), batch, config=CONFIG)
         for optimiser in optimisers:
             optimiser.zero_grad()
         backward(loss)

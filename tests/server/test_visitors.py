@@ -46,7 +46,7 @@ class OneVisitor(threading.Thread):
     """A gradio_client that asks for the path of one video and notes what it is told."""
 
     def __init__(self, url: str, video, number: int, go: threading.Barrier) -> None:
-        super().__init__()
+        super().__init__(daemon=True)  # one that waits for ever must not keep the tests alive
         self.url, self.video, self.number, self.go = url, video, number, go
         self.updates: list[dict] = []
         self.error: BaseException | None = None
@@ -72,19 +72,26 @@ def mean_shade(path) -> float:
 
 @pytest.fixture
 def in_the_way(server, videos):
-    """A long job of somebody else: until it is stopped, everybody waits."""
+    """Begins a long job of somebody else: until it is stopped, everybody waits."""
     client = Client(server.url, verbose=False, analytics_enabled=False, httpx_kwargs=PATIENT)
-    job = client.submit(
-        handle_file(videos[0]), num_frames=5, steps=LONG, runs=16, api_name="/estimate"
-    )
+    jobs = []
 
-    def begun() -> list[dict]:
-        assert not job.done(), job.exception()
-        return long_ones(server)
+    def begin():
+        job = client.submit(
+            handle_file(videos[0]), num_frames=5, steps=LONG, runs=16, api_name="/estimate"
+        )
+        jobs.append(job)
 
-    wait_until(begun, seen=server.records)
-    yield job
-    job.cancel()
+        def begun() -> list[dict]:
+            assert not job.done(), job.exception()
+            return long_ones(server)
+
+        wait_until(begun, seen=server.records)
+        return job
+
+    yield begin
+    for job in jobs:
+        job.cancel()
 
 
 def long_ones(server) -> list[dict]:
@@ -99,18 +106,27 @@ def waiting(server) -> list[dict]:
 def test_twenty_visitors_at_once_wait_in_an_honest_queue_and_get_their_own_results(
     server, videos, in_the_way
 ):
-    go = threading.Barrier(VISITORS)
-    started = time.monotonic()
+    go = threading.Barrier(VISITORS + 1)
     visitors = [OneVisitor(server.url, videos[k], k, go) for k in range(VISITORS)]
     for visitor in visitors:
         visitor.start()
+    # A toy's longest job takes seconds: it begins once all are at the door.
+    wait_until(
+        lambda: go.n_waiting == VISITORS or not all(one.is_alive() for one in visitors),
+        within_sec=200,
+        seen=lambda: go,
+    )
+    assert [visitor.error for visitor in visitors] == [None] * VISITORS
+    long_job = in_the_way()
+    started = time.monotonic()
+    go.wait(timeout=60)
     wait_until(
         lambda: len(waiting(server)) == VISITORS or not all(one.is_alive() for one in visitors),
         within_sec=300,
         every_sec=0.2,
         seen=lambda: [visitor.error for visitor in visitors],
     )
-    in_the_way.cancel()
+    long_job.cancel()
     for visitor in visitors:
         visitor.join(timeout=350)
     whole_sec = time.monotonic() - started
