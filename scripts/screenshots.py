@@ -58,7 +58,7 @@ def photograph(page: Any, url: str, device: str, steps: tuple[str, ...]) -> None
     page.set_default_timeout(PATIENCE_MS)
     page.goto(url)
     page.wait_for_selector("#film .film-frame")
-    page.wait_for_selector("#plot canvas")
+    page.wait_for_selector("#plot .rpv-plot canvas")
     for step in steps:
         _turn_to(page, STEPS.index(step))
         if step == "edit":

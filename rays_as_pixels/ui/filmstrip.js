@@ -7,7 +7,7 @@ const shades = [...root.querySelectorAll('.film-shade')];
 const ticks = root.querySelector('.film-ticks');
 const table = props.words || {};
 const words = table[(navigator.language || '').startsWith('zh') ? 'zh' : 'en'] || {};
-let part = [0, 0], held = -1;
+let part = [0, 0], held = -1, drawn = '';
 
 const duration = () => (props.strip && props.strip.duration_sec) || 0;
 const least = () => Math.min(duration(), Math.max(duration() / 200, (props.strip && props.strip.least_sec) || 0));
@@ -43,6 +43,9 @@ function picture(sprite, columns, column, className) {
 function draw() {
   const strip = props.strip;
   root.hidden = !strip;
+  const key = strip ? JSON.stringify(strip) : '';
+  if (key === drawn) return; // the opening example, sent again
+  drawn = key;
   if (!strip) return;
   part = [strip.start_sec, strip.end_sec];
   const still = strip.duration_sec <= 0 || !strip.overview;

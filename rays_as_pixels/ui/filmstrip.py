@@ -29,7 +29,7 @@ _TEMPLATE = """<div class="film" hidden>
 </div>"""
 
 
-def filmstrip(*, elem_id: str) -> gr.HTML:
+def filmstrip(strip: dict[str, Any] | None = None, *, elem_id: str) -> gr.HTML:
     """Return the component. Its event `release` fires when a handle was let go.
 
     Its property `strip` is what `strip_of` returns, or None for none; its value the part that the
@@ -39,7 +39,7 @@ def filmstrip(*, elem_id: str) -> gr.HTML:
     return gr.HTML(
         html_template=_TEMPLATE,
         js_on_load=script,
-        strip=None,
+        strip=strip,
         words=text.everywhere("film_"),
         elem_id=elem_id,
         elem_classes="rap-flat",

@@ -41,6 +41,19 @@ def refusing(handler: Callable) -> Callable:
 class Handlers(VideoEvents, EditEvents, RunEvents):
     """The events of the page."""
 
+    def opening(self) -> dict[str, Any]:
+        """Return what the page itself holds, before any event: the first example's strip and view.
+
+        They have no words of one language; `open_page` sends those, with the same strip and view.
+        """
+        if not self.examples:
+            return {}
+        try:
+            shown = self.show_example(Session(), 0)
+        except InputError:  # a damaged example: `open_page` says so on the page
+            return {}
+        return {"strip": shown["film"].props["strip"], "view": shown["view"]}
+
     def open_page(self, kept: object, lang: str = "en") -> Updates:
         """Find a returning visitor's results and running job; greet a new one with an example."""
         session = session_from_browser(kept, lang=lang)
@@ -57,6 +70,7 @@ class Handlers(VideoEvents, EditEvents, RunEvents):
         ]
         session = replace(session, **dict.fromkeys(gone, ""))
         updates: Updates = {"session": session, "browser": session.browser()}
+        updates |= {"film": gr.HTML(strip=None), "view": None}  # not the opening ones
         if session.estimate or session.result or session.job:
             updates |= self.put_on_show(session, *found)
         elif self.examples:

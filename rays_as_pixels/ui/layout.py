@@ -115,6 +115,7 @@ def build_app(
     """
     clips = list(find_examples() if examples is None else examples)
     handlers = Handlers(manager, model, clips)
+    opening = handlers.opening()
     with gr.Blocks(
         title=text.TITLE,
         analytics_enabled=False,
@@ -132,13 +133,13 @@ def build_app(
             with gr.Column(scale=6, min_width=340, elem_classes="rap-steps"):
                 parts["tabs"] = gr.Tabs(elem_classes="rap-tabs", elem_id="steps")
                 with parts["tabs"]:
-                    steps.video_step(parts, clips, model.facts)
+                    steps.video_step(parts, clips, model.facts, opening.get("strip"))
                     steps.path_step(parts)
                     steps.edit_step(parts, model.facts)
                     steps_run.generate_step(parts, model.facts)
                     steps_run.loop_step(parts)
             with gr.Column(scale=5, min_width=340, elem_classes="rap-view"):
-                _view(parts)
+                _view(parts, opening.get("view"))
         handlers.library.editor_props = dict(parts["editor"].props)
         _wire(app, parts, handlers)
         api.add_endpoints(handlers)
@@ -163,7 +164,7 @@ def _header(parts: Components, model: ModelHolder, manager: JobManager) -> None:
         )  # fmt: skip
 
 
-def _view(parts: Components) -> None:
+def _view(parts: Components, value: str | None) -> None:
     with gr.Row(equal_height=True, elem_classes="rap-beside"):
         parts["clip"] = gr.Video(
             label=text.label("clip"), visible=False, interactive=False, autoplay=False, loop=True,
@@ -190,7 +191,7 @@ def _view(parts: Components) -> None:
                 )
             parts["dl_notes"] = gr.Markdown(elem_id="dl-notes", elem_classes="rap-hint")
     parts["view"] = PathView(
-        video_id=[CLIP_ID, "compare-b", "loop-compare-b"], editor_id="editor",
+        value, video_id=[CLIP_ID, "compare-b", "loop-compare-b"], editor_id="editor",
         height=VIEW_HEIGHT, elem_id="plot", elem_classes="rap-flat",
     )  # fmt: skip
 

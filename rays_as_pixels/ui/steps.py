@@ -18,8 +18,13 @@ EDITOR_HEIGHT = 400
 label = text.label
 
 
-def video_step(parts: Components, examples: Sequence[Example], facts: ModelFacts) -> None:
-    """Video in, trimmed, with the frames that will be used."""
+def video_step(
+    parts: Components,
+    examples: Sequence[Example],
+    facts: ModelFacts,
+    strip: dict[str, Any] | None = None,
+) -> None:
+    """Video in, trimmed, with the frames that will be used: at first those of `strip`."""
     with gr.Tab(label("tab_video"), id="video", elem_id="step-video"):
         with gr.Row(equal_height=True, elem_classes="rap-source"):
             parts["file"] = gr.File(
@@ -33,7 +38,7 @@ def video_step(parts: Components, examples: Sequence[Example], facts: ModelFacts
                     allow_preview=False, interactive=False, buttons=[], elem_id="examples",
                     min_width=240, object_fit="cover",
                 )  # fmt: skip
-        parts["film"] = filmstrip(elem_id="film")
+        parts["film"] = filmstrip(strip, elem_id="film")
         with gr.Row(elem_classes="rap-fields"):
             parts["start"] = _seconds("start")
             parts["end"] = _seconds("end")

@@ -172,6 +172,24 @@ def test_scrubbing_the_video_moves_the_frustum(page):
     assert marked_centre(page, "other1-") == pytest.approx(OTHER.positions[5].tolist(), abs=1e-5)
 
 
+def test_the_first_drawing_puts_the_path_where_the_scene_then_shows_it(page):
+    page.click("[data-word=view_reset]")
+    steady_eye(page)
+    for frame in (0, 4, 8):
+        first = page.evaluate(f"{API}.sketch().project({frame})")
+        assert first == pytest.approx(page.evaluate(f"{API}.scene().project({frame})"), abs=0.5)
+    assert page.is_hidden(".rpv-sketch"), "the scene has taken its place"
+
+
+def test_titles_of_axes_are_short_and_the_note_says_their_unit(page):
+    said = page.evaluate(
+        "['xaxis', 'yaxis', 'zaxis'].map((axis) =>"
+        " document.querySelector('.rpv-plot').layout.scene[axis].title.text)"
+    )
+    assert said == ["X right", "Z forward", "Y down"], "short: long ones ran into one another"
+    assert "Scene units" in page.inner_text(".rpv-foot .rpv-note")
+
+
 def test_clicking_a_frustum_seeks_the_video_and_tells_python(page):
     box = page.locator(".rpv-stage").bounding_box()
     x, y = page.evaluate(f"{API}.scene().project(7)")

@@ -17,6 +17,7 @@ SCRIPTS = (
     "scene.js",
     "errors.js",
     "strip.js",
+    "sketch.js",
     "player.js",
     "skeleton.js",
     "export.js",

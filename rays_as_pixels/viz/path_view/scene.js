@@ -1,7 +1,7 @@
 // The 3D scene: draws the figure once per value, then moves single traces without touching the rest.
 
 const EYES = {
-  view_reset: { eye: { x: -0.95, y: -1.35, z: 0.85 }, center: { x: 0.02, y: 0, z: -0.14 } },
+  view_reset: { eye: { x: -0.98, y: -1.35, z: 0.82 }, center: { x: 0, y: 0, z: -0.17 } },
   view_top: { eye: { x: 0, y: -0.02, z: 2.0 }, center: { x: 0, y: 0, z: 0 } },
   view_side: { eye: { x: -2.0, y: 0, z: 0.05 }, center: { x: 0, y: 0, z: 0 } },
   view_front: { eye: { x: 0, y: -2.0, z: 0.05 }, center: { x: 0, y: 0, z: 0 } },
@@ -11,6 +11,13 @@ const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans CJK SC", 
 const MOST_EDGES_OF = 240; // frames; of longer paths only the centres can be clicked
 const NEAR_PX = { dot: 11, edge: 7 };
 const PICTURE_POINTS = { one: 2000, all: 14000 };
+
+function cameraOf(name, width) {
+  const stretch = width < 480 ? 1.5 : 1.38;
+  const { eye, center } = EYES[name];
+  const far = { x: eye.x * stretch, y: eye.y * stretch, z: eye.z * stretch };
+  return { eye: far, center: { ...center }, up: { x: 0, y: 0, z: 1 } };
+}
 
 function toSegment(x, y, [ax, ay], [bx, by]) {
   const dx = bx - ax, dy = by - ay, length = dx * dx + dy * dy;
@@ -77,20 +84,13 @@ function makeScene(holder, plotly, { key, say }) {
       layout.scene[axis] = {
         ...layout.scene[axis],
         gridcolor: isDark() ? '#3b4453' : '#dde1e8',
-        title: { text: `${say(word)} (${say('units')})`, font: { size: 12, family: FONT } },
-        tickfont: { size: 11, family: FONT }, nticks: 6,
+        title: { text: say(word), font: { size: 12, family: FONT } }, // units: the note below
+        tickfont: { size: 11, family: FONT }, nticks: axis === 'zaxis' ? 4 : 5,
       };
     }
-    layout.scene.camera = kept.get() || camera('view_reset');
+    layout.scene.camera = kept.get() || cameraOf('view_reset', holder.clientWidth);
     layout.autosize = true;
     return layout;
-  }
-
-  function camera(name) {
-    const stretch = holder.clientWidth < 480 ? 1.45 : 1.28;
-    const { eye, center } = EYES[name];
-    const far = { x: eye.x * stretch, y: eye.y * stretch, z: eye.z * stretch };
-    return { eye: far, center: { ...center }, up: { x: 0, y: 0, z: 1 } };
   }
 
   // The part of a broken line that is one frame's frustum.
@@ -240,7 +240,7 @@ function makeScene(holder, plotly, { key, say }) {
 
   function look(name) {
     kept.set(null);
-    plotly.relayout(holder, { 'scene.camera': camera(name) });
+    plotly.relayout(holder, { 'scene.camera': cameraOf(name, holder.clientWidth) });
   }
 
   function clear() { if (holder.data) keep(); value = null; plotly.purge(holder); listening = false; }

@@ -22,6 +22,7 @@ function skeleton(say, key) {
     views: el('div', { class: 'rpv-group', role: 'group', 'aria-label': say('views') },
       button('view_reset'), button('view_top'), button('view_side'), button('view_front')),
     plot: el('div', { class: 'rpv-plot' }),
+    sketch: el('canvas', { class: 'rpv-sketch', hidden: true, 'aria-hidden': 'true' }),
     tip: el('div', { class: 'rpv-tip', hidden: true }),
     hint: el('p', { class: 'rpv-hint' }, say('empty')),
     errors: el('div', { class: 'rpv-errors', hidden: true }),
@@ -36,7 +37,7 @@ function skeleton(say, key) {
     status: el('p', { class: 'rpv-status', role: 'status' }),
   };
   parts.play.classList.add('rpv-play');
-  parts.stage = el('div', { class: 'rpv-stage' }, parts.plot, parts.hint, parts.tip);
+  parts.stage = el('div', { class: 'rpv-stage' }, parts.plot, parts.sketch, parts.hint, parts.tip);
   parts.files = el('div', { class: 'rpv-files' }, parts.html,
     el('button', { type: 'button', 'data-file': 'glb' }, say('download_glb')),
     el('button', { type: 'button', 'data-file': 'ply' }, say('download_ply')));

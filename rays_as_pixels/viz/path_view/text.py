@@ -11,7 +11,6 @@ WORDS: dict[str, dict[str, str]] = {
         "zh": "左右方向键逐帧移动，Home 和 End 跳到首尾，R 键重置视角。",
     },
     "empty": {"en": "The camera path appears here.", "zh": "相机轨迹将显示在这里。"},
-    "loading": {"en": "Drawing…", "zh": "正在绘制…"},
     "no_plotly": {
         "en": "The 3D view could not be loaded. Reload the page; if that does not help, run "
         "`pip install plotly` where the app runs.",

@@ -11,7 +11,8 @@ function pathView(mount, options) {
   mount.replaceChildren(root);
   root.style.setProperty('--rpv-height', `${height}px`);
 
-  let value = null, frame = 0, scene = null, pixels = null, drawing = 0, pointer = [0, 0];
+  let value = null, shown = null, frame = 0, scene = null, pixels = null, drawing = 0, pointer = [0, 0];
+  const reached = new Promise((go) => { for (const name of ['pointerenter', 'focusin']) root.addEventListener(name, go, { once: true }); });
   let loaded = plotlyLoaded ? Promise.resolve(plotlyLoaded) : null;
 
   const player = makePlayer({
@@ -26,6 +27,8 @@ function pathView(mount, options) {
   });
   const errorPlots = makeErrors(errors, { say, language, onPick: choose });
   const film = makeStrip(strip, { say, onPick: choose });
+  const sketch = makeSketch(stage, parts.sketch);
+  const sketchCamera = () => shownCamera(key).get() || cameraOf('view_reset', plot.clientWidth);
 
   const count = () => (value ? value.paths[0].time_sec.length : 0);
 
@@ -42,6 +45,7 @@ function pathView(mount, options) {
     root.dataset.frame = frame;
     errorPlots.mark(frame);
     film.mark(frame);
+    sketch.mark(frames);
     if (scene) scene.mark(frame, frames);
     root.dispatchEvent(new CustomEvent('rap-frame', { bubbles: true, detail: { frame, time_sec: time, num_frames: count() } }));
   }
@@ -69,11 +73,13 @@ function pathView(mount, options) {
   }
 
   async function set(text) {
+    if (text && text === shown) return; // the page's opening example, which its first event sends again
     const turn = ++drawing, started = performance.now();
+    shown = text;
     player.stop();
     root.classList.toggle('rpv-empty', !text);
     note.textContent = '';
-    if (!text) { value = null; if (scene) scene.clear(); scene = null; parts.hint.textContent = say('empty'); return; }
+    if (!text) { value = null; sketch.hide(); if (scene) scene.clear(); scene = null; parts.hint.textContent = say('empty'); return; }
     const next = JSON.parse(text);
     frame = Math.min(frame, next.paths[0].time_sec.length - 1);
     value = next;
@@ -93,8 +99,12 @@ function pathView(mount, options) {
     notes();
     mark(frame);
     try {
-      parts.hint.textContent = say('loading');
-      loaded ??= loadPlotly(plotlyUrl);
+      if (!scene) {
+        sketch.draw(value, sketchCamera);
+        parts.hint.textContent = '';
+        root.dataset.sketched = Math.round(performance.now() - started);
+      }
+      loaded ??= loadPlotly(plotlyUrl, reached);
       const [{ api, code }, picture] = await Promise.all([loaded, spritePixels(value.frames)]);
       if (turn !== drawing) return;
       pixels = picture;
@@ -102,9 +112,10 @@ function pathView(mount, options) {
       scene ??= makeScene(plot, api, { key, say });
       await scene.draw(value, pixels);
       if (turn !== drawing) return;
+      sketch.hide();
       parts.hint.textContent = '';
     } catch (error) {
-      loaded = null;
+      loaded = shown = null;
       parts.hint.textContent = say(/webgl/i.test(String(error)) ? 'no_webgl' : 'no_plotly');
       throw error;
     } finally {
@@ -202,17 +213,19 @@ function pathView(mount, options) {
   const themes = new MutationObserver(() => {
     if (!value) return;
     colorBar();
+    sketch.paint();
     if (scene) scene.redraw().then(() => mark(frame));
   });
   themes.observe(document.body, { attributes: true, attributeFilter: ['class'] });
-  const sizes = new ResizeObserver(() => { film.fit(); errorPlots.fit(); if (scene) scene.resize(); });
+  const sizes = new ResizeObserver(() => { film.fit(); errorPlots.fit(); sketch.paint(); if (scene) scene.resize(); });
   sizes.observe(stage);
-  const pending = loaded || !plotlyUrl ? null : loadPlotly(plotlyUrl);
+  const pending = loaded || !plotlyUrl ? null : loadPlotly(plotlyUrl, reached);
   if (pending) pending.catch(() => {});
   return {
     set, mark, choose,
     frame: () => frame,
     scene: () => scene,
+    sketch: () => sketch,
     destroy: () => { drawing += 1; themes.disconnect(); sizes.disconnect(); window.removeEventListener('pointerup', release, true); player.destroy(); if (scene) scene.clear(); },
   };
 }
