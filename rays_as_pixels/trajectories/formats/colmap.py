@@ -196,7 +196,7 @@ def _write_folder(
 
 SPEC = FormatSpec(
     name="colmap",
-    title="COLMAP model (text written, text and binary read)",
+    title="COLMAP model (text; reads binary too)",
     convention="cam_from_world, OpenCV axes, quaternion w x y z (w first); first pixel centre at "
     "(0.5, 0.5)",
     direction="world to camera",
