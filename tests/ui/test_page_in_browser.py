@@ -8,6 +8,7 @@ import pytest
 
 from rays_as_pixels.ui import launch as launching
 from rays_as_pixels.ui import layout
+from rays_as_pixels.ui.downloads import formats
 from rays_as_pixels.ui.launch import LaunchOptions, launch
 
 # The server runs in this process, where a deprecation in a package of Gradio's must not stop it.
@@ -15,6 +16,16 @@ pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
 SLOW_MS = 60_000  # software rendering on a busy machine; each of these takes a second or two
 JOB = "#job-bar [data-state={}]"
 SLACK = 6.0  # of wall time: the machines that test share their cores and render in software
+# Pixels of the first drawing, or of the scene that took its place, that something is drawn on.
+INK = """() => { const canvas = document.querySelector('#plot .rpv-sketch');
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  return data.filter((value, k) => k % 4 === 3 && value > 0).length; }"""
+# The room for text in the menu of formats, and how much each title takes.
+ROOM = """(titles) => { const input = document.querySelector('#dl-format input');
+  const style = getComputedStyle(input), pen = document.createElement('canvas').getContext('2d');
+  pen.font = style.font;
+  const room = input.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+  return [room, titles.map((title) => pen.measureText(title).width)]; }"""
 TABS = {"video": 0, "path": 1, "edit": 2, "generate": 3, "loop": 4}
 
 
@@ -79,7 +90,7 @@ def test_an_example_is_estimated_edited_generated_checked_and_nothing_comes_from
     page.click("#use-frames")
     estimate(page)
     page.wait_for_selector("#clip-used video")
-    page.wait_for_selector("#plot canvas")
+    page.wait_for_selector("#plot .rpv-plot canvas")
     turn_to(page, "edit")
     page.wait_for_selector("#editor canvas")
     page.click("#editor [data-tab=start]")
@@ -119,11 +130,29 @@ def test_the_page_is_there_and_solved_soon_after_it_loads(browser, address, caps
     page.wait_for_selector("#use-frames")
     interactive = time.monotonic() - started
     page.wait_for_selector("#film .film-frame")
+    page.wait_for_selector("#plot .rpv[data-sketched]")
     solved = time.monotonic() - started - interactive
+    assert page.evaluate(INK) > 500, "the path is drawn, not only announced"
+    page.wait_for_selector("#plot .rpv[data-drawn]")
+    turnable = time.monotonic() - started - interactive
+    page.wait_for_function("document.querySelector('#clip-facts').innerText.length > 0")
+    assert page.get_attribute("#plot .rpv", "data-drawn") == "1", "sent again, not drawn again"
     with capsys.disabled():
-        print(f"\npage load to interactive {interactive:.2f} s, example {solved:.2f} s later")
-    assert interactive < 3 * SLACK and solved < 1 * SLACK
+        print(
+            f"\npage load to interactive {interactive:.2f} s, example {solved:.2f} s later, "
+            f"its view turnable {turnable:.2f} s later"
+        )
+    assert interactive < 3 * SLACK
+    assert solved < 1, "nothing is computed or sent for it: no slack"
     context.close()
+
+
+def test_a_returning_visitor_finds_their_path_and_not_the_example(page):
+    page.click("#use-frames")
+    estimate(page)
+    page.reload()
+    page.wait_for_selector("#plot .rpv-legend:has-text('Estimated path')")
+    page.wait_for_selector("#film .film", state="hidden")
 
 
 def test_a_running_job_outlives_a_reload_and_can_be_stopped(page, model, pipeline, capsys):
@@ -182,6 +211,15 @@ def test_the_page_fits_a_phone(page):
             ".map(e => e.tagName + '#' + e.id + '.' + e.className).slice(0, 12)"
         )
         assert page.evaluate("document.documentElement.scrollWidth") <= 392, (step, wide)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_format_can_be_read_in_the_menu_of_downloads(page, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.wait_for_selector("#dl-format input")
+    page.wait_for_timeout(400)
+    room, widths = page.evaluate(ROOM, list(formats().values()))
+    assert max(widths) <= room, dict(zip(formats(), widths, strict=True))
 
 
 def test_the_page_speaks_chinese_to_a_chinese_browser(browser, address):
