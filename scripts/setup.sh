@@ -79,7 +79,7 @@ install_system_libraries() {
     packages=$(xargs <packages.txt)
     if has_package open3d && ! "$VENV/bin/python" -c 'import open3d' >/dev/null 2>&1; then
         # shellcheck disable=SC2086 - the package names are words
-        { can_apt && apt_install $packages; } ||
+        { can_apt && apt_install $packages && "$VENV/bin/python" -c 'import open3d' >/dev/null 2>&1; } ||
             say "note: 3D mesh export is off: Open3D misses libraries of the system;" \
                 "on Debian, Ubuntu: sudo apt-get install $packages"
     fi

@@ -2,5 +2,8 @@
 
 PEERS = "classical peers are optional: pip install -r requirements-peers.txt"
 DATA = "tools for real data are optional: pip install -r requirements-data.txt"
-EXTRAS = "mesh files and figures are optional: pip install -r requirements-extras.txt"
+EXTRAS = (
+    "mesh files and figures are optional: pip install -r requirements-extras.txt, and for Open3D "
+    "the system packages of packages.txt"
+)
 DEV = "a tool of the tests is missing: pip install -r requirements-dev.txt"

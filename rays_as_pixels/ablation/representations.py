@@ -25,6 +25,7 @@ from rays_as_pixels.geometry.rotations import nearest_rotation
 from rays_as_pixels.model.codec import LatentCodec, LatentStatistics
 
 Images = tuple[Float[Tensor, "batch frames 3 h w"], ...]
+_FAR_SCALE = 0.5  # origins and moments reach further than raxels, and the autoencoder only to 2
 _MIN_FOCAL, _MAX_FOCAL = 0.05, 50.0  # per width; beyond, Eq. 7 has read noise
 
 
@@ -54,9 +55,11 @@ def _directions(cameras: Cameras) -> Float[Tensor, "batch frames 3 h w"]:
 
 
 def _origins(cameras: Cameras) -> Float[Tensor, "batch frames 3 h w"]:
+    """Draw camera centres as flat images, halved."""
     raster = _raster(cameras)
     size = (raster.height, raster.width)
-    return raster.world_from_cam[..., :3, 3, None, None].expand(*raster.batch_shape, 3, *size)
+    origin = raster.world_from_cam[..., :3, 3, None, None] * _FAR_SCALE
+    return origin.expand(*raster.batch_shape, 3, *size)
 
 
 def _apart(cameras: Cameras) -> Images:
@@ -95,7 +98,7 @@ def _assembled(
 def _read_apart(images: Images) -> Cameras:
     direction, origin = images
     rotation, focal = _turns_and_focals(direction)
-    return _assembled(rotation, origin.mean(dim=(-2, -1)), focal, direction.shape)
+    return _assembled(rotation, origin.mean(dim=(-2, -1)) / _FAR_SCALE, focal, direction.shape)
 
 
 def _read_plucker(images: Images) -> Cameras:
@@ -107,7 +110,7 @@ def _read_plucker(images: Images) -> Cameras:
     normal = squared * torch.eye(3).to(d) - d.mT @ d  # sum of [d]x^T [d]x
     right = torch.linalg.cross(d, m, dim=-1).sum(-2)  # sum of [d]x m = [d]x^T (-m)
     origin = torch.linalg.solve(normal, right)
-    return _assembled(rotation, origin, focal, direction.shape)
+    return _assembled(rotation, origin / _FAR_SCALE, focal, direction.shape)
 
 
 REPRESENTATIONS = {

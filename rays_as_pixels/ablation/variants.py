@@ -63,6 +63,5 @@ VARIANTS = {
             ),
         ),
         Variant("still-worlds", "trained where nothing moves by itself", movers="none"),
-        Variant("crowds", "trained where five things move by themselves", movers="crowd"),
     )
 }

@@ -50,8 +50,8 @@ def test_a_plucker_moment_by_hand():
     direction, moment = representation("plucker").drawn(wide)
     x, y, _ = direction[0, 1, :, 0, 1].tolist()
     assert x > 0 > y, "the upper right pixel looks right (+X) and up (-Y)"
-    # (0, 0, 2) x (x, y, z) = (-2 y, 2 x, 0)
-    torch.testing.assert_close(moment[0, 1, :, 0, 1], torch.tensor([-2 * y, 2 * x, 0.0]).double())
+    # (0, 0, 2) x (x, y, z) = (-2 y, 2 x, 0), drawn at half its size
+    torch.testing.assert_close(moment[0, 1, :, 0, 1], torch.tensor([-y, x, 0.0]).double())
 
 
 def test_a_shared_error_of_all_frames_does_not_turn_the_cameras():
