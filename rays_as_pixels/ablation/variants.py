@@ -50,7 +50,6 @@ VARIANTS = {
             "without the motion and depth head",
             replace(BASE, motion_head_weight=0.0),
         ),
-        Variant("no-pose-loss", "without the pose readout", replace(BASE, pose_weight=0.0)),
         Variant(
             "paper",
             "the paper's loss: velocity, cosine, nothing else",

@@ -146,6 +146,7 @@ def _open3d() -> ModuleType:
     except (ImportError, OSError) as error:
         raise InputError(
             f"open3d must be installed to write a mesh file; got: {error}. Run `pip install "
-            "open3d`, and on Debian or Ubuntu `apt-get install libgl1 libgomp1 libx11-6`."
+            "open3d`, and on Debian or Ubuntu `apt-get install libegl1 libgl1 libgomp1 "
+            "libusb-1.0-0 libx11-6`."
         ) from error
     return open3d
