@@ -226,7 +226,8 @@ def test_the_page_speaks_chinese_to_a_chinese_browser(browser, address):
     context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="zh-CN")
     page = opened(context, address)
     assert "相机路径" in page.inner_text("#steps [role=tablist]")
-    assert "设备" in page.inner_text("#status")
+    # The page is usable before the server has said which language its own words are in.
+    page.wait_for_selector("#status >> text=设备", timeout=20_000)
     assert "使用这些帧" in page.inner_text("#use-frames")
     context.close()
 
