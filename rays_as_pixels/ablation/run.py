@@ -160,7 +160,9 @@ def _trained(
         model, config, folder, accelerator=new_accelerator(),
         log=lambda line: log(f"{variant.name}: {line}"),
     )  # fmt: skip
-    run.train(batches(clips, normalised, config.batch_size, seed=variant.seed), seed=variant.seed)
+    # A continued run draws other batches than those it has seen.
+    seed = variant.seed + run.progress.step
+    run.train(batches(clips, normalised, config.batch_size, seed=seed), seed=variant.seed)
     model.load_state_dict(run.averaged())
     model.eval()
     rows = scored_variant(

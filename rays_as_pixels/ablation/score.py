@@ -110,6 +110,10 @@ def scored_variant(
         heldout: Worlds.
         seeds: Noise seeds per world.
         averaged: Whether to score the mean path of 4 and of 8 seeds too.
+
+    Returns:
+        One row per measurement, as `evaluation.scores.summarise`: angles in degrees unless a key
+        says otherwise, lengths in scene units.
     """
     scores = _Scores()
     for number, world in enumerate(heldout.worlds):
