@@ -29,6 +29,7 @@ def only_images(
     frames: int,
     rays: Float[Tensor, "1 c frames hr wr"] | None,
     cameras_known: Tensor,
+    temporal_stride: int,
 ) -> Given:
     """Images are known as clean stills, and perhaps the rays of the whole clip.
 
@@ -38,13 +39,15 @@ def only_images(
         frames: Video frames of the clip.
         rays: Latents of the clip's rays (generate), or None where they are to be made (imagine).
         cameras_known: (n,) whether the camera of each image is known.
+        temporal_stride: Video frames per latent frame of the autoencoder.
     """
     channels, height, width = stills.shape[1], *stills.shape[-2:]
     known = rays is not None
     if rays is None:
         rays = stills.new_zeros(1, channels, frames, height // 2, width // 2)
     index = torch.tensor(list(image_frames))
-    video = stills.new_zeros(1, channels, latent_frames(frames), height, width)
+    times = latent_frames(frames, temporal_stride)
+    video = stills.new_zeros(1, channels, times, height, width)
     video_known = torch.zeros(video.shape[2], dtype=torch.bool)
     if 0 in image_frames:
         video[:, :, 0] = stills[:, :, list(image_frames).index(0)]

@@ -205,6 +205,7 @@ class RaysAsPixelsPipeline(JointComponents):
         given = only_images(
             self._encode_stills(stack), image_frames,
             frames=frames, rays=ray_latents, cameras_known=torch.tensor(known),
+            temporal_stride=self.codec.temporal_stride,
         )  # fmt: skip
         latents, _ = self._denoise(
             given.repeated(num_seeds), run, steps=num_inference_steps, stage="generate video",
@@ -261,6 +262,7 @@ class RaysAsPixelsPipeline(JointComponents):
         given = only_images(
             self._encode_stills(stack), image_frames,
             frames=frames, rays=None, cameras_known=torch.tensor(unknown),
+            temporal_stride=self.codec.temporal_stride,
         )  # fmt: skip
         latents, rays = self._denoise(
             given.repeated(num_seeds), run, steps=num_inference_steps, stage="imagine",

@@ -19,9 +19,12 @@ def toy_pipeline() -> RaysAsPixelsPipeline:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         codec = new_autoencoder(
-            base_dim=size.base_dim, z_dim=size.z_dim, num_res_blocks=size.num_res_blocks
+            base_dim=size.base_dim, z_dim=size.z_dim, num_res_blocks=size.num_res_blocks,
+            temporal_stride=size.temporal_stride,
+        )  # fmt: skip
+        transformer = new_transformer(
+            config.transformer, channels=size.z_dim, temporal_stride=size.temporal_stride
         )
-        transformer = new_transformer(config.transformer, channels=size.z_dim)
         for parameter in transformer.parameters():  # its own start is the identity; this is not
             torch.nn.init.normal_(parameter, std=0.05)
     statistics = {"mean": [0.0] * size.z_dim, "std": [1.0] * size.z_dim}

@@ -66,7 +66,7 @@ def encode_shards(
             save_file(
                 {
                     "latents": codec.encode_video(video).half(),
-                    "motion": cell_motion(cameras, disparity).half(),
+                    "motion": cell_motion(cameras, disparity, codec.temporal_stride).half(),
                     "world_from_cam": cameras.world_from_cam.contiguous(),
                     "focal_px": cameras.focal_px.contiguous(),
                     "center_px": cameras.center_px.contiguous(),

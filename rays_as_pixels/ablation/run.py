@@ -154,8 +154,9 @@ def _trained(
     folder.mkdir(exist_ok=True)
     torch.manual_seed(variant.seed)
     model = new_transformer(
-        config, channels=clips.latents.shape[1], ray_channels=normalised.shape[1]
-    )
+        config, channels=clips.latents.shape[1], temporal_stride=codec.temporal_stride,
+        ray_channels=normalised.shape[1],
+    )  # fmt: skip
     run = TransformerRun(
         model, config, folder, accelerator=new_accelerator(),
         log=lambda line: log(f"{variant.name}: {line}"),

@@ -18,8 +18,6 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from rays_as_pixels.media.limits import TEMPORAL_STRIDE
-
 if TYPE_CHECKING:
     from rays_as_pixels.model.codec import LatentCodec
     from rays_as_pixels.pipeline import RaysAsPixelsPipeline
@@ -48,7 +46,7 @@ class LatentColors:
         latents = codec.encode_video(clips).float().cpu()
         seconds = time.perf_counter() - started
         self.sec_per_pixel = seconds / (clips.shape[0] * clips.shape[1] * _FIT_SIDE**2)
-        colors = _pooled(clips.cpu(), latents.shape[-2], latents.shape[-1])
+        colors = _pooled(clips.cpu(), *latents.shape[-2:], codec.temporal_stride)
         rows = latents.movedim(1, -1).flatten(0, -2)
         wanted = colors.movedim(2, -1).flatten(0, -2)
         known = torch.cat([rows, torch.ones(len(rows), 1)], dim=1)
@@ -103,7 +101,7 @@ class LatentPreview:
         """Return the video as far as it got, and the repeats of a frame in it; None if too early.
 
         Decoded in full where that is quick (every frame, once); else in the latents' size (one
-        image per latent frame, to be shown for `TEMPORAL_STRIDE` frames).
+        image per latent frame, to be shown for as many frames as it stands for).
         """
         if self._guess is None or self._pipeline is None:
             return None
@@ -111,12 +109,12 @@ class LatentPreview:
         codec = self._pipeline.codec
         stride = int(codec.autoencoder.config["scale_factor_spatial"])
         frames, height, width = self._guess.shape[-3:]
-        pixels = ((frames - 1) * TEMPORAL_STRIDE + 1) * height * width * stride**2
+        pixels = ((frames - 1) * codec.temporal_stride + 1) * height * width * stride**2
         if 2 * colors.sec_per_pixel * pixels <= DECODE_BUDGET_SEC:
             with torch.no_grad():
                 return codec.decode_video(self._guess[:1])[0].float().cpu(), 1
         small = colors(self._guess[0])
-        return nnf.interpolate(small, scale_factor=stride, mode="bilinear"), TEMPORAL_STRIDE
+        return nnf.interpolate(small, scale_factor=stride, mode="bilinear"), codec.temporal_stride
 
 
 def finished_guess(before: Tensor, now: Tensor, sigma: float, sigma_next: float) -> Tensor:
@@ -172,12 +170,12 @@ def drop_pictures(folder: Path) -> None:
 
 
 def _pooled(
-    clips: Float[Tensor, "n frames 3 height width"], height: int, width: int
+    clips: Float[Tensor, "n frames 3 height width"], height: int, width: int, stride: int
 ) -> Float[Tensor, "n t 3 h w"]:
-    """Average the pixels that each latent stands for: the first frame alone, then four by four."""
+    """Average the pixels that each latent stands for: the first frame alone, then `stride` each."""
     small = nnf.adaptive_avg_pool2d(clips.flatten(0, 1), (height, width))
     small = small.unflatten(0, clips.shape[:2])
-    later = small[:, 1:].unflatten(1, (-1, TEMPORAL_STRIDE)).mean(2)
+    later = small[:, 1:].unflatten(1, (-1, stride)).mean(2)
     return torch.cat([small[:, :1], later], dim=1)
 
 

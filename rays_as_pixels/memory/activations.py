@@ -14,7 +14,6 @@ from rays_as_pixels.memory.tracker import META, peak_bytes
 from rays_as_pixels.memory.workload import Workload
 from rays_as_pixels.model.codec import (
     SPATIAL_STRIDE,
-    TEMPORAL_STRIDE,
     LatentCodec,
     latent_frames,
     posterior_of,
@@ -23,7 +22,7 @@ from rays_as_pixels.model.joint_transformer import JointState, Stills
 
 FLOAT = 4
 FIT_BYTES_PER_VALUE = 60  # reading cameras on a CPU: float64 temporaries per raxel value, measured
-STEADY = (9, 13)  # from 9 frames on, each further latent frame adds the same bytes
+STEADY = (9, 13)  # from 9 frames on, each further group of 4 adds the same bytes
 TEXT_LENGTH = 512
 
 
@@ -45,6 +44,7 @@ class Activations:
         self.codec = _Codec(shapes, device_type)
         self._network = cache(self._denoise)
         self.channels = int(shapes.autoencoder.config["z_dim"])
+        self.stride = self.codec.stride
         self.height, self.width = work.height // SPATIAL_STRIDE, work.width // SPATIAL_STRIDE
 
     def of_task(self, pieces: VaePieces) -> dict[str, int]:
@@ -80,13 +80,13 @@ class Activations:
 
     def _loop_state(self, stills: int) -> list[Tensor]:
         """Make what the sampler holds beside the network: given and noisy latents, the noise."""
-        times = latent_frames(self.work.frames)
+        times = latent_frames(self.work.frames, self.stride)
         shapes = self._video_shape(times + stills), self._ray_shape(self.work.frames + stills)
         return [self._empty(shape, torch.float32) for shape in shapes for _ in range(2)]
 
     def _state(self, stills: int) -> JointState:
         batch, frames = self.work.seeds, self.work.frames
-        times = latent_frames(frames)
+        times = latent_frames(frames, self.stride)
 
         def levels(count: int) -> Tensor:
             return torch.empty(batch, count, device=META)
@@ -130,6 +130,7 @@ class _Codec:
         self._vae, self._device_type = shapes.autoencoder, device_type
         self._codec = LatentCodec(self._vae, raxel_mean=[0.0], raxel_std=[1.0])
         self._channels = int(self._vae.config["z_dim"])
+        self.stride = self._codec.temporal_stride
         self._patch = int(self._vae.config["patch_size"] or 1)
         self._whole_encode, self._whole_decode = cache(self._encode), cache(self._decode)
 
@@ -192,7 +193,7 @@ class _Codec:
             if images:
                 latents = torch.empty(1, self._channels, images, *grid, device=META)
                 return self._codec.decode_raxels(latents)
-            times = latent_frames(frames)
+            times = latent_frames(frames, self.stride)
             return self._codec.decode_video(
                 torch.empty(1, self._channels, times, *grid, device=META)
             )
@@ -216,8 +217,7 @@ def _extended(peak: Callable[[int], int], frames: int) -> int:
     low, high = STEADY
     if frames <= high:
         return peak(frames)
-    per_latent = peak(high) - peak(low)
-    return peak(high) + per_latent * (frames - high) // TEMPORAL_STRIDE
+    return peak(high) + (peak(high) - peak(low)) * (frames - high) // (high - low)
 
 
 def _together(peak: int, result: int, count: int, pieces: VaePieces) -> int:

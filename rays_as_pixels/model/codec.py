@@ -1,6 +1,7 @@
 """One frozen video autoencoder for two kinds of image: video frames and raxels.
 
-Video is compressed 4x in time and 8x in space; raxels are encoded frame by frame, 8x in space only.
+Wan's autoencoder folds video 4x in time and 8x in space; small ones may keep every frame (time
+stride 1). Raxels are encoded frame by frame, 8x in space only.
 Latents are normalised per modality, because raxels are far smoother than video (paper, section
 "Raxels").
 """
@@ -15,13 +16,24 @@ from torch import Tensor
 
 from rays_as_pixels.errors import InputError
 
-TEMPORAL_STRIDE = 4
+TEMPORAL_STRIDE = 4  # frames that the autoencoder takes at a time, after the first
 SPATIAL_STRIDE = 8
 RAXEL_LIMIT = 2.0  # raxels are halved before encoding and the autoencoder's range is [-1, 1]
 
 
-def new_autoencoder(*, base_dim: int, z_dim: int, num_res_blocks: int) -> AutoencoderKLWan:
-    """Build an untrained Wan autoencoder with strides 4 and 8: 2x2 patches, then two halvings.
+_HALVED_IN_TIME = {1: [False, False], 2: [False, True], 4: [True, True]}
+
+
+def new_autoencoder(
+    *, base_dim: int, z_dim: int, num_res_blocks: int, temporal_stride: int = TEMPORAL_STRIDE
+) -> AutoencoderKLWan:
+    """Build an untrained Wan autoencoder of stride 8 in space: 2x2 patches, then two halvings.
+
+    Args:
+        base_dim: Width of the first stage; the others are twice as wide.
+        z_dim: Latent channels.
+        num_res_blocks: Residual blocks per stage.
+        temporal_stride: Frames per latent frame after the first: 4 as Wan's, 2 or 1.
 
     Built with Wan 2.2's averaging shortcuts (`is_residual`): after 100 steps its error was 0.27
     where the plain one's was 0.38. They need the last stage to keep its width, hence `dim_mult`.
@@ -31,14 +43,14 @@ def new_autoencoder(*, base_dim: int, z_dim: int, num_res_blocks: int) -> Autoen
         z_dim=z_dim,
         dim_mult=[1, 2, 2],
         num_res_blocks=num_res_blocks,
-        temperal_downsample=[True, True],
+        temperal_downsample=_HALVED_IN_TIME[temporal_stride],
         patch_size=2,
         in_channels=12,
         out_channels=12,
         is_residual=True,
         latents_mean=[0.0] * z_dim,
         latents_std=[1.0] * z_dim,
-        scale_factor_temporal=TEMPORAL_STRIDE,
+        scale_factor_temporal=temporal_stride,
         scale_factor_spatial=SPATIAL_STRIDE,
     )
 
@@ -57,10 +69,10 @@ def check_frame_count(num_frames: int) -> None:
         )
 
 
-def latent_frames(num_frames: int) -> int:
+def latent_frames(num_frames: int, temporal_stride: int = TEMPORAL_STRIDE) -> int:
     """Return T, the latent frames of a clip of `num_frames` video frames."""
     check_frame_count(num_frames)
-    return (num_frames - 1) // TEMPORAL_STRIDE + 1
+    return (num_frames - 1) // temporal_stride + 1
 
 
 def posterior_of(
@@ -116,6 +128,11 @@ class LatentCodec:
             tuple(config["latents_mean"]), tuple(config["latents_std"])
         )
         self.raxel_statistics = LatentStatistics(tuple(raxel_mean), tuple(raxel_std))
+
+    @property
+    def temporal_stride(self) -> int:
+        """Video frames per latent frame, after the first."""
+        return int(self.autoencoder.config["scale_factor_temporal"])
 
     def encode_video(
         self, video: Float[Tensor, "batch frames 3 height width"]

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.model.blocks import RaysAsPixelsBlock
+from rays_as_pixels.model.codec import TEMPORAL_STRIDE
+from rays_as_pixels.model.correlation import LocalCorrelation
 from rays_as_pixels.model.parallel import CONTEXT_PARALLEL_PLAN, TokenEntry
 from rays_as_pixels.model.rope import Tables, frame_of_latent, rotary_tables, token_positions
 
@@ -116,6 +118,10 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         attention: `decoupled` (the paper's self- and cross-attention) or `global`: one attention
             over the tokens of both streams, for comparison.
         ray_channels: Latent channels of rays; None for as many as the video's.
+        temporal_stride: Video frames per latent frame of the autoencoder, after the first.
+        correlation_channels: Features per latent cell of how it matches other frames (see
+            `correlation`), read by the tokens of both streams; None for none, as in the paper.
+            Needs a latent frame per video frame.
     """
 
     _supports_gradient_checkpointing = True
@@ -147,6 +153,8 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         ray_prediction: str = "sample",
         attention: str = "decoupled",
         ray_channels: int | None = None,
+        temporal_stride: int = TEMPORAL_STRIDE,
+        correlation_channels: int | None = None,
     ) -> None:
         super().__init__()
         if attention not in ("decoupled", "global"):
@@ -159,11 +167,22 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
                 "ray_prediction must be 'sample' or 'velocity' and patch_size[0] 1; got "
                 f"{ray_prediction!r} and {tuple(patch_size)}. Check the model's config.json."
             )
+        if correlation_channels is not None and temporal_stride != 1:
+            raise InputError(
+                "correlation_channels must be None unless temporal_stride is 1; got "
+                f"{correlation_channels} and {temporal_stride}. Check the model's config.json."
+            )
         dim = num_attention_heads * attention_head_dim
         self.patch_embedding = nn.Conv3d(in_channels, dim, patch_size, stride=patch_size)
         ray_patch = (1, ray_patch_size, ray_patch_size)
         ray_channels = in_channels if ray_channels is None else ray_channels
         self.ray_patch_embedding = nn.Conv3d(ray_channels, dim, ray_patch, stride=ray_patch)
+        self.correlation: LocalCorrelation | None = None
+        if correlation_channels is not None:
+            seen, sides = correlation_channels, (1, 2 * ray_patch_size, 2 * ray_patch_size)
+            self.correlation = LocalCorrelation(in_channels, seen)
+            self.correlation_embedding = nn.Conv3d(seen, dim, patch_size, stride=patch_size)
+            self.ray_correlation_embedding = nn.Conv3d(seen, dim, sides, stride=sides)
         self.kind_embedding = nn.Parameter(torch.zeros(3, dim))
         self.ray_kind_embedding = nn.Parameter(torch.zeros(3, dim))
         self.condition_embedder = _TimeEmbedder(dim, freq_dim=freq_dim, text_dim=text_dim)
@@ -197,6 +216,8 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
 
     def initialise_from_scratch(self) -> None:
         """Start as the identity on the residual stream: open gates, zero output projections."""
+        if self.correlation is not None:
+            self.correlation.initialise_from_scratch()
         for head in (self.proj_out, self.ray_proj_out):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
@@ -283,7 +304,8 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         clip = (state.ray_latents.shape[2], height, width)
         batch = state.latents.shape[0]
         device = state.latents.device
-        frame = frame_of_latent(state.latents.shape[2]).to(device).expand(batch, -1)
+        stride = self.config["temporal_stride"]
+        frame = frame_of_latent(state.latents.shape[2], stride).to(device).expand(batch, -1)
         ray_frame = torch.arange(clip[0], device=device, dtype=torch.float32).expand(batch, -1)
         kind = torch.full_like(frame, 2, dtype=torch.int64)
         ray_kind = torch.full_like(ray_frame, 2, dtype=torch.int64)
@@ -299,10 +321,16 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
             ray_frame = torch.cat([stills.frame, ray_frame], dim=1)
             kind = torch.cat([stills.kind, kind], dim=1)
             ray_kind = torch.cat([stills.kind, ray_kind], dim=1)
-        video = self._tokens(self.patch_embedding(latents), self.kind_embedding, kind)
-        rays = self._tokens(
-            self.ray_patch_embedding(ray_latents), self.ray_kind_embedding, ray_kind
+        embedded, ray_embedded = (
+            self.patch_embedding(latents),
+            self.ray_patch_embedding(ray_latents),
         )
+        if self.correlation is not None:
+            seen = self.correlation(state.latents, state.sigma)
+            embedded = _plus_last(embedded, self.correlation_embedding(seen))
+            ray_embedded = _plus_last(ray_embedded, self.ray_correlation_embedding(seen))
+        video = self._tokens(embedded, self.kind_embedding, kind)
+        rays = self._tokens(ray_embedded, self.ray_kind_embedding, ray_kind)
         rotary = []
         for times, cells, source in (
             (frame, 1.0, latents),
@@ -315,6 +343,7 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
                 cells_per_token=cells,
                 clip=clip,
                 extent=self.config["rope_extent"],
+                stride=stride,
             )
             rotary.append(
                 rotary_tables(
@@ -366,6 +395,14 @@ class _Layout:
     sigma: Tensor
     ray_sigma: Tensor
     rotary: tuple[Tables, Tables]
+
+
+def _plus_last(
+    images: Float[Tensor, "batch width s h w"], clip: Float[Tensor, "batch width t h w"]
+) -> Float[Tensor, "batch width s h w"]:
+    """Add to the clip's images, which come after the stills."""
+    stills = images.shape[2] - clip.shape[2]
+    return images + nn.functional.pad(clip, (0, 0, 0, 0, stills, 0))
 
 
 def _by_image(tables: Tables, tokens: Float[Tensor, "batch s n width"]) -> Tables:

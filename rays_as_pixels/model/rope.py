@@ -1,6 +1,7 @@
 """Rotary position encoding in continuous (t, y, x), shared by the video and the ray stream.
 
-Ray tokens sit at four times the time rate and half the raster of video tokens. Both get the
+Ray tokens sit at every frame and half the raster of video tokens, which stand for four frames each
+where the autoencoder folds time as Wan's does. Both get the
 position of the centre of what they cover, so that tokens which show the same thing at the same time
 have the same coordinates. In `index` units (None as extent) the video's positions are the whole
 numbers of WanTransformer3DModel; with an extent they are normalised by the clip's size.
@@ -15,19 +16,20 @@ from rays_as_pixels.model.codec import TEMPORAL_STRIDE
 Tables = tuple[Tensor, Tensor]
 
 
-def latent_time(frame: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+def latent_time(frame: Float[Tensor, "*n"], stride: int = TEMPORAL_STRIDE) -> Float[Tensor, "*n"]:
     """Map a video frame's number to latent-frame units.
 
-    Latent 0 is frame 0; latent j > 0 covers frames 4j-3 to 4j, whose mean is 4j - 1.5.
+    Latent 0 is frame 0; with stride 4, latent j > 0 covers frames 4j-3 to 4j, whose mean is
+    4j - 1.5.
     """
-    later = (frame + 1.5) / TEMPORAL_STRIDE
+    later = (frame + (stride - 1) / 2) / stride
     return torch.where(frame > 0, later, torch.zeros_like(later))
 
 
-def frame_of_latent(latents: int) -> Float[Tensor, "t"]:
+def frame_of_latent(latents: int, stride: int = TEMPORAL_STRIDE) -> Float[Tensor, "t"]:
     """Return the mean video frame number that each latent frame covers."""
     index = torch.arange(latents, dtype=torch.float32)
-    return torch.where(index > 0, TEMPORAL_STRIDE * index - 1.5, index)
+    return torch.where(index > 0, stride * index - (stride - 1) / 2, index)
 
 
 def token_positions(
@@ -37,6 +39,7 @@ def token_positions(
     cells_per_token: float,
     clip: tuple[int, int, int],
     extent: tuple[float, float] | None,
+    stride: int = TEMPORAL_STRIDE,
 ) -> Float[Tensor, "batch n 3"]:
     """Return (t, y, x) of every token of S images of h x w tokens each, N = S h w.
 
@@ -48,8 +51,9 @@ def token_positions(
         clip: Number of frames, and height and width in video tokens.
         extent: (time, space) lengths that a whole clip spans after normalisation; space is the
             side of a square clip. None keeps latent units.
+        stride: Video frames per latent frame, after the first.
     """
-    t = latent_time(frame)
+    t = latent_time(frame, stride)
     device = frame.device
     # Centre of what is covered, in units where video token i sits at i, as in Wan.
     y, x = (
@@ -58,7 +62,7 @@ def token_positions(
     )
     if extent is not None:
         num_frames, height, width = clip
-        last = max(1.0, (num_frames - 1 + 1.5) / TEMPORAL_STRIDE)
+        last = max(1.0, (num_frames - 1 + (stride - 1) / 2) / stride)
         t = t / last * extent[0]
         # One scale for both axes keeps angles right; the clip's centre is the origin.
         scale = extent[1] / (height * width) ** 0.5

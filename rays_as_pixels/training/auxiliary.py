@@ -25,23 +25,31 @@ from rays_as_pixels.model.joint_transformer import (
 from rays_as_pixels.training.objective import CleanBatch
 
 Readouts = dict[tuple[int, int], Tensor]
-MOTION_CHANNELS = 2 * TEMPORAL_STRIDE + 3
 POSE_NUMBERS = 8  # rotation vector, camera centre, log fx / width, log fy / width
 _MOTION_LIMIT = 3.0  # cells; further than that says nothing about where
 _RIDGE = 1e-3
 
 
+def motion_channels(stride: int) -> int:
+    """Return the channels of `cell_motion` for latents of so many frames."""
+    return 2 * stride + 3
+
+
 def cell_motion(
-    cameras: Cameras, disparity: Float[Tensor, "batch frames h w"]
+    cameras: Cameras,
+    disparity: Float[Tensor, "batch frames h w"],
+    stride: int = TEMPORAL_STRIDE,
 ) -> Float[Tensor, "batch channels t h w"]:
     """Return what the motion head should say about every latent cell.
 
-    Channels of latent j > 0, seen at the centre of a cell in its last frame 4j: (x, y) in frames
-    4j-1, 4j-2, 4j-3, 4j-4 and 0 minus that in 4j, in cells; then 1 / depth. Latent 0 has no motion.
+    Channels of latent j > 0, seen at the centre of a cell in its last frame, 4j for stride 4:
+    (x, y) in frames 4j-1, 4j-2, 4j-3, 4j-4 and 0 minus that in 4j, in cells; then 1 / depth.
+    Latent 0 has no motion.
 
     Args:
         cameras: (B, F) in scene units.
         disparity: 1 / depth at the cells' centres.
+        stride: Video frames per latent frame, after the first.
     """
     frames = disparity.shape[1]
     height, width = disparity.shape[-2:]
@@ -50,13 +58,13 @@ def cell_motion(
     cell = torch.stack([x, y], -1).to(disparity).flatten(0, 1)
     focal = cameras.focal_px / SPATIAL_STRIDE
     center = cameras.center_px / SPATIAL_STRIDE
-    result = [nn.functional.pad(disparity[:, :1], (0, 0, 0, 0, MOTION_CHANNELS - 1, 0))]
-    for last in range(TEMPORAL_STRIDE, frames, TEMPORAL_STRIDE):
+    result = [nn.functional.pad(disparity[:, :1], (0, 0, 0, 0, motion_channels(stride) - 1, 0))]
+    for last in range(stride, frames, stride):
         depth = 1 / disparity[:, last].flatten(1).clamp_min(1e-3)
         plane = (cell - center[:, last, None]) / focal[:, last, None]
         point = torch.cat([plane, torch.ones_like(plane[..., :1])], -1) * depth[..., None]
         parts = []
-        for other in (last - 1, last - 2, last - 3, last - 4, 0):
+        for other in (*range(last - 1, last - stride - 1, -1), 0):
             other_from_last = (
                 invert_rigid(cameras.world_from_cam[:, other]) @ cameras.world_from_cam[:, last]
             )
@@ -70,7 +78,7 @@ def cell_motion(
 
 
 class WithMotionHead(nn.Module):
-    """The transformer, and a linear head on the video tokens of a middle block.
+    """The transformer, and linear heads on the video tokens of a middle block and on correlations.
 
     Args:
         transformer: What is trained and kept.
@@ -81,11 +89,24 @@ class WithMotionHead(nn.Module):
         self.transformer = transformer
         config: Any = transformer.config
         width = config.num_attention_heads * config.attention_head_dim
+        self.channels = motion_channels(config.temporal_stride)
         self.norm = nn.LayerNorm(width)
-        self.head = nn.Linear(width, MOTION_CHANNELS * config.patch_size[1] ** 2)
+        self.head = nn.Linear(width, self.channels * config.patch_size[1] ** 2)
+        self._correlations: list[Tensor] = []
+        if transformer.correlation is not None:
+            self.early_head = nn.Conv3d(config.correlation_channels, self.channels, 1)
+            transformer.correlation.register_forward_hook(self._keep)
 
-    def forward(self, state: JointState) -> tuple[JointVelocity, Tensor]:
-        """Return the velocity, and the motion of the clip's cells (B, channels, T, h, w)."""
+    def _keep(self, _module: nn.Module, _inputs: object, output: Tensor) -> None:
+        self._correlations.append(output)
+
+    def forward(self, state: JointState) -> tuple[JointVelocity, list[Tensor]]:
+        """Return the velocity, and what each head says of the clip's motion.
+
+        The motions are (B, channels, T, h, w) like `cell_motion`: the middle block's, then that of
+        the correlations where the transformer has them.
+        """
+        self._correlations.clear()
         seen: list[Tensor] = []
         velocity = self.transformer(state, features=seen)
         batch, _, latents, height, width = state.latents.shape
@@ -94,7 +115,10 @@ class WithMotionHead(nn.Module):
         video = seen[len(seen) // 2][:, -latents * grid[0] * grid[1] :]
         motion = self.head(self.norm(video)).unflatten(1, (latents, *grid))
         motion = motion.unflatten(-1, (-1, patch, patch)).permute(0, 4, 1, 2, 5, 3, 6)
-        return velocity, motion.reshape(batch, MOTION_CHANNELS, latents, height, width)
+        motions = [motion.reshape(batch, self.channels, latents, height, width)]
+        motions += [self.early_head(seen) for seen in self._correlations]
+        self._correlations.clear()
+        return velocity, motions
 
 
 def motion_head_loss(

@@ -23,6 +23,7 @@ from rays_as_pixels.training.stage_loop import StageLoop
 
 _KL_WEIGHT = 1e-6
 _RAXEL_WEIGHT = 10.0
+_LEAST_SPREAD = 0.05  # of a channel's latents, relative to the widest channel
 
 ClipSource = Iterator[tuple[Float[Tensor, "batch frames 3 height width"], Cameras]]
 
@@ -165,11 +166,17 @@ def train_codec(
 ) -> None:
     """Train for `config.minutes`, writing to `folder`; continues from what is there.
 
+    The encoder of a principal code stays as it is.
+
     The rate warms up and then falls linearly to zero over the minutes, so
     stopping early costs quality but nothing else.
     """
+    if config.principal:
+        autoencoder.encoder.requires_grad_(False)
+        autoencoder.quant_conv.requires_grad_(False)
+    trained = [parameter for parameter in autoencoder.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(
-        autoencoder.parameters(), lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=1e-3
+        trained, lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=1e-3
     )
     loop = StageLoop(
         "codec", autoencoder, optimiser, folder,
@@ -208,5 +215,8 @@ def measure_statistics(
     result = []
     for parts in (video_latents, raxel_latents):
         values = torch.cat(parts, dim=1).to(torch.float64)
-        result.append({"mean": values.mean(1).tolist(), "std": values.std(1).tolist()})
+        # Channels that hardly say anything of raxels are not blown up to say as much as others.
+        spread = values.std(1)
+        spread = spread.clamp_min(_LEAST_SPREAD * spread.max())
+        result.append({"mean": values.mean(1).tolist(), "std": spread.tolist()})
     return result[0], result[1]

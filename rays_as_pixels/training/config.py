@@ -18,6 +18,9 @@ class CodecConfig:
         base_dim: Width of the first stage; the others are twice as wide.
         z_dim: Latent channels.
         num_res_blocks: Residual blocks per stage.
+        temporal_stride: Video frames per latent frame, after the first.
+        principal: Start the encoder as a linear code and keep it (see `principal`), so that only
+            the decoder is trained.
         batch_clips: Clips per step.
         batch_raxels: Raxel images per step.
         crops: (frames, pixels, share): windows of so many frames and pixels (0 for the whole
@@ -35,11 +38,13 @@ class CodecConfig:
     base_dim: int = 32
     z_dim: int = 32
     num_res_blocks: int = 1
-    batch_clips: int = 4
-    batch_raxels: int = 32
-    crops: tuple[tuple[int, int, float], ...] = ((5, 32, 0.6), (9, 32, 0.25), (5, 0, 0.15))
-    video_every: int = 3
-    learning_rate: float = 3e-3
+    temporal_stride: int = 1
+    principal: bool = True
+    batch_clips: int = 40
+    batch_raxels: int = 16
+    crops: tuple[tuple[int, int, float], ...] = ((1, 32, 1.0),)
+    video_every: int = 1
+    learning_rate: float = 2e-3
     minutes: float = 40.0
     motion_batch_clips: int = 8
     motion_learning_rate: float = 1.5e-3
@@ -53,6 +58,9 @@ class TransformerConfig:
     """The transformer's size and its training.
 
     Attributes:
+        patch: Latent cells per video token along y and x.
+        correlation_channels: Features of how cells match other frames, see the network; None for
+            none.
         width: Token width.
         num_heads: Attention heads.
         num_layers: Blocks.
@@ -76,16 +84,18 @@ class TransformerConfig:
         steps: Train for so many steps instead; None for `minutes`.
     """
 
+    patch: int = 2
+    correlation_channels: int | None = 64
     width: int = 128
-    num_heads: int = 4
-    num_layers: int = 6
+    num_heads: int = 2
+    num_layers: int = 4
     ffn_ratio: int = 4
     batch_size: int = 16
     learning_rate: float = 2e-3
     warmup_steps: int = 100
-    estimate_share: float = 0.9
-    generate_share: float = 0.05
-    joint_share: float = 0.04
+    estimate_share: float = 0.8
+    generate_share: float = 0.12
+    joint_share: float = 0.06
     pure_noise_share: float = 0.85
     motion_head_weight: float = 0.5
     pose_weight: float = 3.0
@@ -131,11 +141,10 @@ CONFIGS = {
             sizes=((32, 32),),
             pool_clips=64,
             codec=CodecConfig(
-                base_dim=8,
+                base_dim=12,
                 z_dim=8,
                 batch_clips=2,
                 batch_raxels=4,
-                crops=((5, 32, 1.0),),
                 minutes=0.2,
                 motion_minutes=0.1,
                 polish_minutes=0.1,
@@ -174,7 +183,7 @@ CONFIGS = {
                 num_res_blocks=2,
                 batch_clips=32,
                 batch_raxels=128,
-                crops=((9, 64, 0.6), (17, 64, 0.2), (5, 0, 0.2)),
+                crops=((1, 64, 1.0),),
                 learning_rate=1.5e-3,
                 minutes=4.0,
                 motion_batch_clips=32,
@@ -196,8 +205,19 @@ CONFIGS = {
         ),
         TrainingConfig(  # the size of `small`, the paper's loss and nothing of our own
             "paper",
-            codec=CodecConfig(motion_minutes=0.0),
+            codec=CodecConfig(
+                temporal_stride=4,
+                principal=False,
+                batch_clips=4,
+                batch_raxels=32,
+                crops=((5, 32, 0.6), (9, 32, 0.25), (5, 0, 0.15)),
+                video_every=3,
+                learning_rate=3e-3,
+                motion_minutes=0.0,
+            ),
             transformer=TransformerConfig(
+                patch=1,
+                correlation_channels=None,
                 estimate_share=0.35,
                 generate_share=0.35,
                 joint_share=0.2,

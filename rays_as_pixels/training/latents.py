@@ -85,9 +85,10 @@ def _encode_variant(
     stills = [latents[:, :, 0]] + [
         codec.encode_video(video[row, frame[:, k].long()][:, None])[:, :, 0] for k in (1, 2)
     ]
+    motion = cell_motion(cameras, disparity, codec.temporal_stride)
     return LatentStore(
         latents.half(), codec.encode_raxels(raxels).half(), torch.stack(stills, 2).half(), frame,
-        cell_motion(cameras, disparity).half(), pose_numbers(cameras).float(),
+        motion.half(), pose_numbers(cameras).float(),
     )  # fmt: skip
 
 

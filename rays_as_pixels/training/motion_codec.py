@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import RASTER_STRIDE, raxels_from_cameras
 from rays_as_pixels.model.codec import SPATIAL_STRIDE, decoded_by, posterior_of
-from rays_as_pixels.training.auxiliary import MOTION_CHANNELS, cell_motion, motion_head_loss
+from rays_as_pixels.training.auxiliary import cell_motion, motion_channels, motion_head_loss
 from rays_as_pixels.training.codec import gradient_loss, pooled_loss, training_cameras
 from rays_as_pixels.training.config import CodecConfig
 from rays_as_pixels.training.polish import pose_error
@@ -47,17 +47,18 @@ class MotionReader(nn.Module):
 
     Args:
         channels: Of the latents.
+        stride: Video frames per latent frame.
         width: Of the hidden layer.
     """
 
-    def __init__(self, channels: int, width: int = 128) -> None:
+    def __init__(self, channels: int, stride: int, width: int = 128) -> None:
         super().__init__()
         self.net = nn.Sequential(
             nn.Conv2d(2 * channels, width, 3, padding=1),
             nn.SiLU(),
             nn.Conv2d(width, width, 1),
             nn.SiLU(),
-            nn.Conv2d(width, MOTION_CHANNELS, 1),
+            nn.Conv2d(width, motion_channels(stride), 1),
         )
 
     def forward(self, latents: Float[Tensor, "batch c t h w"]) -> Tensor:
@@ -84,7 +85,9 @@ def teach_motion(
     seed: int = 0,
 ) -> None:
     """Train for `config.motion_minutes`, writing to `folder`; continues from what is there."""
-    model = _Trained(autoencoder, MotionReader(int(autoencoder.config["z_dim"])))
+    stride = int(autoencoder.config["scale_factor_temporal"])
+    reader = MotionReader(int(autoencoder.config["z_dim"]), stride)
+    model = _Trained(autoencoder, reader)
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=config.motion_learning_rate, betas=(0.9, 0.95), weight_decay=1e-3
     )
@@ -104,7 +107,7 @@ def teach_motion(
             latents = posterior.mode()
             motion = model.reader(latents)
         clear = torch.zeros(len(video), latents.shape[2], device=video.device)
-        truth = cell_motion(cameras, disparity)
+        truth = cell_motion(cameras, disparity, stride)
         losses = {"motion": _MOTION_WEIGHT * motion_head_loss(motion, truth, clear)}
         if loop.step % _DECODE_EVERY == 0:
             kl = _KL_WEIGHT * posterior.kl().mean() / video[0].numel()

@@ -105,5 +105,5 @@ def encoded_batch(
     return CleanBatch(
         latents, codec.encode_raxels(raxels), still_latents,
         frames.to(video.device).float().expand(len(video), -1),
-        cell_motion(cameras, disparity[fits]), pose_numbers(cameras),
+        cell_motion(cameras, disparity[fits], codec.temporal_stride), pose_numbers(cameras),
     )  # fmt: skip

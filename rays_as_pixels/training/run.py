@@ -37,8 +37,10 @@ from rays_as_pixels.training.online import online_batches, online_clips
 from rays_as_pixels.training.plot import plot_log
 from rays_as_pixels.training.polish import polish_decoder
 from rays_as_pixels.training.pool import PoolClips, PoolSpec, build_pool, shard_paths
+from rays_as_pixels.training.principal import code_images, start_as_principal_code
 from rays_as_pixels.training.processes import new_accelerator, one_after_the_other, own_seed
 from rays_as_pixels.training.real import real_batches, real_clips
+from rays_as_pixels.training.still_frames import still_frames
 from rays_as_pixels.training.transformer import TransformerRun, new_transformer
 from rays_as_pixels.training.ways import drawn_way, shown
 from rays_as_pixels.training.whole import write_json
@@ -119,22 +121,29 @@ def _codec_stage(
         torch.manual_seed(options.seed)
         size = config.codec
         autoencoder = new_autoencoder(
-            base_dim=size.base_dim, z_dim=size.z_dim, num_res_blocks=size.num_res_blocks
-        )
+            base_dim=size.base_dim, z_dim=size.z_dim, num_res_blocks=size.num_res_blocks,
+            temporal_stride=size.temporal_stride,
+        )  # fmt: skip
         if options.start_from is not None:
             start_codec(autoencoder, options.start_from)
+        elif size.principal:
+            start_as_principal_code(
+                autoencoder, code_images(_clip_source(config, options, 16, accelerator))
+            )
         if options.codec_minutes is not None:
             size = replace(size, minutes=options.codec_minutes)
         clips = _clip_source(config, options, size.batch_clips, accelerator)
-        train_codec(
-            autoencoder, clips, size, run, accelerator=accelerator, log=log, seed=options.seed
-        )
+        with still_frames(autoencoder):
+            train_codec(
+                autoencoder, clips, size, run, accelerator=accelerator, log=log, seed=options.seed
+            )
         if options.motion_minutes is not None:
             size = replace(size, motion_minutes=options.motion_minutes)
-        teach_motion(
-            autoencoder, _motion_source(config, options, size.motion_batch_clips, accelerator),
-            size, run, accelerator=accelerator, log=log, seed=options.seed,
-        )  # fmt: skip
+        if not size.principal:
+            teach_motion(
+                autoencoder, _motion_source(config, options, size.motion_batch_clips, accelerator),
+                size, run, accelerator=accelerator, log=log, seed=options.seed,
+            )  # fmt: skip
         autoencoder.to(accelerator.device).eval()
         if accelerator.is_main_process:
             video, rays = measure_statistics(
@@ -180,9 +189,10 @@ def _polish_stage(
     if options.polish_minutes is not None:
         size = replace(size, polish_minutes=options.polish_minutes)
     clips = _clip_source(config, options, size.batch_clips, accelerator)
-    polish_decoder(
-        autoencoder, clips, size, run, accelerator=accelerator, log=log, seed=options.seed
-    )
+    with still_frames(autoencoder):
+        polish_decoder(
+            autoencoder, clips, size, run, accelerator=accelerator, log=log, seed=options.seed
+        )
     if accelerator.is_main_process:
         autoencoder.save_pretrained(run / "vae-polished")
         log("polish: done")
@@ -281,7 +291,9 @@ def _first_model(
     torch.manual_seed(options.seed)
     if config.adopts and options.start_from is not None:
         return adopted_transformer(options.start_from)
-    model = new_transformer(size, channels=config.codec.z_dim)
+    model = new_transformer(
+        size, channels=config.codec.z_dim, temporal_stride=config.codec.temporal_stride
+    )
     if options.start_from is not None:
         start_weights(model, options.start_from)
     return model

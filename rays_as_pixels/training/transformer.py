@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import DistributedType
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
@@ -21,6 +22,7 @@ from rays_as_pixels.training.auxiliary import (
     readout_loss,
 )
 from rays_as_pixels.training.config import TransformerConfig
+from rays_as_pixels.training.muon import Float32Muon
 from rays_as_pixels.training.objective import (
     CleanBatch,
     clean_ray_error,
@@ -40,10 +42,15 @@ _CHECK_EVERY_SEC = 480.0
 
 
 def new_transformer(
-    config: TransformerConfig, *, channels: int, ray_channels: int | None = None
+    config: TransformerConfig,
+    *,
+    channels: int,
+    temporal_stride: int,
+    ray_channels: int | None = None,
 ) -> RaysAsPixelsTransformer3DModel:
-    """Build an untrained transformer of a training configuration."""
+    """Build an untrained transformer of a training configuration, for latents of a codec."""
     model = RaysAsPixelsTransformer3DModel(
+        patch_size=(1, config.patch, config.patch),
         num_attention_heads=config.num_heads,
         attention_head_dim=config.width // config.num_heads,
         in_channels=channels,
@@ -52,23 +59,33 @@ def new_transformer(
         attention=config.attention,
         ray_prediction=config.ray_prediction,
         ray_channels=ray_channels,
+        temporal_stride=temporal_stride,
+        correlation_channels=config.correlation_channels,
     )
     model.initialise_from_scratch()
     return model
 
 
-def new_optimisers(model: nn.Module, *, learning_rate: float) -> list[torch.optim.Optimizer]:
-    """Muon for the blocks' matrices where torch has it (2.9 and later), AdamW for the rest."""
+def new_optimisers(
+    model: nn.Module, *, learning_rate: float, half_is_fast: bool = True
+) -> list[torch.optim.Optimizer]:
+    """Muon for the blocks' matrices, AdamW for the rest.
+
+    torch's own Muon (2.9 and later) iterates in bfloat16 and spreads over processes; where bfloat16
+    is slow, `Float32Muon` takes its place, and AdamW where torch has none.
+    """
     matrices, others = [], []
     for name, parameter in model.named_parameters():
         hidden = parameter.dim() == 2 and ".blocks." in f".{name}" and "table" not in name
         (matrices if hidden else others).append(parameter)
-    if not hasattr(torch.optim, "Muon"):
+    if half_is_fast and not hasattr(torch.optim, "Muon"):
         others, matrices = others + matrices, []
     optimisers: list[torch.optim.Optimizer] = [
         torch.optim.AdamW(others, lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.01)
     ]
-    if matrices:
+    if matrices and not half_is_fast:
+        optimisers.append(Float32Muon(matrices, lr=learning_rate))
+    elif matrices:
         optimisers.append(
             torch.optim.Muon(
                 matrices, lr=learning_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"
@@ -113,7 +130,13 @@ class TransformerRun:
         if accelerator.device.type == "cpu":
             model.set_attn_processor(cast(Any, MatmulAttentionProcessor()))
         whole = WithMotionHead(model)
-        optimisers = new_optimisers(whole, learning_rate=config.learning_rate)
+        optimisers = new_optimisers(
+            whole,
+            learning_rate=config.learning_rate,
+            half_is_fast=accelerator.device.type != "cpu"
+            or accelerator.mixed_precision == "bf16"
+            or accelerator.distributed_type == DistributedType.FSDP,
+        )
         self.state_path = folder / "transformer-state.pt"
         state = None
         if self.state_path.exists():
@@ -198,9 +221,10 @@ class TransformerRun:
                 group["lr"] = rate
         noisy = noisy_batch(clean, self.config, generator)
         with self.accelerator.autocast():
-            velocity, motion = self.model(noisy.state)
+            velocity, motions = self.model(noisy.state)
         loss, terms = joint_loss(velocity, noisy, config=self.config)
-        seen = motion_head_loss(motion, clean.motion, noisy.state.sigma)
+        errors = [motion_head_loss(one, clean.motion, noisy.state.sigma) for one in motions]
+        seen = torch.stack(errors).mean()
         pose, degrees = loss.new_zeros(()), float("nan")
         if self.readouts:
             error = clean_ray_error(velocity, noisy)

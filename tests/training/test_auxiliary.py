@@ -11,10 +11,10 @@ from rays_as_pixels.geometry.rotations import rotation_from_vector
 from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
 from rays_as_pixels.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.training.auxiliary import (
-    MOTION_CHANNELS,
     WithMotionHead,
     cell_motion,
     fit_readouts,
+    motion_channels,
     motion_head_loss,
     pose_numbers,
     readout_loss,
@@ -37,7 +37,7 @@ def moving_right(step: float) -> Cameras:
 def test_a_camera_that_moves_right_saw_things_further_right_before():
     disparity = torch.full((1, 9, 8, 8), 0.5)
     motion = cell_motion(moving_right(0.1), disparity)
-    assert motion.shape == (1, MOTION_CHANNELS, 3, 8, 8)
+    assert motion.shape == (1, motion_channels(4), 3, 8, 8)
     # focal 8 cells x 0.1 units x 1/2 per unit of depth = 0.4 cells a frame
     for channel, frames in ((0, 1), (2, 2), (4, 3), (6, 4), (8, 8)):
         torch.testing.assert_close(
@@ -46,6 +46,16 @@ def test_a_camera_that_moves_right_saw_things_further_right_before():
     assert motion[:, 1:10:2, 1:].abs().max() < 1e-4  # nothing moves up or down
     assert torch.equal(motion[:, -1], disparity[:, ::4])
     assert motion[:, :-1, 0].abs().max() == 0
+
+
+def test_with_a_latent_per_frame_the_motion_is_that_since_the_last_and_the_first_frame():
+    motion = cell_motion(moving_right(0.1), torch.full((1, 9, 8, 8), 0.5), 1)
+    assert motion.shape == (1, motion_channels(1), 9, 8, 8)
+    for frame in range(1, 9):
+        since_last, since_first = motion[0, 0, frame], motion[0, 2, frame]
+        torch.testing.assert_close(since_last, torch.full((8, 8), 0.4), rtol=0, atol=1e-4)
+        far = torch.full((8, 8), min(3.0, 0.4 * frame))
+        torch.testing.assert_close(since_first, far, rtol=0, atol=1e-4)
 
 
 def test_rendered_frames_look_alike_where_the_motion_says_and_not_where_it_does_not():
@@ -76,7 +86,7 @@ def test_mirroring_and_reversing_change_the_motion_as_they_change_the_pictures()
     disparity = cell_disparity(clips.depth)
     plain = cell_motion(clips.cameras, disparity)
     video, cameras = mirrored(clips.video, clips.cameras)
-    sign = torch.ones(MOTION_CHANNELS)
+    sign = torch.ones(motion_channels(4))
     sign[0:10:2] = -1
     expected = plain.flip(-1) * sign[:, None, None, None]
     torch.testing.assert_close(
@@ -99,7 +109,7 @@ def test_mirroring_and_reversing_change_the_motion_as_they_change_the_pictures()
 
 
 def test_cells_of_unknown_depth_count_nothing():
-    truth = torch.ones(1, MOTION_CHANNELS, 3, 2, 2)
+    truth = torch.ones(1, motion_channels(4), 3, 2, 2)
     truth[..., 1] = torch.nan
     guess = torch.zeros_like(truth)
     guess[..., 1] = 100.0
@@ -150,18 +160,18 @@ def test_readouts_find_the_camera_error_that_a_latent_error_stands_for(encoded):
 def test_the_motion_head_reads_every_cell_of_the_clip_and_leaves_velocities_alone():
     size = training_config("tiny").transformer
     torch.manual_seed(0)
-    model = WithMotionHead(new_transformer(size, channels=4))
+    model = WithMotionHead(new_transformer(size, channels=4, temporal_stride=1))
     clean = CleanBatch(
-        torch.randn(2, 4, 2, 4, 6), torch.randn(2, 4, 5, 2, 3), torch.randn(2, 4, 2, 4, 6),
+        torch.randn(2, 4, 5, 4, 6), torch.randn(2, 4, 5, 2, 3), torch.randn(2, 4, 2, 4, 6),
         torch.tensor([[0.0, 4.0]] * 2), torch.zeros(1), torch.zeros(1),
     )  # fmt: skip
     state = noisy_batch(clean, size, torch.Generator().manual_seed(0)).state
-    velocity, motion = model(state)
-    assert motion.shape == (2, MOTION_CHANNELS, 2, 4, 6)
+    velocity, (motion, early) = model(state)
+    assert motion.shape == early.shape == (2, motion_channels(1), 5, 4, 6)
     assert torch.equal(velocity.rays, model.transformer(state).rays)
     # Cell (y, x) of latent t: the head must not mix up the order of tokens.
     seen: list[torch.Tensor] = []
     model.transformer(state, features=seen)
-    tokens = seen[1].unflatten(1, (4, 4, 6))  # two stills, then the clip
-    expected = model.head(model.norm(tokens[:, 3, 2, 5]))
-    torch.testing.assert_close(motion[:, :, 1, 2, 5], expected, rtol=1e-5, atol=1e-6)
+    tokens = seen[1].unflatten(1, (7, 2, 3))  # two stills, then the clip; 2x2 cells a token
+    expected = model.head(model.norm(tokens[:, 3, 1, 2])).unflatten(1, (-1, 2, 2))
+    torch.testing.assert_close(motion[:, :, 1, 2, 5], expected[:, :, 0, 1], rtol=1e-5, atol=1e-6)

@@ -8,7 +8,7 @@ import torch
 
 from rays_as_pixels.model.codec import new_autoencoder, posterior_of
 from rays_as_pixels.training import stage_loop
-from rays_as_pixels.training.auxiliary import MOTION_CHANNELS, cell_motion, motion_head_loss
+from rays_as_pixels.training.auxiliary import cell_motion, motion_channels, motion_head_loss
 from rays_as_pixels.training.config import training_config
 from rays_as_pixels.training.motion_codec import MotionReader, teach_motion
 from rays_as_pixels.training.pool import cell_disparity
@@ -20,10 +20,10 @@ STEPS = 100
 
 def test_the_reader_sees_a_latent_frame_and_the_one_before_and_nothing_later():
     torch.manual_seed(0)
-    reader = MotionReader(4)
+    reader = MotionReader(4, 4)
     latents = torch.randn(1, 4, 3, 5, 6)
     plain = reader(latents)
-    assert plain.shape == (1, MOTION_CHANNELS, 3, 5, 6)
+    assert plain.shape == (1, motion_channels(4), 3, 5, 6)
     later = latents.clone()
     later[:, :, 2] += 1
     assert torch.equal(reader(later)[:, :, :2], plain[:, :, :2])
@@ -53,7 +53,7 @@ def test_teaching_lets_a_reader_tell_the_motion_of_the_clips_it_has_seen(tmp_pat
         accelerator=new_accelerator(), log=lines.append,
     )  # fmt: skip
     state = torch.load(tmp_path / "motion-state.pt", weights_only=True)
-    reader = MotionReader(8)
+    reader = MotionReader(8, 4)
     reader.load_state_dict(
         {k.removeprefix("reader."): v for k, v in state["model"].items() if k.startswith("reader.")}
     )

@@ -63,10 +63,10 @@ def test_a_new_run_can_start_from_a_pipelines_weights_and_refuses_another_size(
 ):
     stored = RaysAsPixelsPipeline.from_pretrained(run_folder / "pipeline")
     size = training_config("tiny").transformer
-    model = new_transformer(size, channels=8)
+    model = new_transformer(size, channels=8, temporal_stride=1)
     start_weights(model, run_folder / "pipeline")
     assert torch.equal(model.proj_out.weight, stored.transformer.proj_out.weight)
-    wider = new_transformer(dataclasses.replace(size, width=96), channels=8)
+    wider = new_transformer(dataclasses.replace(size, width=96), channels=8, temporal_stride=1)
     with pytest.raises(CheckpointError, match="must have the size of the configuration"):
         start_weights(wider, run_folder / "pipeline")
 
