@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.model.blocks import RaysAsPixelsBlock
 from rays_as_pixels.model.codec import TEMPORAL_STRIDE
-from rays_as_pixels.model.correlation import LocalCorrelation
+from rays_as_pixels.model.motion_features import MotionFeatures
 from rays_as_pixels.model.parallel import CONTEXT_PARALLEL_PLAN, TokenEntry
 from rays_as_pixels.model.rope import Tables, frame_of_latent, rotary_tables, token_positions
 
@@ -119,8 +119,8 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
             over the tokens of both streams, for comparison.
         ray_channels: Latent channels of rays; None for as many as the video's.
         temporal_stride: Video frames per latent frame of the autoencoder, after the first.
-        correlation_channels: Features per latent cell of how it matches other frames (see
-            `correlation`), read by the tokens of both streams; None for none, as in the paper.
+        motion_width: Features per latent cell of how it moves (see
+            `motion_features`), read by the tokens of both streams; None for none, as in the paper.
             Needs a latent frame per video frame.
     """
 
@@ -154,7 +154,7 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         attention: str = "decoupled",
         ray_channels: int | None = None,
         temporal_stride: int = TEMPORAL_STRIDE,
-        correlation_channels: int | None = None,
+        motion_width: int | None = None,
     ) -> None:
         super().__init__()
         if attention not in ("decoupled", "global"):
@@ -167,22 +167,22 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
                 "ray_prediction must be 'sample' or 'velocity' and patch_size[0] 1; got "
                 f"{ray_prediction!r} and {tuple(patch_size)}. Check the model's config.json."
             )
-        if correlation_channels is not None and temporal_stride != 1:
+        if motion_width is not None and temporal_stride != 1:
             raise InputError(
-                "correlation_channels must be None unless temporal_stride is 1; got "
-                f"{correlation_channels} and {temporal_stride}. Check the model's config.json."
+                "motion_width must be None unless temporal_stride is 1; got "
+                f"{motion_width} and {temporal_stride}. Check the model's config.json."
             )
         dim = num_attention_heads * attention_head_dim
         self.patch_embedding = nn.Conv3d(in_channels, dim, patch_size, stride=patch_size)
         ray_patch = (1, ray_patch_size, ray_patch_size)
         ray_channels = in_channels if ray_channels is None else ray_channels
         self.ray_patch_embedding = nn.Conv3d(ray_channels, dim, ray_patch, stride=ray_patch)
-        self.correlation: LocalCorrelation | None = None
-        if correlation_channels is not None:
-            seen, sides = correlation_channels, (1, 2 * ray_patch_size, 2 * ray_patch_size)
-            self.correlation = LocalCorrelation(in_channels, seen)
-            self.correlation_embedding = nn.Conv3d(seen, dim, patch_size, stride=patch_size)
-            self.ray_correlation_embedding = nn.Conv3d(seen, dim, sides, stride=sides)
+        self.motion_features: MotionFeatures | None = None
+        if motion_width is not None:
+            seen, sides = motion_width, (1, 2 * ray_patch_size, 2 * ray_patch_size)
+            self.motion_features = MotionFeatures(in_channels, seen)
+            self.motion_embedding = nn.Conv3d(seen, dim, patch_size, stride=patch_size)
+            self.ray_motion_embedding = nn.Conv3d(seen, dim, sides, stride=sides)
         self.kind_embedding = nn.Parameter(torch.zeros(3, dim))
         self.ray_kind_embedding = nn.Parameter(torch.zeros(3, dim))
         self.condition_embedder = _TimeEmbedder(dim, freq_dim=freq_dim, text_dim=text_dim)
@@ -216,8 +216,8 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
 
     def initialise_from_scratch(self) -> None:
         """Start as the identity on the residual stream: open gates, zero output projections."""
-        if self.correlation is not None:
-            self.correlation.initialise_from_scratch()
+        if self.motion_features is not None:
+            self.motion_features.initialise_from_scratch()
         for head in (self.proj_out, self.ray_proj_out):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
@@ -325,10 +325,10 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
             self.patch_embedding(latents),
             self.ray_patch_embedding(ray_latents),
         )
-        if self.correlation is not None:
-            seen = self.correlation(state.latents, state.sigma)
-            embedded = _plus_last(embedded, self.correlation_embedding(seen))
-            ray_embedded = _plus_last(ray_embedded, self.ray_correlation_embedding(seen))
+        if self.motion_features is not None:
+            seen = self.motion_features(state.latents, state.sigma)
+            embedded = _plus_last(embedded, self.motion_embedding(seen))
+            ray_embedded = _plus_last(ray_embedded, self.ray_motion_embedding(seen))
         video = self._tokens(embedded, self.kind_embedding, kind)
         rays = self._tokens(ray_embedded, self.ray_kind_embedding, ray_kind)
         rotary = []

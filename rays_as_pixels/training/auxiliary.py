@@ -78,7 +78,7 @@ def cell_motion(
 
 
 class WithMotionHead(nn.Module):
-    """The transformer, and linear heads on the video tokens of a middle block and on correlations.
+    """The transformer, and linear heads on a middle block's video tokens and on motion features.
 
     Args:
         transformer: What is trained and kept.
@@ -92,21 +92,21 @@ class WithMotionHead(nn.Module):
         self.channels = motion_channels(config.temporal_stride)
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, self.channels * config.patch_size[1] ** 2)
-        self._correlations: list[Tensor] = []
-        if transformer.correlation is not None:
-            self.early_head = nn.Conv3d(config.correlation_channels, self.channels, 1)
-            transformer.correlation.register_forward_hook(self._keep)
+        self._early: list[Tensor] = []
+        if transformer.motion_features is not None:
+            self.early_head = nn.Conv3d(config.motion_width, self.channels, 1)
+            transformer.motion_features.register_forward_hook(self._keep)
 
     def _keep(self, _module: nn.Module, _inputs: object, output: Tensor) -> None:
-        self._correlations.append(output)
+        self._early.append(output)
 
     def forward(self, state: JointState) -> tuple[JointVelocity, list[Tensor]]:
         """Return the velocity, and what each head says of the clip's motion.
 
         The motions are (B, channels, T, h, w) like `cell_motion`: the middle block's, then that of
-        the correlations where the transformer has them.
+        the motion features where the transformer has them.
         """
-        self._correlations.clear()
+        self._early.clear()
         seen: list[Tensor] = []
         velocity = self.transformer(state, features=seen)
         batch, _, latents, height, width = state.latents.shape
@@ -116,8 +116,8 @@ class WithMotionHead(nn.Module):
         motion = self.head(self.norm(video)).unflatten(1, (latents, *grid))
         motion = motion.unflatten(-1, (-1, patch, patch)).permute(0, 4, 1, 2, 5, 3, 6)
         motions = [motion.reshape(batch, self.channels, latents, height, width)]
-        motions += [self.early_head(seen) for seen in self._correlations]
-        self._correlations.clear()
+        motions += [self.early_head(seen) for seen in self._early]
+        self._early.clear()
         return velocity, motions
 
 

@@ -59,8 +59,9 @@ class TransformerConfig:
 
     Attributes:
         patch: Latent cells per video token along y and x.
-        correlation_channels: Features of how cells match other frames, see the network; None for
+        motion_width: Features of how cells move, see the network; None for
             none.
+        motion_minutes: Time to teach those features before the rest (`teach_features`).
         width: Token width.
         num_heads: Attention heads.
         num_layers: Blocks.
@@ -85,7 +86,8 @@ class TransformerConfig:
     """
 
     patch: int = 2
-    correlation_channels: int | None = 64
+    motion_width: int | None = 64
+    motion_minutes: float = 10.0
     width: int = 128
     num_heads: int = 2
     num_layers: int = 4
@@ -150,7 +152,13 @@ CONFIGS = {
                 polish_minutes=0.1,
             ),
             transformer=TransformerConfig(
-                width=48, num_heads=2, num_layers=2, batch_size=4, warmup_steps=5, minutes=0.2
+                motion_minutes=0.1,
+                width=48,
+                num_heads=2,
+                num_layers=2,
+                batch_size=4,
+                warmup_steps=5,
+                minutes=0.2,
             ),
         ),
         TrainingConfig("small"),
@@ -166,6 +174,7 @@ CONFIGS = {
                 polish_minutes=2.0,
             ),
             transformer=TransformerConfig(
+                motion_minutes=2.0,
                 batch_size=256,
                 estimate_share=0.5,
                 generate_share=0.35,
@@ -191,6 +200,7 @@ CONFIGS = {
                 polish_minutes=2.0,
             ),
             transformer=TransformerConfig(
+                motion_minutes=3.0,
                 width=384,
                 num_heads=6,
                 num_layers=10,
@@ -217,7 +227,7 @@ CONFIGS = {
             ),
             transformer=TransformerConfig(
                 patch=1,
-                correlation_channels=None,
+                motion_width=None,
                 estimate_share=0.35,
                 generate_share=0.35,
                 joint_share=0.2,

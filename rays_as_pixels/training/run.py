@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast
 from diffusers import AutoencoderKLWan
 
 from rays_as_pixels.errors import InputError
@@ -32,6 +34,7 @@ from rays_as_pixels.training.export import (
 )
 from rays_as_pixels.training.latents import LatentCache, encode_pool, latent_batches
 from rays_as_pixels.training.motion_codec import MotionSource, teach_motion
+from rays_as_pixels.training.motion_fit import fit_latent_flow
 from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.online import online_batches, online_clips
 from rays_as_pixels.training.plot import plot_log
@@ -41,9 +44,12 @@ from rays_as_pixels.training.principal import code_images, start_as_principal_co
 from rays_as_pixels.training.processes import new_accelerator, one_after_the_other, own_seed
 from rays_as_pixels.training.real import real_batches, real_clips
 from rays_as_pixels.training.still_frames import still_frames
-from rays_as_pixels.training.transformer import TransformerRun, new_transformer
+from rays_as_pixels.training.teach_features import teach_features
+from rays_as_pixels.training.transformer import TransformerRun, has_state, new_transformer
 from rays_as_pixels.training.ways import drawn_way, shown
 from rays_as_pixels.training.whole import write_json
+
+_FLOW_FRAMES = 1500  # pictures that the motion features are fitted to
 
 
 @dataclass(frozen=True)
@@ -299,6 +305,36 @@ def _first_model(
     return model
 
 
+def _teach_features(
+    model: RaysAsPixelsTransformer3DModel,
+    config: TrainingConfig,
+    size: TransformerConfig,
+    options: TrainingOptions,
+    *,
+    codec: LatentCodec,
+    accelerator: Accelerator,
+    log: Callable[[str], None],
+) -> None:
+    """Set the new network's motion features from the codec and teach them motion."""
+    assert model.motion_features is not None
+    frames: list[torch.Tensor] = []
+    for video, _ in _clip_source(config, options, 16, accelerator):
+        if not frames or video.shape[-2:] == frames[0].shape[-2:]:
+            frames.append(video[:, ::4].flatten(0, 1))
+        if sum(map(len, frames)) >= _FLOW_FRAMES:
+            break
+    flow = model.motion_features.flow
+    fit_latent_flow(flow, codec, torch.cat(frames), log)
+    if accelerator.num_processes > 1:  # each has fitted to clips of its own
+        for parameter in flow.parameters():
+            parameter.data = cast(torch.Tensor, broadcast(parameter.data))
+    batches = _latent_source(config, options, codec, accelerator, log)
+    teach_features(
+        model, batches, size, options.run_folder, accelerator=accelerator, log=log,
+        seed=options.seed,
+    )  # fmt: skip
+
+
 def _transformer_stage(
     config: TrainingConfig,
     options: TrainingOptions,
@@ -312,8 +348,13 @@ def _transformer_stage(
         size = replace(size, minutes=options.transformer_minutes)
     if options.compile_blocks:
         size = replace(size, compile_blocks=True)
+    if options.motion_minutes is not None:
+        size = replace(size, motion_minutes=options.motion_minutes)
     adopted = options.start_from if config.adopts else None
     model = _first_model(config, size, options)
+    is_new = options.start_from is None and not has_state(options.run_folder)
+    if model.motion_features is not None and is_new:
+        _teach_features(model, config, size, options, codec=codec, accelerator=accelerator, log=log)
     run = TransformerRun(model, size, options.run_folder, accelerator=accelerator, log=log)
     batches = _latent_source(config, options, codec, accelerator, log)
     if adopted is not None:

@@ -36,7 +36,9 @@ from rays_as_pixels.training.processes import (
     shared_clock,
     spread_like,
 )
+from rays_as_pixels.training.teach_features import load_taught
 
+_STATE_FILE = "transformer-state.pt"
 _SAVE_EVERY_SEC = 120.0
 _CHECK_EVERY_SEC = 480.0
 
@@ -60,7 +62,7 @@ def new_transformer(
         ray_prediction=config.ray_prediction,
         ray_channels=ray_channels,
         temporal_stride=temporal_stride,
-        correlation_channels=config.correlation_channels,
+        motion_width=config.motion_width,
     )
     model.initialise_from_scratch()
     return model
@@ -92,6 +94,11 @@ def new_optimisers(
             )
         )
     return optimisers
+
+
+def has_state(folder: Path) -> bool:
+    """Tell whether a run in `folder` has begun and can be continued."""
+    return (folder / _STATE_FILE).exists()
 
 
 @dataclass
@@ -130,6 +137,8 @@ class TransformerRun:
         if accelerator.device.type == "cpu":
             model.set_attn_processor(cast(Any, MatmulAttentionProcessor()))
         whole = WithMotionHead(model)
+        if load_taught(whole, folder):
+            log("transformer: starts from taught motion features")
         optimisers = new_optimisers(
             whole,
             learning_rate=config.learning_rate,
@@ -137,7 +146,7 @@ class TransformerRun:
             or accelerator.mixed_precision == "bf16"
             or accelerator.distributed_type == DistributedType.FSDP,
         )
-        self.state_path = folder / "transformer-state.pt"
+        self.state_path = folder / _STATE_FILE
         state = None
         if self.state_path.exists():
             state = torch.load(self.state_path, map_location="cpu", weights_only=True)
