@@ -1,5 +1,6 @@
 """Real, untrained, toy-sized parts that several folders of tests share."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,17 @@ from rays_as_pixels.training.export import build_pipeline
 from rays_as_pixels.training.transformer import new_transformer
 
 
-def toy_pipeline() -> RaysAsPixelsPipeline:
-    """Build the pipeline of the `tiny` configuration with random weights, the same every time."""
+def toy_pipeline(*, folded: bool = False) -> RaysAsPixelsPipeline:
+    """Build the pipeline of the `tiny` configuration with random weights, the same every time.
+
+    Args:
+        folded: Four frames per latent frame, as Wan's autoencoder has it, in place of one.
+    """
     config = training_config("tiny")
     size = config.codec
+    if folded:
+        config = replace(config, transformer=replace(config.transformer, motion_width=None))
+        size = replace(size, temporal_stride=4)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         codec = new_autoencoder(
@@ -31,6 +39,11 @@ def toy_pipeline() -> RaysAsPixelsPipeline:
     pipe = build_pipeline(config, codec.eval(), transformer.eval(), statistics)
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+@pytest.fixture(scope="session")
+def folded_toy() -> RaysAsPixelsPipeline:
+    return toy_pipeline(folded=True)
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,7 @@ def test_two_states_of_the_sampler_give_the_clean_latents_exactly_where_the_flow
 class _Blocks(torch.nn.Module):
     """A codec whose latents are known: the mean colours of 8x8 blocks, mixed and shifted."""
 
+    temporal_stride = 4
     mix = torch.tensor([[1.0, 0.5, -0.2], [0.1, -1.0, 0.3], [0.4, 0.2, 0.9], [0.3, 0.3, 0.3]])
 
     def encode_video(self, video):
@@ -116,8 +117,9 @@ def test_an_estimate_has_nothing_to_preview(toy, monkeypatch):
 
 
 @pytest.mark.parametrize(("budget", "repeats"), [(60.0, 1), (0.0, 4)])
-def test_a_stopped_run_leaves_the_video_as_it_stood(toy, monkeypatch, budget, repeats):
+def test_a_stopped_run_leaves_the_video_as_it_stood(folded_toy, monkeypatch, budget, repeats):
     """Decoded in full where that is quick, else one image per latent frame, to be shown longer."""
+    toy = folded_toy
     monkeypatch.setattr(previews, "DECODE_BUDGET_SEC", budget)
     preview = LatentPreview(lambda *_: None)
     with pytest.raises(Cancelled):

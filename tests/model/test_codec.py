@@ -43,10 +43,12 @@ def test_raxels_are_encoded_one_by_one(toy):
 
 
 @torch.no_grad()
-def test_shapes_come_back_from_the_decoder(toy):
+@pytest.mark.parametrize(("folded", "frames"), [(False, 3), (True, 9)])
+def test_shapes_come_back_from_the_decoder(toy, folded_toy, folded, frames):
+    codec = (folded_toy if folded else toy).codec
     latents = torch.randn(2, 8, 3, 4, 4, generator=torch.Generator().manual_seed(0))
-    assert toy.codec.decode_video(latents).shape == (2, 9, 3, 32, 32)
-    assert toy.codec.decode_raxels(latents).shape == (2, 3, 3, 32, 32)
+    assert codec.decode_video(latents).shape == (2, frames, 3, 32, 32)
+    assert codec.decode_raxels(latents).shape == (2, 3, 3, 32, 32)
 
 
 def test_raxels_beyond_the_autoencoders_range_are_refused_not_clipped(toy):
