@@ -23,7 +23,7 @@ def toy_pipeline(*, folded: bool = False) -> RaysAsPixelsPipeline:
     size = config.codec
     if folded:
         config = replace(config, transformer=replace(config.transformer, motion_width=None))
-        size = replace(size, temporal_stride=4)
+        size = replace(size, base_dim=8, temporal_stride=4)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         codec = new_autoencoder(

@@ -21,32 +21,39 @@ SPATIAL_STRIDE = 8
 RAXEL_LIMIT = 2.0  # raxels are halved before encoding and the autoencoder's range is [-1, 1]
 
 
-_HALVED_IN_TIME = {1: [False, False], 2: [False, True], 4: [True, True]}
-
 
 def new_autoencoder(
     *, base_dim: int, z_dim: int, num_res_blocks: int, temporal_stride: int = TEMPORAL_STRIDE
 ) -> AutoencoderKLWan:
-    """Build an untrained Wan autoencoder of stride 8 in space: 2x2 patches, then two halvings.
+    """Build an untrained Wan autoencoder of stride 8 in space.
+
+    With stride 4 in time as Wan's: 2x2 patches, then two halvings, with Wan 2.2's averaging
+    shortcuts (`is_residual`): after 100 steps its error was 0.27 where the plain one's was 0.38.
+    They need the last stage to keep its width, hence `dim_mult`. With stride 1: one stage on whole
+    cells of 8x8 pixels, which can start as a linear code (`training.principal`).
 
     Args:
-        base_dim: Width of the first stage; the others are twice as wide.
+        base_dim: Width of the first stage; of any others, half theirs.
         z_dim: Latent channels.
         num_res_blocks: Residual blocks per stage.
-        temporal_stride: Frames per latent frame after the first: 4 as Wan's, 2 or 1.
+        temporal_stride: Frames per latent frame after the first, 4 or 1.
 
-    Built with Wan 2.2's averaging shortcuts (`is_residual`): after 100 steps its error was 0.27
-    where the plain one's was 0.38. They need the last stage to keep its width, hence `dim_mult`.
+    Raises:
+        InputError: Another temporal stride.
     """
+    if temporal_stride not in (1, TEMPORAL_STRIDE):
+        raise InputError(f"temporal_stride must be 1 or 4; got {temporal_stride}. Use 1.")
+    folded = temporal_stride == TEMPORAL_STRIDE
+    patch = 2 if folded else SPATIAL_STRIDE
     return AutoencoderKLWan(
         base_dim=base_dim,
         z_dim=z_dim,
-        dim_mult=[1, 2, 2],
+        dim_mult=[1, 2, 2] if folded else [1],
         num_res_blocks=num_res_blocks,
-        temperal_downsample=_HALVED_IN_TIME[temporal_stride],
-        patch_size=2,
-        in_channels=12,
-        out_channels=12,
+        temperal_downsample=[True, True] if folded else [],
+        patch_size=patch,
+        in_channels=3 * patch**2,
+        out_channels=3 * patch**2,
         is_residual=True,
         latents_mean=[0.0] * z_dim,
         latents_std=[1.0] * z_dim,

@@ -15,7 +15,7 @@ class CodecConfig:
     """The autoencoder's size and its training.
 
     Attributes:
-        base_dim: Width of the first stage; the others are twice as wide.
+        base_dim: Width of the first stage, see `new_autoencoder`.
         z_dim: Latent channels.
         num_res_blocks: Residual blocks per stage.
         temporal_stride: Video frames per latent frame, after the first.
@@ -35,7 +35,7 @@ class CodecConfig:
         polish_minutes: Time for that.
     """
 
-    base_dim: int = 32
+    base_dim: int = 80
     z_dim: int = 32
     num_res_blocks: int = 1
     temporal_stride: int = 1
@@ -143,7 +143,7 @@ CONFIGS = {
             sizes=((32, 32),),
             pool_clips=64,
             codec=CodecConfig(
-                base_dim=12,
+                base_dim=24,
                 z_dim=8,
                 batch_clips=2,
                 batch_raxels=4,
@@ -188,7 +188,7 @@ CONFIGS = {
             sizes=((128, 128), (96, 160), (128, 128), (160, 96)),
             pool_clips=0,
             codec=CodecConfig(
-                base_dim=64,
+                base_dim=192,
                 num_res_blocks=2,
                 batch_clips=32,
                 batch_raxels=128,
@@ -216,6 +216,7 @@ CONFIGS = {
         TrainingConfig(  # the size of `small`, the paper's loss and nothing of our own
             "paper",
             codec=CodecConfig(
+                base_dim=32,
                 temporal_stride=4,
                 principal=False,
                 batch_clips=4,

@@ -1,9 +1,9 @@
-"""Start the autoencoder's encoder as the best linear code of its images.
+"""Start the autoencoder as the best linear code of its images, cell by cell.
 
-Trained from random weights for half an hour of a CPU core, the autoencoder reconstructed held-out
-frames at 23 dB, where keeping the first 32 principal components of every 8x8 block keeps 30 dB. So
-the encoder starts as that linear map, which its layers can hold almost exactly (the last one bends
-it by 4 %), and only the decoder has to learn.
+Trained from random weights for half an hour of a CPU core, an autoencoder reconstructed held-out
+frames at 23 dB, where keeping the first 32 principal components of every 8x8 block keeps 31 dB. An
+autoencoder that takes whole cells (`new_autoencoder` with temporal stride 1) can hold that linear
+code and its inverse almost exactly, so it starts there, and its decoder learns the rest.
 """
 
 import math
@@ -15,12 +15,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.model.codec import SPATIAL_STRIDE, posterior_of
 from rays_as_pixels.training.codec import ClipSource, training_raxels
 from rays_as_pixels.training.still_frames import forget_the_past
 
 _CONSTANT = 20.0  # size of the channels that hold the last norm still, in deviations of the code
 _LOG_VARIANCE = -9.0
 _RAXEL_GAIN = 8.0
+_RIDGE = 1e-6
 
 
 def code_images(clips: ClipSource, *, batches: int = 40) -> list[Float[Tensor, "n 3 h w"]]:
@@ -37,19 +39,17 @@ def code_images(clips: ClipSource, *, batches: int = 40) -> list[Float[Tensor, "
     return images
 
 
-def principal_axes(rows: Float[Tensor, "n width"], count: int) -> Float[Tensor, "count width"]:
-    """Return the orthonormal directions of largest second moment, at most `width` of them."""
-    _, vectors = torch.linalg.eigh(rows.mT.double() @ rows.double())
-    return vectors.flip(1)[:, :count].mT.float()
+def cells_of(images: Float[Tensor, "n 3 height width"]) -> Float[Tensor, "m 192"]:
+    """Cut images into cells of 8x8 pixels, one row each, as the autoencoder reads them."""
+    cells = patchify(images[:, :, None], SPATIAL_STRIDE)[:, :, 0]
+    return cells.movedim(1, -1).flatten(0, -2)
 
 
 @torch.no_grad()
 def start_as_principal_code(
     autoencoder: AutoencoderKLWan, images: list[Float[Tensor, "n 3 height width"]]
 ) -> None:
-    """Set the encoder's weights so that its latents are principal components, of deviation 1.
-
-    The decoder keeps its weights, but for those that look at earlier frames.
+    """Set all weights so that latents are principal components of deviation 1, and back again.
 
     Args:
         autoencoder: Of `new_autoencoder`, with temporal stride 1.
@@ -58,65 +58,104 @@ def start_as_principal_code(
     Raises:
         InputError: The autoencoder has another shape.
     """
+    rows = torch.cat([cells_of(stack) for stack in images])
+    mean = rows.mean(0)
+    centred = (rows - mean).double()
+    values, axes = torch.linalg.eigh(centred.mT @ centred / len(rows))
+    count = int(autoencoder.config["z_dim"])
+    code = axes.flip(1)[:, :count] / values.flip(0)[:count].clamp_min(1e-10).sqrt()
+    set_linear_encoder(autoencoder, code.mT.float(), -mean @ code.float())
+    set_linear_decoder(autoencoder, images)
+
+
+@torch.no_grad()
+def set_linear_encoder(
+    autoencoder: AutoencoderKLWan,
+    matrix: Float[Tensor, "z 192"],
+    offset: Float[Tensor, "z"],
+) -> None:
+    """Let latents be `matrix @ cell + offset`, bent by 4 % of their size.
+
+    Raises:
+        InputError: The autoencoder has another shape than temporal stride 1 needs.
+    """
     encoder, z_dim = autoencoder.encoder, int(autoencoder.config["z_dim"])
-    narrow, wide = encoder.conv_in.out_channels, encoder.conv_out.in_channels
-    if autoencoder.config["scale_factor_temporal"] != 1 or narrow < 12 or z_dim >= wide:
+    width = encoder.conv_in.out_channels
+    if autoencoder.config["patch_size"] != SPATIAL_STRIDE or width <= 2 * z_dim:
         raise InputError(
-            "a principal code needs temporal_stride 1, base_dim of 12 or more and z_dim below "
-            f"twice that; got {autoencoder.config['scale_factor_temporal']}, {narrow} and {z_dim}. "
+            "a principal code needs temporal_stride 1 and base_dim of more than twice z_dim; got "
+            f"{autoencoder.config['scale_factor_temporal']}, {width} and {z_dim}. "
             "Change the codec's configuration."
         )
-    patches = [patchify(stack[:, :, None], 2)[:, :, 0] for stack in images]  # N 12 h w
-    first = principal_axes(torch.cat([_blocks(one) for one in patches]), narrow)  # of 4x4 pixels
-    kept = len(first)  # at most the 48 numbers of 4x4 pixels
-    stage = [_folded(one, first) for one in patches]
-    rows = torch.cat([_blocks(one) for one in stage])
-    mean = rows.mean(0)
-    second = principal_axes(rows - mean, z_dim)
-    second = second / ((rows - mean) @ second.mT).std(0, keepdim=True).mT.clamp_min(1e-6)
-
-    for name, parameter in (
-        *encoder.named_parameters(),
-        *autoencoder.quant_conv.named_parameters(),
-    ):
-        if name.endswith("gamma"):
-            parameter.fill_(1)
-        elif "conv1" not in name:  # these stay as drawn, so that the blocks can learn later
-            parameter.zero_()
-    _keep(encoder.conv_in, torch.eye(narrow, 12))
-    blocks = encoder.down_blocks
-    # The shortcut of each stage averages what the convolution has seen: take that away again.
-    weight = blocks[0].downsampler.resample[1].weight
-    weight[:kept, :12, :2, :2] = first.unflatten(1, (12, 2, 2))
-    for channel in range(narrow):
-        weight[channel, channel, :2, :2] -= 0.25
-    _keep(blocks[1].resnets[0].conv_shortcut, torch.eye(wide, narrow))
-    down = blocks[1].downsampler.resample[1]
-    down.weight[:z_dim, :kept, :2, :2] = second.unflatten(1, (kept, 2, 2))
-    for channel in range(wide):
-        down.weight[channel, channel // 2, channel % 2, :2] -= 0.5
-    down.bias[:z_dim] = -second @ mean
-    down.bias[z_dim:] = _CONSTANT
-    # From here on all is doubled, then normalised: x -> silu(share x), which is share x / 2.
-    share = math.sqrt(wide) / math.sqrt((wide - z_dim) * _CONSTANT**2 + z_dim)
-    _keep(encoder.conv_out, (2 / share) * torch.eye(2 * z_dim, wide) * (torch.arange(wide) < z_dim))
+    _silence(encoder)
+    _silence(autoencoder.quant_conv)
+    energy = z_dim * _CONSTANT**2
+    _keep(encoder.conv_in, _rows(matrix, width))
+    encoder.conv_in.bias[:z_dim] = offset
+    encoder.conv_in.bias[z_dim:] = math.sqrt(energy / (width - z_dim))
+    # The stage's shortcut doubles all; the norm takes that away. x -> silu(share x), about half.
+    encoder.norm_out.gamma.fill_(math.sqrt(2 * z_dim / width))
+    share = math.sqrt(2 * z_dim / (energy + z_dim))
+    _keep(encoder.conv_out, _rows(torch.eye(z_dim, width) * 2 / share, 2 * z_dim))
     _keep(autoencoder.quant_conv, torch.eye(2 * z_dim))
     autoencoder.quant_conv.bias[z_dim:] = _LOG_VARIANCE
-    forget_the_past(autoencoder.decoder)  # frames are coded alone: the decoder learns from stills
+
+
+@torch.no_grad()
+def set_linear_decoder(
+    autoencoder: AutoencoderKLWan, images: list[Float[Tensor, "n 3 height width"]]
+) -> None:
+    """Let the decoder be the linear map from latents to pixels that fits images best."""
+    decoder, z_dim = autoencoder.decoder, int(autoencoder.config["z_dim"])
+    width = decoder.conv_in.out_channels
+    latents = torch.cat(
+        [
+            posterior_of(autoencoder, part[:, :, None]).mode()[:, :, 0].movedim(1, -1).flatten(0, 2)
+            for stack in images
+            for part in stack.split(256)
+        ]
+    ).double()
+    rows = torch.cat([latents, torch.ones(len(latents), 1, dtype=torch.float64)], 1)
+    pixels = torch.cat([cells_of(stack) for stack in images]).double()
+    gram = rows.mT @ rows / len(rows)
+    gram += _RIDGE * torch.diag(gram.diagonal())
+    solution = torch.linalg.solve(gram, rows.mT @ pixels / len(rows)).float()
+
+    _silence(decoder)
+    _silence(autoencoder.post_quant_conv)
+    _keep(autoencoder.post_quant_conv, torch.eye(z_dim))
+    # silu(x) - silu(-x) is x, so every latent goes through twice, with either sign.
+    pair = torch.cat([torch.eye(z_dim), -torch.eye(z_dim)])
+    _keep(decoder.conv_in, _rows(pair, width))
+    decoder.conv_in.bias[2 * z_dim :] = _CONSTANT
+    energy = (width - 2 * z_dim) * _CONSTANT**2 + 2 * float(latents.square().sum(1).mean())
+    share = math.sqrt(width / energy)
+    back = torch.zeros(len(solution.T), width)
+    back[:, :z_dim], back[:, z_dim : 2 * z_dim] = solution[:-1].mT / share, -solution[:-1].mT / share
+    _keep(decoder.conv_out, back)
+    decoder.conv_out.bias.copy_(solution[-1])
+
+
+@torch.no_grad()
+def _silence(module: nn.Module) -> None:
+    """Let all blocks add nothing and all norms scale nothing; blocks can still learn to add.
+
+    Nothing looks at earlier frames any more: frames are coded alone.
+    """
+    for name, parameter in module.named_parameters():
+        if name.endswith("gamma"):
+            parameter.fill_(1)
+        elif "conv1" not in name and "to_qkv" not in name:
+            parameter.zero_()
+    forget_the_past(module)
+
+
+def _rows(matrix: Float[Tensor, "n m"], count: int) -> Float[Tensor, "count m"]:
+    """Put zeros below."""
+    return nn.functional.pad(matrix, (0, 0, 0, count - len(matrix)))
 
 
 def _keep(convolution: nn.Conv3d, matrix: Float[Tensor, "out in"]) -> None:
-    """Let a causal convolution map each pixel of the present frame alone."""
+    """Let a causal convolution map each cell of the present frame alone."""
     time, height, width = convolution.kernel_size
     convolution.weight[:, :, time - 1, height // 2, width // 2] = matrix
-
-
-def _blocks(maps: Float[Tensor, "n c height width"]) -> Float[Tensor, "m c*4"]:
-    """Cut into 2x2 blocks, one row each, in the order (channel, y, x)."""
-    return nn.functional.pixel_unshuffle(maps, 2).movedim(1, -1).flatten(0, -2)
-
-
-def _folded(
-    maps: Float[Tensor, "n c height width"], axes: Float[Tensor, "k c*4"]
-) -> Float[Tensor, "n k h w"]:
-    return torch.einsum("kc,nchw->nkhw", axes, nn.functional.pixel_unshuffle(maps, 2))

@@ -15,7 +15,7 @@ def textures(seed: int, count: int) -> torch.Tensor:
 
 def test_shifts_of_other_pictures_are_read_to_a_fifth_of_their_size():
     torch.manual_seed(0)
-    autoencoder = new_autoencoder(base_dim=16, z_dim=16, num_res_blocks=1, temporal_stride=1)
+    autoencoder = new_autoencoder(base_dim=40, z_dim=16, num_res_blocks=1, temporal_stride=1)
     pictures = textures(0, 300)
     start_as_principal_code(autoencoder, [pictures * 2 - 1])
     codec = LatentCodec(autoencoder.eval(), raxel_mean=[0.0] * 16, raxel_std=[1.0] * 16)

@@ -30,7 +30,7 @@ def test_taught_features_tell_the_motion_of_the_clips_they_have_seen(tmp_path, m
         list(range(8)), split="train", num_frames=5, height=32, width=32, supersample=1
     )
     torch.manual_seed(0)
-    autoencoder = new_autoencoder(base_dim=12, z_dim=8, num_res_blocks=1, temporal_stride=1)
+    autoencoder = new_autoencoder(base_dim=24, z_dim=8, num_res_blocks=1, temporal_stride=1)
     start_as_principal_code(autoencoder, [clips.video.flatten(0, 1) * 2 - 1])
     codec = LatentCodec(autoencoder.eval(), raxel_mean=[0.0] * 8, raxel_std=[1.0] * 8)
     with torch.no_grad():
