@@ -21,7 +21,6 @@ SPATIAL_STRIDE = 8
 RAXEL_LIMIT = 2.0  # raxels are halved before encoding and the autoencoder's range is [-1, 1]
 
 
-
 def new_autoencoder(
     *, base_dim: int, z_dim: int, num_res_blocks: int, temporal_stride: int = TEMPORAL_STRIDE
 ) -> AutoencoderKLWan:

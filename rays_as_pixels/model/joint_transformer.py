@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.model.blocks import RaysAsPixelsBlock
+from rays_as_pixels.model.camera_prior import CameraPrior
 from rays_as_pixels.model.codec import TEMPORAL_STRIDE
 from rays_as_pixels.model.motion_features import MotionFeatures
 from rays_as_pixels.model.parallel import CONTEXT_PARALLEL_PLAN, TokenEntry
@@ -121,7 +122,8 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         temporal_stride: Video frames per latent frame of the autoencoder, after the first.
         motion_width: Features per latent cell of how it moves (see
             `motion_features`), read by the tokens of both streams; None for none, as in the paper.
-            Needs a latent frame per video frame.
+            Needs a latent frame per video frame. Where rays are predicted as samples, a first
+            estimate of them (`camera_prior`) is read from the same features.
     """
 
     _supports_gradient_checkpointing = True
@@ -178,11 +180,14 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         ray_channels = in_channels if ray_channels is None else ray_channels
         self.ray_patch_embedding = nn.Conv3d(ray_channels, dim, ray_patch, stride=ray_patch)
         self.motion_features: MotionFeatures | None = None
+        self.camera_prior: CameraPrior | None = None
         if motion_width is not None:
             seen, sides = motion_width, (1, 2 * ray_patch_size, 2 * ray_patch_size)
             self.motion_features = MotionFeatures(in_channels, seen)
             self.motion_embedding = nn.Conv3d(seen, dim, patch_size, stride=patch_size)
             self.ray_motion_embedding = nn.Conv3d(seen, dim, sides, stride=sides)
+            if ray_prediction == "sample" and ray_channels == in_channels:
+                self.camera_prior = CameraPrior(seen, ray_channels)
         self.kind_embedding = nn.Parameter(torch.zeros(3, dim))
         self.ray_kind_embedding = nn.Parameter(torch.zeros(3, dim))
         self.condition_embedder = _TimeEmbedder(dim, freq_dim=freq_dim, text_dim=text_dim)
@@ -285,7 +290,7 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         rays = self._head(
             rays, ray_temb, self.ray_norm_out, self.ray_scale_shift_table, self.ray_proj_out
         )
-        return self._split(state, video, rays)
+        return self._split(state, video, rays, layout.prior)
 
     def _times(self, temb: Tensor, ray_temb: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         act = self.condition_embedder.act_fn
@@ -325,10 +330,16 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
             self.patch_embedding(latents),
             self.ray_patch_embedding(ray_latents),
         )
+        prior = None
         if self.motion_features is not None:
             seen = self.motion_features(state.latents, state.sigma)
             embedded = _plus_last(embedded, self.motion_embedding(seen))
             ray_embedded = _plus_last(ray_embedded, self.ray_motion_embedding(seen))
+            if self.camera_prior is not None:
+                raster = (ray_latents.shape[-2], ray_latents.shape[-1])
+                clear = (1 - state.sigma).clamp_min(0)
+                clear = (clear * clear[:, :1])[:, None, :, None, None]
+                prior = self.camera_prior(seen, raster) * clear.type_as(seen)
         video = self._tokens(embedded, self.kind_embedding, kind)
         rays = self._tokens(ray_embedded, self.ray_kind_embedding, ray_kind)
         rotary = []
@@ -355,7 +366,7 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         video, *video_rotary = self.video_entry(video, *_by_image(rotary[0], video))
         rays, *ray_rotary = self.ray_entry(rays, *_by_image(rotary[1], rays))
         tables = (video_rotary[0], video_rotary[1]), (ray_rotary[0], ray_rotary[1])
-        return video, rays, _Layout(sigma, ray_sigma, tables)
+        return video, rays, _Layout(sigma, ray_sigma, tables, prior)
 
     def _tokens(self, embedded: Tensor, table: Tensor, kind: Tensor) -> Tensor:
         tokens = embedded.flatten(3).permute(0, 2, 3, 1)  # B S n D
@@ -370,12 +381,16 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         normed = norm(images) * (1 + scale[:, :, None]) + shift[:, :, None]
         return proj(normed.type_as(hidden))  # B S n C*p*p
 
-    def _split(self, state: JointState, video: Tensor, rays: Tensor) -> JointVelocity:
+    def _split(
+        self, state: JointState, video: Tensor, rays: Tensor, prior: Tensor | None
+    ) -> JointVelocity:
         """Unpatchify, part stills from the clip, and turn ray samples into velocities."""
         video = _unpatchify(video, state.latents.shape, self.config["patch_size"][1])
         rays = _unpatchify(rays, state.ray_latents.shape, self.config["ray_patch_size"])
         count = 0 if state.stills is None else state.stills.latents.shape[2]
         still_rays, clip_rays = rays[:, :, :count], rays[:, :, count:]
+        if prior is not None:
+            clip_rays = clip_rays + prior
         if self.config["ray_prediction"] == "sample":
             clip_rays = _velocity(clip_rays, state.ray_latents, state.ray_sigma)
             if state.stills is not None:
@@ -390,11 +405,12 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
 
 @dataclass(frozen=True)
 class _Layout:
-    """Noise level of every image in token order, and the rotary tables of both streams."""
+    """Noise level of every image in token order, rotary tables of both streams, rays to add to."""
 
     sigma: Tensor
     ray_sigma: Tensor
     rotary: tuple[Tables, Tables]
+    prior: Tensor | None
 
 
 def _plus_last(

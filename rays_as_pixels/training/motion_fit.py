@@ -1,17 +1,58 @@
-"""Tell the network's `LatentFlow` how latents change as pictures move, by least squares."""
+"""Set what the network need not learn: how latents change as pictures move, how rays are coded."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from rays_as_pixels.model.camera_prior import CameraPrior, camera_numbers, raxels_of_numbers
 from rays_as_pixels.model.codec import SPATIAL_STRIDE, LatentCodec
 from rays_as_pixels.model.motion_features import LatentFlow
+from rays_as_pixels.training.objective import CleanBatch
 
 _SHIFT = 1  # pixels to each side
 _RIDGE = 1e-3
+_CODE_RIDGE = 1e-9
+_CAMERA_BATCHES = 60
 _DAMPING = 0.02  # of the mean squared gradient
+
+
+@torch.no_grad()
+def fit_camera_prior(
+    prior: CameraPrior, batches: Iterator[CleanBatch], log: Callable[[str], None]
+) -> None:
+    """Set the size of cameras and the linear code of raxels from clips, by least squares.
+
+    Args:
+        prior: What is set.
+        batches: Clips; some hundred are drawn.
+        log: Called with one line of text.
+    """
+    numbers, rows, wanted = [], [], []
+    for clean in itertools.islice(batches, _CAMERA_BATCHES):
+        latents = clean.ray_latents.cpu()
+        raster = (latents.shape[-2], latents.shape[-1])
+        cameras = camera_numbers(clean.pose.cpu(), *raster)
+        raxels = raxels_of_numbers(cameras, raster).flatten(0, 1)
+        side = raxels.shape[-1] // raster[1]
+        rows.append(nn.functional.unfold(raxels, side, stride=side).mT.flatten(0, 1).double())
+        wanted.append(latents.transpose(1, 2).flatten(3).mT.flatten(0, 2).double())
+        numbers.append(cameras)
+    x = torch.cat(rows)
+    x = torch.cat([x, torch.ones(len(x), 1, dtype=x.dtype)], 1)
+    y = torch.cat(wanted)
+    gram = x.mT @ x / len(x)
+    ridge = _CODE_RIDGE * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype)
+    solution = torch.linalg.solve(gram + ridge, x.mT @ y / len(x))
+    prior.code.weight.copy_(solution[:-1].mT.reshape(prior.code.weight.shape))
+    prior.code.bias.copy_(solution[-1])
+    every = torch.cat([one[:, 1:].flatten(0, 1) for one in numbers])
+    prior.spread.copy_(every.std(0).clamp_min(1e-3))
+    prior.mean[6:] = every[:, 6:].mean(0)
+    off = (x @ solution - y).square().mean().sqrt() / y.std()
+    log(f"camera prior: raxels coded to {100 * float(off):.1f} % of their latents' deviation")
 
 
 @torch.no_grad()

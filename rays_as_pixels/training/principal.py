@@ -131,7 +131,10 @@ def set_linear_decoder(
     energy = (width - 2 * z_dim) * _CONSTANT**2 + 2 * float(latents.square().sum(1).mean())
     share = math.sqrt(width / energy)
     back = torch.zeros(len(solution.T), width)
-    back[:, :z_dim], back[:, z_dim : 2 * z_dim] = solution[:-1].mT / share, -solution[:-1].mT / share
+    back[:, :z_dim], back[:, z_dim : 2 * z_dim] = (
+        solution[:-1].mT / share,
+        -solution[:-1].mT / share,
+    )
     _keep(decoder.conv_out, back)
     decoder.conv_out.bias.copy_(solution[-1])
 

@@ -34,7 +34,7 @@ from rays_as_pixels.training.export import (
 )
 from rays_as_pixels.training.latents import LatentCache, encode_pool, latent_batches
 from rays_as_pixels.training.motion_codec import MotionSource, teach_motion
-from rays_as_pixels.training.motion_fit import fit_latent_flow
+from rays_as_pixels.training.motion_fit import fit_camera_prior, fit_latent_flow
 from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.online import online_batches, online_clips
 from rays_as_pixels.training.plot import plot_log
@@ -325,10 +325,14 @@ def _teach_features(
             break
     flow = model.motion_features.flow
     fit_latent_flow(flow, codec, torch.cat(frames), log)
-    if accelerator.num_processes > 1:  # each has fitted to clips of its own
-        for parameter in flow.parameters():
-            parameter.data = cast(torch.Tensor, broadcast(parameter.data))
     batches = _latent_source(config, options, codec, accelerator, log)
+    fitted: list[torch.Tensor] = list(flow.parameters())
+    if model.camera_prior is not None:
+        fit_camera_prior(model.camera_prior, batches, log)
+        fitted += [*model.camera_prior.code.parameters(), *model.camera_prior.buffers()]
+    if accelerator.num_processes > 1:  # each has fitted to clips of its own
+        for tensor in fitted:
+            tensor.data = cast(torch.Tensor, broadcast(tensor.data))
     teach_features(
         model, batches, size, options.run_folder, accelerator=accelerator, log=log,
         seed=options.seed,

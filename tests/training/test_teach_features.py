@@ -8,7 +8,12 @@ import torch
 
 from rays_as_pixels.model.codec import LatentCodec, new_autoencoder
 from rays_as_pixels.training import stage_loop
-from rays_as_pixels.training.auxiliary import WithMotionHead, cell_motion, motion_head_loss
+from rays_as_pixels.training.auxiliary import (
+    WithMotionHead,
+    cell_motion,
+    motion_head_loss,
+    pose_numbers,
+)
 from rays_as_pixels.training.config import training_config
 from rays_as_pixels.training.motion_fit import fit_latent_flow
 from rays_as_pixels.training.objective import CleanBatch
@@ -37,7 +42,9 @@ def test_taught_features_tell_the_motion_of_the_clips_they_have_seen(tmp_path, m
         latents = codec.encode_video(clips.video)
     truth = cell_motion(clips.cameras, cell_disparity(clips.depth), 1)
     nothing = torch.zeros(8, 8, 0, 4, 4)
-    clean = CleanBatch(latents, torch.zeros(8, 8, 5, 2, 2), nothing, nothing, truth, nothing)
+    clean = CleanBatch(
+        latents, torch.zeros(8, 8, 5, 2, 2), nothing, nothing, truth, pose_numbers(clips.cameras)
+    )
     size = dataclasses.replace(training_config("tiny").transformer, motion_minutes=STEPS / 60)
 
     model = new_transformer(size, channels=8, temporal_stride=1)
