@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.attention import AttentionMixin
-from diffusers.models.embeddings import PixArtAlphaTextProjection, TimestepEmbedding, Timesteps
 from diffusers.models.modeling_utils import ModelMixin
 from diffusers.models.normalization import FP32LayerNorm
 from jaxtyping import Float, Int
@@ -19,8 +18,14 @@ from rays_as_pixels.model.codec import TEMPORAL_STRIDE
 from rays_as_pixels.model.motion_features import MotionFeatures
 from rays_as_pixels.model.parallel import CONTEXT_PARALLEL_PLAN, TokenEntry
 from rays_as_pixels.model.rope import Tables, frame_of_latent, rotary_tables, token_positions
+from rays_as_pixels.model.token_images import (
+    TimeEmbedder,
+    by_image,
+    plus_last,
+    unpatchify,
+    velocity_of_sample,
+)
 
-TIMESTEPS_PER_SIGMA = 1000.0  # Wan's time embedding reads noise level 1 as timestep 1000
 SOURCE, SPARSE_TARGET = 0, 1  # kinds of stills; kind 2 is the video target
 
 
@@ -72,27 +77,6 @@ class JointVelocity:
     rays: Float[Tensor, "batch c frames hr wr"]
     stills: Float[Tensor, "batch c s h w"] | None
     still_rays: Float[Tensor, "batch c s hr wr"] | None
-
-
-class _TimeEmbedder(nn.Module):
-    """Names as in Wan's condition embedder; text is optional."""
-
-    def __init__(self, dim: int, *, freq_dim: int, text_dim: int | None) -> None:
-        super().__init__()
-        self.timesteps_proj = Timesteps(freq_dim, flip_sin_to_cos=True, downscale_freq_shift=0)
-        self.time_embedder = TimestepEmbedding(in_channels=freq_dim, time_embed_dim=dim)
-        self.act_fn = nn.SiLU()
-        self.time_proj = nn.Linear(dim, 6 * dim)
-        self.text_embedder = (
-            None
-            if text_dim is None
-            else PixArtAlphaTextProjection(text_dim, dim, act_fn="gelu_tanh")
-        )
-
-    def embed(self, sigma: Float[Tensor, "batch s"]) -> Float[Tensor, "batch s width"]:
-        wave = self.timesteps_proj(sigma.flatten() * TIMESTEPS_PER_SIGMA)
-        weight = next(self.time_embedder.parameters())
-        return self.time_embedder(wave.to(weight.dtype)).unflatten(0, sigma.shape)
 
 
 class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
@@ -190,7 +174,7 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
                 self.camera_prior = CameraPrior(seen, ray_channels)
         self.kind_embedding = nn.Parameter(torch.zeros(3, dim))
         self.ray_kind_embedding = nn.Parameter(torch.zeros(3, dim))
-        self.condition_embedder = _TimeEmbedder(dim, freq_dim=freq_dim, text_dim=text_dim)
+        self.condition_embedder = TimeEmbedder(dim, freq_dim=freq_dim, text_dim=text_dim)
         self.empty_text: Tensor | None
         empty = None if text_dim is None or text_len is None else torch.zeros(text_len, text_dim)
         self.register_buffer("empty_text", empty)
@@ -333,8 +317,8 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         prior = None
         if self.motion_features is not None:
             seen = self.motion_features(state.latents, state.sigma)
-            embedded = _plus_last(embedded, self.motion_embedding(seen))
-            ray_embedded = _plus_last(ray_embedded, self.ray_motion_embedding(seen))
+            embedded = plus_last(embedded, self.motion_embedding(seen))
+            ray_embedded = plus_last(ray_embedded, self.ray_motion_embedding(seen))
             if self.camera_prior is not None:
                 raster = (ray_latents.shape[-2], ray_latents.shape[-1])
                 clear = (1 - state.sigma).clamp_min(0)
@@ -363,8 +347,8 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
                     theta=self.config["rope_theta"],
                 )
             )
-        video, *video_rotary = self.video_entry(video, *_by_image(rotary[0], video))
-        rays, *ray_rotary = self.ray_entry(rays, *_by_image(rotary[1], rays))
+        video, *video_rotary = self.video_entry(video, *by_image(rotary[0], video))
+        rays, *ray_rotary = self.ray_entry(rays, *by_image(rotary[1], rays))
         tables = (video_rotary[0], video_rotary[1]), (ray_rotary[0], ray_rotary[1])
         return video, rays, _Layout(sigma, ray_sigma, tables, prior)
 
@@ -385,16 +369,18 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         self, state: JointState, video: Tensor, rays: Tensor, prior: Tensor | None
     ) -> JointVelocity:
         """Unpatchify, part stills from the clip, and turn ray samples into velocities."""
-        video = _unpatchify(video, state.latents.shape, self.config["patch_size"][1])
-        rays = _unpatchify(rays, state.ray_latents.shape, self.config["ray_patch_size"])
+        video = unpatchify(video, state.latents.shape, self.config["patch_size"][1])
+        rays = unpatchify(rays, state.ray_latents.shape, self.config["ray_patch_size"])
         count = 0 if state.stills is None else state.stills.latents.shape[2]
         still_rays, clip_rays = rays[:, :, :count], rays[:, :, count:]
         if prior is not None:
             clip_rays = clip_rays + prior
         if self.config["ray_prediction"] == "sample":
-            clip_rays = _velocity(clip_rays, state.ray_latents, state.ray_sigma)
+            clip_rays = velocity_of_sample(clip_rays, state.ray_latents, state.ray_sigma)
             if state.stills is not None:
-                still_rays = _velocity(still_rays, state.stills.ray_latents, state.stills.ray_sigma)
+                still_rays = velocity_of_sample(
+                    still_rays, state.stills.ray_latents, state.stills.ray_sigma
+                )
         return JointVelocity(
             video=video[:, :, count:],
             rays=clip_rays,
@@ -411,31 +397,3 @@ class _Layout:
     ray_sigma: Tensor
     rotary: tuple[Tables, Tables]
     prior: Tensor | None
-
-
-def _plus_last(
-    images: Float[Tensor, "batch width s h w"], clip: Float[Tensor, "batch width t h w"]
-) -> Float[Tensor, "batch width s h w"]:
-    """Add to the clip's images, which come after the stills."""
-    stills = images.shape[2] - clip.shape[2]
-    return images + nn.functional.pad(clip, (0, 0, 0, 0, stills, 0))
-
-
-def _by_image(tables: Tables, tokens: Float[Tensor, "batch s n width"]) -> Tables:
-    images = tokens.shape[1]
-    return tables[0].unflatten(1, (images, -1)), tables[1].unflatten(1, (images, -1))
-
-
-MIN_SIGMA = 0.02  # a clean ray token's velocity is not used; this keeps it finite
-
-
-def _velocity(sample: Tensor, noisy: Tensor, sigma: Tensor) -> Tensor:
-    """Return (x_t - x_0) / t, the velocity of x_t = (1 - t) x_0 + t x_1."""
-    return (noisy - sample) / sigma.clamp_min(MIN_SIGMA)[:, None, :, None, None].type_as(sample)
-
-
-def _unpatchify(tokens: Float[Tensor, "batch s n cpp"], like: torch.Size, patch: int) -> Tensor:
-    """Put S images of tokens back into (B, C, S, h, w). Inverse of the patch embedding's order."""
-    height, width = like[-2] // patch, like[-1] // patch
-    grid = tokens.unflatten(3, (patch, patch, -1)).unflatten(2, (height, width))
-    return grid.permute(0, 6, 1, 2, 4, 3, 5).flatten(5, 6).flatten(3, 4)

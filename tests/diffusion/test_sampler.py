@@ -24,8 +24,8 @@ def given(*, video: str = "none", rays: str = "none", stills: int = 0, seed: int
             "still_kind": torch.full((stills,), SOURCE),
         }
     return Given(
-        torch.randn(1, 8, 2, 4, 4, generator=generator),
-        masks[video](2).bool(),
+        torch.randn(1, 8, 5, 4, 4, generator=generator),
+        masks[video](5).bool(),
         torch.randn(1, 8, 5, 2, 2, generator=generator),
         masks[rays](5).bool(),
         **extra,
