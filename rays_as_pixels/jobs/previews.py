@@ -46,7 +46,7 @@ class LatentColors:
         latents = codec.encode_video(clips).float().cpu()
         seconds = time.perf_counter() - started
         self.sec_per_pixel = seconds / (clips.shape[0] * clips.shape[1] * _FIT_SIDE**2)
-        colors = _pooled(clips.cpu(), *latents.shape[-2:], codec.temporal_stride)
+        colors = _pooled(clips.cpu(), latents.shape[-2], latents.shape[-1], codec.temporal_stride)
         rows = latents.movedim(1, -1).flatten(0, -2)
         wanted = colors.movedim(2, -1).flatten(0, -2)
         known = torch.cat([rows, torch.ones(len(rows), 1)], dim=1)

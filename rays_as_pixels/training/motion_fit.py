@@ -47,6 +47,7 @@ def fit_camera_prior(
     ridge = _CODE_RIDGE * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype)
     solution = torch.linalg.solve(gram + ridge, x.mT @ y / len(x))
     prior.code.weight.copy_(solution[:-1].mT.reshape(prior.code.weight.shape))
+    assert prior.code.bias is not None
     prior.code.bias.copy_(solution[-1])
     every = torch.cat([one[:, 1:].flatten(0, 1) for one in numbers])
     prior.spread.copy_(every.std(0).clamp_min(1e-3))
@@ -99,7 +100,8 @@ def fit_latent_flow(
     flow.gradient.weight.copy_(torch.cat(gradients))
     flow.log_weight.copy_(weight.log())
     flow.log_damping.copy_((_DAMPING * squared).log())
-    explained = sum(strength) / (sum(strength) + sum(left_over))
+    kept = torch.stack(strength).sum(0)
+    explained = kept / (kept + torch.stack(left_over).sum(0))
     log(
         "latent flow: share of the change of shifted pictures explained, best and worst channel: "
         f"{float(explained.max()):.2f}, {float(explained.min()):.2f}"

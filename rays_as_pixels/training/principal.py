@@ -91,14 +91,14 @@ def set_linear_encoder(
     _silence(autoencoder.quant_conv)
     energy = z_dim * _CONSTANT**2
     _keep(encoder.conv_in, _rows(matrix, width))
-    encoder.conv_in.bias[:z_dim] = offset
-    encoder.conv_in.bias[z_dim:] = math.sqrt(energy / (width - z_dim))
+    _bias(encoder.conv_in)[:z_dim] = offset
+    _bias(encoder.conv_in)[z_dim:] = math.sqrt(energy / (width - z_dim))
     # The stage's shortcut doubles all; the norm takes that away. x -> silu(share x), about half.
     encoder.norm_out.gamma.fill_(math.sqrt(2 * z_dim / width))
     share = math.sqrt(2 * z_dim / (energy + z_dim))
     _keep(encoder.conv_out, _rows(torch.eye(z_dim, width) * 2 / share, 2 * z_dim))
     _keep(autoencoder.quant_conv, torch.eye(2 * z_dim))
-    autoencoder.quant_conv.bias[z_dim:] = _LOG_VARIANCE
+    _bias(autoencoder.quant_conv)[z_dim:] = _LOG_VARIANCE
 
 
 @torch.no_grad()
@@ -127,7 +127,7 @@ def set_linear_decoder(
     # silu(x) - silu(-x) is x, so every latent goes through twice, with either sign.
     pair = torch.cat([torch.eye(z_dim), -torch.eye(z_dim)])
     _keep(decoder.conv_in, _rows(pair, width))
-    decoder.conv_in.bias[2 * z_dim :] = _CONSTANT
+    _bias(decoder.conv_in)[2 * z_dim :] = _CONSTANT
     energy = (width - 2 * z_dim) * _CONSTANT**2 + 2 * float(latents.square().sum(1).mean())
     share = math.sqrt(width / energy)
     back = torch.zeros(len(solution.T), width)
@@ -136,7 +136,7 @@ def set_linear_decoder(
         -solution[:-1].mT / share,
     )
     _keep(decoder.conv_out, back)
-    decoder.conv_out.bias.copy_(solution[-1])
+    _bias(decoder.conv_out).copy_(solution[-1])
 
 
 @torch.no_grad()
@@ -156,6 +156,11 @@ def _silence(module: nn.Module) -> None:
 def _rows(matrix: Float[Tensor, "n m"], count: int) -> Float[Tensor, "count m"]:
     """Put zeros below."""
     return nn.functional.pad(matrix, (0, 0, 0, count - len(matrix)))
+
+
+def _bias(convolution: nn.Conv3d) -> Tensor:
+    assert convolution.bias is not None
+    return convolution.bias
 
 
 def _keep(convolution: nn.Conv3d, matrix: Float[Tensor, "out in"]) -> None:
