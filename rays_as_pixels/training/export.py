@@ -63,6 +63,10 @@ def save_pipeline(
         pipeline.save_pretrained(partial, max_shard_size=shard)
     finally:
         pipeline.register_modules(transformer=own)
+    for part in partial.glob("*/config.json"):  # diffusers notes where on this machine they were
+        stored = json.loads(part.read_text(encoding="utf-8"))
+        if stored.pop("_name_or_path", None) is not None:
+            part.write_text(json.dumps(stored, indent=2) + "\n", encoding="utf-8")
     (partial / "training.json").write_text(json.dumps(facts, indent=1) + "\n")
     for kept in ("README.md", "evaluation.json", "evaluation.md"):
         if (folder / kept).exists():
