@@ -112,14 +112,18 @@ def test_one_process_cannot_be_parallel(model, monkeypatch):
         enable_context_parallel(model)
 
 
-def test_rays_have_half_the_raster_of_video_and_four_times_its_frames(toy):
-    """So both streams have about as many tokens: 13 x 4 against 49 x 1 at any size."""
+@pytest.mark.parametrize(("pipeline", "latent_frames"), [("toy", 5), ("folded_toy", 2)])
+def test_rays_have_half_the_raster_of_video_and_a_latent_of_every_frame(
+    pipeline, latent_frames, request
+):
+    """With four frames folded into a latent both have as many tokens: 13 x 4 against 49 x 1."""
+    pipe = request.getfixturevalue(pipeline)
     seen = {}
-    hook = toy.transformer.register_forward_pre_hook(lambda _m, args: seen.update(state=args[0]))
+    hook = pipe.transformer.register_forward_pre_hook(lambda _m, args: seen.update(state=args[0]))
     try:
-        toy.estimate(torch.rand(5, 3, 32, 32), generator=torch.Generator().manual_seed(0))
+        pipe.estimate(torch.rand(5, 3, 32, 32), generator=torch.Generator().manual_seed(0))
     finally:
         hook.remove()
     video, rays = seen["state"].latents.shape, seen["state"].ray_latents.shape
-    assert (video[2], rays[2]) == (2, 5)
+    assert (video[2], rays[2]) == (latent_frames, 5)
     assert (rays[3], rays[4]) == (video[3] // 2, video[4] // 2)

@@ -106,7 +106,7 @@ class LatentFlow(nn.Module):
         super().__init__()
         self.gradient = nn.Conv2d(channels, 2 * channels, 3, padding=1, bias=False)
         self.log_weight = nn.Parameter(torch.zeros(channels))
-        self.log_damping = nn.Parameter(torch.tensor(-4.0))
+        self.log_damping = nn.Parameter(torch.full((1,), -4.0))  # FSDP takes no scalars
 
     def forward(
         self,

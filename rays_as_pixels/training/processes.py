@@ -149,13 +149,19 @@ def spread_like(value: Tensor, parameter: Tensor) -> Tensor:
 
 
 def load_optimiser(optimiser: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
-    """Load a whole optimiser state into one whose parameters may be spread."""
+    """Load a whole optimiser state into one whose parameters may be spread.
+
+    Settings that the saved one did not have stay: `Float32Muon` and torch's Muon share their state
+    and not all of their settings.
+    """
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
     state = {
         index: {name: _spread(value, parameters[index]) for name, value in values.items()}
         for index, values in saved["state"].items()
     }
-    optimiser.load_state_dict({**saved, "state": state})
+    pairs = zip(optimiser.param_groups, saved["param_groups"], strict=True)
+    groups = [{**own, **old} for own, old in pairs]
+    optimiser.load_state_dict({"state": state, "param_groups": groups})
 
 
 def _spread(value: Any, parameter: Tensor) -> Any:

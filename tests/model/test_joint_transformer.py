@@ -11,8 +11,8 @@ from rays_as_pixels.model.joint_transformer import (
     JointState,
     RaysAsPixelsTransformer3DModel,
     Stills,
-    _unpatchify,
 )
+from rays_as_pixels.model.token_images import unpatchify
 
 SMALL = {
     "num_attention_heads": 2,
@@ -140,7 +140,7 @@ def test_unpatchify_undoes_the_patch_embeddings_order(patch):
     images = torch.arange(2 * 3 * 2 * 4 * 6.0).reshape(2, 3, 2, 4, 6)
     patches = images.unfold(3, patch, patch).unfold(4, patch, patch)  # B C S h w p p
     tokens = patches.permute(0, 2, 3, 4, 5, 6, 1).flatten(4).flatten(2, 3)
-    assert torch.equal(_unpatchify(tokens, images.shape, patch), images)
+    assert torch.equal(unpatchify(tokens, images.shape, patch), images)
 
 
 def test_video_branch_names_and_shapes_are_those_of_wan():

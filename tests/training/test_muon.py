@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from rays_as_pixels.training.muon import Float32Muon, orthogonalised
+from rays_as_pixels.training.processes import load_optimiser
 
 
 def test_singular_values_come_near_one_and_directions_stay():
@@ -44,3 +45,18 @@ def test_steps_equal_torchs_up_to_its_bfloat16():
     for ours, theirs, first in zip(*ends, start, strict=True):
         assert (ours - first).norm() > 0.05
         assert (ours - theirs).norm() < 0.03 * (theirs - first).norm()
+
+
+@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="torch has Muon from 2.9")
+def test_a_run_goes_on_with_torchs_muon():
+    """As where a run moves from one CPU to processes that spread their weights."""
+    weight = torch.nn.Parameter(torch.randn(4, 6))
+    ours = Float32Muon([weight], lr=1e-2)
+    weight.grad = torch.randn(4, 6)
+    ours.step()
+    theirs = torch.optim.Muon([weight], lr=1e-3)
+    load_optimiser(theirs, ours.state_dict())
+    average = ours.state[weight]["momentum_buffer"]
+    torch.testing.assert_close(theirs.state[weight]["momentum_buffer"], average)
+    assert theirs.param_groups[0]["lr"] == 1e-2
+    theirs.step()
