@@ -1,29 +1,44 @@
-"""Peaks of a verb's phases without weights, from the real networks with shapes and no data."""
+"""Peaks of a verb's phases without weights, from the real networks with shapes and no data.
 
-from collections.abc import Callable
+Each verb is told here as `pipeline` runs it: what it keeps, and what works beside that.
+"""
+
+from dataclasses import dataclass
 from functools import cache
-from math import ceil
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from rays_as_pixels.memory.autoencoder import codec_peaks, pixel_bytes
+from rays_as_pixels.memory.reading import drawing_bytes, reading_bytes
 from rays_as_pixels.memory.settings import VaePieces
 from rays_as_pixels.memory.shapes import ModelShapes
 from rays_as_pixels.memory.tracker import META, peak_bytes
 from rays_as_pixels.memory.workload import Workload
-from rays_as_pixels.model.codec import (
-    SPATIAL_STRIDE,
-    LatentCodec,
-    latent_frames,
-    posterior_of,
-)
+from rays_as_pixels.model.codec import SPATIAL_STRIDE, latent_frames
 from rays_as_pixels.model.joint_transformer import JointState, Stills
 
-FLOAT = 4
-FIT_BYTES_PER_VALUE = 60  # reading cameras on a CPU: float64 temporaries per raxel value, measured
-STEADY = (9, 13)  # from 9 frames on, each further group of 4 adds the same bytes
 TEXT_LENGTH = 512
+ORDER = (
+    "read prompt", "encode", "encode rays", "denoise", "decode video", "decode rays",
+    "read cameras",
+)  # fmt: skip
+Phases = dict[str, int]
+
+
+@dataclass(frozen=True)
+class _Latents:
+    """Of the video, its rays, stills and their rays, in float32 on the device."""
+
+    video: Tensor
+    rays: Tensor
+    stills: Tensor
+    still_rays: Tensor
+
+    @property
+    def nbytes(self) -> int:
+        return sum(value.nbytes for value in vars(self).values())
 
 
 class Activations:
@@ -32,7 +47,7 @@ class Activations:
     Args:
         shapes: Of the model.
         work: What is to be run.
-        dtype: Of the transformer; the autoencoder runs in float32.
+        dtype: Of the transformer; the autoencoder and the loop run in float32.
         device_type: cpu, cuda or mps.
     """
 
@@ -41,192 +56,153 @@ class Activations:
     ) -> None:
         self.shapes, self.work, self.dtype = shapes, work, dtype
         self.device_type = device_type
-        self.codec = _Codec(shapes, device_type)
+        self.codec = codec_peaks(shapes, device_type)
         self._network = cache(self._denoise)
-        self.channels = int(shapes.autoencoder.config["z_dim"])
-        self.stride = self.codec.stride
-        self.height, self.width = work.height // SPATIAL_STRIDE, work.width // SPATIAL_STRIDE
+        self.size = work.height, work.width
+        self.ray_size = work.height // 2, work.width // 2
+        self.video = pixel_bytes(work.frames, self.size)
 
-    def of_task(self, pieces: VaePieces) -> dict[str, int]:
+    def of_task(self, pieces: VaePieces) -> Phases:
         """Return the peak of each phase of the task, by name, in order."""
-        work, codec = self.work, self.codec
-        size, ray_size = (work.height, work.width), (work.height // 2, work.width // 2)
-        given = work.task in ("estimate", "loop")
-        phases: dict[str, int] = {}
-        if self.shapes.text_parameters and work.prompt:
-            phases["read prompt"] = 0
-        phases["encode"] = codec.encode(work.frames if given else 1, size, pieces)
-        if work.task in ("generate", "loop"):
-            phases["encode rays"] = codec.encode_images(work.frames, ray_size, pieces)
-        phases["denoise"] = self._network(0 if work.task == "estimate" else work.images)
-        if work.task != "estimate":
-            phases["decode video"] = codec.decode(work.frames, size, pieces, clips=work.seeds)
-        if work.task != "generate":
-            images = work.frames * work.seeds
-            phases["decode rays"] = codec.decode_images(images, ray_size, pieces)
-            if self.device_type == "cpu":
-                values = 3 * work.frames * ray_size[0] * ray_size[1]
-                phases["read cameras"] = FIT_BYTES_PER_VALUE * values
-        return phases
+        verbs = {"estimate": self._estimate, "generate": self._generate, "imagine": self._imagine}
+        if self.work.task == "loop":
+            # beside the second estimate are the generated videos
+            made = self._on_cpu(self.work.seeds * self.video)
+            found = [self._estimate(pieces, kept=made), self._generate(pieces)]
+        else:
+            found = [verbs[self.work.task](pieces)]
+        if self.shapes.text_parameters and self.work.prompt:
+            found.append({"read prompt": 0})
+        return {
+            name: max(phases.get(name, 0) for phases in found)
+            for name in ORDER
+            if any(name in phases for phases in found)
+        }
 
-    def _denoise(self, stills: int) -> int:
+    def _estimate(self, pieces: VaePieces, kept: int = 0) -> Phases:
+        frames, seeds = self.work.frames, self.work.seeds
+        kept_video = kept + self.video
+        rays, mean = (self._latents(0, batch).rays.nbytes for batch in (seeds, 1))
+        # the mean of all seeds is read first, then, if there are several, each of them
+        beside = rays if seeds == 1 else mean + self._on_cpu(pixel_bytes(frames, self.ray_size))
+        return {
+            "encode": kept + self.codec.encode(frames, self.size, pieces),
+            "denoise": kept_video + self._network(0, seeds),
+            **self._read(kept_video + beside, seeds, pieces),
+        }
+
+    def _generate(self, pieces: VaePieces) -> Phases:
+        frames, seeds = self.work.frames, self.work.seeds
+        images, others = self._given_images()
+        given = self._latents(self.work.images, 1)
+        raxels = pixel_bytes(frames, self.ray_size)
+        drawn = self._on_cpu(drawing_bytes(frames, self.ray_size))
+        coded = self.codec.encode_images(frames, self.ray_size, pieces)
+        kept = images + raxels
+        return {
+            "encode": others + raxels + given.rays.nbytes + self.codec.encode(1, self.size, pieces),
+            "encode rays": images + max(drawn, coded),
+            "denoise": kept + self._network(self.work.images, seeds),
+            "decode video": kept
+            + given.nbytes
+            + self._latents(0, seeds).rays.nbytes
+            + self.codec.decode(frames, self.size, pieces, clips=seeds),
+        }
+
+    def _imagine(self, pieces: VaePieces) -> Phases:
+        frames, seeds = self.work.frames, self.work.seeds
+        images, others = self._given_images()
+        made = self._latents(0, seeds)
+        kept = images + self._latents(self.work.images, 1).nbytes
+        decoded = self.codec.decode(frames, self.size, pieces, clips=seeds)
+        videos = self._on_cpu(seeds * self.video)
+        return {
+            "encode": others + self.codec.encode(1, self.size, pieces),
+            "denoise": images + self._network(self.work.images, seeds),
+            "decode video": kept + made.rays.nbytes + decoded,
+            **self._read(kept + made.video.nbytes + videos, seeds, pieces),
+        }
+
+    def _read(self, kept: int, seeds: int, pieces: VaePieces) -> Phases:
+        """Decode rays and read their cameras; off the CPU only the encoder of the fit counts."""
+        images = seeds * self.work.frames
+        rays = self._latents(0, seeds).rays
+        encoding = self.codec.encode_images(images, self.ray_size, pieces)
+        if self.device_type == "cpu":
+            encoding -= pixel_bytes(images, self.ray_size)
+            encoding = reading_bytes(rays.shape, encoding=encoding)
+        return {
+            "decode rays": kept + self.codec.decode_images(images, self.ray_size, pieces),
+            "read cameras": kept + rays.nbytes + encoding,
+        }
+
+    def _on_cpu(self, size: int) -> int:
+        """Return what the device holds of something that stays in the machine's memory."""
+        return size if self.device_type == "cpu" else 0
+
+    def _given_images(self) -> tuple[int, int]:
+        """Bytes of the given images, and of those beside the one being encoded."""
+        count = self.work.images
+        return (
+            self._on_cpu(pixel_bytes(count, self.size)),
+            self._on_cpu(pixel_bytes(count - 1, self.size)),
+        )
+
+    def _denoise(self, stills: int, seeds: int) -> int:
         network = self.shapes.thin_network(self.dtype)
 
         def run() -> object:
-            held = self._loop_state(stills)
-            return held, network(self._state(stills), self._text(network))
+            # what is given and, for each seed, its noisy copy; stills have none
+            given, noisy = self._latents(stills, 1), self._latents(stills, seeds)
+            noisy = _Latents(noisy.video, noisy.rays, given.stills, noisy.still_rays)
+            return given, noisy, network(self._state(noisy, seeds), self._text(network, seeds))
 
-        return _peak(run, network, self.device_type)
-
-    def _loop_state(self, stills: int) -> list[Tensor]:
-        """Make what the sampler holds beside the network: given and noisy latents, the noise."""
-        times = latent_frames(self.work.frames, self.stride)
-        shapes = self._video_shape(times + stills), self._ray_shape(self.work.frames + stills)
-        return [self._empty(shape, torch.float32) for shape in shapes for _ in range(2)]
-
-    def _state(self, stills: int) -> JointState:
-        batch, frames = self.work.seeds, self.work.frames
-        times = latent_frames(frames, self.stride)
-
-        def levels(count: int) -> Tensor:
-            return torch.empty(batch, count, device=META)
-
-        still = None
-        if stills:
-            still = Stills(
-                latents=self._empty(self._video_shape(stills)),
-                sigma=levels(stills),
-                ray_latents=self._empty(self._ray_shape(stills)),
-                ray_sigma=levels(stills),
-                frame=levels(stills),
-                kind=torch.zeros(batch, stills, device=META, dtype=torch.int64),
-            )
-        return JointState(
-            latents=self._empty(self._video_shape(times)),
-            sigma=levels(times),
-            ray_latents=self._empty(self._ray_shape(frames)),
-            ray_sigma=levels(frames),
-            stills=still,
+        return peak_bytes(
+            run,
+            held=[*network.parameters(), *network.buffers()],
+            device_type=self.device_type,
         )
 
-    def _empty(self, shape: tuple[int, ...], dtype: torch.dtype | None = None) -> Tensor:
-        return torch.empty(shape, device=META, dtype=dtype or self.dtype)
+    def _latents(self, stills: int, seeds: int) -> _Latents:
+        height, width = (side // SPATIAL_STRIDE for side in self.size)
+        times = latent_frames(self.work.frames, self.codec.stride)
 
-    def _video_shape(self, images: int) -> tuple[int, ...]:
-        return (self.work.seeds, self.channels, images, self.height, self.width)
+        def of(images: int, *grid: int) -> Tensor:
+            return torch.empty(seeds, self.codec.channels, images, *grid, device=META)
 
-    def _ray_shape(self, images: int) -> tuple[int, ...]:
-        return (self.work.seeds, self.channels, images, self.height // 2, self.width // 2)
+        return _Latents(
+            video=of(times, height, width),
+            rays=of(self.work.frames, height // 2, width // 2),
+            stills=of(stills, height, width),
+            still_rays=of(stills, height // 2, width // 2),
+        )
 
-    def _text(self, network: Any) -> Tensor | None:
-        width = network.config["text_dim"]
-        return None if width is None else self._empty((self.work.seeds, TEXT_LENGTH, width))
+    def _state(self, noisy: _Latents, seeds: int) -> JointState:
+        """Make the network's input; in the loop's precision it is the loop's own."""
 
+        def levels(images: Tensor) -> Tensor:
+            return torch.empty(seeds, images.shape[2], device=META)
 
-class _Codec:
-    """Peaks of the autoencoder's uses. Sizes are (height, width) in pixels."""
-
-    def __init__(self, shapes: ModelShapes, device_type: str) -> None:
-        self._vae, self._device_type = shapes.autoencoder, device_type
-        self._codec = LatentCodec(self._vae, raxel_mean=[0.0], raxel_std=[1.0])
-        self._channels = int(self._vae.config["z_dim"])
-        self.stride = self._codec.temporal_stride
-        self._patch = int(self._vae.config["patch_size"] or 1)
-        self._whole_encode, self._whole_decode = cache(self._encode), cache(self._decode)
-
-    def encode(self, frames: int, size: tuple[int, int], pieces: VaePieces) -> int:
-        """Of a clip."""
-        tile, count = self._tiles(size, pieces, self._patch)
-        peak = _extended(lambda n: self._whole_encode(n, tile), frames)
-        return peak + (2 * _pixels(frames, size) if count > 1 else 0)
-
-    def decode(self, frames: int, size: tuple[int, int], pieces: VaePieces, *, clips: int) -> int:
-        """Of clips."""
-        tile, count = self._tiles(size, pieces)
-        peak = _extended(lambda n: self._whole_decode(n, tile), frames)
-        if count > 1:
-            kept = count * _pixels(frames, tile)
-            peak = max(peak + kept - _pixels(frames, tile), kept + 3 * _pixels(frames, size))
-        return _together(peak, _pixels(frames, size), clips, pieces)
-
-    def encode_images(self, images: int, size: tuple[int, int], pieces: VaePieces) -> int:
-        """Of raxel images, each a clip of its own."""
-        tile, _ = self._tiles(size, pieces, self._patch)
-        given = 2 * _pixels(images, size)
-        if pieces is VaePieces.WHOLE:
-            return given + self._images(images, size)
-        return given + self._images(1, tile)
-
-    def decode_images(self, images: int, size: tuple[int, int], pieces: VaePieces) -> int:
-        """Of raxel images."""
-        if pieces is VaePieces.WHOLE:
-            return self._whole_decode(1, size, images)
-        tile, count = self._tiles(size, pieces)
-        peak = self._whole_decode(1, tile) + (count - 1) * _pixels(1, tile)
-        return _together(peak, _pixels(1, size), images, pieces)
-
-    def _tiles(
-        self, size: tuple[int, int], pieces: VaePieces, unit: int = 1
-    ) -> tuple[tuple[int, int], int]:
-        """Return the size of a tile and the number of tiles; `unit` is what tiles are counted in.
-
-        Decoding counts them in pixels, encoding in the patches that go into the network.
-        """
-        most = int(self._vae.tile_sample_min_height) * unit
-        if pieces is not VaePieces.TILES or max(size) <= most:
-            return size, 1
-        step = int(self._vae.tile_sample_stride_height) * unit
-        tile = min(size[0], most), min(size[1], most)
-        return tile, ceil(size[0] / step) * ceil(size[1] / step)
-
-    def _encode(self, frames: int, size: tuple[int, int]) -> int:
-        def run() -> Tensor:
-            return self._codec.encode_video(torch.empty(1, frames, 3, *size, device=META))
-
-        return _peak(run, self._vae, self._device_type)
-
-    def _decode(self, frames: int, size: tuple[int, int], images: int = 0) -> int:
-        """Of one clip, or of images side by side in a batch."""
-        grid = size[0] // SPATIAL_STRIDE, size[1] // SPATIAL_STRIDE
-
-        def run() -> Tensor:
-            if images:
-                latents = torch.empty(1, self._channels, images, *grid, device=META)
-                return self._codec.decode_raxels(latents)
-            times = latent_frames(frames, self.stride)
-            return self._codec.decode_video(
-                torch.empty(1, self._channels, times, *grid, device=META)
+        stills = None
+        if noisy.stills.shape[2]:
+            stills = Stills(
+                latents=noisy.stills.to(self.dtype).expand(seeds, -1, -1, -1, -1),
+                sigma=levels(noisy.stills),
+                ray_latents=noisy.still_rays.to(self.dtype),
+                ray_sigma=levels(noisy.stills),
+                frame=levels(noisy.stills),
+                kind=levels(noisy.stills).to(torch.int64),
             )
+        return JointState(
+            latents=noisy.video.to(self.dtype),
+            sigma=levels(noisy.video),
+            ray_latents=noisy.rays.to(self.dtype),
+            ray_sigma=levels(noisy.rays),
+            stills=stills,
+        )
 
-        return _peak(run, self._vae, self._device_type)
-
-    def _images(self, images: int, size: tuple[int, int]) -> int:
-        def run() -> Tensor:
-            pixels = torch.empty(images, 3, 1, *size, device=META)
-            return posterior_of(self._vae, pixels).mode()
-
-        return _peak(run, self._vae, self._device_type) - _pixels(images, size)
-
-
-def _pixels(images: int, size: tuple[int, int]) -> int:
-    return images * 3 * size[0] * size[1] * FLOAT
-
-
-def _extended(peak: Callable[[int], int], frames: int) -> int:
-    """Follow the straight line on which the peaks of long clips lie."""
-    low, high = STEADY
-    if frames <= high:
-        return peak(frames)
-    return peak(high) + (peak(high) - peak(low)) * (frames - high) // (high - low)
-
-
-def _together(peak: int, result: int, count: int, pieces: VaePieces) -> int:
-    """Add up clips: all at once, or one by one with their results kept and then joined."""
-    if pieces is VaePieces.WHOLE:
-        return peak * count
-    return max(peak + (count - 1) * result, (2 if count > 1 else 1) * count * result)
-
-
-def _peak(run: Callable[[], object], module: nn.Module, device_type: str) -> int:
-    held = [*module.parameters(), *module.buffers()]
-    return peak_bytes(run, held=held, device_type=device_type)
+    def _text(self, network: Any, seeds: int) -> Tensor | None:
+        width = network.config["text_dim"]
+        if width is None:
+            return None
+        return torch.empty(seeds, TEXT_LENGTH, width, device=META, dtype=self.dtype)

@@ -24,7 +24,7 @@ _WAN_SIZES = ((480, 832), (720, 1280))
 UMT5_XXL = 5_680_910_336  # parameters of Wan's text encoder (hidden 4096, 24 layers, 256,384 words)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ModelShapes:
     """Sizes of everything in a pipeline.
 
