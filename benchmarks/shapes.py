@@ -7,7 +7,8 @@ from diffusers import WanTransformer3DModel
 from torch import Tensor
 
 from rays_as_pixels.model.codec import latent_frames
-from rays_as_pixels.model.joint_transformer import JointState, RaysAsPixelsTransformer3DModel
+from rays_as_pixels.model.joint_state import JointState
+from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
 
 TEXT_TOKENS = 512
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from rays_as_pixels.diffusion.sampler import Given
 from rays_as_pixels.model.codec import latent_frames
-from rays_as_pixels.model.joint_transformer import SOURCE
+from rays_as_pixels.model.joint_state import SOURCE
 
 
 def only_video(latents: Float[Tensor, "b c t h w"], *, frames: int) -> Given:

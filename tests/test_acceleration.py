@@ -15,7 +15,8 @@ from rays_as_pixels.acceleration import (
 )
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.model.attention import MatmulAttentionProcessor, RotaryAttention
-from rays_as_pixels.model.joint_transformer import JointState, RaysAsPixelsTransformer3DModel
+from rays_as_pixels.model.joint_state import JointState
+from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
 
 CPU = torch.device("cpu")
 

@@ -33,7 +33,8 @@ from rays_as_pixels.memory.tracker import META, peak_bytes
 from rays_as_pixels.memory.workload import TASKS, Workload
 from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
 from rays_as_pixels.model.codec import LatentCodec
-from rays_as_pixels.model.joint_transformer import JointState, RaysAsPixelsTransformer3DModel
+from rays_as_pixels.model.joint_state import JointState
+from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.trajectories.presets import make_preset
 

@@ -64,7 +64,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def _add_minutes(parser: argparse.ArgumentParser) -> None:
     for part, what in (
         ("codec", "the autoencoder"),
-        ("motion", "teaching its latents motion"),
+        ("motion", "each part that is taught motion"),
         ("polish", "polishing its decoder"),
         ("transformer", "the transformer"),
     ):

@@ -12,12 +12,8 @@ from torch import Tensor
 
 from rays_as_pixels.diffusion.schedule import set_sigmas
 from rays_as_pixels.errors import Cancelled
-from rays_as_pixels.model.joint_transformer import (
-    JointState,
-    JointVelocity,
-    RaysAsPixelsTransformer3DModel,
-    Stills,
-)
+from rays_as_pixels.model.joint_state import JointState, JointVelocity, Stills
+from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
 
 Generators = torch.Generator | Sequence[torch.Generator] | None
 # Up to so many latent cells both halves of guidance go through the network in one call: a fifth

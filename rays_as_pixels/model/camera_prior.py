@@ -1,9 +1,8 @@
-"""A first estimate of the clip's cameras from motion features, as an offset of the ray output.
+"""A first estimate of the clip's cameras from the motion of its frames, added to the ray output.
 
-Not in the paper. A few numbers per frame say what a camera does; here a small head tells them,
-draws their raxels and codes these with a linear map, and the network adds what is still missing.
-From 10 minutes of taught motion features such a head read rotations at half the error of standing
-still within 2 minutes, while the network alone had hardly begun to after 30.
+Not in the paper. A few numbers per frame say what a camera does; here a small head tells them from
+`global_motion`, draws their raxels and codes these with a linear map, and the network adds what is
+still missing.
 """
 
 import torch
@@ -12,10 +11,12 @@ from torch import Tensor, nn
 
 from rays_as_pixels.geometry.rays import rays_in_cam
 from rays_as_pixels.geometry.rotations import rotation_from_vector
+from rays_as_pixels.model.global_motion import MOMENTS, GlobalMotion, mirrored
 
 CAMERA_NUMBERS = 8  # rotation vector, centre, log fx, log fy per root of the image's area
-_GRID = 4  # features are averaged over this many parts of the image along each side
-_HIDDEN = 256
+_WIDTH = 192
+_LAYERS = 3
+_LIMIT = 6.0  # deviations of a moment
 _CELL = 8  # raxel pixels per ray latent
 
 
@@ -23,40 +24,63 @@ class CameraPrior(nn.Module):
     """Tell every frame's camera and code its raxels as ray latents.
 
     Args:
-        width: Channels of the motion features.
-        channels: Of ray latents.
+        channels: Of video latents, one per video frame.
+        ray_channels: Of ray latents.
     """
 
     mean: Tensor
     spread: Tensor
+    moment_mean: Tensor
+    moment_spread: Tensor
 
-    def __init__(self, width: int, channels: int) -> None:
+    def __init__(self, channels: int, ray_channels: int) -> None:
         super().__init__()
-        self.frame = nn.Linear(width * _GRID**2 + 1, _HIDDEN)
-        self.clip = nn.Linear(2 * _HIDDEN, _HIDDEN)
-        self.camera = nn.Linear(_HIDDEN, CAMERA_NUMBERS)
-        self.code = nn.Conv2d(3, channels, _CELL, stride=_CELL)
+        self.motion = GlobalMotion(channels)
+        self.frame = nn.Linear(MOMENTS + 2, _WIDTH)
+        self.layers = nn.ModuleList([_Layer() for _ in range(_LAYERS)])
+        self.norm = nn.LayerNorm(_WIDTH)
+        self.camera = nn.Linear(_WIDTH, CAMERA_NUMBERS)
+        self.code = nn.Conv2d(3, ray_channels, _CELL, stride=_CELL)
         self.register_buffer("mean", torch.zeros(CAMERA_NUMBERS))
         self.register_buffer("spread", torch.ones(CAMERA_NUMBERS))
+        self.register_buffer("moment_mean", torch.zeros(MOMENTS))
+        self.register_buffer("moment_spread", torch.ones(MOMENTS))
 
-    def numbers(self, features: Float[Tensor, "batch width t h w"]) -> Float[Tensor, "batch t 8"]:
-        """Return rotation vector (radians) and centre (scene units) from frame 0, and log lens."""
-        batch, _, frames, height, width = features.shape
-        parts = nn.functional.adaptive_avg_pool2d(features.transpose(1, 2).flatten(0, 1), _GRID)
-        rows = parts.flatten(1).unflatten(0, (batch, frames))
-        shape = rows.new_tensor(width / height).log().expand(batch, frames, 1)
-        own = nn.functional.gelu(self.frame(torch.cat([rows, shape], -1)))
-        whole = own.mean(dim=1, keepdim=True).expand_as(own)
-        mixed = nn.functional.gelu(self.clip(torch.cat([own, whole], -1)))
-        numbers = self.camera(mixed) * self.spread + self.mean
-        moves = (torch.arange(frames, device=rows.device) > 0).to(rows)[:, None]
-        return torch.cat([numbers[..., :6] * moves, numbers[..., 6:]], -1)
+    def numbers(
+        self, moments: Float[Tensor, "batch t m"], aspect: Float[Tensor, "batch"]
+    ) -> Float[Tensor, "batch t 8"]:
+        """Return rotation vector (radians) and centre (scene units) from frame 0, and log lens.
+
+        Args:
+            moments: What `GlobalMotion` says.
+            aspect: Logarithm of the image's width over its height.
+        """
+        batch, frames = moments.shape[:2]
+        scaled = (moments - self.moment_mean) / self.moment_spread
+        scaled = scaled.clamp(-_LIMIT, _LIMIT).type_as(self.spread)
+        time = torch.linspace(-1, 1, frames).to(scaled).expand(batch, frames)
+        shape = aspect.to(scaled)[:, None].expand(batch, frames)
+        # Frame 0 has no motion and is left out; it is the reference.
+        rows = self.frame(torch.cat([scaled, time[..., None], shape[..., None]], -1))[:, 1:]
+        for layer in self.layers:
+            rows = layer(rows)
+        told = self.camera(self.norm(rows)) * self.spread + self.mean
+        lens = told[:, :1, 6:] if frames > 1 else self.mean[6:].expand(batch, 1, 2)
+        return torch.cat([nn.functional.pad(lens, (6, 0)), told], dim=1)
 
     def forward(
-        self, features: Float[Tensor, "batch width t h w"], raster: tuple[int, int]
+        self, latents: Float[Tensor, "batch c t h w"], raster: tuple[int, int]
     ) -> Float[Tensor, "batch c t hr wr"]:
-        """Return ray latents of the cameras; `raster` is (hr, wr)."""
-        return self.coded(self.numbers(features), raster)
+        """Return ray latents of the cameras; `raster` is (hr, wr).
+
+        The cameras are the mean of what is told of the clip and of its mirror image.
+        """
+        aspect = latents.new_tensor(latents.shape[-1] / latents.shape[-2]).log()
+        aspect = aspect.expand(len(latents))
+        moments = self.motion(latents)
+        told = [self.numbers(moments, aspect)]
+        told.append(mirrored_numbers(self.numbers(mirrored(moments), aspect)))
+        return self.coded((told[0] + told[1]) / 2, raster)
 
     def coded(
         self, numbers: Float[Tensor, "batch t 8"], raster: tuple[int, int]
@@ -65,6 +89,23 @@ class CameraPrior(nn.Module):
         batch, frames = numbers.shape[:2]
         images = self.code(raxels_of_numbers(numbers, raster).flatten(0, 1))
         return images.unflatten(0, (batch, frames)).transpose(1, 2)
+
+
+class _Layer(nn.Module):
+    """Mix each frame with the frames beside it and with the clip's mean, then within itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm_time, self.norm = nn.LayerNorm(_WIDTH), nn.LayerNorm(_WIDTH)
+        self.time = nn.Linear(4 * _WIDTH, _WIDTH)
+        self.up, self.down = nn.Linear(_WIDTH, 2 * _WIDTH), nn.Linear(2 * _WIDTH, _WIDTH)
+
+    def forward(self, rows: Float[Tensor, "batch t width"]) -> Float[Tensor, "batch t width"]:
+        own = self.norm_time(rows)
+        padded = nn.functional.pad(own, (0, 0, 1, 1))
+        beside = [padded[:, :-2], own, padded[:, 2:], own.mean(1, keepdim=True).expand_as(own)]
+        rows = rows + self.time(torch.cat(beside, -1))
+        return rows + self.down(nn.functional.gelu(self.up(self.norm(rows))))
 
 
 def raxels_of_numbers(
@@ -77,6 +118,11 @@ def raxels_of_numbers(
     ray = rays_in_cam(focal, center, height=height, width=width)  # batch t height width 3
     turned = ray @ rotation_from_vector(numbers[..., :3])[..., None, :, :].mT
     return (turned + numbers[..., None, None, 3:6]).movedim(-1, 2) / 2
+
+
+def mirrored_numbers(numbers: Float[Tensor, "batch t 8"]) -> Float[Tensor, "batch t 8"]:
+    """Return the cameras of the clip seen in a mirror, left for right."""
+    return numbers * numbers.new_tensor([1, -1, -1, -1, 1, 1, 1, 1])
 
 
 def camera_numbers(

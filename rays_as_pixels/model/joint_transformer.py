@@ -8,13 +8,14 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.attention import AttentionMixin
 from diffusers.models.modeling_utils import ModelMixin
 from diffusers.models.normalization import FP32LayerNorm
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.model.blocks import RaysAsPixelsBlock
 from rays_as_pixels.model.camera_prior import CameraPrior
 from rays_as_pixels.model.codec import TEMPORAL_STRIDE
+from rays_as_pixels.model.joint_state import JointState, JointVelocity
 from rays_as_pixels.model.motion_features import MotionFeatures
 from rays_as_pixels.model.parallel import CONTEXT_PARALLEL_PLAN, TokenEntry
 from rays_as_pixels.model.rope import Tables, frame_of_latent, rotary_tables, token_positions
@@ -25,58 +26,7 @@ from rays_as_pixels.model.token_images import (
     unpatchify,
     velocity_of_sample,
 )
-
-SOURCE, SPARSE_TARGET = 0, 1  # kinds of stills; kind 2 is the video target
-
-
-@dataclass(frozen=True)
-class Stills:
-    """Single images beside the video, anywhere on the clip's time axis.
-
-    Attributes:
-        latents: (B, C, S, h, w) image latents, clean for sources, noisy for sparse targets.
-        sigma: (B, S) their noise levels.
-        ray_latents: (B, C, S, hr, wr) their raxel latents.
-        ray_sigma: (B, S) noise levels of those; 1 where the camera is not known.
-        frame: (B, S) video frame number each belongs to.
-        kind: (B, S) SOURCE or SPARSE_TARGET.
-    """
-
-    latents: Float[Tensor, "batch c s h w"]
-    sigma: Float[Tensor, "batch s"]
-    ray_latents: Float[Tensor, "batch c s hr wr"]
-    ray_sigma: Float[Tensor, "batch s"]
-    frame: Float[Tensor, "batch s"]
-    kind: Int[Tensor, "batch s"]
-
-
-@dataclass(frozen=True)
-class JointState:
-    """Everything the network sees: the clip's latents, its rays' latents, and stills.
-
-    Attributes:
-        latents: (B, C, T, h, w) video latents at noise level `sigma`.
-        sigma: (B, T) noise level per latent frame, 0 clean to 1 noise.
-        ray_latents: (B, C, F, hr, wr) raxel latents at noise level `ray_sigma`.
-        ray_sigma: (B, F) noise level per video frame.
-        stills: Single images, or None.
-    """
-
-    latents: Float[Tensor, "batch c t h w"]
-    sigma: Float[Tensor, "batch t"]
-    ray_latents: Float[Tensor, "batch c frames hr wr"]
-    ray_sigma: Float[Tensor, "batch frames"]
-    stills: Stills | None = None
-
-
-@dataclass(frozen=True)
-class JointVelocity:
-    """d x_t / d t of every latent in a JointState, same shapes."""
-
-    video: Float[Tensor, "batch c t h w"]
-    rays: Float[Tensor, "batch c frames hr wr"]
-    stills: Float[Tensor, "batch c s h w"] | None
-    still_rays: Float[Tensor, "batch c s hr wr"] | None
+from rays_as_pixels.model.view_prior import ViewPrior
 
 
 class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
@@ -107,7 +57,7 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         motion_width: Features per latent cell of how it moves (see
             `motion_features`), read by the tokens of both streams; None for none, as in the paper.
             Needs a latent frame per video frame. Where rays are predicted as samples, a first
-            estimate of them (`camera_prior`) is read from the same features.
+            estimate of them (`camera_prior`) is added, and one of the video (`view_prior`).
     """
 
     _supports_gradient_checkpointing = True
@@ -165,13 +115,16 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         self.ray_patch_embedding = nn.Conv3d(ray_channels, dim, ray_patch, stride=ray_patch)
         self.motion_features: MotionFeatures | None = None
         self.camera_prior: CameraPrior | None = None
+        self.view_prior: ViewPrior | None = None
         if motion_width is not None:
             seen, sides = motion_width, (1, 2 * ray_patch_size, 2 * ray_patch_size)
             self.motion_features = MotionFeatures(in_channels, seen)
             self.motion_embedding = nn.Conv3d(seen, dim, patch_size, stride=patch_size)
             self.ray_motion_embedding = nn.Conv3d(seen, dim, sides, stride=sides)
             if ray_prediction == "sample" and ray_channels == in_channels:
-                self.camera_prior = CameraPrior(seen, ray_channels)
+                self.camera_prior = CameraPrior(in_channels, ray_channels)
+                self.view_prior = ViewPrior(in_channels, ray_channels)
+                self.view_embedding = nn.Conv3d(in_channels + 1, dim, patch_size, stride=patch_size)
         self.kind_embedding = nn.Parameter(torch.zeros(3, dim))
         self.ray_kind_embedding = nn.Parameter(torch.zeros(3, dim))
         self.condition_embedder = TimeEmbedder(dim, freq_dim=freq_dim, text_dim=text_dim)
@@ -207,6 +160,8 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         """Start as the identity on the residual stream: open gates, zero output projections."""
         if self.motion_features is not None:
             self.motion_features.initialise_from_scratch()
+        if self.view_prior is not None:
+            self.view_prior.initialise_from_scratch()
         for head in (self.proj_out, self.ray_proj_out):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
@@ -274,7 +229,7 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         rays = self._head(
             rays, ray_temb, self.ray_norm_out, self.ray_scale_shift_table, self.ray_proj_out
         )
-        return self._split(state, video, rays, layout.prior)
+        return self._split(state, video, rays, layout)
 
     def _times(self, temb: Tensor, ray_temb: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         act = self.condition_embedder.act_fn
@@ -314,16 +269,21 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
             self.patch_embedding(latents),
             self.ray_patch_embedding(ray_latents),
         )
-        prior = None
+        prior = view = None
         if self.motion_features is not None:
             seen = self.motion_features(state.latents, state.sigma)
             embedded = plus_last(embedded, self.motion_embedding(seen))
             ray_embedded = plus_last(ray_embedded, self.ray_motion_embedding(seen))
             if self.camera_prior is not None:
                 raster = (ray_latents.shape[-2], ray_latents.shape[-1])
-                clear = (1 - state.sigma).clamp_min(0)
+                clear = (1 - 2 * state.sigma).clamp_min(0)
                 clear = (clear * clear[:, :1])[:, None, :, None, None]
-                prior = self.camera_prior(seen, raster) * clear.type_as(seen)
+                prior = self.camera_prior(state.latents, raster) * clear.type_as(seen)
+        if self.view_prior is not None:
+            view = self.view_prior(latents, sigma, ray_latents, ray_sigma, frame)
+            shown = torch.cat([view.latents * view.seen, view.seen], dim=1)
+            embedded = embedded + self.view_embedding(shown.type_as(latents))
+            view = view.velocity(latents, sigma)
         video = self._tokens(embedded, self.kind_embedding, kind)
         rays = self._tokens(ray_embedded, self.ray_kind_embedding, ray_kind)
         rotary = []
@@ -350,7 +310,7 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         video, *video_rotary = self.video_entry(video, *by_image(rotary[0], video))
         rays, *ray_rotary = self.ray_entry(rays, *by_image(rotary[1], rays))
         tables = (video_rotary[0], video_rotary[1]), (ray_rotary[0], ray_rotary[1])
-        return video, rays, _Layout(sigma, ray_sigma, tables, prior)
+        return video, rays, _Layout(sigma, ray_sigma, tables, prior, view)
 
     def _tokens(self, embedded: Tensor, table: Tensor, kind: Tensor) -> Tensor:
         tokens = embedded.flatten(3).permute(0, 2, 3, 1)  # B S n D
@@ -366,15 +326,17 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         return proj(normed.type_as(hidden))  # B S n C*p*p
 
     def _split(
-        self, state: JointState, video: Tensor, rays: Tensor, prior: Tensor | None
+        self, state: JointState, video: Tensor, rays: Tensor, layout: "_Layout"
     ) -> JointVelocity:
         """Unpatchify, part stills from the clip, and turn ray samples into velocities."""
         video = unpatchify(video, state.latents.shape, self.config["patch_size"][1])
+        if layout.view is not None:
+            video = video + layout.view.type_as(video)
         rays = unpatchify(rays, state.ray_latents.shape, self.config["ray_patch_size"])
         count = 0 if state.stills is None else state.stills.latents.shape[2]
         still_rays, clip_rays = rays[:, :, :count], rays[:, :, count:]
-        if prior is not None:
-            clip_rays = clip_rays + prior
+        if layout.prior is not None:
+            clip_rays = clip_rays + layout.prior
         if self.config["ray_prediction"] == "sample":
             clip_rays = velocity_of_sample(clip_rays, state.ray_latents, state.ray_sigma)
             if state.stills is not None:
@@ -391,9 +353,10 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
 
 @dataclass(frozen=True)
 class _Layout:
-    """Noise level of every image in token order, rotary tables of both streams, rays to add to."""
+    """Noise levels in token order, rotary tables, and what is added to rays and to video."""
 
     sigma: Tensor
     ray_sigma: Tensor
     rotary: tuple[Tables, Tables]
     prior: Tensor | None
+    view: Tensor | None

@@ -62,6 +62,8 @@ class TransformerConfig:
         motion_width: Features of how cells move, see the network; None for
             none.
         motion_minutes: Time to teach those features before the rest (`teach_features`).
+        prior_minutes: Time to teach the camera prior after that (`teach_prior`).
+        view_minutes: Time to teach the view prior after that (`teach_view`).
         width: Token width.
         num_heads: Attention heads.
         num_layers: Blocks.
@@ -88,6 +90,8 @@ class TransformerConfig:
     patch: int = 2
     motion_width: int | None = 64
     motion_minutes: float = 10.0
+    prior_minutes: float = 30.0
+    view_minutes: float = 15.0
     width: int = 128
     num_heads: int = 2
     num_layers: int = 4
@@ -153,6 +157,8 @@ CONFIGS = {
             ),
             transformer=TransformerConfig(
                 motion_minutes=0.1,
+                prior_minutes=0.1,
+                view_minutes=0.1,
                 width=48,
                 num_heads=2,
                 num_layers=2,
@@ -175,6 +181,8 @@ CONFIGS = {
             ),
             transformer=TransformerConfig(
                 motion_minutes=2.0,
+                prior_minutes=3.0,
+                view_minutes=1.0,
                 batch_size=256,
                 estimate_share=0.5,
                 generate_share=0.35,
@@ -201,6 +209,8 @@ CONFIGS = {
             ),
             transformer=TransformerConfig(
                 motion_minutes=3.0,
+                prior_minutes=3.0,
+                view_minutes=1.0,
                 width=384,
                 num_heads=6,
                 num_layers=10,

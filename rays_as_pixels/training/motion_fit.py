@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from rays_as_pixels.model.camera_prior import CameraPrior, camera_numbers, raxels_of_numbers
 from rays_as_pixels.model.codec import SPATIAL_STRIDE, LatentCodec
+from rays_as_pixels.model.image_flow import SIDE, Pictures
 from rays_as_pixels.model.motion_features import LatentFlow
 from rays_as_pixels.training.objective import CleanBatch
 
@@ -23,14 +24,16 @@ _DAMPING = 0.02  # of the mean squared gradient
 def fit_camera_prior(
     prior: CameraPrior, batches: Iterator[CleanBatch], log: Callable[[str], None]
 ) -> None:
-    """Set the size of cameras and the linear code of raxels from clips, by least squares.
+    """Set the size of moments and cameras and the linear code of raxels from clips.
+
+    Its pictures must have been fitted (`fit_pictures`).
 
     Args:
         prior: What is set.
         batches: Clips; some hundred are drawn.
         log: Called with one line of text.
     """
-    numbers, rows, wanted = [], [], []
+    numbers, rows, wanted, moments = [], [], [], []
     for clean in itertools.islice(batches, _CAMERA_BATCHES):
         latents = clean.ray_latents.cpu()
         raster = (latents.shape[-2], latents.shape[-1])
@@ -40,6 +43,7 @@ def fit_camera_prior(
         rows.append(nn.functional.unfold(raxels, side, stride=side).mT.flatten(0, 1).double())
         wanted.append(latents.transpose(1, 2).flatten(3).mT.flatten(0, 2).double())
         numbers.append(cameras)
+        moments.append(prior.motion(clean.latents.cpu())[:, 1:].flatten(0, 1))
     x = torch.cat(rows)
     x = torch.cat([x, torch.ones(len(x), 1, dtype=x.dtype)], 1)
     y = torch.cat(wanted)
@@ -52,8 +56,40 @@ def fit_camera_prior(
     every = torch.cat([one[:, 1:].flatten(0, 1) for one in numbers])
     prior.spread.copy_(every.std(0).clamp_min(1e-3))
     prior.mean[6:] = every[:, 6:].mean(0)
+    seen = torch.cat(moments)
+    prior.moment_mean.copy_(seen.mean(0))
+    prior.moment_spread.copy_(seen.std(0).clamp_min(1e-4))
     off = (x @ solution - y).square().mean().sqrt() / y.std()
     log(f"camera prior: raxels coded to {100 * float(off):.1f} % of their latents' deviation")
+
+
+@torch.no_grad()
+def fit_pictures(
+    pictures: Pictures,
+    codec: LatentCodec,
+    frames: Float[Tensor, "n 3 height width"],
+    log: Callable[[str], None],
+) -> None:
+    """Set the linear map from latents to pictures of half the raster, by least squares.
+
+    Args:
+        pictures: What is set.
+        codec: Of the latents.
+        frames: Pictures in [0, 1]; some thousand.
+        log: Called with one line of text.
+    """
+    latents = [codec.encode_video(part[:, None])[:, :, 0] for part in frames.split(64)]
+    x = torch.cat(latents).movedim(1, -1).flatten(0, 2).double()
+    x = torch.cat([x, torch.ones(len(x), 1).to(x)], 1)
+    half = nn.functional.pixel_unshuffle(nn.functional.avg_pool2d(frames, 2), SIDE)
+    y = half.movedim(1, -1).flatten(0, 2).double()
+    gram = x.mT @ x / len(x)
+    ridge = _CODE_RIDGE * gram.diagonal().mean() * torch.eye(len(gram)).to(gram)
+    solution = torch.linalg.solve(gram + ridge, x.mT @ y / len(x))
+    pictures.weight.copy_(solution[:-1].mT)
+    pictures.bias.copy_(solution[-1])
+    error = (x @ solution - y).square().mean()
+    log(f"pictures from latents, half the raster: {-10 * float(error.log10()):.1f} dB")
 
 
 @torch.no_grad()

@@ -6,11 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast
 from diffusers import AutoencoderKLWan
 
 from rays_as_pixels.errors import InputError
@@ -34,7 +32,7 @@ from rays_as_pixels.training.export import (
 )
 from rays_as_pixels.training.latents import LatentCache, encode_pool, latent_batches
 from rays_as_pixels.training.motion_codec import MotionSource, teach_motion
-from rays_as_pixels.training.motion_fit import fit_camera_prior, fit_latent_flow
+from rays_as_pixels.training.motion_parts import fit_motion_parts, teach_motion_parts
 from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.online import online_batches, online_clips
 from rays_as_pixels.training.plot import plot_log
@@ -44,12 +42,9 @@ from rays_as_pixels.training.principal import code_images, start_as_principal_co
 from rays_as_pixels.training.processes import new_accelerator, one_after_the_other, own_seed
 from rays_as_pixels.training.real import real_batches, real_clips
 from rays_as_pixels.training.still_frames import still_frames
-from rays_as_pixels.training.teach_features import teach_features
 from rays_as_pixels.training.transformer import TransformerRun, has_state, new_transformer
 from rays_as_pixels.training.ways import drawn_way, shown
 from rays_as_pixels.training.whole import write_json
-
-_FLOW_FRAMES = 1500  # pictures that the motion features are fitted to
 
 
 @dataclass(frozen=True)
@@ -62,7 +57,8 @@ class TrainingOptions:
         start_from: Pipeline folder whose weights a new run starts from, or None for none.
         seed: Seed of everything random.
         codec_minutes: Overrides the configuration.
-        motion_minutes: Overrides the configuration.
+        motion_minutes: Overrides the configuration's for each part that is taught motion; with
+            `start_from`, which has been taught, only this teaches them on.
         polish_minutes: Overrides the configuration.
         transformer_minutes: Overrides the configuration.
         check: False skips the periodic look at held-out clips.
@@ -305,40 +301,6 @@ def _first_model(
     return model
 
 
-def _teach_features(
-    model: RaysAsPixelsTransformer3DModel,
-    config: TrainingConfig,
-    size: TransformerConfig,
-    options: TrainingOptions,
-    *,
-    codec: LatentCodec,
-    accelerator: Accelerator,
-    log: Callable[[str], None],
-) -> None:
-    """Set the new network's motion features from the codec and teach them motion."""
-    assert model.motion_features is not None
-    frames: list[torch.Tensor] = []
-    for video, _ in _clip_source(config, options, 16, accelerator):
-        if not frames or video.shape[-2:] == frames[0].shape[-2:]:
-            frames.append(video[:, ::4].flatten(0, 1))
-        if sum(map(len, frames)) >= _FLOW_FRAMES:
-            break
-    flow = model.motion_features.flow
-    fit_latent_flow(flow, codec, torch.cat(frames), log)
-    batches = _latent_source(config, options, codec, accelerator, log)
-    fitted: list[torch.Tensor] = list(flow.parameters())
-    if model.camera_prior is not None:
-        fit_camera_prior(model.camera_prior, batches, log)
-        fitted += [*model.camera_prior.code.parameters(), *model.camera_prior.buffers()]
-    if accelerator.num_processes > 1:  # each has fitted to clips of its own
-        for tensor in fitted:
-            tensor.data = cast(torch.Tensor, broadcast(tensor.data))
-    teach_features(
-        model, batches, size, options.run_folder, accelerator=accelerator, log=log,
-        seed=options.seed,
-    )  # fmt: skip
-
-
 def _transformer_stage(
     config: TrainingConfig,
     options: TrainingOptions,
@@ -352,13 +314,22 @@ def _transformer_stage(
         size = replace(size, minutes=options.transformer_minutes)
     if options.compile_blocks:
         size = replace(size, compile_blocks=True)
+    taught = options.start_from is None
     if options.motion_minutes is not None:
-        size = replace(size, motion_minutes=options.motion_minutes)
+        minutes = options.motion_minutes
+        size = replace(size, motion_minutes=minutes, prior_minutes=minutes, view_minutes=minutes)
+        taught = True
     adopted = options.start_from if config.adopts else None
     model = _first_model(config, size, options)
-    is_new = options.start_from is None and not has_state(options.run_folder)
-    if model.motion_features is not None and is_new:
-        _teach_features(model, config, size, options, codec=codec, accelerator=accelerator, log=log)
+    if model.motion_features is not None and taught and not has_state(options.run_folder):
+        clips = (video for video, _ in _clip_source(config, options, 16, accelerator))
+        batches = _latent_source(config, options, codec, accelerator, log)
+        if options.start_from is None:
+            fit_motion_parts(model, clips, batches, codec=codec, accelerator=accelerator, log=log)
+        teach_motion_parts(
+            model, batches, size, options.run_folder, accelerator=accelerator, log=log,
+            seed=options.seed,
+        )  # fmt: skip
     run = TransformerRun(model, size, options.run_folder, accelerator=accelerator, log=log)
     batches = _latent_source(config, options, codec, accelerator, log)
     if adopted is not None:

@@ -1,8 +1,8 @@
 """Teach the network's motion features before the rest of it, which is four times as expensive.
 
-A head on the features alone has to say how far every cell has moved (`auxiliary.cell_motion`), and
-the camera prior where the cameras are. In 10 minutes of a CPU core they see as many clips as the
-whole network would in 40, and it starts with correspondences in place of having to find them.
+A head on the features alone has to say how far every cell has moved (`auxiliary.cell_motion`). In
+10 minutes of a CPU core they see as many clips as the whole network would in 40, and it starts with
+correspondences in place of having to find them.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,10 +10,8 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
-from rays_as_pixels.model.camera_prior import CameraPrior, camera_numbers
 from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.training.auxiliary import WithMotionHead, motion_head_loss
 from rays_as_pixels.training.config import TransformerConfig
@@ -23,8 +21,6 @@ from rays_as_pixels.training.stage_loop import StageLoop
 _STATE = "features"
 _LEARNING_RATE = 3e-3
 _NOISE_LEVEL, _NOISY_SHARE = 0.15, 0.3
-_CAMERA_WEIGHT, _LENS_WEIGHT = 4.0, 0.5
-_SMOOTH = 0.2  # deviations; larger camera errors count in proportion, smaller ones as squares
 
 
 class FeaturesAndHead(nn.Module):
@@ -34,7 +30,6 @@ class FeaturesAndHead(nn.Module):
         super().__init__()
         assert whole.transformer.motion_features is not None
         self.features, self.head = whole.transformer.motion_features, whole.early_head
-        self.prior = whole.transformer.camera_prior
 
 
 def teach_features(
@@ -67,35 +62,9 @@ def teach_features(
         noise = torch.randn(latents.shape, generator=generator).to(latents)
         seen = model.features((1 - level) * latents + level * noise, sigma)
         loss = motion_head_loss(model.head(seen), clean.motion, sigma)
-        report = f"motion {float(loss.detach()):.4f}"
-        if model.prior is not None:
-            camera, degrees = camera_loss(model.prior, seen, clean.pose)
-            loss = loss + _CAMERA_WEIGHT * camera
-            report += f" camera {float(camera.detach()):.4f} deg {degrees:.3f}"
         rate = min(1.0, (loop.step + 1) / 30) * max(0.02, min(1.0, (1 - done) / 0.6))
         loop.descend(loss, learning_rate=_LEARNING_RATE * rate)
-        loop.report = report
-
-
-def camera_loss(
-    prior: CameraPrior,
-    features: Float[Tensor, "batch width t h w"],
-    pose: Float[Tensor, "batch t 8"],
-) -> tuple[Float[Tensor, ""], float]:
-    """Return the error of the prior's cameras in deviations, and of rotations in mean degrees.
-
-    Args:
-        prior: Of the network.
-        features: Motion features.
-        pose: What `auxiliary.pose_numbers` says.
-    """
-    truth = camera_numbers(pose, features.shape[-2], features.shape[-1]).to(features)
-    error = (prior.numbers(features) - truth) / prior.spread
-    parts = [error[:, 1:, :6].flatten(), _LENS_WEIGHT * error[..., 6:].flatten()]
-    row = torch.cat(parts)
-    loss = nn.functional.smooth_l1_loss(row, torch.zeros_like(row), beta=_SMOOTH)
-    off = (error * prior.spread)[:, 1:, :3].detach().norm(dim=-1)
-    return loss, float(torch.rad2deg(off).mean())
+        loop.report = f"motion {float(loss.detach()):.4f}"
 
 
 def load_taught(whole: WithMotionHead, folder: Path) -> bool:

@@ -7,7 +7,7 @@ from rays_as_pixels.diffusion import sampler
 from rays_as_pixels.diffusion.sampler import Given, SamplerOptions, denoise_jointly
 from rays_as_pixels.diffusion.schedule import explicit_sigmas, new_scheduler, set_sigmas
 from rays_as_pixels.errors import Cancelled, InputError
-from rays_as_pixels.model.joint_transformer import SOURCE, JointVelocity
+from rays_as_pixels.model.joint_state import SOURCE, JointVelocity
 
 
 def given(*, video: str = "none", rays: str = "none", stills: int = 0, seed: int = 0) -> Given:

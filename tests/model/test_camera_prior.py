@@ -1,12 +1,20 @@
 """The prior draws the cameras it tells as raxels, and the network's rays start from it."""
 
+import pytest
 import torch
 
 from rays_as_pixels.geometry.cameras import Cameras, rigid
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.rotations import rotation_from_vector
-from rays_as_pixels.model.camera_prior import CameraPrior, camera_numbers, raxels_of_numbers
-from rays_as_pixels.model.joint_transformer import JointState, RaysAsPixelsTransformer3DModel
+from rays_as_pixels.model.camera_prior import (
+    CameraPrior,
+    camera_numbers,
+    mirrored_numbers,
+    raxels_of_numbers,
+)
+from rays_as_pixels.model.global_motion import MOMENTS
+from rays_as_pixels.model.joint_state import JointState
+from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.training.auxiliary import pose_numbers
 from rays_as_pixels.training.motion_fit import fit_camera_prior
 from rays_as_pixels.training.objective import CleanBatch
@@ -32,13 +40,26 @@ def test_numbers_drawn_as_raxels_are_the_cameras_raxels_at_every_shape():
         torch.testing.assert_close(2 * drawn, raxels_from_cameras(clips), rtol=0, atol=1e-5)
 
 
-def test_frame_0_is_the_reference_whatever_is_seen():
+@pytest.mark.parametrize("frames", [1, 2, 5])
+def test_frame_0_is_the_reference_whatever_is_seen(frames):
     torch.manual_seed(0)
     prior = CameraPrior(5, 4)
-    numbers = prior.numbers(torch.randn(2, 5, 3, 6, 8))
+    numbers = prior.numbers(torch.randn(2, frames, MOMENTS), torch.zeros(2))
+    assert numbers.shape == (2, frames, 8)
     assert numbers[:, 0, :6].abs().max() == 0
-    assert numbers[:, 1:, :6].abs().min() > 0
-    assert numbers[:, 0, 6:].abs().min() > 0
+    if frames > 1:
+        assert numbers[:, 1:, :6].abs().min() > 0
+        assert numbers[:, 0, 6:].abs().min() > 0
+
+
+def test_a_mirrored_clip_has_mirrored_cameras():
+    clips = cameras(2, 3, 48, 80)
+    mirror = torch.diag(torch.tensor([-1.0, 1, 1, 1]))
+    turned = Cameras(
+        mirror @ clips.world_from_cam @ mirror, clips.focal_px, clips.center_px, 48, 80
+    )
+    numbers, mirrored = (camera_numbers(pose_numbers(one), 48, 80) for one in (clips, turned))
+    torch.testing.assert_close(mirrored_numbers(numbers), mirrored, rtol=1e-4, atol=1e-5)
 
 
 def linear_batches(seed: int):
@@ -52,11 +73,13 @@ def linear_batches(seed: int):
         latents = torch.nn.functional.conv2d(raxels, weight, torch.ones(4), stride=8)
         latents = latents.unflatten(0, (16, 5)).transpose(1, 2)
         empty = torch.zeros(16, 4, 0, 8, 8)
-        yield CleanBatch(empty, latents, empty, empty, empty, pose_numbers(clips))
+        video = torch.randn(16, 4, 5, 8, 8, generator=generator)
+        yield CleanBatch(video, latents, empty, empty, empty, pose_numbers(clips))
 
 
 def test_the_fitted_code_gives_the_latents_of_other_cameras():
-    prior, lines = CameraPrior(5, 4), []
+    prior, lines = CameraPrior(4, 4), []
+    prior.motion.pictures.weight.normal_(std=0.1)
     fit_camera_prior(prior, linear_batches(0), lines.append)
     assert "camera prior" in lines[0]
     clean = next(linear_batches(1000))
@@ -65,6 +88,9 @@ def test_the_fitted_code_gives_the_latents_of_other_cameras():
     error = (coded - clean.ray_latents).square().mean().sqrt()
     assert error < 0.02 * clean.ray_latents.std()
     torch.testing.assert_close(prior.spread[:3], torch.full((3,), 0.2), rtol=0.1, atol=0)
+    seen = (prior.motion(clean.latents)[:, 1:] - prior.moment_mean) / prior.moment_spread
+    assert seen.mean().abs() < 0.2
+    assert 0.5 < seen.std() < 2
 
 
 def test_the_network_starts_from_it_where_the_video_is_clear():
@@ -74,11 +100,11 @@ def test_the_network_starts_from_it_where_the_video_is_clear():
         ffn_dim=32, num_layers=1, temporal_stride=1, motion_width=5,
     )  # fmt: skip
     model.initialise_from_scratch()  # the ray head adds nothing
+    model.camera_prior.motion.pictures.weight.normal_(std=0.1)
     latents, rays = torch.randn(1, 4, 3, 4, 6), torch.randn(1, 4, 3, 2, 3)
-    for level in (0.0, 0.5, 1.0):
+    for level in (0.0, 0.25, 1.0):
         sigma = torch.full((1, 3), level)
         with torch.no_grad():
             velocity = model(JointState(latents, sigma, rays, torch.ones(1, 3)))
-            seen = model.motion_features(latents, sigma)
-            expected = (1 - level) ** 2 * model.camera_prior(seen, (2, 3))
+            expected = max(0, 1 - 2 * level) ** 2 * model.camera_prior(latents, (2, 3))
         torch.testing.assert_close(rays - velocity.rays, expected, rtol=1e-4, atol=1e-5)

@@ -14,7 +14,8 @@ from tiny_wan import saved_wan, tiny_transformer
 from rays_as_pixels.cli.main import main
 from rays_as_pixels.errors import CheckpointError, InputError
 from rays_as_pixels.model.codec import LatentCodec
-from rays_as_pixels.model.joint_transformer import JointState, RaysAsPixelsTransformer3DModel
+from rays_as_pixels.model.joint_state import JointState
+from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.model.wan import (
     closed_rows,
     closed_table,

@@ -4,11 +4,8 @@ import pytest
 import torch
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.model.joint_transformer import (
-    JointState,
-    RaysAsPixelsTransformer3DModel,
-    Stills,
-)
+from rays_as_pixels.model.joint_state import JointState, Stills
+from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.model.motion_features import FLOW_MAPS, LatentFlow, MotionFeatures
 
 

@@ -12,12 +12,8 @@ from rays_as_pixels.acceleration import (
     use_attention_backend,
 )
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.model.joint_transformer import (
-    SOURCE,
-    JointState,
-    RaysAsPixelsTransformer3DModel,
-    Stills,
-)
+from rays_as_pixels.model.joint_state import SOURCE, JointState, Stills
+from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.pipeline import RaysAsPixelsPipeline
 from tests.conftest import toy_pipeline
 

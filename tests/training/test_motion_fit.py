@@ -3,8 +3,9 @@
 import torch
 
 from rays_as_pixels.model.codec import LatentCodec, new_autoencoder
+from rays_as_pixels.model.image_flow import Pictures
 from rays_as_pixels.model.motion_features import LatentFlow
-from rays_as_pixels.training.motion_fit import fit_latent_flow
+from rays_as_pixels.training.motion_fit import fit_latent_flow, fit_pictures
 from rays_as_pixels.training.principal import start_as_principal_code
 
 
@@ -35,3 +36,18 @@ def test_shifts_of_other_pictures_are_read_to_a_fifth_of_their_size():
             maps = flow(latents, (others, others), [torch.ones(24, 2)] * 2)
         found = maps[:, 1, 4:6, 1:-1, 1:-1].mean(dim=(0, 2, 3)) * 8  # window of 3 cells, pixels
         torch.testing.assert_close(found, torch.tensor([float(dx), float(dy)]), rtol=0.2, atol=0.1)
+
+
+def test_other_pictures_are_read_from_their_latents():
+    torch.manual_seed(0)
+    autoencoder = new_autoencoder(base_dim=40, z_dim=16, num_res_blocks=1, temporal_stride=1)
+    known, others = textures(0, 100)[..., :48, :48], textures(1, 21)[..., :48, :48]
+    start_as_principal_code(autoencoder, [known * 2 - 1])
+    codec = LatentCodec(autoencoder.eval(), raxel_mean=[0.0] * 16, raxel_std=[1.0] * 16)
+    pictures, lines = Pictures(16), []
+    fit_pictures(pictures, codec, known, lines.append)
+    assert lines[0].endswith("dB")
+    with torch.no_grad():
+        shown = pictures(codec.encode_video(others[None]))[0]
+    half = torch.nn.functional.avg_pool2d(others, 2)
+    assert (shown - half).square().mean() < 0.15 * half.var()  # 16 numbers for 192; scrambled: 2

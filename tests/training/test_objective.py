@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 import torch
 
-from rays_as_pixels.model.joint_transformer import SOURCE, SPARSE_TARGET, JointVelocity
+from rays_as_pixels.model.joint_state import SOURCE, SPARSE_TARGET, JointVelocity
 from rays_as_pixels.training.config import CONFIGS, training_config
 from rays_as_pixels.training.objective import CleanBatch, joint_loss, noisy_batch
 

@@ -1,0 +1,127 @@
+"""Dense displacements between the frames of a clip, measured on pictures read from its latents.
+
+Not in the paper. Latents of whole cells are nearly a linear code of the picture; a linear map back
+to half its raster keeps 34 dB, and there the classical scheme works: Lucas and Kanade (1981), from
+coarse to fine, warping in between. Nothing of it is learned but the map, which is fitted. Motions
+of cells between neighbouring frames come out to 0.04 cells in the median (0.15 if nothing moved).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+SIDE = 4  # picture elements per latent cell along each side
+_LEVELS, _STEPS = 3, 2
+_WINDOW = 5  # elements along each side over which one displacement is assumed
+_DAMPING = 1e-3  # squared gradient per element, of pictures in [0, 1]
+_STEP_LIMIT = 1.5  # elements
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Where what is seen at each element of one picture is in another.
+
+    Attributes:
+        displacement: (n, 2, H, W) there minus here, (x, y) in elements.
+        gradient: (n, 2, H, W) mean squared slope along x and y around each element.
+        mismatch: (n, 1, H, W) mean squared difference left around each element.
+    """
+
+    displacement: Float[Tensor, "n 2 height width"]
+    gradient: Float[Tensor, "n 2 height width"]
+    mismatch: Float[Tensor, "n 1 height width"]
+
+
+class Pictures(nn.Module):
+    """Read pictures at half the video's raster from latents, by a fitted linear map.
+
+    Args:
+        channels: Of the latents.
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        # Buffers: set by `training.prior_fit` and never by gradients.
+        self.register_buffer("weight", torch.zeros(3 * SIDE**2, channels))
+        self.register_buffer("bias", torch.zeros(3 * SIDE**2))
+
+    def forward(
+        self, latents: Float[Tensor, "batch c t h w"]
+    ) -> Float[Tensor, "batch t 3 height width"]:
+        """Return pictures of about [0, 1], SIDE elements per cell, in float32."""
+        images = latents.float().transpose(1, 2).flatten(0, 1)
+        weight, bias = self.weight.float()[:, :, None, None], self.bias.float()
+        patches = nn.functional.conv2d(images, weight, bias)
+        pictures = nn.functional.pixel_shuffle(patches, SIDE)
+        return pictures.unflatten(0, (latents.shape[0], latents.shape[2]))
+
+
+def warped(
+    images: Float[Tensor, "n c height width"], displacement: Float[Tensor, "n 2 height width"]
+) -> Float[Tensor, "n c height width"]:
+    """Return what lies `displacement` from each element of `images`; edges repeat."""
+    height, width = images.shape[-2:]
+    rows, columns = (torch.arange(n, device=images.device) + 0.5 for n in (height, width))
+    x = (columns + displacement[:, 0]) * (2 / width) - 1
+    y = (rows[:, None] + displacement[:, 1]) * (2 / height) - 1
+    grid = torch.stack([x, y], -1)
+    return nn.functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def flow_between(
+    here: Float[Tensor, "n 3 height width"],
+    there: Float[Tensor, "n 3 height width"],
+    start: Float[Tensor, "n 2 height width"] | None = None,
+) -> Flow:
+    """Find where each element of `here` is in `there`.
+
+    Args:
+        here: Pictures; both sides a multiple of 4.
+        there: Others of the same size.
+        start: A first guess, which is then only refined, at full size.
+    """
+    pyramid = [(here, there)]
+    if start is None:
+        for _ in range(_LEVELS - 1):
+            first, second = (nn.functional.avg_pool2d(one, 2) for one in pyramid[-1])
+            pyramid.append((first, second))
+        start = torch.zeros_like(pyramid[-1][0][:, :2])
+    found = start
+    gradient = mismatch = found
+    for level, (one, other) in enumerate(reversed(pyramid)):
+        if level:
+            size = (one.shape[-2], one.shape[-1])
+            found = 2 * nn.functional.interpolate(found, size=size, mode="bilinear")
+        for _ in range(_STEPS):
+            step, gradient, mismatch = _step(one, warped(other, found))
+            found = found + step
+        found = nn.functional.avg_pool2d(nn.functional.pad(found, (1, 1, 1, 1), "replicate"), 3, 1)
+    return Flow(found, gradient, mismatch)
+
+
+def _step(here: Tensor, there: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """One step of Lucas and Kanade: displacement, squared gradient and squared difference."""
+    slopes = [(a + b) / 2 for a, b in zip(_slopes(here), _slopes(there), strict=True)]
+    change = there - here
+    pairs = [(slopes[0], slopes[0]), (slopes[1], slopes[1]), (slopes[0], slopes[1])]
+    pairs += [(slopes[0], change), (slopes[1], change), (change, change)]
+    products = torch.stack([(a * b).sum(1) for a, b in pairs], dim=1)
+    around = nn.functional.avg_pool2d(products, _WINDOW, 1, _WINDOW // 2, count_include_pad=False)
+    xx, yy, xy, xc, yc, cc = around.unbind(1)
+    gradient = torch.stack([xx, yy], dim=1)
+    xx, yy = xx + _DAMPING, yy + _DAMPING
+    determinant = xx * yy - xy**2
+    step = torch.stack([xy * yc - yy * xc, xy * xc - xx * yc], dim=1) / determinant[:, None]
+    return step.clamp(-_STEP_LIMIT, _STEP_LIMIT), gradient, cc[:, None]
+
+
+def _slopes(images: Tensor) -> tuple[Tensor, Tensor]:
+    padded = nn.functional.pad(images, (1, 1, 1, 1), "replicate")
+    across = (padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]) / 2
+    down = (padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]) / 2
+    return across, down

@@ -1,0 +1,120 @@
+"""A known image is seen from the other cameras of a clip as geometry says."""
+
+import itertools
+
+import pytest
+import torch
+
+from rays_as_pixels.model.camera_prior import raxels_of_numbers
+from rays_as_pixels.model.view_prior import CELL, View, ViewPrior
+
+HEIGHT, WIDTH = 6, 8  # cells
+SIZE = 3 * CELL**2
+
+
+@pytest.fixture
+def view() -> ViewPrior:
+    """One whose latents are the pixels themselves, and whose ray latents are raxels at cells."""
+    torch.manual_seed(0)
+    prior = ViewPrior(SIZE, 3)
+    prior.initialise_from_scratch()
+    for weight in (prior.pixel_weight, prior.cell_weight):
+        weight.copy_(torch.eye(SIZE))
+    prior.ray_weight.copy_(torch.eye(3))
+    return prior
+
+
+def picture(count: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(2)
+    rough = torch.rand(count, 3, HEIGHT + 2, WIDTH + 2, generator=generator)
+    return torch.nn.functional.interpolate(
+        rough, size=(CELL * HEIGHT, CELL * WIDTH), mode="bicubic"
+    ).clamp(0, 1)
+
+
+def latents_of(pictures: torch.Tensor) -> torch.Tensor:
+    """(B, N, 3, H, W) to (B, C, N, h, w)."""
+    cells = torch.nn.functional.pixel_unshuffle(pictures.flatten(0, 1), CELL)
+    return cells.unflatten(0, pictures.shape[:2]).transpose(1, 2)
+
+
+def rays_of(numbers: torch.Tensor) -> torch.Tensor:
+    raxels = raxels_of_numbers(numbers, (HEIGHT // 2, WIDTH // 2))
+    middle = torch.nn.functional.avg_pool2d(raxels.flatten(0, 1)[..., 3:, 3:], 2, CELL)
+    return middle.unflatten(0, numbers.shape[:2]).transpose(1, 2)
+
+
+def seen_from(
+    view: ViewPrior, numbers: torch.Tensor, *, ray_level: float = 0.0
+) -> tuple[View, torch.Tensor]:
+    """Frame 0 is known, the others are noise; returns the pictures expected too."""
+    count, frames = numbers.shape[:2]
+    video = latents_of(picture(count)[:, None].expand(-1, frames, -1, -1, -1))
+    frame = torch.arange(frames).float().expand(count, -1)
+    sigma = (frame > 0).float()
+    video = torch.where(sigma[:, None, :, None, None] > 0, torch.randn_like(video), video)
+    levels = torch.full((count, frames), ray_level)
+    with torch.no_grad():
+        told = view(video, sigma, rays_of(numbers), levels, frame)
+        shown = view.pixels(told.latents.transpose(1, 2).flatten(0, 1))
+    return told, shown.unflatten(0, (count, frames))
+
+
+def test_a_camera_that_pans_sees_the_image_shifted(view):
+    numbers = torch.zeros(1, 2, 8)
+    root = (CELL * CELL * HEIGHT * WIDTH) ** 0.5
+    numbers[..., 6:] = 1.0  # a narrow lens, so that a turn is nearly a shift
+    turn = 5.0 / (root * torch.tensor(1.0).exp())  # 5 pixels
+    numbers[0, 1, 1] = turn  # about y, which points down: to the right
+    told, shown = seen_from(view, numbers)
+    image = picture(1)[0]
+    inner = slice(8, -8)
+    expected = image[:, inner, 13:-3]  # what lies right of a place comes to it
+    assert (shown[0, 1][:, inner, inner] - expected).abs().mean() < 0.02
+    still = (image[:, inner, inner] - expected).abs().mean()
+    assert still > 0.05
+    assert told.seen[0, 0, 1, :, -1].max() < 1  # the right edge has left the image
+    assert told.seen[0, 0, 1, 1:-1, 1:-1].min() == 1
+
+
+def test_a_camera_that_comes_nearer_by_half_the_depth_sees_twice_as_large(view):
+    numbers = torch.zeros(1, 2, 8)
+    numbers[0, 1, 5] = 0.5  # half way to depth 1
+    with torch.no_grad():
+        _, shown = seen_from(view, numbers)
+    image = picture(1)
+    middle = image[:, :, 12:36, 16:48]
+    expected = torch.nn.functional.interpolate(middle, scale_factor=2.0, mode="bilinear")
+    # Depth 1 is that from frame 0, so the point is half a unit from the nearer camera.
+    assert (shown[0, 1] - expected[0])[:, 4:-4, 4:-4].abs().mean() < 0.02
+
+
+def test_unknown_rays_leave_the_image_where_it_is_and_nothing_known_says_nothing(view):
+    numbers = 0.3 * torch.randn(2, 3, 8, generator=torch.Generator().manual_seed(3))
+    numbers[:, 0, :6] = 0
+    told, shown = seen_from(view, numbers, ray_level=1.0)
+    unmoved = picture(2)[:, None].expand(-1, 3, -1, -1, -1)
+    torch.testing.assert_close(shown, unmoved, rtol=0, atol=1e-4)
+    assert told.share.min() == 1
+    latents = torch.randn(2, SIZE, 3, HEIGHT, WIDTH)
+    noise = torch.ones(2, 3)
+    frame = torch.arange(3.0).expand(2, -1)
+    blind = view(latents, noise, rays_of(numbers), torch.zeros(2, 3), frame)
+    assert blind.share.max() == 0
+    assert blind.velocity(latents, noise).abs().max() == 0
+
+
+def test_following_the_velocity_from_noise_ends_near_what_is_expected():
+    generator = torch.Generator().manual_seed(4)
+    expected = torch.randn(4, 5, 2, 3, 3, generator=generator)
+    told = View(
+        expected, torch.full((4, 5, 2, 1, 1), 0.3), torch.ones(4, 2), torch.ones(4, 1, 2, 3, 3)
+    )
+    current = torch.randn(expected.shape, generator=generator)
+    levels = torch.linspace(1, 0, 41)
+    for high, low in itertools.pairwise(levels):
+        velocity = told.velocity(current, torch.full((4, 2), float(high)))
+        current = current + (low - high) * velocity
+    off = current - expected
+    assert off.mean().abs() < 0.05
+    assert 0.2 < off.std() < 0.4
