@@ -26,7 +26,7 @@ from rays_as_pixels.model.token_images import (
     unpatchify,
     velocity_of_sample,
 )
-from rays_as_pixels.model.view_prior import ViewPrior
+from rays_as_pixels.model.view_prior import View, ViewPrior
 
 
 class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
@@ -283,7 +283,6 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
             view = self.view_prior(latents, sigma, ray_latents, ray_sigma, frame)
             shown = torch.cat([view.latents * view.seen, view.seen], dim=1)
             embedded = embedded + self.view_embedding(shown.type_as(latents))
-            view = view.velocity(latents, sigma)
         video = self._tokens(embedded, self.kind_embedding, kind)
         rays = self._tokens(ray_embedded, self.ray_kind_embedding, ray_kind)
         rotary = []
@@ -310,7 +309,7 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         video, *video_rotary = self.video_entry(video, *by_image(rotary[0], video))
         rays, *ray_rotary = self.ray_entry(rays, *by_image(rotary[1], rays))
         tables = (video_rotary[0], video_rotary[1]), (ray_rotary[0], ray_rotary[1])
-        return video, rays, _Layout(sigma, ray_sigma, tables, prior, view)
+        return video, rays, _Layout(latents, sigma, ray_sigma, tables, prior, view)
 
     def _tokens(self, embedded: Tensor, table: Tensor, kind: Tensor) -> Tensor:
         tokens = embedded.flatten(3).permute(0, 2, 3, 1)  # B S n D
@@ -331,7 +330,7 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         """Unpatchify, part stills from the clip, and turn ray samples into velocities."""
         video = unpatchify(video, state.latents.shape, self.config["patch_size"][1])
         if layout.view is not None:
-            video = video + layout.view.type_as(video)
+            video = layout.view.velocity(layout.latents, layout.sigma, video)
         rays = unpatchify(rays, state.ray_latents.shape, self.config["ray_patch_size"])
         count = 0 if state.stills is None else state.stills.latents.shape[2]
         still_rays, clip_rays = rays[:, :, :count], rays[:, :, count:]
@@ -353,10 +352,11 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
 
 @dataclass(frozen=True)
 class _Layout:
-    """Noise levels in token order, rotary tables, and what is added to rays and to video."""
+    """Video latents and noise levels in token order, rotary tables, and first estimates."""
 
+    latents: Tensor
     sigma: Tensor
     ray_sigma: Tensor
     rotary: tuple[Tables, Tables]
     prior: Tensor | None
-    view: Tensor | None
+    view: View | None

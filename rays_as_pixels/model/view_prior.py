@@ -13,13 +13,14 @@ from torch import Tensor, nn
 
 from rays_as_pixels.model.image_flow import warped
 from rays_as_pixels.model.ray_cameras import cameras_of_points
+from rays_as_pixels.model.token_images import MIN_SIGMA
 
 CELL = 8  # pixels per latent cell along each side
 _HIDDEN = 96
 _ROUNDS = 2  # of looking depths up where the last round's depths lead
 _NEAREST, _FARTHEST = 0.1, 20.0  # scene units
-_CALM = 0.5  # noise left in a frame, of the error's deviation; less is closer to the mean
-_FLOOR = 1e-3
+_CALM = 0.25  # noise left in a frame, of the error's deviation; less is closer to the mean
+_FLOOR = 0.1  # deviation of a copy through the linear maps, at least
 
 
 @dataclass(frozen=True)
@@ -39,15 +40,29 @@ class View:
     seen: Float[Tensor, "batch 1 n h w"]
 
     def velocity(
-        self, noisy: Float[Tensor, "batch c n h w"], sigma: Float[Tensor, "batch n"]
+        self,
+        noisy: Float[Tensor, "batch c n h w"],
+        sigma: Float[Tensor, "batch n"],
+        said: Float[Tensor, "batch c n h w"],
     ) -> Float[Tensor, "batch c n h w"]:
-        """Return d x_t / d t of normally distributed latents, times `share`."""
+        """Return d x_t / d t.
+
+        Latents are normally distributed around what is expected and what the network adds to it;
+        where nothing is expected the velocity is what the network says.
+
+        Args:
+            noisy: (B, C, N, h, w) latents at their noise levels.
+            sigma: (B, N) those.
+            said: The network's output.
+        """
         level = sigma[:, None, :, None, None].float()
+        share = self.share[:, None, :, None, None]
+        expected = self.latents + said.float()
         variance = self.deviation.square()
         keep = (1 - level) * variance / ((1 - level).square() * variance + level.square())
-        clean = self.latents + keep * (noisy - (1 - level) * self.latents)
-        velocity = (noisy - clean) / level.clamp_min(0.02)
-        return velocity * self.share[:, None, :, None, None]
+        clean = expected + keep * (noisy - (1 - level) * expected)
+        velocity = (noisy - clean) / level.clamp_min(MIN_SIGMA)
+        return torch.lerp(said.float(), velocity, share).type_as(said)
 
 
 class ViewPrior(nn.Module):
@@ -100,7 +115,8 @@ class ViewPrior(nn.Module):
     ) -> View:
         """Say what each of a state's images should look like; stills first, then the clip.
 
-        An image counts as known as far as its noise level is below 0.5, and so do its rays. Where
+        Every image comes from another one, the nearest of the clearest whose rays are known. One
+        counts as known as far as its noise level is below 0.5, and so do its rays. Where
         rays are not known the image is expected to stand still.
         """
         kind = latents.device.type
@@ -110,6 +126,8 @@ class ViewPrior(nn.Module):
             extent = frame.amax(1, keepdim=True).clamp_min(1)
             away = (frame[:, :, None] - frame[:, None]).abs() / extent[:, :, None]
             score = clear[:, None] * (1 + 0.3 * ray_clear[:, None]) - 0.01 * away
+            own = torch.eye(frame.shape[1], device=frame.device) * (frame.shape[1] > 1)
+            score = score - 2 * own  # no image comes from itself
             source = score.argmax(2)  # B N
             away = away.gather(2, source[:, :, None])[..., 0]
             share = clear.gather(1, source)
@@ -125,7 +143,7 @@ class ViewPrior(nn.Module):
             variance = torch.lerp(
                 self.copied.float().square(), self.moved.float().square(), moving[..., None]
             )
-            spread = _CALM * (variance * away[..., None]).sqrt().clamp_min(_FLOOR)
+            spread = (_CALM * (variance * away[..., None]).sqrt()).clamp_min(_FLOOR)
         return View(
             expected, spread.mT[..., None, None], share, seen * share[:, None, :, None, None]
         )
