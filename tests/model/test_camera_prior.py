@@ -93,7 +93,7 @@ def test_the_fitted_code_gives_the_latents_of_other_cameras():
     assert 0.5 < seen.std() < 2
 
 
-def test_the_network_starts_from_it_where_the_video_is_clear():
+def test_rays_are_the_priors_where_the_video_is_clear():
     torch.manual_seed(0)
     model = RaysAsPixelsTransformer3DModel(
         patch_size=(1, 2, 2), num_attention_heads=2, attention_head_dim=12, in_channels=4,
