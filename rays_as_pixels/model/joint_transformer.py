@@ -335,7 +335,7 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         count = 0 if state.stills is None else state.stills.latents.shape[2]
         still_rays, clip_rays = rays[:, :, :count], rays[:, :, count:]
         if layout.prior is not None:
-            # Where the video is clear the prior alone: with the rest, 2 steps read worse by a third.
+            # Where the video is clear the prior alone: with the rest, 2 steps read worse.
             clip_rays = torch.lerp(clip_rays, *layout.prior)
         if self.config["ray_prediction"] == "sample":
             clip_rays = velocity_of_sample(clip_rays, state.ray_latents, state.ray_sigma)
