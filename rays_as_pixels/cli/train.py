@@ -45,6 +45,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "or org/name[@revision] on the Hugging Face Hub",
     )  # fmt: skip
     parser.add_argument(
+        "--codec-from", default=None, metavar="MODEL",
+        help="pipeline whose autoencoder is taken as it is, likewise; none is then trained",
+    )  # fmt: skip
+    parser.add_argument(
         "--data", action="append", default=[], metavar="SPEC",
         help="train on real posed videos, KIND:PATH[,key=value...] with KIND re10k, dl3dv, colmap "
         "or shards, in place of rendered worlds; may be repeated (see docs/data.md)",
@@ -93,7 +97,8 @@ def run(args: argparse.Namespace) -> int:
         TrainingOptions(
             run_folder=folder,
             export_folder=args.out or folder / "pipeline",
-            start_from=_start_from(args.start_from),
+            start_from=_found(args.start_from),
+            codec_from=_found(args.codec_from),
             seed=args.seed,
             codec_minutes=args.codec_minutes,
             transformer_minutes=args.transformer_minutes,
@@ -113,8 +118,8 @@ def _say(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 
-def _start_from(given: str | None) -> Path | None:
-    """Find the pipeline of --from, fetching it from the Hub if need be."""
+def _found(given: str | None) -> Path | None:
+    """Find the pipeline of an option, fetching it from the Hub if need be."""
     if given is None:
         return None
     from rays_as_pixels.hub.source import HubAccess, find_model

@@ -13,7 +13,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 SIDE = 4  # picture elements per latent cell along each side
-_LEVELS, _STEPS = 3, 2
+_STEPS = 2  # per level
+_COARSEST = 6  # elements along the shorter side; motion of so much of a picture is found
 _WINDOW = 5  # elements along each side over which one displacement is assumed
 _DAMPING = 1e-3  # squared gradient per element, of pictures in [0, 1]
 _STEP_LIMIT = 1.5  # elements
@@ -87,7 +88,9 @@ def flow_between(
     """
     pyramid = [(here, there)]
     if start is None:
-        for _ in range(_LEVELS - 1):
+        while min(pyramid[-1][0].shape[-2:]) % 2 == 0 and (
+            min(pyramid[-1][0].shape[-2:]) >= 2 * _COARSEST
+        ):
             first, second = (nn.functional.avg_pool2d(one, 2) for one in pyramid[-1])
             pyramid.append((first, second))
         start = torch.zeros_like(pyramid[-1][0][:, :2])

@@ -160,8 +160,9 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         """Start as the identity on the residual stream: open gates, zero output projections."""
         if self.motion_features is not None:
             self.motion_features.initialise_from_scratch()
-        if self.view_prior is not None:
-            self.view_prior.initialise_from_scratch()
+        for prior in (self.camera_prior, self.view_prior):
+            if prior is not None:
+                prior.initialise_from_scratch()
         for head in (self.proj_out, self.ray_proj_out):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
@@ -276,9 +277,7 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
             ray_embedded = plus_last(ray_embedded, self.ray_motion_embedding(seen))
             if self.camera_prior is not None:
                 raster = (ray_latents.shape[-2], ray_latents.shape[-1])
-                clear = (1 - 2 * state.sigma).clamp_min(0)
-                clear = (clear * clear[:, :1])[:, None, :, None, None]
-                prior = self.camera_prior(state.latents, raster), clear.type_as(seen)
+                prior = self.camera_prior.where_clear(state.latents, state.sigma, raster)
         if self.view_prior is not None:
             view = self.view_prior(latents, sigma, ray_latents, ray_sigma, frame)
             shown = torch.cat([view.latents * view.seen, view.seen], dim=1)
@@ -359,5 +358,5 @@ class _Layout:
     sigma: Tensor
     ray_sigma: Tensor
     rotary: tuple[Tables, Tables]
-    prior: tuple[Tensor, Tensor] | None
+    prior: tuple[Tensor, Tensor] | None  # rays, and how far they are to be believed
     view: View | None

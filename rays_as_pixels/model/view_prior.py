@@ -11,12 +11,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from rays_as_pixels.model.cell_layers import CellDepths
 from rays_as_pixels.model.image_flow import warped
 from rays_as_pixels.model.ray_cameras import cameras_of_points
 from rays_as_pixels.model.token_images import MIN_SIGMA
 
 CELL = 8  # pixels per latent cell along each side
-_HIDDEN = 96
+_DEEPEST = 2.0  # logarithm of a depth, either way
 _ROUNDS = 2  # of looking depths up where the last round's depths lead
 _NEAREST, _FARTHEST = 0.1, 20.0  # scene units
 _CALM = 0.25  # noise left in a frame, of the error's deviation; less is closer to the mean
@@ -94,16 +95,11 @@ class ViewPrior(nn.Module):
         self.register_buffer("ray_bias", torch.zeros(3))
         self.register_buffer("moved", torch.ones(channels))
         self.register_buffer("copied", torch.ones(channels))
-        self.near = nn.Conv2d(channels + 2, _HIDDEN, 3, padding=1)
-        self.whole = nn.Linear(_HIDDEN, _HIDDEN)
-        self.far = nn.Conv2d(_HIDDEN, _HIDDEN, 3, padding=1)
-        self.depth = nn.Conv2d(_HIDDEN, 1, 1)
+        self.depth = CellDepths(channels)
 
     def initialise_from_scratch(self) -> None:
         """Take every depth as 1."""
-        nn.init.zeros_(self.depth.weight)
-        if self.depth.bias is not None:
-            nn.init.zeros_(self.depth.bias)
+        self.depth.initialise_from_scratch()
 
     def forward(
         self,
@@ -148,16 +144,6 @@ class ViewPrior(nn.Module):
             expected, spread.mT[..., None, None], share, seen * share[:, None, :, None, None]
         )
 
-    def depths(self, latents: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 1 h w"]:
-        """Tell the logarithm of every cell's depth, in scene units."""
-        height, width = latents.shape[-2:]
-        y = torch.linspace(-1, 1, height).to(latents)[:, None].expand(height, width)
-        x = torch.linspace(-1, 1, width).to(latents).expand(height, width)
-        place = torch.stack([x, y]).expand(len(latents), -1, -1, -1)
-        hidden = nn.functional.gelu(self.near(torch.cat([latents, place], 1)))
-        hidden = hidden + self.whole(hidden.mean((2, 3)))[..., None, None]
-        return self.depth(nn.functional.gelu(self.far(hidden)))
-
     def pixels(self, latents: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 3 height width"]:
         """Read pictures in [0, 1] from latents, by a fitted linear map."""
         weight = self.pixel_weight.float()[..., None, None]
@@ -179,14 +165,17 @@ class ViewPrior(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Return each image's source as its camera sees it, and where that shows the source."""
         height, width = latents.shape[-2:]
-        images = latents.transpose(1, 2)
-        index = source[..., None, None, None]
-        from_latents = images.gather(1, index.expand(-1, -1, *images.shape[2:])).flatten(0, 1)
-        pictures = self.pixels(from_latents)
-        depth = self.depths(from_latents.type_as(self.moved)).float()
-        depth = depth.clamp(-2, 2).exp()
+        batch, count = source.shape
+        wanted = (source + count * torch.arange(batch, device=source.device)[:, None]).flatten()
+        used, where = wanted, torch.arange(len(wanted), device=wanted.device)
+        if not source.is_meta:  # most images come from a few
+            used, where = wanted.unique(return_inverse=True)
+        from_latents = latents.transpose(1, 2).flatten(0, 1)[used]
+        depth = self.depth(from_latents.type_as(self.moved)).float()
+        depth = depth.clamp(-_DEEPEST, _DEEPEST).exp()
         size = (CELL * height, CELL * width)
-        depth = nn.functional.interpolate(depth, size=size, mode="bilinear")
+        depth = nn.functional.interpolate(depth, size=size, mode="bilinear")[where]
+        pictures = self.pixels(from_latents)[where]
         rows, columns = (torch.arange(n, device=latents.device) + 0.5 for n in size)
         y, x = torch.meshgrid(rows - size[0] / 2, columns - size[1] / 2, indexing="ij")
         pixel = torch.stack([x, y], -1).flatten(0, 1)

@@ -181,10 +181,10 @@ def fit_readouts(batches: Iterator[CleanBatch], log: Callable[[str], None]) -> R
             break
     readouts = {}
     for raster, parts in rows.items():
-        rays, pose = (
-            torch.cat([getattr(part, name).cpu() for part in parts])
-            for name in ("ray_latents", "pose")
-        )
+        # Frame by frame, since clips may differ in length.
+        rays = torch.cat([part.ray_latents.cpu().transpose(1, 2).flatten(0, 1) for part in parts])
+        pose = torch.cat([part.pose.cpu().flatten(0, 1) for part in parts])
+        rays, pose = rays[:, :, None], pose[:, None]
         readout = fit_readout(rays, pose)
         off = torch.einsum("bcfhw,chwk->bfk", rays, readout) - pose
         off = torch.rad2deg((off - off.flatten(0, 1).mean(0))[..., :3].norm(dim=-1).median())

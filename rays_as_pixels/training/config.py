@@ -122,7 +122,11 @@ class TrainingConfig:
         name: The name on the command line.
         num_frames: Frames per clip, 4k+1.
         sizes: (height, width) of the clips, multiples of 16.
-        pool_clips: Clips rendered to disk beforehand; 0 renders each batch anew (for GPUs).
+        pool_clips: Clips rendered to disk beforehand; 0 renders while training (for GPUs).
+        render_clips: Clips rendered at a time while training.
+        clip_uses: How often a clip rendered while training is drawn, on average.
+        keep_clips: Encoded clips of each image size and length kept to draw from while training.
+        long_share: Share of clips rendered while training that have 2 num_frames - 1 frames.
         adopts: Whether network, autoencoder, frames and sizes are those of the pipeline to start
             from (`adopt`).
         codec: The autoencoder.
@@ -133,6 +137,10 @@ class TrainingConfig:
     num_frames: int = 9
     sizes: tuple[tuple[int, int], ...] = ((64, 64), (48, 80), (64, 64), (80, 48))
     pool_clips: int = 5120
+    render_clips: int = 64
+    clip_uses: float = 4.0
+    keep_clips: int = 8192
+    long_share: float = 0.0
     adopts: bool = False
     codec: CodecConfig = field(default_factory=CodecConfig)
     transformer: TransformerConfig = field(default_factory=TransformerConfig)
@@ -192,35 +200,32 @@ CONFIGS = {
         ),
         TrainingConfig(
             "mini",
-            num_frames=17,
-            sizes=((128, 128), (96, 160), (128, 128), (160, 96)),
+            sizes=((96, 160), (128, 128), (160, 96)),
             pool_clips=0,
+            long_share=0.2,
             codec=CodecConfig(
-                base_dim=192,
-                num_res_blocks=2,
-                batch_clips=32,
-                batch_raxels=128,
+                batch_clips=64,
+                batch_raxels=256,
                 crops=((1, 64, 1.0),),
-                learning_rate=1.5e-3,
-                minutes=4.0,
-                motion_batch_clips=32,
-                motion_minutes=5.0,
+                minutes=3.0,
                 polish_minutes=2.0,
             ),
             transformer=TransformerConfig(
-                motion_minutes=3.0,
+                motion_minutes=0.5,
                 prior_minutes=3.0,
                 view_minutes=1.0,
-                width=384,
-                num_heads=6,
-                num_layers=10,
+                width=256,
+                num_heads=4,
+                num_layers=8,
                 batch_size=128,
-                learning_rate=1e-3,
-                warmup_steps=500,
-                estimate_share=0.45,
-                generate_share=0.35,
-                joint_share=0.15,
-                minutes=18.0,
+                learning_rate=1.5e-3,
+                warmup_steps=100,
+                estimate_share=0.05,
+                generate_share=0.55,
+                joint_share=0.3,
+                motion_head_weight=0.1,
+                pose_weight=0.0,
+                minutes=5.0,
             ),
         ),
         TrainingConfig(  # the size of `small`, the paper's loss and nothing of our own

@@ -82,9 +82,17 @@ def start_codec(autoencoder: AutoencoderKLWan, folder: Path) -> None:
     Raises:
         CheckpointError: The folder is damaged or its autoencoder has another size.
     """
+    _copy_weights(autoencoder, stored_codec(folder), "vae", folder)
+
+
+def stored_codec(folder: Path) -> AutoencoderKLWan:
+    """Load the autoencoder of a pipeline folder in float32.
+
+    Raises:
+        CheckpointError: The folder is damaged.
+    """
     check_model_folder(folder)
-    stored = AutoencoderKLWan.from_pretrained(folder / "vae", torch_dtype=torch.float32)
-    _copy_weights(autoencoder, stored, "vae", folder)
+    return AutoencoderKLWan.from_pretrained(folder / "vae", torch_dtype=torch.float32)
 
 
 def start_weights(transformer: RaysAsPixelsTransformer3DModel, folder: Path) -> None:

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.model.codec import RAXEL_LIMIT, LatentCodec
 from rays_as_pixels.training.auxiliary import cell_motion, pose_numbers
@@ -22,7 +23,7 @@ from rays_as_pixels.training.pool import PoolClips
 from rays_as_pixels.training.ways import shown
 from rays_as_pixels.training.whole import whole_file
 
-_FIELDS = ("latents", "ray_latents", "still_latents", "still_frame", "motion", "pose")
+FIELDS = ("latents", "ray_latents", "still_latents", "still_frame", "motion", "pose")
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,13 @@ class LatentStore:
     def save(self, path: Path) -> None:
         """Write the latents, whole or not at all."""
         with whole_file(path) as partial:
-            save_file({name: getattr(self, name).contiguous() for name in _FIELDS}, partial)
+            save_file({name: getattr(self, name).contiguous() for name in FIELDS}, partial)
 
     @classmethod
     def load(cls, path: Path) -> "LatentStore":
         """Read what `save` wrote."""
         tensors = load_file(path)
-        return cls(*(tensors[name] for name in _FIELDS))
+        return cls(*(tensors[name] for name in FIELDS))
 
     def batch(self, index: Tensor, stills: Tensor) -> CleanBatch:
         """Take clips `index`, with the stills of columns `stills`."""
@@ -59,7 +60,6 @@ class LatentStore:
         )
 
 
-@torch.no_grad()
 def _encode_variant(
     codec: LatentCodec, clips: PoolClips, variant: int, generator: torch.Generator
 ) -> LatentStore:
@@ -68,20 +68,43 @@ def _encode_variant(
         video, clips.cameras, clips.disparity, clips.median_depth,
         mirror=bool(variant & 1), backwards=bool(variant & 2),
     )  # fmt: skip
+    return encoded(codec, video, cameras, disparity, generator=generator)
+
+
+@torch.no_grad()
+def encoded(
+    codec: LatentCodec,
+    video: Float[Tensor, "batch frames 3 height width"],
+    cameras: Cameras,
+    disparity: Float[Tensor, "batch frames h w"],
+    *,
+    generator: torch.Generator,
+) -> LatentStore:
+    """Encode clips with three stills each: first, some and last frame.
+
+    Clips whose raxels do not fit are left out.
+
+    Args:
+        codec: What encodes.
+        video: In [0, 1].
+        cameras: (B, F), frame 0 the identity, in scene units.
+        disparity: 1 / depth at the cells' centres.
+        generator: Source of the draw of stills.
+    """
     raxels = raxels_from_cameras(cameras)
     fits = (raxels.abs().amax(dim=(1, 2, 3, 4)) < RAXEL_LIMIT).nonzero().squeeze(-1)
     video, raxels, cameras, disparity = video[fits], raxels[fits], cameras[fits], disparity[fits]
     latents = codec.encode_video(video)
-    frames = video.shape[1]
+    count, frames = video.shape[:2]
     frame = torch.stack(
         [
-            torch.zeros(len(video)),
-            torch.randint(1, frames - 1, (len(video),), generator=generator).float(),
-            torch.full((len(video),), float(frames - 1)),
+            torch.zeros(count),
+            torch.randint(1, max(2, frames - 1), (count,), generator=generator).float(),
+            torch.full((count,), float(frames - 1)),
         ],
         dim=1,
-    )
-    row = torch.arange(len(video))
+    ).to(video.device)
+    row = torch.arange(count, device=video.device)
     stills = [latents[:, :, 0]] + [
         codec.encode_video(video[row, frame[:, k].long()][:, None])[:, :, 0] for k in (1, 2)
     ]
@@ -149,7 +172,7 @@ class LatentCache:
         for size, group in groups.items():
             parts = [*([self._by_size[size]] if size in self._by_size else []), *group]
             self._by_size[size] = LatentStore(
-                *(torch.cat([getattr(part, name) for part in parts]) for name in _FIELDS)
+                *(torch.cat([getattr(part, name) for part in parts]) for name in FIELDS)
             )
 
 
@@ -178,9 +201,14 @@ def latent_batches(
         size = torch.tensor([float(len(s.latents)) for s in cache.stores])
         store = cache.stores[int(torch.multinomial(size, 1, generator=generator))]
         index = torch.randint(len(store.latents), (batch_size,), generator=generator)
-        draw = float(torch.rand((), generator=generator))
-        count = 0 if draw < estimate_share else (1 if draw < estimate_share + 0.3 else 2)
-        order = torch.randperm(3, generator=generator)
-        if float(torch.rand((), generator=generator)) < 0.6:  # most sources are first frames
-            order = torch.cat([torch.zeros(1, dtype=torch.int64), order[order != 0]])
-        yield store.batch(index, order[:count])
+        yield store.batch(index, drawn_stills(estimate_share, generator))
+
+
+def drawn_stills(estimate_share: float, generator: torch.Generator) -> Tensor:
+    """Draw which of its three stills a batch has: none (a share of batches), one or two."""
+    draw = float(torch.rand((), generator=generator))
+    count = 0 if draw < estimate_share else (1 if draw < estimate_share + 0.3 else 2)
+    order = torch.randperm(3, generator=generator)
+    if float(torch.rand((), generator=generator)) < 0.6:  # most sources are first frames
+        order = torch.cat([torch.zeros(1, dtype=torch.int64), order[order != 0]])
+    return order[:count]

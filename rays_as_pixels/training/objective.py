@@ -143,7 +143,12 @@ def _noised(
     clean: Tensor, sigma: Float[Tensor, "batch s"], generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Return x_t = (1 - t) x_0 + t x_1 and its velocity x_1 - x_0 (paper, flow matching)."""
-    noise = torch.randn(clean.shape, generator=generator).to(clean)
+    if clean.device.type == "cpu":
+        noise = torch.randn(clean.shape, generator=generator).to(clean)
+    else:  # drawn where it is used: on a CPU that takes as long as a step of training on a GPU
+        seed = int(torch.randint(1 << 62, (), generator=generator))
+        own = torch.Generator(clean.device).manual_seed(seed)
+        noise = torch.randn(clean.shape, generator=own, device=clean.device).to(clean)
     level = sigma[:, None, :, None, None].to(clean)
     return (1 - level) * clean + level * noise, noise - clean
 

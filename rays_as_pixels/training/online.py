@@ -1,4 +1,8 @@
-"""Clips rendered and encoded batch by batch, for a GPU: no clip is ever seen twice."""
+"""Clips rendered and encoded on a GPU while training goes on, each used a few times.
+
+Rendering a clip costs about what a step of training on it does. So clips stay for a while, encoded,
+in the device's memory, and batches are drawn among them.
+"""
 
 from collections.abc import Iterator
 
@@ -11,6 +15,7 @@ from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.model.codec import RAXEL_LIMIT, LatentCodec
 from rays_as_pixels.training.auxiliary import cell_motion, pose_numbers
 from rays_as_pixels.training.config import TrainingConfig
+from rays_as_pixels.training.latents import FIELDS, LatentStore, drawn_stills, encoded
 from rays_as_pixels.training.motion_codec import MotionSource
 from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.pool import cell_disparity, median_depth
@@ -18,6 +23,7 @@ from rays_as_pixels.training.ways import drawn_way, shown
 from rays_as_pixels.worlds import WorldClips, render_clips
 
 _SEED_RANGE = 1 << 30
+_SHARP_SHARE = 0.4  # of clips are rendered with 2x supersampling, at four times the price
 
 
 def _rendered(
@@ -26,9 +32,12 @@ def _rendered(
     choice = int(torch.randint(len(config.sizes), (), generator=generator))
     height, width = config.sizes[choice]
     first = int(torch.randint(_SEED_RANGE - batch, (), generator=generator))
+    long = float(torch.rand((), generator=generator)) < config.long_share
+    frames = 2 * config.num_frames - 1 if long else config.num_frames
+    sharp = float(torch.rand((), generator=generator)) < _SHARP_SHARE
     return render_clips(
-        list(range(first, first + batch)), split="train", num_frames=config.num_frames,
-        height=height, width=width, device=device,
+        list(range(first, first + batch)), split="train", num_frames=frames,
+        height=height, width=width, device=device, supersample=2 if sharp else 1,
     )  # fmt: skip
 
 
@@ -45,24 +54,70 @@ def online_clips(
         )  # fmt: skip
 
 
-@torch.no_grad()
 def online_batches(
     config: TrainingConfig, codec: LatentCodec, *, seed: int, device: torch.device
 ) -> Iterator[CleanBatch]:
-    """Render, augment and encode batches for ever, with 0, 1 or 2 stills each."""
+    """Render and encode clips and draw batches among them for ever, with 0, 1 or 2 stills each."""
     generator = torch.Generator().manual_seed(seed)
     size = config.transformer
+    kept = RecentClips(config.keep_clips)
+    rendered = drawn = 0
     while True:
-        clips = _rendered(config, size.batch_size, generator, device)
-        video, cameras, disparity = shown(
-            clips.video, clips.cameras, cell_disparity(clips.depth), median_depth(clips.depth),
-            **drawn_way(generator),
-        )  # fmt: skip
-        batch = encoded_batch(
-            video, cameras, disparity, config=config, codec=codec, generator=generator
-        )
-        if batch is not None:
-            yield batch
+        while rendered * config.clip_uses <= drawn:
+            clips = _rendered(config, config.render_clips, generator, device)
+            video, cameras, disparity = shown(
+                clips.video, clips.cameras, cell_disparity(clips.depth), median_depth(clips.depth),
+                **drawn_way(generator),
+            )  # fmt: skip
+            kept.add(encoded(codec, video, cameras, disparity, generator=generator))
+            rendered += config.render_clips
+        if not len(kept):
+            rendered = 0
+            continue
+        yield kept.draw(size.batch_size, drawn_stills(size.estimate_share, generator), generator)
+        drawn += size.batch_size
+
+
+class RecentClips:
+    """The last clips that were encoded, on the device that encoded them.
+
+    Args:
+        capacity: Clips of one image size and length that are kept; the oldest make room.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._stores: dict[tuple[int, ...], LatentStore] = {}
+        self._count: dict[tuple[int, ...], int] = {}
+
+    def __len__(self) -> int:
+        return sum(min(count, self._capacity) for count in self._count.values())
+
+    def add(self, clips: LatentStore) -> None:
+        """Keep clips of one image size and length."""
+        size = tuple(clips.latents.shape[2:])
+        if size not in self._stores:
+            fields = (getattr(clips, name) for name in FIELDS)
+            self._stores[size] = LatentStore(
+                *(one.new_empty((self._capacity, *one.shape[1:])) for one in fields)
+            )
+        before = self._count.get(size, 0)
+        device = clips.latents.device
+        where = (before + torch.arange(len(clips.latents), device=device)) % self._capacity
+        for name in FIELDS:
+            getattr(self._stores[size], name)[where] = getattr(clips, name)
+        self._count[size] = before + len(clips.latents)
+
+    def draw(self, count: int, stills: Tensor, generator: torch.Generator) -> CleanBatch:
+        """Return `count` clips of one size and length, with repetition, and stills of these columns."""
+        sizes = list(self._stores)
+        held = [min(self._count[size], self._capacity) for size in sizes]
+        share = torch.tensor(held, dtype=torch.float32)
+        choice = int(torch.multinomial(share, 1, generator=generator))
+        store = self._stores[sizes[choice]]
+        index = torch.randint(held[choice], (count,), generator=generator)
+        device = store.latents.device
+        return store.batch(index.to(device), stills.to(device))
 
 
 @torch.no_grad()

@@ -29,6 +29,7 @@ from rays_as_pixels.training.export import (
     save_pipeline,
     start_codec,
     start_weights,
+    stored_codec,
 )
 from rays_as_pixels.training.latents import LatentCache, encode_pool, latent_batches
 from rays_as_pixels.training.motion_codec import MotionSource, teach_motion
@@ -55,6 +56,8 @@ class TrainingOptions:
         run_folder: State, pool, log and plot; a run found there is continued.
         export_folder: Where the pipeline goes at the end.
         start_from: Pipeline folder whose weights a new run starts from, or None for none.
+        codec_from: Pipeline folder whose autoencoder is taken as it is, or None to train one; only
+            the size of its latents is measured anew.
         seed: Seed of everything random.
         codec_minutes: Overrides the configuration.
         motion_minutes: Overrides the configuration's for each part that is taught motion; with
@@ -72,6 +75,7 @@ class TrainingOptions:
     run_folder: Path
     export_folder: Path
     start_from: Path | None = None
+    codec_from: Path | None = None
     seed: int = 0
     codec_minutes: float | None = None
     motion_minutes: float | None = None
@@ -110,6 +114,42 @@ def pool_batches(folder: Path, batch: int, *, seed: int) -> MotionSource:
         )  # fmt: skip
 
 
+def _trained_codec(
+    config: TrainingConfig,
+    options: TrainingOptions,
+    accelerator: Accelerator,
+    log: Callable[[str], None],
+) -> AutoencoderKLWan:
+    run = options.run_folder
+    torch.manual_seed(options.seed)
+    size = config.codec
+    autoencoder = new_autoencoder(
+        base_dim=size.base_dim, z_dim=size.z_dim, num_res_blocks=size.num_res_blocks,
+        temporal_stride=size.temporal_stride,
+    )  # fmt: skip
+    if options.start_from is not None:
+        start_codec(autoencoder, options.start_from)
+    elif size.principal:
+        start_as_principal_code(
+            autoencoder, code_images(_clip_source(config, options, 16, accelerator))
+        )
+    if options.codec_minutes is not None:
+        size = replace(size, minutes=options.codec_minutes)
+    clips = _clip_source(config, options, size.batch_clips, accelerator)
+    with still_frames(autoencoder):
+        train_codec(
+            autoencoder, clips, size, run, accelerator=accelerator, log=log, seed=options.seed
+        )
+    if options.motion_minutes is not None:
+        size = replace(size, motion_minutes=options.motion_minutes)
+    if not size.principal:
+        teach_motion(
+            autoencoder, _motion_source(config, options, size.motion_batch_clips, accelerator),
+            size, run, accelerator=accelerator, log=log, seed=options.seed,
+        )  # fmt: skip
+    return autoencoder
+
+
 def _codec_stage(
     config: TrainingConfig,
     options: TrainingOptions,
@@ -120,32 +160,10 @@ def _codec_stage(
     run = options.run_folder
     done = run / "vae"
     if not (done / "config.json").exists():
-        torch.manual_seed(options.seed)
-        size = config.codec
-        autoencoder = new_autoencoder(
-            base_dim=size.base_dim, z_dim=size.z_dim, num_res_blocks=size.num_res_blocks,
-            temporal_stride=size.temporal_stride,
-        )  # fmt: skip
-        if options.start_from is not None:
-            start_codec(autoencoder, options.start_from)
-        elif size.principal:
-            start_as_principal_code(
-                autoencoder, code_images(_clip_source(config, options, 16, accelerator))
-            )
-        if options.codec_minutes is not None:
-            size = replace(size, minutes=options.codec_minutes)
-        clips = _clip_source(config, options, size.batch_clips, accelerator)
-        with still_frames(autoencoder):
-            train_codec(
-                autoencoder, clips, size, run, accelerator=accelerator, log=log, seed=options.seed
-            )
-        if options.motion_minutes is not None:
-            size = replace(size, motion_minutes=options.motion_minutes)
-        if not size.principal:
-            teach_motion(
-                autoencoder, _motion_source(config, options, size.motion_batch_clips, accelerator),
-                size, run, accelerator=accelerator, log=log, seed=options.seed,
-            )  # fmt: skip
+        if options.codec_from is not None:
+            autoencoder = stored_codec(options.codec_from)
+        else:
+            autoencoder = _trained_codec(config, options, accelerator, log)
         autoencoder.to(accelerator.device).eval()
         if accelerator.is_main_process:
             video, rays = measure_statistics(
@@ -154,6 +172,8 @@ def _codec_stage(
             autoencoder.register_to_config(latents_mean=video["mean"], latents_std=video["std"])
             write_json(run / "raxel-statistics.json", rays)
             autoencoder.save_pretrained(done)
+            if options.codec_from is not None:
+                autoencoder.save_pretrained(run / "vae-polished")
             log("codec: done")
     accelerator.wait_for_everyone()
 
@@ -321,6 +341,7 @@ def _transformer_stage(
         taught = True
     adopted = options.start_from if config.adopts else None
     model = _first_model(config, size, options)
+    torch.nn.Module.to(model, accelerator.device)  # what is fitted is fitted there
     if model.motion_features is not None and taught and not has_state(options.run_folder):
         clips = (video for video, _ in _clip_source(config, options, 16, accelerator))
         batches = _latent_source(config, options, codec, accelerator, log)

@@ -1,7 +1,7 @@
 """Teach the camera prior to read cameras from the motion of frames, before the network is trained.
 
-Moments of a clip cost a hundred times what the head on them does. So clips are kept as their
-moments once these are known, and every step learns from clips drawn among all that were seen.
+Every round's guess and what adjustment makes of it are compared with the truth: rotations and
+lenses by themselves, positions also relative to how far the clip goes, and depths of frame 0.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,45 +12,25 @@ from accelerate import Accelerator
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rays_as_pixels.model.camera_prior import CameraPrior, camera_numbers
+from rays_as_pixels.geometry.rotations import rotation_from_vector
+from rays_as_pixels.model.camera_prior import CameraPrior, Told, camera_numbers
+from rays_as_pixels.model.global_motion import cell_places
+from rays_as_pixels.model.track_adjustment import TrackedScene
 from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.stage_loop import StageLoop
 
 _STATE = "prior"
-_LEARNING_RATE = 1e-3
-_WEIGHT_DECAY = 0.05
-_BATCH = 64
-_STEPS_PER_CLIP_BATCH = 8
+_LEARNING_RATE = 2e-3
+_WEIGHT_DECAY = 0.02
 _LENS_WEIGHT = 0.5
-_SMOOTH = 0.2  # deviations; larger camera errors count in proportion, smaller ones as squares
-
-
-class SeenClips:
-    """Moments and cameras of clips, in memory: 2 kB a clip of 9 frames."""
-
-    def __init__(self) -> None:
-        self.moments: list[Tensor] = []
-        self.numbers: list[Tensor] = []
-        self.aspect: list[float] = []
-
-    def __len__(self) -> int:
-        return len(self.moments)
-
-    def add(self, prior: CameraPrior, clean: CleanBatch) -> None:
-        """Take the moments of a batch."""
-        height, width = clean.latents.shape[-2:]
-        self.moments += list(prior.motion(clean.latents).cpu())
-        self.numbers += list(camera_numbers(clean.pose, height, width).cpu())
-        self.aspect += [float(torch.tensor(width / height).log())] * len(clean.latents)
-
-    def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Return moments, camera numbers and aspects of `count` of them, with repetition."""
-        index = torch.randint(len(self), (count,), generator=generator).tolist()
-        return (
-            torch.stack([self.moments[i] for i in index]),
-            torch.stack([self.numbers[i] for i in index]),
-            torch.tensor([self.aspect[i] for i in index]),
-        )
+_DEPTH_WEIGHT = 0.2
+_PATH_WEIGHT = 0.3
+_GUESS_WEIGHT = 0.3
+_TRACK_WEIGHT = 0.3
+_TRACK_OFF = 0.02  # roots of the image's area; a track that far off counts one
+_SMOOTH = 0.1  # deviations; larger errors count in proportion, smaller ones as squares
+_SHORTEST_PATH = 0.02  # scene units
+_LIMIT = 5.0  # deviations of an error; a clip that is far off pulls no harder
 
 
 def teach_prior(
@@ -72,35 +52,88 @@ def teach_prior(
         folder: Of the run.
         accelerator: Device and processes.
         log: Called with one line of text at a time.
-        seed: Of the draws.
+        seed: Of the noise that frames are shown with.
     """
     learned = [p for name, p in prior.named_parameters() if not name.startswith("code.")]
-    optimiser = torch.optim.AdamW(learned, lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
+    optimiser = torch.optim.AdamW(
+        learned, lr=_LEARNING_RATE, betas=(0.9, 0.98), weight_decay=_WEIGHT_DECAY
+    )
     loop = StageLoop(
         _STATE, prior, optimiser, folder,
         minutes=minutes, accelerator=accelerator, log=log,
     )  # fmt: skip
-    generator, seen = loop.generator(seed), SeenClips()
     for done in loop.steps():
-        if loop.step % _STEPS_PER_CLIP_BATCH == 0 or not len(seen):
-            seen.add(prior, next(batches))
-        moments, numbers, aspect = (
-            one.to(accelerator.device) for one in seen.draw(_BATCH, generator)
-        )
-        loss, degrees = camera_loss(prior.numbers(moments, aspect), numbers, prior.spread)
+        clean = next(batches)
+        with accelerator.autocast():
+            told = prior.told(prior.motion(clean.latents), clean.latents[:, :, 0])
+        loss, degrees = prior_loss(told, clean, prior.spread)
         rate = min(1.0, (loop.step + 1) / 100) * max(0.01, min(1.0, (1 - done) / 0.6))
         loop.descend(loss, learning_rate=_LEARNING_RATE * rate)
-        loop.report = f"clips {len(seen)} camera {float(loss.detach()):.4f} deg {degrees:.3f}"
+        loop.report = f"camera {float(loss.detach()):.4f} deg {degrees:.3f}"
 
 
-def camera_loss(
-    told: Float[Tensor, "batch t 8"],
-    truth: Float[Tensor, "batch t 8"],
-    spread: Float[Tensor, "8"],
+def prior_loss(
+    told: list[Told], clean: CleanBatch, spread: Float[Tensor, "8"]
 ) -> tuple[Float[Tensor, ""], float]:
-    """Return the error of cameras in deviations, and of rotations in mean degrees."""
-    error = (told - truth) / spread
-    row = torch.cat([error[:, 1:, :6].flatten(), _LENS_WEIGHT * error[..., 6:].flatten()])
-    loss = nn.functional.smooth_l1_loss(row, torch.zeros_like(row), beta=_SMOOTH)
-    off = (error * spread)[:, 1:, :3].detach().norm(dim=-1)
-    return loss, float(torch.rad2deg(off).mean())
+    """Return the error of all rounds, and the mean rotation error of the last in degrees."""
+    height, width = clean.latents.shape[-2:]
+    truth = camera_numbers(clean.pose, height, width)
+    log_depth = -clean.motion[:, -1, 0].flatten(1).clamp_min(1e-3).log()
+    log_depth = log_depth - log_depth.nanmedian(1, keepdim=True).values
+    place = cell_places(height, width).to(truth.device)
+    tracks = true_tracks(truth, -clean.motion[:, -1, 0].flatten(1).clamp_min(1e-3).log(), place)
+    limit = truth.new_tensor([width, height]) / (2 * (height * width) ** 0.5)
+    shown = ((tracks.abs() < limit).all(-1) & tracks.isfinite().all(-1))[..., None]
+    total = truth.new_zeros(())
+    for one in told:
+        off = torch.where(shown, one.seen - tracks.nan_to_num(), 0.0) / _TRACK_OFF
+        total = total + _TRACK_WEIGHT * _robust(off)
+        total = total + _GUESS_WEIGHT * _scene_loss(one.guess, truth, log_depth, spread)[0]
+        loss, degrees = _scene_loss(one.scene, truth, log_depth, spread)
+        total = total + loss
+    return total / len(told), float(degrees)
+
+
+def true_tracks(
+    truth: Float[Tensor, "batch t 8"],
+    log_depth: Float[Tensor, "batch cells"],
+    place: Float[Tensor, "cells 2"],
+) -> Float[Tensor, "batch f cells 2"]:
+    """Return where each frame shows what frame 0's cells show, if nothing moves by itself."""
+    lens = truth[:, 0, 6:]
+    zoom = (truth[:, 1:, 6:] - lens[:, None]).mean(-1)
+    turn = rotation_from_vector(truth[:, 1:, :3])
+    return TrackedScene(turn, truth[:, 1:, 3:6], zoom, lens, log_depth).seen(place)
+
+
+def _scene_loss(
+    scene: TrackedScene,
+    truth: Float[Tensor, "batch t 8"],
+    log_depth: Float[Tensor, "batch cells"],
+    spread: Float[Tensor, "8"],
+) -> tuple[Tensor, Tensor]:
+    off = rotation_from_vector(truth[:, 1:, :3]).mT @ scene.rotation
+    odd = (off - off.mT) / 2
+    turn = torch.stack([odd[..., 2, 1], odd[..., 0, 2], odd[..., 1, 0]], -1)
+    center = truth[:, 1:, 3:6]
+    moved = scene.center - center
+    length = center.norm(dim=-1).amax(1).clamp_min(_SHORTEST_PATH)[:, None, None]
+    lens = torch.cat(
+        [(scene.lens - truth[:, 0, 6:])[:, None],
+         scene.lens[:, None] + scene.zoom[..., None] - truth[:, 1:, 6:]], 1
+    )  # fmt: skip
+    deep = (scene.log_depth - log_depth).nan_to_num()
+    terms = (
+        (1.0, turn / spread[:3]),
+        (1.0, moved / spread[3:6]),
+        (_PATH_WEIGHT, 2 * moved / length),
+        (_LENS_WEIGHT, lens / spread[6:]),
+        (_DEPTH_WEIGHT, 2 * deep),
+    )
+    loss = torch.stack([share * _robust(error) for share, error in terms]).sum()
+    return loss, torch.rad2deg(turn.detach().norm(dim=-1).clamp_max(1).asin()).mean()
+
+
+def _robust(error: Tensor) -> Tensor:
+    error = _LIMIT * torch.tanh(error / _LIMIT)
+    return nn.functional.smooth_l1_loss(error, torch.zeros_like(error), beta=_SMOOTH)

@@ -1,5 +1,6 @@
 """Teach the view prior how far away things are: by what other frames of the clip then look like."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,11 +12,13 @@ from torch import Tensor
 from rays_as_pixels.model.view_prior import ViewPrior
 from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.stage_loop import StageLoop
-from rays_as_pixels.training.view_fit import expected_view
+from rays_as_pixels.training.view_fit import expected_view, measure_deviations
 
 _STATE = "view"
 _LEARNING_RATE = 1e-3
 _FIRST_SHARE = 0.7  # of clips whose known frame is the first
+_DEPTH_WEIGHT = 0.02
+_MEASURED = 20  # batches
 _SMOOTH = 0.03  # of pixel values; larger errors count nearly in proportion
 
 
@@ -51,10 +54,13 @@ def teach_view(
         count, frames = clean.latents.shape[0], clean.latents.shape[2]
         other = torch.randint(frames, (count,), generator=generator)
         first = torch.rand(count, generator=generator) < _FIRST_SHARE
-        loss, error = view_loss(view, clean, torch.where(first, 0, other))
+        source = torch.where(first, 0, other).to(clean.latents.device)
+        loss, error = view_loss(view, clean, source)
+        loss = loss + _DEPTH_WEIGHT * depth_loss(view, clean, source)
         rate = min(1.0, (loop.step + 1) / 30) * max(0.02, min(1.0, (1 - done) / 0.6))
         loop.descend(loss, learning_rate=_LEARNING_RATE * rate)
         loop.report = f"view {float(loss.detach()):.5f} PSNR {-10 * float(error.log10()):.2f}"
+    measure_deviations(view, list(itertools.islice(batches, _MEASURED)), log)
 
 
 def view_loss(
@@ -77,3 +83,17 @@ def view_loss(
     total = seen.sum().clamp_min(1) * pixels.shape[1]
     robust = ((error / _SMOOTH).square() + 1).sqrt() - 1
     return _SMOOTH * robust.sum() / total, error.detach().square().sum() / total
+
+
+def depth_loss(view: ViewPrior, clean: CleanBatch, source: Tensor) -> Float[Tensor, ""]:
+    """Return the mean absolute error of the logarithm of depth, where it is known.
+
+    Args:
+        view: What is taught.
+        clean: Clips.
+        source: (B,) the frame of each clip that is looked at.
+    """
+    row = torch.arange(len(source), device=source.device)
+    told = view.depth(clean.latents[row, :, source])
+    truth = -clean.motion[row, -1:, source].clamp_min(1e-3).log()
+    return (told - truth).nan_to_num().abs().mean()

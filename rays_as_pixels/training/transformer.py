@@ -78,6 +78,8 @@ def new_optimisers(
     """
     matrices, others = [], []
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         hidden = parameter.dim() == 2 and ".blocks." in f".{name}" and "table" not in name
         (matrices if hidden else others).append(parameter)
     if half_is_fast and not hasattr(torch.optim, "Muon"):
@@ -136,6 +138,9 @@ class TransformerRun:
         self._sums: list[dict[str, float]] = []
         if accelerator.device.type == "cpu":
             model.set_attn_processor(cast(Any, MatmulAttentionProcessor()))
+        for prior in (model.camera_prior, model.view_prior):
+            if prior is not None:  # has been taught by itself
+                prior.requires_grad_(False)
         whole = WithMotionHead(model)
         if load_taught(whole, folder):
             log("transformer: starts from taught motion features")

@@ -59,6 +59,20 @@ def fit_view_prior(
         "view prior: deviation left of pixels, latents and raxels by linear maps: "
         f"{', '.join(lines)}, {100 * left:.2f} %"
     )
+    measure_deviations(view, clips, log)
+
+
+@torch.no_grad()
+def measure_deviations(
+    view: ViewPrior, clips: list[CleanBatch], log: Callable[[str], None]
+) -> None:
+    """Set how far latents are from what is expected of them, on clips with known frame 0.
+
+    Args:
+        view: What is set.
+        clips: Some hundred.
+        log: Called with one line of text.
+    """
     for known, kept in ((False, view.copied), (True, view.moved)):
         kept.copy_(_deviation(view, clips, known=known))
     log(
