@@ -18,7 +18,6 @@ from rays_as_pixels.geometry.rays import rays_in_cam
 from rays_as_pixels.geometry.rotations import rotation_from_vector, vector_from_rotation
 from rays_as_pixels.model.cell_layers import TokenAttention
 from rays_as_pixels.model.global_motion import MOMENTS, TRACK_MAPS, ClipMotion, GlobalMotion
-from rays_as_pixels.model.track_matching import MATCHES, TrackMatching, matches_around
 from rays_as_pixels.model.track_adjustment import (
     FRAME_NUMBERS,
     TRACK_UNIT,
@@ -26,6 +25,7 @@ from rays_as_pixels.model.track_adjustment import (
     Trust,
     adjusted,
 )
+from rays_as_pixels.model.track_matching import MATCHES, TrackMatching, matches_around
 
 CAMERA_NUMBERS = 8  # rotation vector, centre, log fx, log fy per root of the image's area
 _WIDTH = 128

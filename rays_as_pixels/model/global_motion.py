@@ -146,7 +146,7 @@ def _fitted(flow: Flow, grid: tuple[int, int]) -> _Fit:
     for _ in range(_ROUNDS):
         weighted = weight[..., None] * basis / count
         gram = weighted.mT @ basis + ridge
-        coefficients = torch.linalg.solve(gram, weighted.mT @ moved)  # n terms 2
+        coefficients = torch.linalg.solve_ex(gram, weighted.mT @ moved)[0]  # n terms 2
         left_over = moved - basis @ coefficients
         distance = left_over.norm(dim=-1)
         fitting = 1 / (1 + (distance / _INLIER) ** 2)

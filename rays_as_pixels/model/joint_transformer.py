@@ -275,7 +275,7 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
             seen = self.motion_features(state.latents, state.sigma)
             embedded = plus_last(embedded, self.motion_embedding(seen))
             ray_embedded = plus_last(ray_embedded, self.ray_motion_embedding(seen))
-            if self.camera_prior is not None:
+            if self.camera_prior is not None and not self.training:
                 raster = (ray_latents.shape[-2], ray_latents.shape[-1])
                 prior = self.camera_prior.where_clear(state.latents, state.sigma, raster)
         if self.view_prior is not None:

@@ -46,7 +46,8 @@ def cameras_of_points(
         ).flatten(1, 2)  # n 3 cells, 8
         error = (wanted - turned - center[:, None]).flatten(1)[..., None]
         gram = jacobian.mT @ jacobian / len(place) + _DAMPING * eye
-        step = torch.linalg.solve(gram, jacobian.mT @ error / len(place))[..., 0]
+        # `solve` would wait for a GPU each time to tell whether it succeeded.
+        step = torch.linalg.solve_ex(gram, jacobian.mT @ error / len(place))[0][..., 0]
         step = step.nan_to_num().clamp(-_STEP_LIMIT, _STEP_LIMIT)
         rotation = rotation_from_vector(step[:, :3]) @ rotation
         center = center + step[:, 3:6]

@@ -177,7 +177,7 @@ def _step(
     part = with_depth / depth_gram[:, None]
     reduced = gram - part @ with_depth.mT
     wanted = slope - (part @ depth_slope[..., None])[..., 0]
-    change = -torch.linalg.solve(reduced, wanted[..., None])[..., 0]
+    change = -torch.linalg.solve_ex(reduced, wanted[..., None])[0][..., 0]
     depth = -(depth_slope + (change[:, None] @ with_depth)[:, 0]) / depth_gram
     return change[:, :-1].unflatten(1, (count, 7)), change[:, -1], depth
 

@@ -67,7 +67,7 @@ def matches_around(
         side = window.new_tensor([2 / width, 2 / height])
         middle = seen.float().flatten(0, 2) * (height * width) ** 0.5 * side
         grid = middle[:, None, None] + window * side
-        read = nn.functional.grid_sample(volume, grid.to(volume.dtype), align_corners=False)
+        read = nn.functional.grid_sample(volume.float(), grid, align_corners=False)
         result.append(read.flatten(1))
     return torch.cat(result, 1).unflatten(0, seen.shape[:3])
 

@@ -200,7 +200,7 @@ def train_codec(
 
 @torch.no_grad()
 def measure_statistics(
-    autoencoder: AutoencoderKLWan, clips: ClipSource, *, batches: int = 40
+    autoencoder: AutoencoderKLWan, clips: ClipSource, *, batches: int = 10
 ) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
     """Return per-channel mean and deviation of the latents of video and of raxels."""
     generator = torch.Generator().manual_seed(0)

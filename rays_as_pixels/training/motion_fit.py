@@ -1,6 +1,5 @@
 """Set what the network need not learn: how latents change as pictures move, how rays are coded."""
 
-import itertools
 from collections.abc import Callable, Iterator
 
 import torch
@@ -16,7 +15,7 @@ from rays_as_pixels.training.objective import CleanBatch
 _SHIFT = 1  # pixels to each side
 _RIDGE = 1e-3
 _CODE_RIDGE = 1e-9
-_CAMERA_BATCHES = 60
+_CAMERA_CLIPS = 960
 _DAMPING = 0.02  # of the mean squared gradient
 
 
@@ -34,7 +33,7 @@ def fit_camera_prior(
         log: Called with one line of text.
     """
     numbers, rows, wanted, moments = [], [], [], []
-    for clean in itertools.islice(batches, _CAMERA_BATCHES):
+    for clean in clips_of(batches, _CAMERA_CLIPS):
         latents = clean.ray_latents.cpu()
         raster = (latents.shape[-2], latents.shape[-1])
         cameras = camera_numbers(clean.pose.cpu(), *raster)
@@ -61,6 +60,15 @@ def fit_camera_prior(
     prior.moment_spread.copy_(seen.std(0).clamp_min(1e-4))
     off = (x @ solution - y).square().mean().sqrt() / y.std()
     log(f"camera prior: raxels coded to {100 * float(off):.1f} % of their latents' deviation")
+
+
+def clips_of(batches: Iterator[CleanBatch], count: int) -> Iterator[CleanBatch]:
+    """Yield batches until they hold `count` clips."""
+    seen = 0
+    while seen < count:
+        clean = next(batches)
+        seen += len(clean.latents)
+        yield clean
 
 
 @torch.no_grad()

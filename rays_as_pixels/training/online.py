@@ -23,21 +23,30 @@ from rays_as_pixels.training.ways import drawn_way, shown
 from rays_as_pixels.worlds import WorldClips, render_clips
 
 _SEED_RANGE = 1 << 30
-_SHARP_SHARE = 0.4  # of clips are rendered with 2x supersampling, at four times the price
+_SHARP_SHARE = 0.5  # of the batches are rendered with 2x supersampling
+_AHEAD = 4  # batches rendered before one is drawn
+_SHARP_COST = 4  # times as much memory as one without, so they are smaller by that
 
 
 def _rendered(
-    config: TrainingConfig, batch: int, generator: torch.Generator, device: torch.device
+    config: TrainingConfig,
+    generator: torch.Generator,
+    device: torch.device,
+    *,
+    plain: int,
+    sharp: int,
 ) -> WorldClips:
+    """Render `plain` clips, or `sharp` clips with 2x supersampling."""
     choice = int(torch.randint(len(config.sizes), (), generator=generator))
     height, width = config.sizes[choice]
-    first = int(torch.randint(_SEED_RANGE - batch, (), generator=generator))
     long = float(torch.rand((), generator=generator)) < config.long_share
     frames = 2 * config.num_frames - 1 if long else config.num_frames
-    sharp = float(torch.rand((), generator=generator)) < _SHARP_SHARE
+    fine = float(torch.rand((), generator=generator)) < _SHARP_SHARE
+    count = sharp if fine else plain
+    first = int(torch.randint(_SEED_RANGE - count, (), generator=generator))
     return render_clips(
-        list(range(first, first + batch)), split="train", num_frames=frames,
-        height=height, width=width, device=device, supersample=2 if sharp else 1,
+        list(range(first, first + count)), split="train", num_frames=frames,
+        height=height, width=width, device=device, supersample=2 if fine else 1,
     )  # fmt: skip
 
 
@@ -47,7 +56,7 @@ def online_clips(
     """Render batches of (video, cameras, disparity) for ever."""
     generator = torch.Generator().manual_seed(seed)
     while True:
-        clips = _rendered(config, batch, generator, device)
+        clips = _rendered(config, generator, device, plain=batch, sharp=batch)
         yield shown(
             clips.video, clips.cameras, cell_disparity(clips.depth), median_depth(clips.depth),
             **drawn_way(generator),
@@ -61,16 +70,17 @@ def online_batches(
     generator = torch.Generator().manual_seed(seed)
     size = config.transformer
     kept = RecentClips(config.keep_clips)
-    rendered = drawn = 0
+    plain, sharp = config.render_clips, max(1, config.render_clips // _SHARP_COST)
+    rendered, drawn = 0, _AHEAD * plain * config.clip_uses
     while True:
         while rendered * config.clip_uses <= drawn:
-            clips = _rendered(config, config.render_clips, generator, device)
+            clips = _rendered(config, generator, device, plain=plain, sharp=sharp)
             video, cameras, disparity = shown(
                 clips.video, clips.cameras, cell_disparity(clips.depth), median_depth(clips.depth),
                 **drawn_way(generator),
             )  # fmt: skip
             kept.add(encoded(codec, video, cameras, disparity, generator=generator))
-            rendered += config.render_clips
+            rendered += len(clips.video)
         if not len(kept):
             rendered = 0
             continue
@@ -109,7 +119,7 @@ class RecentClips:
         self._count[size] = before + len(clips.latents)
 
     def draw(self, count: int, stills: Tensor, generator: torch.Generator) -> CleanBatch:
-        """Return `count` clips of one size and length, with repetition, and stills of these columns."""
+        """Return `count` clips of one size and length, with repetition, with these stills."""
         sizes = list(self._stores)
         held = [min(self._count[size], self._capacity) for size in sizes]
         share = torch.tensor(held, dtype=torch.float32)

@@ -167,7 +167,7 @@ def _codec_stage(
         autoencoder.to(accelerator.device).eval()
         if accelerator.is_main_process:
             video, rays = measure_statistics(
-                autoencoder, _clip_source(config, options, 16, accelerator)
+                autoencoder, _clip_source(config, options, 64, accelerator)
             )
             autoencoder.register_to_config(latents_mean=video["mean"], latents_std=video["std"])
             write_json(run / "raxel-statistics.json", rays)
@@ -342,9 +342,9 @@ def _transformer_stage(
     adopted = options.start_from if config.adopts else None
     model = _first_model(config, size, options)
     torch.nn.Module.to(model, accelerator.device)  # what is fitted is fitted there
+    batches = _latent_source(config, options, codec, accelerator, log)
     if model.motion_features is not None and taught and not has_state(options.run_folder):
-        clips = (video for video, _ in _clip_source(config, options, 16, accelerator))
-        batches = _latent_source(config, options, codec, accelerator, log)
+        clips = (video for video, _ in _clip_source(config, options, 128, accelerator))
         if options.start_from is None:
             fit_motion_parts(model, clips, batches, codec=codec, accelerator=accelerator, log=log)
         teach_motion_parts(
@@ -352,7 +352,6 @@ def _transformer_stage(
             seed=options.seed,
         )  # fmt: skip
     run = TransformerRun(model, size, options.run_folder, accelerator=accelerator, log=log)
-    batches = _latent_source(config, options, codec, accelerator, log)
     if adopted is not None:
         pipeline = adopted_pipeline(adopted, autoencoder, model)
     else:

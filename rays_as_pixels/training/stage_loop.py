@@ -4,6 +4,7 @@ The state file holds weights, optimiser, seconds spent and steps; a stage that f
 from there. The time is that of the steps alone, and all processes go by the main process's clock.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -89,8 +90,11 @@ class StageLoop:
         self._optimiser.zero_grad()
         loss.backward()
         average_gradients(self._accelerator, parameters)
-        nn.utils.clip_grad_norm_(parameters, _LONGEST_GRADIENT)
-        self._optimiser.step()
+        norm = float(nn.utils.clip_grad_norm_(parameters, _LONGEST_GRADIENT))
+        if math.isfinite(norm):
+            self._optimiser.step()
+        else:
+            self._log(f"{self._name} step {self.step}: left out, its gradient is {norm}")
 
     def _save(self) -> None:
         """Write what the stage needs to go on, whole or not at all."""

@@ -1,6 +1,5 @@
 """Teach the view prior how far away things are: by what other frames of the clip then look like."""
 
-import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.model.view_prior import ViewPrior
+from rays_as_pixels.training.motion_fit import clips_of
 from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.stage_loop import StageLoop
 from rays_as_pixels.training.view_fit import expected_view, measure_deviations
@@ -18,7 +18,7 @@ _STATE = "view"
 _LEARNING_RATE = 1e-3
 _FIRST_SHARE = 0.7  # of clips whose known frame is the first
 _DEPTH_WEIGHT = 0.02
-_MEASURED = 20  # batches
+_MEASURED = 320  # clips
 _SMOOTH = 0.03  # of pixel values; larger errors count nearly in proportion
 
 
@@ -60,7 +60,7 @@ def teach_view(
         rate = min(1.0, (loop.step + 1) / 30) * max(0.02, min(1.0, (1 - done) / 0.6))
         loop.descend(loss, learning_rate=_LEARNING_RATE * rate)
         loop.report = f"view {float(loss.detach()):.5f} PSNR {-10 * float(error.log10()):.2f}"
-    measure_deviations(view, list(itertools.islice(batches, _MEASURED)), log)
+    measure_deviations(view, list(clips_of(batches, _MEASURED)), log)
 
 
 def view_loss(

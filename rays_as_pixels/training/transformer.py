@@ -1,5 +1,6 @@
 """Train the joint transformer on latents: optimisers, EMA, resume, quick held-out checks."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,12 +70,13 @@ def new_transformer(
 
 
 def new_optimisers(
-    model: nn.Module, *, learning_rate: float, half_is_fast: bool = True
+    model: nn.Module, *, learning_rate: float, spread: bool = False
 ) -> list[torch.optim.Optimizer]:
     """Muon for the blocks' matrices, AdamW for the rest.
 
-    torch's own Muon (2.9 and later) iterates in bfloat16 and spreads over processes; where bfloat16
-    is slow, `Float32Muon` takes its place, and AdamW where torch has none.
+    `Float32Muon` orthogonalises all matrices of a shape at once. Where weights are `spread` over
+    processes torch's own Muon (2.9 and later) is used, which can gather them, or AdamW where torch
+    has none.
     """
     matrices, others = [], []
     for name, parameter in model.named_parameters():
@@ -82,12 +84,12 @@ def new_optimisers(
             continue
         hidden = parameter.dim() == 2 and ".blocks." in f".{name}" and "table" not in name
         (matrices if hidden else others).append(parameter)
-    if half_is_fast and not hasattr(torch.optim, "Muon"):
+    if spread and not hasattr(torch.optim, "Muon"):
         others, matrices = others + matrices, []
     optimisers: list[torch.optim.Optimizer] = [
         torch.optim.AdamW(others, lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.01)
     ]
-    if matrices and not half_is_fast:
+    if matrices and not spread:
         optimisers.append(Float32Muon(matrices, lr=learning_rate))
     elif matrices:
         optimisers.append(
@@ -147,9 +149,7 @@ class TransformerRun:
         optimisers = new_optimisers(
             whole,
             learning_rate=config.learning_rate,
-            half_is_fast=accelerator.device.type != "cpu"
-            or accelerator.mixed_precision == "bf16"
-            or accelerator.distributed_type == DistributedType.FSDP,
+            spread=accelerator.distributed_type == DistributedType.FSDP,
         )
         self.state_path = folder / _STATE_FILE
         state = None
@@ -250,8 +250,11 @@ class TransformerRun:
         self.accelerator.backward(loss)
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), 1.0)
         assert norm is not None  # only DeepSpeed gives none
-        for optimiser in self.optimisers:
-            optimiser.step()
+        if math.isfinite(float(norm)):
+            for optimiser in self.optimisers:
+                optimiser.step()
+        else:
+            self.log(f"step {self.progress.step}: left out, its gradient is {float(norm)}")
         self.ema.step(self._transformer.parameters())
         self.progress.step += 1
         self.progress.clips += len(clean.latents)
@@ -284,7 +287,11 @@ class TransformerRun:
 
     def _checked(self, check: Callable[[RaysAsPixelsTransformer3DModel], str]) -> str:
         with self._average() as model, torch.no_grad():
-            return check(model)
+            model.eval()
+            try:
+                return check(model)
+            finally:
+                model.train()
 
     @contextmanager
     def _average(self) -> Iterator[RaysAsPixelsTransformer3DModel]:

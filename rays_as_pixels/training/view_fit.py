@@ -1,6 +1,5 @@
 """Set the linear maps of the view prior, and how far off its expectations are."""
 
-import itertools
 from collections.abc import Callable, Iterator
 
 import torch
@@ -10,10 +9,11 @@ from torch import Tensor, nn
 from rays_as_pixels.model.camera_prior import camera_numbers, raxels_of_numbers
 from rays_as_pixels.model.codec import LatentCodec
 from rays_as_pixels.model.view_prior import CELL, View, ViewPrior
+from rays_as_pixels.training.motion_fit import clips_of
 from rays_as_pixels.training.objective import CleanBatch
 
 _RIDGE = 1e-6
-_BATCHES = 30
+_CLIPS = 480
 
 
 @torch.no_grad()
@@ -43,7 +43,7 @@ def fit_view_prior(
     ):
         left = _fit(weight, bias, x, y)
         lines.append(f"{100 * left:.1f} %")
-    clips = list(itertools.islice(batches, _BATCHES))
+    clips = list(clips_of(batches, _CLIPS))
     rays, points = [], []
     for clean in clips:
         raster = (clean.ray_latents.shape[-2], clean.ray_latents.shape[-1])
