@@ -62,7 +62,7 @@ class LatentStore:
 
 def _encode_variant(
     codec: LatentCodec, clips: PoolClips, variant: int, generator: torch.Generator
-) -> LatentStore:
+) -> LatentStore | None:
     video = clips.video.to(torch.float32) / 255
     video, cameras, disparity = shown(
         video, clips.cameras, clips.disparity, clips.median_depth,
@@ -79,7 +79,7 @@ def encoded(
     disparity: Float[Tensor, "batch frames h w"],
     *,
     generator: torch.Generator,
-) -> LatentStore:
+) -> LatentStore | None:
     """Encode clips with three stills each: first, some and last frame.
 
     Clips whose raxels do not fit are left out.
@@ -90,9 +90,14 @@ def encoded(
         cameras: (B, F), frame 0 the identity, in scene units.
         disparity: 1 / depth at the cells' centres.
         generator: Source of the draw of stills.
+
+    Returns:
+        The latents; None if no clip's raxels fit.
     """
     raxels = raxels_from_cameras(cameras)
     fits = (raxels.abs().amax(dim=(1, 2, 3, 4)) < RAXEL_LIMIT).nonzero().squeeze(-1)
+    if not len(fits):
+        return None
     video, raxels, cameras, disparity = video[fits], raxels[fits], cameras[fits], disparity[fits]
     latents = codec.encode_video(video)
     count, frames = video.shape[:2]
@@ -135,7 +140,9 @@ def encode_pool(
             file = cache / f"{path.stem}-{way}.safetensors"
             if not file.exists():
                 clips = PoolClips.read(path)
-                _encode_variant(codec, clips, way, generator).save(file)
+                store = _encode_variant(codec, clips, way, generator)
+                if store is not None:
+                    store.save(file)
         if number % 20 == 19:
             log(f"latents: {number + 1} of {len(paths)} shards")
 

@@ -79,7 +79,9 @@ def online_batches(
                 clips.video, clips.cameras, cell_disparity(clips.depth), median_depth(clips.depth),
                 **drawn_way(generator),
             )  # fmt: skip
-            kept.add(encoded(codec, video, cameras, disparity, generator=generator))
+            latents = encoded(codec, video, cameras, disparity, generator=generator)
+            if latents is not None:
+                kept.add(latents)
             rendered += len(clips.video)
         if not len(kept):
             rendered = 0
