@@ -22,6 +22,7 @@ from rays_as_pixels.model.track_adjustment import (
     FRAME_NUMBERS,
     TRACK_UNIT,
     TrackedScene,
+    Tracks,
     Trust,
     adjusted,
 )
@@ -104,18 +105,20 @@ class CameraPrior(nn.Module):
         result, seen, volumes = [], motion.seen, self.matching(motion.pictures)
         for one in self.rounds:
             assert isinstance(one, _Round)
-            hidden, guess, trust, seen, weight = one(hidden, scene, motion, seen, volumes, spread)
+            look = _Look(motion, volumes, seen)
+            hidden, guess, trust, tracks = one(hidden, scene, look, spread)
+            seen = tracks.seen
             kind = hidden.device.type
             known = torch.amp.is_autocast_available(kind)
             with torch.autocast(kind if known else "cpu", enabled=False):
-                scene = adjusted(guess, trust, motion.place, seen, weight)
+                scene = adjusted(guess, trust, tracks)
                 scene = scene.in_scene_units()
             result.append(Told(guess, scene, seen))
         return result
 
     def _embedded(self, motion: ClipMotion, first: Tensor) -> Float[Tensor, "batch f cells1 width"]:
         """Return tokens of every frame: one for the frame, then one per cell of frame 0."""
-        batch, frames, count = motion.maps.shape[:3]
+        batch, frames = motion.maps.shape[:2]
         kind = self.frame.weight.dtype
         moments = (motion.moments - self.moment_mean.float()) / self.moment_spread.float()
         time = torch.linspace(-1, 1, frames + 1, device=moments.device)[1:].expand(batch, frames)
@@ -185,6 +188,15 @@ class CameraPrior(nn.Module):
         return images.unflatten(0, (batch, frames)).transpose(1, 2)
 
 
+@dataclass(frozen=True)
+class _Look:
+    """What a round looks at: motion as measured, matches of all places, tracks as they are."""
+
+    motion: ClipMotion
+    volumes: list[Tensor]
+    seen: Float[Tensor, "batch f cells 2"]
+
+
 class _Round(nn.Module):
     """Look at tracks, and at how the last round explains them, and say the next guess."""
 
@@ -211,16 +223,15 @@ class _Round(nn.Module):
         self,
         hidden: Tensor,
         scene: TrackedScene,
-        motion: ClipMotion,
-        seen: Float[Tensor, "batch f cells 2"],
-        volumes: list[Tensor],
+        look: "_Look",
         spread: Float[Tensor, "8"],
-    ) -> tuple[Tensor, TrackedScene, Trust, Tensor, Float[Tensor, "batch f cells"]]:
-        """Return the tokens, the guess, the trust in it, and the tracks with their weights."""
+    ) -> tuple[Tensor, TrackedScene, Trust, Tracks]:
+        """Return the tokens, the guess, the trust in it, and the mended tracks."""
+        place, volumes, seen = look.motion.place, look.volumes, look.seen
         expected = seen
         matches = [matches_around(volumes, seen.detach())]
         if self.error is not None and self.camera_in is not None:
-            expected = scene.seen(motion.place).clamp(-_FAR_OUT, _FAR_OUT)
+            expected = scene.seen(place).clamp(-_FAR_OUT, _FAR_OUT)
             matches.append(matches_around(volumes, expected.detach()))
             error = (expected - seen) / TRACK_UNIT
             depth = scene.log_depth[:, None, :, None].expand(*error.shape[:3], 1)
@@ -260,7 +271,7 @@ class _Round(nn.Module):
                 _exp(depth[..., 1]) / _DEPTH_SPREAD**2,
             )
             used = _exp(mend[..., 3]).clamp_max(20.0)
-        return hidden, guess, held, seen, used
+        return hidden, guess, held, Tracks(place, seen, used)
 
 
 def _exp(value: Tensor) -> Tensor:

@@ -92,15 +92,25 @@ class Trust:
     log_depth: Float[Tensor, "batch cells"]
 
 
-def adjusted(
-    guess: TrackedScene,
-    trust: Trust,
-    place: Float[Tensor, "cells 2"],
-    seen: Float[Tensor, "batch f cells 2"],
-    weight: Float[Tensor, "batch f cells"],
-    *,
-    steps: int = 2,
-) -> TrackedScene:
+@dataclass(frozen=True)
+class Tracks:
+    """Where what frame 0's cells show is seen in the other frames.
+
+    Attributes:
+        place: (N, 2) centres of frame 0's cells.
+        seen: (B, F, N, 2) places in each frame.
+        weight: (B, F, N) of each track; 1 for one that is right to TRACK_UNIT, 0 for one not to be
+            used.
+
+    Places are from the image's centre, (x, y) in roots of its area.
+    """
+
+    place: Float[Tensor, "cells 2"]
+    seen: Float[Tensor, "batch f cells 2"]
+    weight: Float[Tensor, "batch f cells"]
+
+
+def adjusted(guess: TrackedScene, trust: Trust, tracks: Tracks, *, steps: int = 2) -> TrackedScene:
     """Move a guess towards what tracks say.
 
     Minimises the weighted squared errors of tracks, robustly, plus the squared change of the guess
@@ -109,16 +119,14 @@ def adjusted(
     Args:
         guess: Where to start.
         trust: In it.
-        place: Centres of frame 0's cells.
-        seen: Where their content is seen in each frame.
-        weight: Of each track; 1 for one that is right to TRACK_UNIT, 0 for one not to be used.
+        tracks: What is to be explained.
         steps: Of Gauss and Newton.
     """
     frames, lens, depth = (torch.zeros_like(one) for one in vars(trust).values())
     scene = guess
-    limit = place.new_tensor(_LIMITS)
+    limit = tracks.place.new_tensor(_LIMITS)
     for _ in range(steps):
-        change = _step(scene, (frames, lens, depth), trust, place, seen, weight)
+        change = _step(scene, (frames, lens, depth), trust, tracks)
         step = change[0].clamp(-limit, limit), *(one.clamp(-0.5, 0.5) for one in change[1:])
         scene = scene.moved(*step)
         frames, lens, depth = frames + step[0], lens + step[1], depth + step[2]
@@ -129,16 +137,15 @@ def _step(
     scene: TrackedScene,
     off: tuple[Tensor, Tensor, Tensor],
     trust: Trust,
-    place: Tensor,
-    seen: Tensor,
-    weight: Tensor,
+    tracks: Tracks,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Solve for one step: depths are eliminated first, since each belongs to one cell alone."""
-    batch, count = weight.shape[:2]
-    error, by_frame, by_lens, by_depth = _linearised(scene, place, seen)
+    batch, count = tracks.weight.shape[:2]
+    place = tracks.place
+    error, by_frame, by_lens, by_depth = _linearised(scene, place, tracks.seen)
     robust = 1 / (1 + error.detach().square().sum(-1) / (_ROBUST * TRACK_UNIT) ** 2)
     scale = _TRACKS / (len(place) * TRACK_UNIT**2)
-    weight = (scale * weight * robust)[..., None]
+    weight = (scale * tracks.weight * robust)[..., None]
     # Columns: 7 numbers per frame, then the lens. Rows of a frame touch its own numbers alone.
     frame_w, lens_w = weight[..., None] * by_frame, weight * by_lens
     own = torch.einsum("bfnic,bfnid->bfcd", frame_w, by_frame)

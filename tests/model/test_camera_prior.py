@@ -9,10 +9,8 @@ from rays_as_pixels.geometry.rotations import rotation_from_vector
 from rays_as_pixels.model.camera_prior import (
     CameraPrior,
     camera_numbers,
-    mirrored_numbers,
     raxels_of_numbers,
 )
-from rays_as_pixels.model.global_motion import MOMENTS
 from rays_as_pixels.model.joint_state import JointState
 from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.training.auxiliary import pose_numbers
@@ -40,26 +38,60 @@ def test_numbers_drawn_as_raxels_are_the_cameras_raxels_at_every_shape():
         torch.testing.assert_close(2 * drawn, raxels_from_cameras(clips), rtol=0, atol=1e-5)
 
 
+def taught(channels: int = 5) -> CameraPrior:
+    """A prior whose pictures and heads are something, and whose guesses stay small."""
+    torch.manual_seed(0)
+    prior = CameraPrior(channels, 4)
+    prior.motion.pictures.weight.normal_(std=0.1)
+    prior.spread.fill_(0.05)
+    return prior.eval()
+
+
 @pytest.mark.parametrize("frames", [1, 2, 5])
 def test_frame_0_is_the_reference_whatever_is_seen(frames):
-    torch.manual_seed(0)
-    prior = CameraPrior(5, 4)
-    numbers = prior.numbers(torch.randn(2, frames, MOMENTS), torch.zeros(2))
+    prior = taught()
+    with torch.no_grad():
+        numbers = prior.numbers(torch.randn(2, 5, frames, 4, 6))
     assert numbers.shape == (2, frames, 8)
+    assert numbers.isfinite().all()
     assert numbers[:, 0, :6].abs().max() == 0
     if frames > 1:
         assert numbers[:, 1:, :6].abs().min() > 0
         assert numbers[:, 0, 6:].abs().min() > 0
 
 
-def test_a_mirrored_clip_has_mirrored_cameras():
-    clips = cameras(2, 3, 48, 80)
-    mirror = torch.diag(torch.tensor([-1.0, 1, 1, 1]))
-    turned = Cameras(
-        mirror @ clips.world_from_cam @ mirror, clips.focal_px, clips.center_px, 48, 80
-    )
-    numbers, mirrored = (camera_numbers(pose_numbers(one), 48, 80) for one in (clips, turned))
-    torch.testing.assert_close(mirrored_numbers(numbers), mirrored, rtol=1e-4, atol=1e-5)
+def test_every_round_is_learned_from():
+    prior = taught()
+    latents = torch.randn(2, 5, 3, 4, 6)
+    told = prior.told(prior.motion(latents), latents[:, :, 0])
+    assert len(told) == len(prior.rounds)
+    for one in told:
+        prior.zero_grad()
+        one.scene.center.square().sum().backward(retain_graph=True)
+        assert prior.cell.weight.grad.abs().max() > 0
+        assert prior.matching.inward.weight.grad.abs().max() > 0
+
+
+def test_a_new_prior_trusts_tracks():
+    """Pictures slide by a quarter of a cell a frame: the camera turns or moves the other way."""
+    prior = CameraPrior(48, 4)  # latents that are the pictures' cells
+    prior.initialise_from_scratch()
+    prior.motion.pictures.weight.copy_(torch.eye(48))
+    wide = torch.nn.functional.interpolate(
+        torch.rand(1, 3, 9, 16, generator=torch.Generator().manual_seed(1)), size=(32, 56)
+        , mode="bicubic"
+    )  # fmt: skip
+    frames = torch.stack([wide[..., :32, k : k + 48] for k in range(4)], 1)
+    latents = torch.nn.functional.pixel_unshuffle(frames, 4).transpose(1, 2)
+    with torch.no_grad():
+        told = prior.told(prior.motion(latents), latents[:, :, 0])
+    place, seen = told[-1].scene.points(prior.motion(latents).place), told[-1].seen
+    moved = told[-1].scene.seen(prior.motion(latents).place) - prior.motion(latents).place
+    assert place[..., 2].min() > 0
+    expected = -torch.arange(1, 4) / (4 * 96**0.5)  # to the left, in roots of the image's area
+    torch.testing.assert_close(moved[0].median(1).values[:, 0], expected, rtol=0.2, atol=2e-3)
+    assert moved[..., 1].abs().median() < 2e-3
+    assert seen.shape == (1, 3, 96, 2)
 
 
 def linear_batches(seed: int):
@@ -88,7 +120,8 @@ def test_the_fitted_code_gives_the_latents_of_other_cameras():
     error = (coded - clean.ray_latents).square().mean().sqrt()
     assert error < 0.02 * clean.ray_latents.std()
     torch.testing.assert_close(prior.spread[:3], torch.full((3,), 0.2), rtol=0.1, atol=0)
-    seen = (prior.motion(clean.latents)[:, 1:] - prior.moment_mean) / prior.moment_spread
+    moments = prior.motion(clean.latents).moments
+    seen = (moments - prior.moment_mean) / prior.moment_spread
     assert seen.mean().abs() < 0.2
     assert 0.5 < seen.std() < 2
 
@@ -101,6 +134,7 @@ def test_rays_are_the_priors_where_the_video_is_clear():
     )  # fmt: skip
     model.initialise_from_scratch()  # the ray head adds nothing
     model.camera_prior.motion.pictures.weight.normal_(std=0.1)
+    model.eval()
     latents, rays = torch.randn(1, 4, 3, 4, 6), torch.randn(1, 4, 3, 2, 3)
     for level in (0.0, 0.25, 1.0):
         sigma = torch.full((1, 3), level)
@@ -108,3 +142,15 @@ def test_rays_are_the_priors_where_the_video_is_clear():
             velocity = model(JointState(latents, sigma, rays, torch.ones(1, 3)))
             expected = max(0, 1 - 2 * level) ** 2 * model.camera_prior(latents, (2, 3))
         torch.testing.assert_close(rays - velocity.rays, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_no_rays_are_told_of_clips_whose_motion_is_hidden():
+    prior = taught()
+    latents = torch.randn(3, 5, 3, 4, 6)
+    sigma = torch.tensor([[0.0, 1.0, 1.0], [0.0, 0.25, 1.0], [0.0, 0.0, 0.0]])
+    with torch.no_grad():
+        rays, share = prior.where_clear(latents, sigma, (2, 3))
+        torch.testing.assert_close(rays[1:], prior(latents[1:], (2, 3)))
+        assert prior.where_clear(latents[:1], sigma[:1], (2, 3)) is None
+    assert rays[0].abs().max() == 0
+    assert share[:, 0, :, 0, 0].tolist() == [[0, 0, 0], [0.5, 0.5, 0], [1, 1, 1]]

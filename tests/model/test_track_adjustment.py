@@ -6,7 +6,7 @@ import torch
 from rays_as_pixels.geometry.rotations import rotation_from_vector
 from rays_as_pixels.model import track_adjustment
 from rays_as_pixels.model.global_motion import cell_places
-from rays_as_pixels.model.track_adjustment import TrackedScene, Trust, adjusted
+from rays_as_pixels.model.track_adjustment import TrackedScene, Tracks, Trust, adjusted
 
 PLACE = cell_places(6, 10).double()
 BATCH, FRAMES, CELLS = 3, 4, 60
@@ -66,7 +66,9 @@ def test_exact_tracks_give_the_cameras_that_made_them():
     guess = TrackedScene(
         at_rest().rotation, at_rest().center, at_rest().zoom, scene.lens, at_rest().log_depth
     )
-    found = adjusted(guess, trust(1e-3, 1e3, 1e-3), PLACE, scene.seen(PLACE), weight, steps=20)
+    found = adjusted(
+        guess, trust(1e-3, 1e3, 1e-3), Tracks(PLACE, scene.seen(PLACE), weight), steps=20
+    )
     found = found.in_scene_units()
     assert angle(found, scene).max() < 0.05
     torch.testing.assert_close(found.center, scene.center, rtol=0.02, atol=2e-3)
@@ -79,7 +81,7 @@ def test_a_track_that_is_off_hardly_matters():
     wrong = seen.clone()
     wrong[:, :, ::10] += 0.3
     weight = torch.ones(BATCH, FRAMES, CELLS, dtype=torch.float64)
-    found = adjusted(scene, trust(1.0, 1e3, 1.0), PLACE, wrong, weight, steps=4)
+    found = adjusted(scene, trust(1.0, 1e3, 1.0), Tracks(PLACE, wrong, weight), steps=4)
     assert angle(found, scene).max() < 0.2
 
 
@@ -88,5 +90,5 @@ def test_a_guess_is_kept_as_far_as_it_is_trusted(held):
     scene, guess = truth(2), at_rest()
     weight = torch.ones(BATCH, FRAMES, CELLS, dtype=torch.float64)
     much = trust(1e9, 1e9, 1e9) if held else trust(1.0, 1.0, 1.0)
-    found = adjusted(guess, much, PLACE, scene.seen(PLACE), weight)
+    found = adjusted(guess, much, Tracks(PLACE, scene.seen(PLACE), weight))
     assert bool(angle(found, guess).max() < 0.1) is held

@@ -1,82 +1,85 @@
-"""The camera prior learns cameras from moments, goes on where it stopped, and keeps its clips."""
+"""The camera prior learns cameras and tracks of clips, and goes on where it stopped."""
 
 import itertools
 
 import torch
 
-from rays_as_pixels.model.camera_prior import CameraPrior, camera_numbers
-from rays_as_pixels.model.global_motion import MOMENTS
+from rays_as_pixels.geometry.rotations import rotation_from_vector
+from rays_as_pixels.model.camera_prior import CameraPrior, Told, camera_numbers
+from rays_as_pixels.model.global_motion import cell_places
+from rays_as_pixels.model.track_adjustment import TrackedScene
 from rays_as_pixels.training import stage_loop
 from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.processes import new_accelerator
-from rays_as_pixels.training.teach_prior import SeenClips, camera_loss, teach_prior
+from rays_as_pixels.training.teach_prior import prior_loss, teach_prior, true_tracks
 
-FRAMES = 5
-
-
-class KnownMotion(torch.nn.Module):
-    """In place of pictures: moments that are a fixed linear map of what the latents hold."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        generator = torch.Generator().manual_seed(5)
-        self.register_buffer("map", torch.randn(8, MOMENTS, generator=generator))
-
-    def forward(self, latents: torch.Tensor) -> torch.Tensor:
-        return latents.mean((3, 4)).mT @ self.map
+FRAMES, GRID = 4, (4, 6)
 
 
 def batches(seed: int):
-    """Clips whose latents hold their cameras, so that moments do."""
+    """Clips whose latents say how their cameras turn; nothing can be tracked in them."""
     generator = torch.Generator().manual_seed(seed)
     while True:
-        pose = 0.2 * torch.randn(16, FRAMES, 8, generator=generator)
+        pose = 0.1 * torch.randn(8, FRAMES, 8, generator=generator)
         pose[:, 0, :6] = 0
-        latents = pose.mT[..., None, None].expand(-1, -1, -1, 4, 4)
-        empty = torch.zeros(16, 8, 0, 4, 4)
-        yield CleanBatch(latents, empty, empty, empty, empty, pose)
+        pose[..., 6:] = pose[:, :1, 6:]
+        latents = pose.mT[..., None, None].expand(-1, -1, -1, *GRID).clone()
+        latents[:, :, 0] = pose[:, -1, :, None, None]  # what frame 0 says is told to the prior
+        empty = torch.zeros(8, 8, 0, *GRID)
+        motion = torch.ones(8, 5, FRAMES, *GRID)
+        yield CleanBatch(latents, empty, empty, empty, motion, pose)
 
 
 def new_prior() -> CameraPrior:
     torch.manual_seed(0)
     prior = CameraPrior(8, 8)
-    prior.motion = KnownMotion()
-    prior.spread.fill_(0.2)
+    prior.initialise_from_scratch()
+    prior.spread.fill_(0.1)
     return prior
+
+
+def turned_last_deg(prior: CameraPrior, clean: CleanBatch) -> float:
+    with torch.no_grad():
+        told = prior.numbers(clean.latents)
+    return float((told - camera_numbers(clean.pose, *GRID))[:, -1, :3].norm(dim=-1).mean())
 
 
 def test_cameras_of_other_clips_are_told_and_a_second_run_goes_on(tmp_path, monkeypatch):
     seconds = itertools.count()  # one a step, on every machine
     monkeypatch.setattr(stage_loop, "shared_clock", lambda accelerator: next(seconds))
     prior, lines = new_prior(), []
-    code = prior.code.weight.detach().clone()
+    code, clean = prior.code.weight.detach().clone(), next(batches(99))
+    before = turned_last_deg(prior, clean)
     common = {"accelerator": new_accelerator(), "log": lines.append}
-    teach_prior(prior, batches(0), 300 / 60, tmp_path, **common)
-    assert any(line.startswith("prior step 300") for line in lines)
+    teach_prior(prior, batches(0), 100 / 60, tmp_path, **common)
+    assert any(line.startswith("prior step 100") for line in lines)
     assert torch.equal(prior.code.weight, code)
-    clean = next(batches(99))
-    truth = camera_numbers(clean.pose, 4, 4)
-    with torch.no_grad():
-        told = prior.numbers(prior.motion(clean.latents), torch.zeros(16))
-        loss, degrees = camera_loss(told, truth, prior.spread)
-        nothing, still = camera_loss(torch.zeros_like(truth), truth, prior.spread)
-    assert loss < 0.3 * nothing
-    assert degrees < 0.4 * still
+    assert turned_last_deg(prior, clean) < 0.6 * before
 
     again = new_prior()
-    teach_prior(again, batches(0), 300 / 60, tmp_path, **common)
-    assert lines[-1].startswith("prior: resumed at step 300")
+    teach_prior(again, batches(0), 100 / 60, tmp_path, **common)
+    assert lines[-1].startswith("prior: resumed at step 100")
     for name, value in prior.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
 
 
-def test_clips_are_drawn_with_their_own_cameras():
-    prior, seen = new_prior(), SeenClips()
-    source = batches(1)
-    for _ in range(3):
-        seen.add(prior, next(source))
-    assert len(seen) == 48
-    moments, numbers, aspect = seen.draw(20, torch.Generator().manual_seed(0))
-    assert moments.shape == (20, FRAMES, MOMENTS)
-    torch.testing.assert_close(moments, numbers @ prior.motion.map, rtol=1e-4, atol=1e-4)
-    assert aspect.tolist() == [0.0] * 20
+def scene_of(pose: torch.Tensor) -> TrackedScene:
+    numbers = camera_numbers(pose, *GRID)
+    return TrackedScene(
+        rotation_from_vector(numbers[:, 1:, :3]), numbers[:, 1:, 3:6],
+        torch.zeros(len(pose), FRAMES - 1), numbers[:, 0, 6:], torch.zeros(len(pose), 24),
+    )  # fmt: skip
+
+
+def test_the_truth_costs_nothing_and_anything_else_does():
+    clean, place = next(batches(3)), cell_places(*GRID)
+    scene = scene_of(clean.pose)
+    tracks = true_tracks(camera_numbers(clean.pose, *GRID), scene.log_depth, place)
+    spread = torch.full((8,), 0.1)
+    loss, degrees = prior_loss([Told(scene, scene, tracks)], clean, spread)
+    assert loss < 1e-6
+    assert degrees < 1e-3
+    wrong = scene_of(clean.pose.roll(1, 0))
+    for told in (Told(wrong, scene, tracks), Told(scene, wrong, tracks)):
+        assert prior_loss([told], clean, spread)[0] > 0.1
+    assert prior_loss([Told(scene, scene, tracks + 0.02)], clean, spread)[0] > 0.05
