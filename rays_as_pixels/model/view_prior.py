@@ -20,8 +20,8 @@ CELL = 8  # pixels per latent cell along each side
 _DEEPEST = 2.0  # logarithm of a depth, either way
 _ROUNDS = 2  # of looking depths up where the last round's depths lead
 _NEAREST, _FARTHEST = 0.1, 20.0  # scene units
-_CALM = 0.25  # noise left in a frame, of the error's deviation; less is closer to the mean
-_FLOOR = 0.1  # deviation of a copy through the linear maps, at least
+_CALM = 0.1  # noise left in a frame, of the error's deviation; less is closer to the mean
+_FLOOR = 0.03  # deviation of a copy through the linear maps, at least
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class ViewPrior(nn.Module):
             moving = ray_clear * ray_clear.gather(1, source)
             relative = _relative(self._cameras(ray_latents.float()), source, moving)
             images, mask = self._warped(latents.float(), source, relative)
-            rows = nn.functional.pixel_unshuffle(images, CELL)
+            rows = nn.functional.pixel_unshuffle(filled(images, mask), CELL)
             expected = nn.functional.conv2d(
                 rows, self.cell_weight.float()[..., None, None], self.cell_bias.float()
             )
@@ -200,6 +200,26 @@ class ViewPrior(nn.Module):
         inside = (seen.abs() < pixel.new_tensor([size[1] / 2, size[0] / 2])).all(-1)
         inside = inside & (ahead[..., 0] > 0.05)
         return warped(pictures, displacement), inside.float().unflatten(1, size)[:, None]
+
+
+def filled(
+    images: Float[Tensor, "n c h w"], known: Float[Tensor, "n 1 h w"]
+) -> Float[Tensor, "n c h w"]:
+    """Fill pixels that are not known with means over ever wider surroundings.
+
+    Args:
+        images: Pictures.
+        known: How far each pixel counts, in [0, 1].
+    """
+    height, width = images.shape[-2:]
+    if height * width == 1:
+        return images
+    size = (-(-height // 2), -(-width // 2))
+    share = nn.functional.adaptive_avg_pool2d(known, size)
+    means = nn.functional.adaptive_avg_pool2d(images * known, size) / share.clamp_min(1e-3)
+    around = filled(means, (4 * share).clamp_max(1))
+    around = nn.functional.interpolate(around, size=(height, width), mode="bilinear")
+    return torch.lerp(around, images, known)
 
 
 @dataclass(frozen=True)
