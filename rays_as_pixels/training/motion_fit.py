@@ -1,5 +1,6 @@
 """Set what the network need not learn: how latents change as pictures move, how rays are coded."""
 
+import itertools
 from collections.abc import Callable, Iterator
 
 import torch
@@ -15,7 +16,7 @@ from rays_as_pixels.training.objective import CleanBatch
 _SHIFT = 1  # pixels to each side
 _RIDGE = 1e-3
 _CODE_RIDGE = 1e-9
-_CAMERA_CLIPS = 960
+_CAMERA_CLIPS, _MOST_BATCHES = 960, 60
 _DAMPING = 0.02  # of the mean squared gradient
 
 
@@ -63,10 +64,11 @@ def fit_camera_prior(
 
 
 def clips_of(batches: Iterator[CleanBatch], count: int) -> Iterator[CleanBatch]:
-    """Yield batches until they hold `count` clips."""
+    """Yield batches until they hold `count` clips, but no more than _MOST_BATCHES."""
     seen = 0
-    while seen < count:
-        clean = next(batches)
+    for clean in itertools.islice(batches, _MOST_BATCHES):
+        if seen >= count:
+            break
         seen += len(clean.latents)
         yield clean
 

@@ -8,8 +8,9 @@ from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.model.codec import LatentCodec, new_autoencoder
 from rays_as_pixels.model.view_prior import ViewPrior
 from rays_as_pixels.training import stage_loop
-from rays_as_pixels.training.auxiliary import pose_numbers
+from rays_as_pixels.training.auxiliary import cell_motion, pose_numbers
 from rays_as_pixels.training.objective import CleanBatch
+from rays_as_pixels.training.pool import cell_disparity
 from rays_as_pixels.training.principal import start_as_principal_code
 from rays_as_pixels.training.processes import new_accelerator
 from rays_as_pixels.training.teach_view import teach_view, view_loss
@@ -29,10 +30,11 @@ def test_moved_is_nearer_than_unmoved_and_teaching_brings_it_nearer(tmp_path, mo
     start_as_principal_code(autoencoder, [frames * 2 - 1, 4 * raxels.flatten(0, 1)])
     codec = LatentCodec(autoencoder.eval(), raxel_mean=[0.0] * 32, raxel_std=[1.0] * 32)
     empty = torch.zeros(8, 32, 0, 8, 8)
+    motion = cell_motion(clips.cameras, cell_disparity(clips.depth), 1)
     with torch.no_grad():
         clean = CleanBatch(
             codec.encode_video(clips.video), codec.encode_raxels(raxels), empty,
-            torch.zeros(8, 0), empty, pose_numbers(clips.cameras),
+            torch.zeros(8, 0), motion, pose_numbers(clips.cameras),
         )  # fmt: skip
     view, lines = ViewPrior(32, 32), []
     view.initialise_from_scratch()
