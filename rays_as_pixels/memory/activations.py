@@ -150,6 +150,9 @@ class Activations:
 
     def _denoise(self, stills: int, seeds: int) -> int:
         network = self.shapes.thin_network(self.dtype)
+        held = [*network.parameters(), *network.buffers()]
+        if stills:  # the video is noise, of which the prior is not asked
+            network.camera_prior = None
 
         def run() -> object:
             # what is given and, for each seed, its noisy copy; stills have none
@@ -159,7 +162,7 @@ class Activations:
 
         return peak_bytes(
             run,
-            held=[*network.parameters(), *network.buffers()],
+            held=held,
             device_type=self.device_type,
         )
 

@@ -119,7 +119,7 @@ class CameraPrior(nn.Module):
     def _embedded(self, motion: ClipMotion, first: Tensor) -> Float[Tensor, "batch f cells1 width"]:
         """Return tokens of every frame: one for the frame, then one per cell of frame 0."""
         batch, frames = motion.maps.shape[:2]
-        kind = self.frame.weight.dtype
+        kind = self.spread.dtype  # weights may be kept in 8 bits
         moments = (motion.moments - self.moment_mean.float()) / self.moment_spread.float()
         time = torch.linspace(-1, 1, frames + 1, device=moments.device)[1:].expand(batch, frames)
         aspect = moments.new_tensor(math.log(first.shape[-1] / first.shape[-2]))
@@ -146,7 +146,7 @@ class CameraPrior(nn.Module):
         self, latents: Float[Tensor, "batch c t h w"], raster: tuple[int, int]
     ) -> Float[Tensor, "batch c t hr wr"]:
         """Return ray latents of the cameras; `raster` is (hr, wr)."""
-        return self.coded(self.numbers(latents).type_as(self.code.weight), raster)
+        return self.coded(self.numbers(latents).type_as(self.spread), raster)
 
     def where_clear(
         self,
@@ -249,7 +249,7 @@ class _Round(nn.Module):
         kind = hidden.device.type
         known = torch.amp.is_autocast_available(kind)
         with torch.autocast(kind if known else "cpu", enabled=False):
-            rows = self.norm(hidden.type_as(self.frame_out.weight))
+            rows = self.norm(hidden.type_as(self.norm.weight))
             frames, cells = rows[:, :, 0], rows[:, :, 1:]
             told, trust = self.frame_out(frames).float().chunk(2, -1)
             lens = self.clip_out(frames.mean(1)).float()

@@ -36,7 +36,9 @@ class TrackMatching(nn.Module):
             their number.
         """
         batch, frames = pictures.shape[:2]
-        hidden = self.inward((pictures.flatten(0, 1) - 0.5).to(self.inward.weight.dtype))
+        # Weights of convolutions may be kept in 8 bits; those of norms never are.
+        kind = next(self.blocks.parameters()).dtype
+        hidden = self.inward((pictures.flatten(0, 1) - 0.5).to(kind))
         for block in self.blocks:
             hidden = block(hidden)
         features = self.outward(hidden).unflatten(0, (batch, frames))
