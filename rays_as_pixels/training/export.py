@@ -95,6 +95,17 @@ def stored_codec(folder: Path) -> AutoencoderKLWan:
     return AutoencoderKLWan.from_pretrained(folder / "vae", torch_dtype=torch.float32)
 
 
+def stored_raxel_statistics(folder: Path) -> dict[str, list[float]]:
+    """Read mean and deviation of a pipeline's raxel latents, by channel.
+
+    Raises:
+        CheckpointError: The folder is damaged.
+    """
+    check_model_folder(folder)
+    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    return {"mean": index["raxel_latents_mean"], "std": index["raxel_latents_std"]}
+
+
 def start_weights(transformer: RaysAsPixelsTransformer3DModel, folder: Path) -> None:
     """Give a new transformer the weights of a pipeline folder.
 

@@ -30,6 +30,7 @@ from rays_as_pixels.training.export import (
     start_codec,
     start_weights,
     stored_codec,
+    stored_raxel_statistics,
 )
 from rays_as_pixels.training.latents import LatentCache, encode_pool, latent_batches
 from rays_as_pixels.training.motion_codec import MotionSource, teach_motion
@@ -57,7 +58,7 @@ class TrainingOptions:
         export_folder: Where the pipeline goes at the end.
         start_from: Pipeline folder whose weights a new run starts from, or None for none.
         codec_from: Pipeline folder whose autoencoder is taken as it is, or None to train one; only
-            the size of its latents is measured anew.
+            the size of its latents is measured anew, unless the network comes from there too.
         seed: Seed of everything random.
         codec_minutes: Overrides the configuration.
         motion_minutes: Overrides the configuration's for each part that is taught motion; with
@@ -166,10 +167,13 @@ def _codec_stage(
             autoencoder = _trained_codec(config, options, accelerator, log)
         autoencoder.to(accelerator.device).eval()
         if accelerator.is_main_process:
-            video, rays = measure_statistics(
-                autoencoder, _clip_source(config, options, 64, accelerator)
-            )
-            autoencoder.register_to_config(latents_mean=video["mean"], latents_std=video["std"])
+            if options.codec_from is not None and options.codec_from == options.start_from:
+                rays = stored_raxel_statistics(options.codec_from)  # what its network knows
+            else:
+                video, rays = measure_statistics(
+                    autoencoder, _clip_source(config, options, 64, accelerator)
+                )
+                autoencoder.register_to_config(latents_mean=video["mean"], latents_std=video["std"])
             write_json(run / "raxel-statistics.json", rays)
             autoencoder.save_pretrained(done)
             if options.codec_from is not None:

@@ -1,7 +1,9 @@
 import dataclasses
+import json
 
 import pytest
 import torch
+from diffusers import AutoencoderKLWan
 
 from rays_as_pixels.errors import CheckpointError, InputError
 from rays_as_pixels.geometry.cameras import Cameras, rigid
@@ -71,6 +73,26 @@ def test_a_new_run_can_start_from_a_pipelines_weights_and_refuses_another_size(
     wider = new_transformer(dataclasses.replace(size, width=96), channels=8, temporal_stride=1)
     with pytest.raises(CheckpointError, match="must have the size of the configuration"):
         start_weights(wider, run_folder / "pipeline")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("same", [True, False])
+def test_an_autoencoder_is_taken_as_it_is(run_folder, tmp_path, same):
+    pipeline = run_folder / "pipeline"
+    config = dataclasses.replace(training_config("tiny"), pool_clips=0)
+    options = TrainingOptions(
+        tmp_path, tmp_path / "out", codec_from=pipeline, start_from=pipeline if same else None,
+        stages=("codec", "polish"),
+    )  # fmt: skip
+    train(config, options)
+    stored = RaysAsPixelsPipeline.from_pretrained(pipeline)
+    taken = AutoencoderKLWan.from_pretrained(tmp_path / "vae-polished")
+    for name, value in stored.vae.state_dict().items():
+        assert torch.equal(taken.state_dict()[name], value), name
+    mean = json.loads((tmp_path / "raxel-statistics.json").read_text())["mean"]
+    # Latents of other clips have other means; those that a network was trained on are kept.
+    assert (mean == list(stored.config.raxel_latents_mean)) is same
+    assert (taken.config.latents_mean == stored.vae.config.latents_mean) is same
 
 
 def test_a_stage_whose_input_is_missing_says_which(tmp_path):
