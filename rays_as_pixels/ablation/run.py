@@ -149,7 +149,8 @@ def _trained(
     raw = encode_rays(codec, kind, clips.cameras)
     rays = RayCodec.measured(codec, kind, raw.float())
     normalised = rays.statistics.normalise(raw.float()).half()
-    config = replace(variant.config, steps=options.steps)
+    # The network is compared; first estimates (`camera_prior`), untaught here, are left out.
+    config = replace(variant.config, steps=options.steps, motion_width=None)
     folder = options.folder / variant.name
     folder.mkdir(exist_ok=True)
     torch.manual_seed(variant.seed)
