@@ -62,18 +62,33 @@ class CellDepths(nn.Module):
         return self.outward(self.norm(hidden))
 
 
-class _Block(nn.Module):
+class NearCells(nn.Module):
+    """Add to every cell what its neighbours say.
+
+    Args:
+        width: Channels.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(_GROUPS, width)
+        self.near = nn.Conv2d(width, width, 3, padding=1)
+        self.mix = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, hidden: Float[Tensor, "n width h w"]) -> Float[Tensor, "n width h w"]:
+        """Return the cells, changed."""
+        near = self.near(nn.functional.gelu(self.norm(hidden)))
+        return hidden + self.mix(nn.functional.gelu(near))
+
+
+class _Block(NearCells):
     """Compare cells with their neighbours, then with all cells."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.norm = nn.GroupNorm(_GROUPS, _WIDTH)
-        self.near = nn.Conv2d(_WIDTH, _WIDTH, 3, padding=1)
-        self.mix = nn.Conv2d(_WIDTH, _WIDTH, 3, padding=1)
+        super().__init__(_WIDTH)
         self.all = TokenAttention(_WIDTH)
 
     def forward(self, hidden: Float[Tensor, "n width h w"]) -> Float[Tensor, "n width h w"]:
-        near = nn.functional.gelu(self.near(nn.functional.gelu(self.norm(hidden))))
-        hidden = hidden + self.mix(near)
+        hidden = super().forward(hidden)
         far = self.all(hidden.flatten(2).mT)
         return hidden + far.mT.unflatten(2, hidden.shape[-2:])

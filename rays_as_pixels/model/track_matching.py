@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from rays_as_pixels.model.cell_layers import NearCells
 from rays_as_pixels.model.image_flow import SIDE
 
 FEATURES_PER_CELL = 2  # along each side
 _WIDTH = 64
-_GROUPS = 8
 _LEVELS = 2  # half cells, cells
 _RADIUS = 2
 MATCHES = _LEVELS * (2 * _RADIUS + 1) ** 2  # numbers per look at a track
@@ -25,7 +25,7 @@ class TrackMatching(nn.Module):
         super().__init__()
         stride = SIDE // FEATURES_PER_CELL
         self.inward = nn.Conv2d(3, _WIDTH, 5, padding=2, stride=stride)
-        self.blocks = nn.ModuleList([_Block() for _ in range(2)])
+        self.blocks = nn.ModuleList([NearCells(_WIDTH) for _ in range(2)])
         self.outward = nn.Conv2d(_WIDTH, _WIDTH, 1)
 
     def forward(self, pictures: Float[Tensor, "batch t 3 height width"]) -> list[Tensor]:
@@ -72,15 +72,3 @@ def matches_around(
         read = nn.functional.grid_sample(volume.float(), grid, align_corners=False)
         result.append(read.flatten(1))
     return torch.cat(result, 1).unflatten(0, seen.shape[:3])
-
-
-class _Block(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.norm = nn.GroupNorm(_GROUPS, _WIDTH)
-        self.near = nn.Conv2d(_WIDTH, _WIDTH, 3, padding=1)
-        self.mix = nn.Conv2d(_WIDTH, _WIDTH, 3, padding=1)
-
-    def forward(self, hidden: Float[Tensor, "n width h w"]) -> Float[Tensor, "n width h w"]:
-        near = self.near(nn.functional.gelu(self.norm(hidden)))
-        return hidden + self.mix(nn.functional.gelu(near))

@@ -1,8 +1,9 @@
-"""Muon in float32, all matrices of a shape at once, for CPUs without bfloat16 arithmetic.
+"""Muon in float32, all matrices of a shape at once.
 
 torch.optim.Muon iterates in bfloat16, one matrix at a time. On a core without AVX-512 BF16 that
 took 1.39 s a step for the 24 matrices of six plain blocks of width 128, as long as forward and
-backward of 32 clips together; this takes about 0.1 s.
+backward of 32 clips together; this takes about 0.1 s. On a GPU one matrix at a time waits for
+launches: 69 ms a step for 160 matrices.
 """
 
 from collections.abc import Callable, Iterable

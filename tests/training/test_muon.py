@@ -47,7 +47,9 @@ def test_steps_equal_torchs_up_to_its_bfloat16():
         assert (ours - theirs).norm() < 0.03 * (theirs - first).norm()
 
 
-@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="torch has Muon from 2.9")
+@pytest.mark.skipif(
+    not hasattr(torch.optim, "Muon"), reason="torch has Muon from 2.9: pip install torch"
+)
 def test_a_run_goes_on_with_torchs_muon():
     """As where a run moves from one CPU to processes that spread their weights."""
     weight = torch.nn.Parameter(torch.randn(4, 6))
