@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.components import JointComponents
+from rays_as_pixels.diffusion.steps import ESTIMATE_STEPS, GENERATE_STEPS, IMAGINE_STEPS
 from rays_as_pixels.framing import Framing
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
@@ -55,7 +56,7 @@ class RaysAsPixelsPipeline(JointComponents):
         fps: float = 10.0,
         time_sec: Tensor | None = None,
         source_frame: tuple[int, ...] | None = None,
-        num_inference_steps: int = 2,
+        num_inference_steps: int = ESTIMATE_STEPS,
         num_seeds: int = 1,
         num_views: int = 1,
         shared_focal: bool = False,
@@ -167,7 +168,7 @@ class RaysAsPixelsPipeline(JointComponents):
         *,
         image_frames: Sequence[int] = (0,),
         image_cameras_known: Sequence[bool] | None = None,
-        num_inference_steps: int = 20,
+        num_inference_steps: int = GENERATE_STEPS,
         guidance_scale: float = 1.0,
         num_seeds: int = 1,
         **options: Any,
@@ -229,7 +230,7 @@ class RaysAsPixelsPipeline(JointComponents):
         num_frames: int | None = None,
         fps: float = 10.0,
         image_frames: Sequence[int] = (0,),
-        num_inference_steps: int = 20,
+        num_inference_steps: int = IMAGINE_STEPS,
         guidance_scale: float = 1.0,
         num_seeds: int = 1,
         **options: Any,
@@ -294,8 +295,8 @@ class RaysAsPixelsPipeline(JointComponents):
         fps: float = 10.0,
         time_sec: Tensor | None = None,
         source_frame: tuple[int, ...] | None = None,
-        estimate_steps: int = 2,
-        generate_steps: int = 20,
+        estimate_steps: int = ESTIMATE_STEPS,
+        generate_steps: int = GENERATE_STEPS,
         guidance_scale: float = 1.0,
         **options: Any,
     ) -> LoopOutput:

@@ -36,7 +36,6 @@ FOLDER = Path(__file__).resolve().parents[1] / "assets" / "examples"
 FPS = 10.0
 NUM_FRAMES, HEIGHT, WIDTH = 17, 240, 320
 USED = 9
-STEPS = 20
 POINT_STEP = 8  # pixels
 # Seeds picked by looking: a clear motion, nothing in front of the lens. The last is the preset that
 # the example is filmed again along, and how far.
@@ -134,14 +133,14 @@ def solve(name: str, pipeline: RaysAsPixelsPipeline, made_with: str, jobs: JobMa
         preset, num_frames=len(path), fps=path.fps, height=cameras.height, width=cameras.width,
         hfov_deg=cameras.hfov_rad[0].rad2deg().item(), amount=amount,
     )  # fmt: skip
-    make = tasks.GenerateAsk(steps=STEPS)
+    make = tasks.GenerateAsk()
     inputs: dict[str, Any] = {tasks.WANTED: native_text(wanted).encode(), "image0.png": first}
     settings = asdict(make) | {"path": "edited", "image_frames": [0]}
     settings["estimate"] = f"example:{name}/estimate"
     work = tasks.generate_work(load, make, image_frames=(0,))
     _ship(jobs, _run(jobs, "generate", work, settings, inputs), solved, made_with)
 
-    loop = loop_rounds.LoopAsk(rounds=2, steps=STEPS)
+    loop = loop_rounds.LoopAsk(rounds=2)
     inputs = {
         tasks.WANTED: native_text(path).encode(), loop_rounds.START: first,
         tasks.INPUT_CLIP: frames,

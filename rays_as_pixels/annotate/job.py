@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rays_as_pixels.datasets.frames import files_under
+from rays_as_pixels.diffusion.steps import ESTIMATE_STEPS
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.trajectories.formats.textfile import write_atomically
 
@@ -43,7 +44,7 @@ class Settings:
     revision: str
     fps: float
     frames: int
-    steps: int = 2
+    steps: int = ESTIMATE_STEPS
     seeds: int = 1
     seed: int = 0
 

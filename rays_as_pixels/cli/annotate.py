@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rays_as_pixels.cli import options
 from rays_as_pixels.cli.loading import add_loading_options
 from rays_as_pixels.cli.progress import ProgressLine, print_results
+from rays_as_pixels.diffusion.steps import ESTIMATE_STEPS
 from rays_as_pixels.errors import InputError
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     )  # fmt: skip
     model = parser.add_argument_group("model")
     add_loading_options(model)
-    options.add_noise_options(model, steps=2)
+    options.add_noise_options(model, steps=ESTIMATE_STEPS)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rays_as_pixels.cli import options
 from rays_as_pixels.cli.outputs import staged
 from rays_as_pixels.cli.progress import ProgressLine, print_results
+from rays_as_pixels.diffusion.steps import ESTIMATE_STEPS
 from rays_as_pixels.errors import InputError
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         metavar="N",
         help="with --frames all: frames that neighbouring windows share (default: 4)",
     )
-    options.add_model_options(parser, steps=2)
+    options.add_model_options(parser, steps=ESTIMATE_STEPS)
 
 
 def run(args: argparse.Namespace) -> int:

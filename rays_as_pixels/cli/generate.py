@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rays_as_pixels.cli import options
 from rays_as_pixels.cli.outputs import staged_file
 from rays_as_pixels.cli.progress import ProgressLine, print_results
+from rays_as_pixels.diffusion.steps import GENERATE_STEPS
 from rays_as_pixels.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     )
     options.add_guidance(parser)
     options.add_prompt(parser)
-    options.add_model_options(parser, steps=20)
+    options.add_model_options(parser, steps=GENERATE_STEPS)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ import argparse
 from rays_as_pixels.cli import options
 from rays_as_pixels.cli.outputs import staged
 from rays_as_pixels.cli.progress import ProgressLine, print_results
+from rays_as_pixels.diffusion.steps import IMAGINE_STEPS
 
 FILES = ("video.mp4", "trajectory.json")
 
@@ -33,7 +34,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     )
     options.add_guidance(parser)
     options.add_prompt(parser)
-    options.add_model_options(parser, steps=20)
+    options.add_model_options(parser, steps=IMAGINE_STEPS)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ import json
 from rays_as_pixels.cli import options
 from rays_as_pixels.cli.outputs import staged
 from rays_as_pixels.cli.progress import ProgressLine, print_results
+from rays_as_pixels.diffusion.steps import ESTIMATE_STEPS, GENERATE_STEPS
 
 FILES = (
     "video.mp4",
@@ -31,13 +32,13 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.add_argument(
         "--estimate-steps",
         type=options.whole,
-        default=2,
+        default=ESTIMATE_STEPS,
         metavar="N",
         help="denoising steps of both estimates; --steps are those of the video "
         "(default: %(default)s)",
     )
     options.add_video_options(parser)
-    options.add_model_options(parser, steps=20)
+    options.add_model_options(parser, steps=GENERATE_STEPS)
 
 
 def run(args: argparse.Namespace) -> int:

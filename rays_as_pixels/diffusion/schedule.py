@@ -7,6 +7,7 @@ sigmas are always passed: n + 1 levels evenly from 1 to 0.
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 
+from rays_as_pixels.diffusion.steps import ESTIMATE_STEPS, GENERATE_STEPS
 from rays_as_pixels.errors import InputError
 
 MAX_STEPS = 1000
@@ -26,7 +27,8 @@ def explicit_sigmas(num_inference_steps: int) -> list[float]:
     if not isinstance(num_inference_steps, int) or not 1 <= num_inference_steps <= MAX_STEPS:
         raise InputError(
             f"num_inference_steps must be a whole number from 1 to {MAX_STEPS}; got "
-            f"{num_inference_steps!r}. Use 2 to estimate and 20 to generate."
+            f"{num_inference_steps!r}. Use {ESTIMATE_STEPS} to estimate and {GENERATE_STEPS} to "
+            "generate."
         )
     return torch.linspace(1, 0, num_inference_steps + 1)[:-1].tolist()
 

@@ -193,7 +193,7 @@ def imagine_task(
     spread = _spread(paths)
     labels = {
         "identity": "re-estimate stands still",
-        "model": f"ours, {runner.settings.default_generate_steps} steps",
+        "model": f"ours, {runner.settings.default_imagine_steps} steps",
     }
     rows: list[Row] = [
         {"id": row_id, "label": labels[row_id], **_cycle_row(found)}
@@ -226,7 +226,7 @@ def _imagine_one(
             lambda: runner.pipe.imagine(
                 clip.video[0],
                 num_frames=len(clip.video),
-                num_inference_steps=runner.settings.default_generate_steps,
+                num_inference_steps=runner.settings.default_imagine_steps,
                 generator=generator,
             )
         )

@@ -69,7 +69,8 @@ class EvaluationResult:
         lines.append(f"- Seeds per clip: {self.settings.seeds}, from {self.settings.seed}")
         lines.append(
             f"- Default steps: estimate {self.settings.default_estimate_steps}, "
-            f"generate {self.settings.default_generate_steps}"
+            f"generate {self.settings.default_generate_steps}, "
+            f"imagine {self.settings.default_imagine_steps}"
         )
         return "\n".join(lines) + "\n\n" + "\n".join(t.markdown() for t in self.tables.values())
 

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from rays_as_pixels.diffusion.steps import ESTIMATE_STEPS, GENERATE_STEPS, IMAGINE_STEPS
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.evaluation.baselines import identity_cameras
 from rays_as_pixels.evaluation.clips import EvalClip
@@ -40,6 +41,7 @@ class Settings:
         generate_steps: Denoising steps of the generate sweep.
         default_estimate_steps: Steps of every estimate outside the sweep.
         default_generate_steps: Steps of every video outside the sweep.
+        default_imagine_steps: Steps of every imagined video.
         seeds: Noise seeds per clip.
         seed: First seed.
         peers: Whether classical estimators run too.
@@ -48,8 +50,9 @@ class Settings:
     tasks: tuple[str, ...] = TASKS
     estimate_steps: tuple[int, ...] = (1, 2, 4, 8)
     generate_steps: tuple[int, ...] = (4, 8, 20, 50)
-    default_estimate_steps: int = 2
-    default_generate_steps: int = 20
+    default_estimate_steps: int = ESTIMATE_STEPS
+    default_generate_steps: int = GENERATE_STEPS
+    default_imagine_steps: int = IMAGINE_STEPS
     seeds: int = 3
     seed: int = 0
     peers: bool = False
@@ -62,8 +65,11 @@ class Settings:
                 f"tasks must be some of {', '.join(TASKS + EXTRA_TASKS)}; got "
                 f"{', '.join(unknown) or 'none'}. Separate them by commas."
             )
-        steps = (*self.estimate_steps, *self.generate_steps)
-        if min(*steps, self.seeds, self.default_estimate_steps, self.default_generate_steps) < 1:
+        defaults = (
+            self.default_estimate_steps, self.default_generate_steps, self.default_imagine_steps
+        )  # fmt: skip
+        steps = (*self.estimate_steps, *self.generate_steps, *defaults)
+        if min(*steps, self.seeds) < 1:
             raise InputError(
                 f"steps and seeds must be 1 or more; got steps {steps} and {self.seeds} seeds. "
                 "Use --steps 2 --seeds 3."

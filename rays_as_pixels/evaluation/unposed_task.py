@@ -27,7 +27,7 @@ def unposed_task(
     """
     clips = [runner.fitted(clip) for clip in clips if clip.cameras is not None]
     steps = runner.settings.default_estimate_steps
-    long_steps = runner.settings.default_generate_steps
+    long_steps = runner.settings.default_imagine_steps
     labels: dict[str, str] = {}
     scores: dict[str, list[PathScore]] = {}
 

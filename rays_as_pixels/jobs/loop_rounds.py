@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jaxtyping import Float
 from torch import Tensor
 
+from rays_as_pixels.diffusion.steps import ESTIMATE_STEPS, GENERATE_STEPS
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.framing import Framing
 from rays_as_pixels.geometry.trajectory import Trajectory
@@ -45,8 +46,8 @@ class LoopAsk:
 
     path: str = "estimated"
     rounds: int = 1
-    steps: int = 20
-    estimate_steps: int = 2
+    steps: int = GENERATE_STEPS
+    estimate_steps: int = ESTIMATE_STEPS
     guidance_scale: float = 1.0
     seed: int = 0
     has_reference: bool = True

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from rays_as_pixels.diffusion.steps import ESTIMATE_STEPS, GENERATE_STEPS
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
@@ -60,7 +61,7 @@ class EstimateAsk:
     num_frames: int
     start_sec: float | None = None
     end_sec: float | None = None
-    steps: int = 2
+    steps: int = ESTIMATE_STEPS
     num_seeds: int = 1
     shared_focal: bool = False
     seed: int = 0
@@ -81,9 +82,9 @@ class GenerateAsk:
 
     num_frames: int | None = None
     fps: float = 10.0
-    steps: int = 20
+    steps: int = GENERATE_STEPS
     guidance_scale: float = 1.0
-    estimate_steps: int = 2
+    estimate_steps: int = ESTIMATE_STEPS
     seed: int = 0
 
 

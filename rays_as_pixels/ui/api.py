@@ -15,6 +15,7 @@ from typing import Any
 import anyio.to_thread
 import gradio as gr
 
+from rays_as_pixels.diffusion.steps import ESTIMATE_STEPS, GENERATE_STEPS, IMAGINE_STEPS
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.jobs import loop_rounds, tasks
 from rays_as_pixels.jobs.records import JobRecord
@@ -72,7 +73,7 @@ class Runs:
         num_frames: int = 9,
         start_sec: float | None = None,
         end_sec: float | None = None,
-        steps: int = 2,
+        steps: int = ESTIMATE_STEPS,
         runs: int = 1,
         shared_focal: bool = False,
         seed: int = 0,
@@ -115,7 +116,7 @@ class Runs:
         image: File,
         trajectory: dict[str, Any],
         request: gr.Request,
-        steps: int = 20,
+        steps: int = GENERATE_STEPS,
         guidance_scale: float = 1.0,
         seed: int = 0,
     ) -> AsyncIterator[dict[str, Any]]:
@@ -148,7 +149,7 @@ class Runs:
         request: gr.Request,
         num_frames: int = 9,
         fps: float = 10.0,
-        steps: int = 20,
+        steps: int = IMAGINE_STEPS,
         guidance_scale: float = 1.0,
         seed: int = 0,
     ) -> AsyncIterator[dict[str, Any]]:
@@ -184,8 +185,8 @@ class Runs:
         trajectory: dict[str, Any],
         request: gr.Request,
         rounds: int = 1,
-        steps: int = 20,
-        estimate_steps: int = 2,
+        steps: int = GENERATE_STEPS,
+        estimate_steps: int = ESTIMATE_STEPS,
         seed: int = 0,
     ) -> AsyncIterator[dict[str, Any]]:
         """Check the loop path -> video -> path along any path, once or several times.

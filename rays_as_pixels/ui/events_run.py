@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from rays_as_pixels.diffusion.steps import GENERATE_STEPS, IMAGINE_STEPS
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.rotations import rotation_angle_rad
 from rays_as_pixels.geometry.trajectory import Trajectory
@@ -50,10 +51,15 @@ class Still:
 class RunEvents(Events):
     """Videos along paths, the list of them, and the loop."""
 
-    def choose_along(self, _session: Session, along: object) -> Updates:
-        """Show the fields that an imagined video needs."""
+    def choose_along(self, _session: Session, along: object, steps: object) -> Updates:
+        """Show the fields that an imagined video needs; steps left at their default follow."""
         imagined = checks.choice(text.say("along"), along, steps_run.PATHS) == "imagine"
-        return {name: gr.update(visible=imagined) for name in ("imagine_frames", "imagine_fps")}
+        updates: Updates = {
+            name: gr.update(visible=imagined) for name in ("imagine_frames", "imagine_fps")
+        }
+        if steps in (GENERATE_STEPS, IMAGINE_STEPS):
+            updates["generate_steps"] = IMAGINE_STEPS if imagined else GENERATE_STEPS
+        return updates
 
     def choose_images(self, session: Session, images: object) -> Updates:
         """Show the choice of frames, or the place for an image of one's own."""

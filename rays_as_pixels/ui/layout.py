@@ -82,7 +82,7 @@ EVENTS: tuple[tuple[str, str, str, Inputs], ...] = (
     ("estimate_button", "click", "estimate", ESTIMATE_FORM),
     ("editor", "path_commit", "commit_edit", ("editor",)),
     ("editor", "path_commit", "preview_edit", ("editor",)),
-    ("path_choice", "input", "choose_along", ("path_choice",)),
+    ("path_choice", "input", "choose_along", ("path_choice", "generate_steps")),
     ("images_choice", "input", "choose_images", ("images_choice",)),
     ("generate_button", "click", "generate", GENERATE_FORM),
     ("loop_button", "click", "run_loop", LOOP_FORM),

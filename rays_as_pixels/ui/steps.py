@@ -5,6 +5,7 @@ from typing import Any
 
 import gradio as gr
 
+from rays_as_pixels.diffusion.steps import ESTIMATE_STEPS
 from rays_as_pixels.media.images import IMAGE_SUFFIXES
 from rays_as_pixels.ui import text
 from rays_as_pixels.ui.editor import PathEditor
@@ -65,7 +66,7 @@ def path_step(parts: Components) -> None:
             parts["seed"], parts["lock"] = seed_fields("seed")
         with gr.Accordion(label("advanced"), open=False):
             with gr.Row():
-                parts["steps"] = steps_field(2)
+                parts["steps"] = steps_field(ESTIMATE_STEPS)
                 parts["runs"] = gr.Slider(
                     1, 8, 1, step=1, label=label("runs"), info=label("runs_info"), min_width=140
                 )

@@ -2,6 +2,7 @@
 
 import gradio as gr
 
+from rays_as_pixels.diffusion.steps import ESTIMATE_STEPS, GENERATE_STEPS
 from rays_as_pixels.jobs.loop_rounds import MOST_ROUNDS
 from rays_as_pixels.ui import text
 from rays_as_pixels.ui.compare import comparison
@@ -60,7 +61,7 @@ def generate_step(parts: Components, facts: ModelFacts) -> None:
         parts["generate_button"] = primary("generate", "generate")
         parts["generate_time"] = gr.HTML(elem_id="generate-time", elem_classes="rap-flat rap-time")
         with gr.Accordion(label("advanced"), open=False), gr.Row():
-            parts["generate_steps"] = steps_field(20)
+            parts["generate_steps"] = steps_field(GENERATE_STEPS)
             parts["generate_guidance"] = guidance_field()
         parts["compare"] = comparison(elem_id="compare")
         parts["result_facts"] = gr.HTML(elem_id="result-facts", elem_classes="rap-flat")
@@ -91,8 +92,8 @@ def loop_step(parts: Components) -> None:
                 )  # fmt: skip
         with gr.Accordion(label("advanced"), open=False):
             with gr.Row():
-                parts["loop_steps"] = steps_field(20)
-                parts["loop_estimate_steps"] = steps_field(2, "estimate_steps")
+                parts["loop_steps"] = steps_field(GENERATE_STEPS)
+                parts["loop_estimate_steps"] = steps_field(ESTIMATE_STEPS, "estimate_steps")
             with gr.Row(elem_classes="rap-fields"):
                 parts["loop_seed"], parts["loop_lock"] = seed_fields("loop-seed")
         parts["loop_numbers"] = gr.HTML(elem_id="loop-numbers", elem_classes="rap-flat")

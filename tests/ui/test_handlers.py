@@ -8,6 +8,7 @@ import torch
 from gradio.utils import get_upload_folder
 from waiting import wait_until
 
+from rays_as_pixels.diffusion.steps import GENERATE_STEPS, IMAGINE_STEPS
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.jobs import loop_rounds, tasks
 from rays_as_pixels.jobs.manager import JobManager
@@ -68,6 +69,19 @@ def test_the_page_opens_with_an_example_and_its_frames(handlers):
     assert "5 frames: 0, 2, 4, 6, 8" in updates["facts"] and "4k+1" in updates["facts"]
     assert session.paths["truth"].positions[-1, 0].item() == pytest.approx(0.4)
     assert updates["view"] is not None and handlers.manager.records() == []
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected", "along"),
+    [(GENERATE_STEPS, IMAGINE_STEPS, "imagine"), (IMAGINE_STEPS, GENERATE_STEPS, "edited")],
+)
+def test_steps_left_alone_follow_what_is_made_and_chosen_ones_stay(
+    handlers, opened, steps, expected, along
+):
+    updates = handlers.choose_along(opened, along, steps)
+    assert updates["generate_steps"] == expected
+    assert updates["imagine_fps"]["visible"] is (along == "imagine")
+    assert "generate_steps" not in handlers.choose_along(opened, along, 11)
 
 
 def test_trimming_and_rates_choose_the_frames_that_the_model_gets(handlers, opened):

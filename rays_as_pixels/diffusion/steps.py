@@ -1,0 +1,9 @@
+"""How many denoising steps each verb takes unless told: the fewest that measure best.
+
+Measured with the shipped weights (`checkpoints/raxel-mini/README.md`); the paper estimates with 2
+and generates with more (paper section 5).
+"""
+
+ESTIMATE_STEPS = 1
+GENERATE_STEPS = 4
+IMAGINE_STEPS = 20
