@@ -17,6 +17,7 @@ from rays_as_pixels.geometry.refine import MAX_ITERATIONS, refine_cameras
 from rays_as_pixels.geometry.rotations import nearest_rotation
 
 RASTER_STRIDE = 2  # a raxel image has 1/2 of the video's height and width
+_ENOUGH_PIXELS = 400  # of a raxel image, for refinement
 
 
 def check_raster(height: int, width: int) -> None:
@@ -109,6 +110,18 @@ def focal_from_raxel(
     return torch.stack(focal, dim=-1)
 
 
+def _thinning(height: int, width: int) -> int:
+    """Return the odd step at which refinement looks at pixels.
+
+    Every step-th pixel from the middle of the first step on is a smaller image of the same cameras,
+    the centres of its pixels included. Eight numbers per camera need no more of them.
+    """
+    step = 1
+    while (height // (step + 2)) * (width // (step + 2)) >= _ENOUGH_PIXELS:
+        step += 2
+    return step
+
+
 def cameras_from_raxels(
     raxels: Float[Tensor, "*batch frames 3 h w"],
     *,
@@ -158,13 +171,15 @@ def cameras_from_raxels(
     if bool(bad.any()):
         # Rays that do not open with the pixels: only noise does this, and refinement needs a start.
         focal = torch.where(bad, torch.full_like(focal, float(width)), focal)
-    raster = Cameras(pose, focal, center, height, width)
-    raster, residual = refine_cameras(
-        raster, values, iterations=MAX_ITERATIONS if refine else 0, shared_focal=shared_focal
+    step = _thinning(height, width)
+    seen = values[..., step // 2 :: step, step // 2 :: step, :]
+    thin = Cameras(pose, focal / step, center / step, *seen.shape[-3:-1])
+    thin, residual = refine_cameras(
+        thin, seen, iterations=MAX_ITERATIONS if refine else 0, shared_focal=shared_focal
     )
-    ref_from_world = invert_rigid(raster.world_from_cam[..., reference, :, :])
-    anchored = ref_from_world[..., None, :, :] @ raster.world_from_cam
-    cameras = Cameras(anchored, raster.focal_px, raster.center_px, height, width).resized(
+    ref_from_world = invert_rigid(thin.world_from_cam[..., reference, :, :])
+    anchored = ref_from_world[..., None, :, :] @ thin.world_from_cam
+    cameras = Cameras(anchored, thin.focal_px * step, center, height, width).resized(
         height=height * RASTER_STRIDE, width=width * RASTER_STRIDE
     )
     return RaxelFit(cameras=cameras, residual=residual)

@@ -119,7 +119,7 @@ def refine_cameras(
     Args:
         cameras: Start values, batch (..., F), in raster pixels.
         values: Raxel values d + o, last axis xyz.
-        iterations: Levenberg-Marquardt steps; stops early once no step is larger than 1e-12.
+        iterations: Levenberg-Marquardt steps; stops early once no step is larger than 1e-10.
         shared_focal: One (fx, fy) for all frames of a sequence.
 
     Returns:
@@ -155,7 +155,7 @@ def refine_cameras(
             work.height,
             work.width,
         )
-        if bool((step.abs().amax(-1) < 1e-12).all()):
+        if bool((step.abs().amax(-1) < 1e-10).all()):
             break
     residual, _ = _residual(work, values64)
     rms = (residual**2).sum(-1).mean(dim=(-2, -1)).sqrt()

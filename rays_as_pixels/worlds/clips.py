@@ -16,6 +16,8 @@ from rays_as_pixels.worlds.movers import with_movers
 from rays_as_pixels.worlds.paths import Motion, cameras_from_motion, draw_motion
 from rays_as_pixels.worlds.render import render, trace
 from rays_as_pixels.worlds.scenes import Scene, draw_scenes
+from rays_as_pixels.worlds.subjects import MIN_OVERLAP as MIN_SUBJECT_OVERLAP
+from rays_as_pixels.worlds.subjects import SHARE, with_subjects
 from rays_as_pixels.worlds.textures import texture_bank
 
 SPLITS = ("train", "heldout")
@@ -55,7 +57,12 @@ def _median_depth(scene: Scene, first_pose: Tensor, motion: Motion) -> Float[Ten
     return trace(scene, cameras)[0].flatten(1).median(dim=-1).values
 
 
-def _acceptable(scene: Scene, cameras: Cameras, first_depth: Tensor) -> Tensor:
+def _acceptable(
+    scene: Scene,
+    cameras: Cameras,
+    first_depth: Float[Tensor, "batch"],
+    min_overlap: Float[Tensor, "batch"],
+) -> Tensor:
     """Whether each clip keeps its overlap with frame 0 and its distance from all surfaces."""
     depth, _, _ = trace(scene, cameras)
     nearest = depth.amin(-1) / first_depth[:, None]
@@ -76,7 +83,7 @@ def _acceptable(scene: Scene, cameras: Cameras, first_depth: Tensor) -> Tensor:
     y = in_first[..., 1] / z * cameras.focal_px[:, :1, None, 1] + cameras.center_px[:, :1, None, 1]
     seen = (in_first[..., 2] > 0) & (x > 0) & (x < width) & (y > 0) & (y < height)
     overlap = seen.float().mean(-1).amin(-1)
-    return clear & (overlap >= MIN_OVERLAP)
+    return clear & (overlap >= min_overlap)
 
 
 def _unit_z_rays(cameras: Cameras) -> Float[Tensor, "batch frames p 3"]:
@@ -87,14 +94,19 @@ def _unit_z_rays(cameras: Cameras) -> Float[Tensor, "batch frames p 3"]:
 
 
 def _fitted_strength(
-    scene: Scene, first_pose: Tensor, motion: Motion, depth: Tensor
+    scene: Scene,
+    first_pose: Float[Tensor, "batch 4 4"],
+    motion: Motion,
+    depth: Float[Tensor, "batch"],
+    min_overlap: Float[Tensor, "batch"],
 ) -> Float[Tensor, "batch"]:
     """Shrink motions that leave the scene or hit something, until they are acceptable."""
     strength = torch.ones_like(depth)
     done = torch.zeros_like(depth, dtype=torch.bool)
     for _ in range(6):
         cameras = cameras_from_motion(motion, first_pose, depth, strength, height=9, width=12)
-        done = done | _acceptable(scene, cameras[:, :: max(1, motion.zoom.shape[1] // 8)], depth)
+        looked_at = cameras[:, :: max(1, motion.zoom.shape[1] // 8)]
+        done = done | _acceptable(scene, looked_at, depth, min_overlap)
         if bool(done.all()):
             break
         strength = torch.where(done, strength, strength * 0.6)
@@ -114,6 +126,7 @@ def render_clips(
     primitives: int = 14,
     degraded: bool = True,
     movers: str = "drawn",
+    subjects: float | None = None,
 ) -> WorldClips:
     """Render one clip per seed; the same seed gives the same clip in any batch, on any device.
 
@@ -129,6 +142,8 @@ def render_clips(
         primitives: Most primitives a scene may hold besides its shell.
         degraded: False leaves out exposure drift, noise, blur and block artefacts.
         movers: One of `movers.MOVERS`. "none" and "crowd" show the same world along the same path.
+        subjects: Share of worlds in which the camera goes round a subject (`worlds.subjects`); if
+            None, `subjects.SHARE` of the training worlds and none of the held-out ones.
 
     Raises:
         InputError: An unknown split or kind of movers, a seed out of range, or a size that is no
@@ -142,11 +157,18 @@ def render_clips(
     scene, first_pose = draw_scenes(draws, bank, split=split, primitives=primitives)
     motion = draw_motion(draws, num_frames, split)
     scene = with_movers(scene, own_seeds, movers)
+    if subjects is None:
+        subjects = SHARE if split == "train" else 0.0
+    found = with_subjects(scene, first_pose, motion, bank, seeds=own_seeds, share=subjects)
+    scene, motion = found.scene, found.motion
     depth_hint = _median_depth(scene, first_pose, motion)
-    strength = _fitted_strength(scene, first_pose, motion, depth_hint)
+    depth_hint = torch.where(found.present, found.distance, depth_hint)
+    overlap = torch.where(found.present, MIN_SUBJECT_OVERLAP, MIN_OVERLAP)
+    strength = _fitted_strength(scene, first_pose, motion, depth_hint, overlap)
     if movers != "drawn":  # one path for both, clear of things that move and of those that stay
         other = with_movers(scene, own_seeds, "none" if movers == "crowd" else "crowd")
-        strength = strength.minimum(_fitted_strength(other, first_pose, motion, depth_hint))
+        other_strength = _fitted_strength(other, first_pose, motion, depth_hint, overlap)
+        strength = strength.minimum(other_strength)
     cameras = cameras_from_motion(
         motion, first_pose, depth_hint, strength, height=height, width=width
     )

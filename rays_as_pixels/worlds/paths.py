@@ -56,7 +56,7 @@ class Motion:
     law: Int[Tensor, "batch"]
 
 
-def _smooth_course(draws: SeededDraws, frames: int) -> Float[Tensor, "batch frames"]:
+def smooth_course(draws: SeededDraws, frames: int) -> Float[Tensor, "batch frames"]:
     """Monotone time courses from 0 to 1: constant speed, ease in, ease out or both."""
     tau = torch.linspace(0, 1, frames, device=draws.device)[None]
     power = draws.log_uniform(0.5, 2.2, 1)
@@ -66,7 +66,7 @@ def _smooth_course(draws: SeededDraws, frames: int) -> Float[Tensor, "batch fram
     return torch.lerp(eased, smooth, blend)
 
 
-def _wander(draws: SeededDraws, frames: int, channels: int) -> Float[Tensor, "batch frames c"]:
+def wander(draws: SeededDraws, frames: int, channels: int) -> Float[Tensor, "batch frames c"]:
     """Smooth curves that start at 0: sums of three slow sines, about unit size."""
     tau = torch.linspace(0, 1, frames, device=draws.device)[None, :, None, None]
     rate = draws.uniform(0.3, 1.6, 1, channels, 3) * torch.tensor([1.0, 1.7, 2.6]).to(draws.device)
@@ -90,7 +90,7 @@ def draw_motion(draws: SeededDraws, frames: int, split: str) -> Motion:
     def of(*names: str) -> Tensor:
         return torch.stack([law == LAWS.index(n) for n in names]).any(0)
 
-    course = _smooth_course(draws, frames)[..., None]
+    course = smooth_course(draws, frames)[..., None]
     sign = 1 - 2 * draws.integers(2, 3).to(torch.float32)
     travel = draws.log_uniform(0.08, 0.7, 1) * sign
     axis = torch.zeros(draws.batch, 3, device=draws.device)
@@ -105,7 +105,7 @@ def draw_motion(draws: SeededDraws, frames: int, split: str) -> Motion:
     bulge = (travel * 0.3 * draws.normal(3) * moving)[:, None]
     offset = offset + bulge * course * (1 - course)
     free = of("spline")[:, None, None] * 0.25
-    offset = offset + free * _wander(draws, frames, 3)
+    offset = offset + free * wander(draws, frames, 3)
 
     angle = draws.log_uniform(math.radians(3), math.radians(32), 1)
     turn_axis = torch.stack(
@@ -120,15 +120,15 @@ def draw_motion(draws: SeededDraws, frames: int, split: str) -> Motion:
     # An arc keeps its subject in view: it turns against its own sideways travel.
     inward = torch.atan2(offset[..., 0], torch.ones_like(offset[..., 0]))
     turn[..., 1] = turn[..., 1] - inward * (of("arc").float() * draws.uniform(0.6, 1.2))[:, None]
-    turn = turn + of("spline")[:, None, None] * 0.22 * _wander(draws, frames, 3)
+    turn = turn + of("spline")[:, None, None] * 0.22 * wander(draws, frames, 3)
     orbit_turn = torch.zeros_like(turn_axis)
     orbit_turn[:, 1] = of("orbit").float() * sign[:, 1]
     orbit_turn[:, 0] = of("orbit").float() * 0.3 * draws.normal()
     turn = turn + (orbit_turn * angle * 0.9)[:, None] * course
 
     shake = of("handheld").float() + 0.3 * draws.chance(0.5).float() * (~of("static")).float()
-    turn = turn + shake[:, None, None] * 0.05 * _wander(draws, frames, 3)
-    offset = offset + shake[:, None, None] * 0.05 * _wander(draws, frames, 3)
+    turn = turn + shake[:, None, None] * 0.05 * wander(draws, frames, 3)
+    offset = offset + shake[:, None, None] * 0.05 * wander(draws, frames, 3)
 
     zoom_amount = (
         draws.uniform(-0.35, 0.35, 1)
