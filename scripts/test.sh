@@ -1,7 +1,13 @@
 #!/usr/bin/env bash
 # Installs what is missing into .venv, then lints, checks types and imports, and runs the tests.
 # Options go to pytest. The last line is pytest's own summary.
+# Tests marked slow, which take as long as all others together, run with --all alone.
 set -euo pipefail
+chosen=(-m "not slow")
+if [[ "${1:-}" == --all ]]; then
+    chosen=()
+    shift
+fi
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 setup
 install dev requirements.txt requirements-dev.txt || die "requirements-dev.txt must install;" \
@@ -22,4 +28,4 @@ if "$VENV/bin/pyright" --version >/dev/null 2>&1; then
 else
     say "note: no type check: pyright could not fetch the part of it that runs on Node.js"
 fi
-exec "$VENV/bin/python" -m pytest -n 2 "$@"
+exec "$VENV/bin/python" -m pytest -n 2 ${chosen[@]+"${chosen[@]}"} "$@"

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from rays_as_pixels.cli import options
 
-_CONFIGS = ("tiny", "small", "small-gpu", "mini", "paper", "wan")
-_STAGES = ("pool", "codec", "polish", "latents", "transformer")
+_CONFIGS = ("tiny", "small", "small-gpu", "mini", "mini-cpu", "paper", "wan")
+_STAGES = ("pool", "codec", "polish", "latents", "transformer")  # in order
+_ALONE = "prior"  # teaches the camera prior of --from on
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -23,8 +24,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--config", default="mini", choices=_CONFIGS,
         help="tiny for a test, small for a CPU, small-gpu for the same network on a GPU, mini for "
-        "a larger one on a GPU, paper for small with the paper's loss alone, wan for what "
-        "convert-wan made (default: %(default)s)",
+        "a larger one on a GPU, mini-cpu to teach its camera prior on without one, paper for small "
+        "with the paper's loss alone, wan for what convert-wan made (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--run", type=Path, default=None, metavar="DIR",
@@ -36,8 +37,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )  # fmt: skip
     _add_minutes(parser)
     parser.add_argument(
-        "--stage", action="append", choices=_STAGES,
-        help="run only this stage; may be given several times (default: all, in order)",
+        "--stage", action="append", choices=(*_STAGES, _ALONE),
+        help="run only this stage; may be given several times (default: all, in order, but prior, "
+        "which teaches the camera prior of --from on for --motion-minutes)",
     )  # fmt: skip
     parser.add_argument(
         "--from", dest="start_from", default=None, metavar="MODEL",

@@ -1,8 +1,9 @@
 """Named training configurations: what is built, on which clips, for how long.
 
 `small` is what two CPU cores can train in about two hours, `small-gpu` the same network on a GPU;
-`mini` is larger and for one GPU; `paper` is `small` with the paper's loss alone; `tiny` is for
-tests. The classes and the code path are the same.
+`mini` is larger and for one GPU, `mini-cpu` teaches its camera prior on without one; `paper` is
+`small` with the paper's loss alone; `tiny` is for tests. The classes and the code path are the
+same.
 """
 
 from dataclasses import dataclass, field
@@ -63,6 +64,7 @@ class TransformerConfig:
             none.
         motion_minutes: Time to teach those features before the rest (`teach_features`).
         prior_minutes: Time to teach the camera prior after that (`teach_prior`).
+        prior_learning_rate: Peak rate when a finished prior is taught on (`prior_stage`).
         view_minutes: Time to teach the view prior after that (`teach_view`).
         width: Token width.
         num_heads: Attention heads.
@@ -91,6 +93,7 @@ class TransformerConfig:
     motion_width: int | None = 64
     motion_minutes: float = 10.0
     prior_minutes: float = 30.0
+    prior_learning_rate: float = 5e-4
     view_minutes: float = 15.0
     width: int = 128
     num_heads: int = 2
@@ -228,6 +231,20 @@ CONFIGS = {
                 motion_head_weight=0.1,
                 pose_weight=0.0,
                 minutes=5.0,
+            ),
+        ),
+        TrainingConfig(  # `mini` on two CPU cores: its camera prior is taught on (`prior_stage`)
+            "mini-cpu",
+            sizes=((96, 160), (128, 128), (160, 96)),
+            pool_clips=4096,
+            transformer=TransformerConfig(
+                prior_minutes=90.0,
+                prior_learning_rate=5e-4,
+                width=192,
+                num_heads=3,
+                num_layers=8,
+                batch_size=16,
+                pose_weight=0.0,
             ),
         ),
         TrainingConfig(  # the size of `small`, the paper's loss and nothing of our own

@@ -189,7 +189,7 @@ def latent_batches(
     *,
     estimate_share: float,
     seed: int,
-    refresh_every: int = 400,
+    refresh_every: int = 50,
 ) -> Iterator[CleanBatch]:
     """Draw batches for ever: one image size each, with 0, 1 or 2 stills.
 

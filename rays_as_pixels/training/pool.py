@@ -14,6 +14,7 @@ from torch import Tensor
 
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.model.codec import SPATIAL_STRIDE
+from rays_as_pixels.training.ways import drawn_way, shown
 from rays_as_pixels.training.whole import whole_file
 from rays_as_pixels.worlds import render_clips
 
@@ -140,3 +141,25 @@ class PoolClips:
 def shard_paths(folder: Path) -> list[Path]:
     """Return the finished shards of a pool, in order."""
     return sorted(folder.glob("shard-*.safetensors"))
+
+
+def pool_batches(
+    folder: Path, batch: int, *, seed: int
+) -> Iterator[
+    tuple[
+        Float[Tensor, "batch frames 3 H W"],
+        Cameras,
+        Float[Tensor, "batch frames h w"],
+    ]
+]:
+    """Draw batches of (video, cameras, disparity) from a pool for ever, one shard per batch."""
+    generator = torch.Generator().manual_seed(seed)
+    shards = [PoolClips.read(path) for path in shard_paths(folder)]
+    while True:
+        shard = shards[int(torch.randint(len(shards), (), generator=generator))]
+        index = torch.randint(len(shard.video), (batch,), generator=generator)
+        video = shard.video[index].to(torch.float32) / 255
+        yield shown(
+            video, shard.cameras[index], shard.disparity[index], shard.median_depth[index],
+            **drawn_way(generator),
+        )  # fmt: skip

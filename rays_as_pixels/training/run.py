@@ -39,13 +39,13 @@ from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.online import online_batches, online_clips
 from rays_as_pixels.training.plot import plot_log
 from rays_as_pixels.training.polish import polish_decoder
-from rays_as_pixels.training.pool import PoolClips, PoolSpec, build_pool, shard_paths
+from rays_as_pixels.training.pool import PoolSpec, build_pool, pool_batches, shard_paths
 from rays_as_pixels.training.principal import code_images, start_as_principal_code
+from rays_as_pixels.training.prior_stage import teach_prior_on
 from rays_as_pixels.training.processes import new_accelerator, one_after_the_other, own_seed
 from rays_as_pixels.training.real import real_batches, real_clips
 from rays_as_pixels.training.still_frames import still_frames
 from rays_as_pixels.training.transformer import TransformerRun, has_state, new_transformer
-from rays_as_pixels.training.ways import drawn_way, shown
 from rays_as_pixels.training.whole import write_json
 
 
@@ -99,20 +99,6 @@ def _logger(folder: Path, accelerator: Accelerator) -> Callable[[str], None]:
             file.write(f"{time.strftime('%H:%M:%S')} {line}\n")
 
     return log
-
-
-def pool_batches(folder: Path, batch: int, *, seed: int) -> MotionSource:
-    """Draw batches of (video, cameras, disparity) from a pool for ever, one shard per batch."""
-    generator = torch.Generator().manual_seed(seed)
-    shards = [PoolClips.read(path) for path in shard_paths(folder)]
-    while True:
-        shard = shards[int(torch.randint(len(shards), (), generator=generator))]
-        index = torch.randint(len(shard.video), (batch,), generator=generator)
-        video = shard.video[index].to(torch.float32) / 255
-        yield shown(
-            video, shard.cameras[index], shard.disparity[index], shard.median_depth[index],
-            **drawn_way(generator),
-        )  # fmt: skip
 
 
 def _trained_codec(
@@ -305,6 +291,8 @@ def train(config: TrainingConfig, options: TrainingOptions) -> Path:
         latents = options.run_folder / "latents"
         with one_after_the_other(accelerator):
             encode_pool(codec, pool, latents, variants=options.variants, log=log)
+    if "prior" in stages:
+        _prior_stage(config, options, accelerator, log)
     if "transformer" in stages:
         _transformer_stage(config, options, accelerator, log)
     return options.export_folder
@@ -323,6 +311,23 @@ def _first_model(
     if options.start_from is not None:
         start_weights(model, options.start_from)
     return model
+
+
+def _prior_stage(
+    config: TrainingConfig,
+    options: TrainingOptions,
+    accelerator: Accelerator,
+    log: Callable[[str], None],
+) -> None:
+    codec = _latent_codec(*_frozen_codec(options.run_folder, accelerator))
+    size = config.transformer
+    if options.motion_minutes is not None:
+        size = replace(size, prior_minutes=options.motion_minutes)
+    teach_prior_on(
+        options.start_from, options.export_folder,
+        _latent_source(config, options, codec, accelerator, log), size, options.run_folder,
+        accelerator=accelerator, log=log, seed=options.seed,
+    )  # fmt: skip
 
 
 def _transformer_stage(

@@ -72,6 +72,7 @@ def test_a_missing_repository_is_one_line_and_exit_code_2(run):
     assert line.startswith("error: model must be a repository that exists") and "no/where" in line
 
 
+@pytest.mark.slow
 def test_push_prints_the_address_and_diffusers_own_loader_opens_it_when_trusted(
     hub, run, toy_folder
 ):

@@ -13,6 +13,7 @@ from rays_as_pixels.training.config import training_config
 from rays_as_pixels.training.run import TrainingOptions, train
 
 
+@pytest.mark.slow
 def test_a_converted_wan_trains_and_opens_its_gates(tmp_path):
     saved_wan(tmp_path / "wan")
     options = ConvertOptions(num_frames=5, max_frames=9, sizes=((32, 32),))

@@ -2,6 +2,7 @@
 
 import itertools
 
+import pytest
 import torch
 
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
@@ -18,6 +19,7 @@ from rays_as_pixels.training.view_fit import fit_view_prior
 from rays_as_pixels.worlds import render_clips
 
 
+@pytest.mark.slow
 def test_moved_is_nearer_than_unmoved_and_teaching_brings_it_nearer(tmp_path, monkeypatch):
     seconds = itertools.count()  # one a step, on every machine
     monkeypatch.setattr(stage_loop, "shared_clock", lambda accelerator: next(seconds))

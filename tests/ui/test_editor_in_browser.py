@@ -102,6 +102,7 @@ def test_an_axis_lock_holds_the_other_axes(page):
     assert after[0] != before[0] and after[1:] == before[1:]
 
 
+@pytest.mark.slow
 def test_every_edit_is_reached_by_keyboard_and_undone_to_the_start(page):
     start = settled(page)
     counts, steps = [], 0
