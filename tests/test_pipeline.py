@@ -117,7 +117,7 @@ def test_the_step_callback_gets_the_pipeline_and_latents(toy):
         seen.append((pipe is toy, step, sorted(latents)))
         return latents
 
-    toy.estimate(video(), callback_on_step_end=callback, generator=seeded())
+    toy.estimate(video(), num_inference_steps=2, callback_on_step_end=callback, generator=seeded())
     assert seen == [(True, 0, ["latents", "ray_latents"]), (True, 1, ["latents", "ray_latents"])]
 
 

@@ -74,7 +74,9 @@ def test_estimate_and_loop_read_a_prompt_too(pipe):
     plain = pipe.estimate(video, generator=generator).raxels
     told = pipe.estimate(video, generator=generator.manual_seed(1), prompt="the room").raxels
     assert not torch.equal(plain, told)
-    loop = pipe.loop(video, generate_steps=1, prompt="the room", negative_prompt="blurred")
+    loop = pipe.loop(
+        video, estimate_steps=2, generate_steps=1, prompt="the room", negative_prompt="blurred"
+    )
     assert loop.video.shape == (5, 3, 32, 32)
 
 

@@ -31,7 +31,7 @@ LAWS = (
 )
 # How often each law is drawn, in the order above.
 _WEIGHTS = (0.02, 0.14, 0.04, 0.12, 0.12, 0.05, 0.08, 0.12, 0.09, 0.14, 0.04, 0.04)
-_HFOV_HELDOUT_DEG = (52.0, 60.0)  # training never draws a field of view in this gap
+HFOV_HELDOUT_DEG = (52.0, 60.0)  # training never draws a field of view in this gap
 _HFOV_RANGE_DEG = (35.0, 95.0)
 
 
@@ -140,7 +140,7 @@ def draw_motion(draws: SeededDraws, frames: int, split: str) -> Motion:
 
 def _draw_hfov(draws: SeededDraws, split: str) -> Float[Tensor, "batch"]:
     low, high = _HFOV_RANGE_DEG
-    gap_low, gap_high = _HFOV_HELDOUT_DEG
+    gap_low, gap_high = HFOV_HELDOUT_DEG
     if split == "train":
         degrees = draws.uniform(low, high - (gap_high - gap_low))
         degrees = torch.where(degrees >= gap_low, degrees + (gap_high - gap_low), degrees)

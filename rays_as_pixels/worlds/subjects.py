@@ -16,7 +16,7 @@ from torch import Tensor
 
 from rays_as_pixels.geometry.rotations import rotation_from_vector
 from rays_as_pixels.worlds.draws import SeededDraws
-from rays_as_pixels.worlds.paths import LAWS, Motion, smooth_course, wander
+from rays_as_pixels.worlds.paths import HFOV_HELDOUT_DEG, LAWS, Motion, smooth_course, wander
 from rays_as_pixels.worlds.scenes import Scene
 from rays_as_pixels.worlds.textures import TextureBank
 
@@ -75,6 +75,8 @@ def with_subjects(
     fill = draws.uniform(0.5, 1.3)
     hfov = 2 * torch.atan(radius / (distance * fill))
     hfov = hfov.clamp(*(math.radians(degrees) for degrees in _HFOV_DEG))
+    low, high = (math.radians(degrees) for degrees in HFOV_HELDOUT_DEG)
+    hfov = torch.where((hfov > low) & (hfov < high), hfov - (high - low), hfov)
     placed = _placed(draws, scene, bank, middle=middle, radius=radius, distance=distance, hfov=hfov)
     gone = _gone_round(draws, motion, hfov)
     return Subjects(

@@ -58,7 +58,7 @@ def test_estimate_writes_the_path_and_its_page(capsys, tmp_path, clip, model_fol
     assert tuple(map(int, indices.split(", "))) == trajectory.source_frame
     assert trajectory.source_frame[0] == 0
     assert trajectory.source_frame[-1] == 11
-    assert "estimate path: step 2/2" in err
+    assert "estimate path: step 1/1" in err
     assert "<script" in (out / "path.html").read_text(encoding="utf-8")
 
 

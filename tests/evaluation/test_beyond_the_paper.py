@@ -24,7 +24,7 @@ def clips() -> list[EvalClip]:
 
 
 def tables(clips, task: str):
-    settings = Settings(tasks=(task,), seeds=1, default_generate_steps=2)
+    settings = Settings(tasks=(task,), seeds=1, default_generate_steps=2, default_imagine_steps=2)
     result = evaluate(tiny_pipeline(), clips, settings, source="a world")
     assert json.dumps(result.to_dict(), allow_nan=False)
     assert result.markdown().startswith("# Evaluation")

@@ -26,6 +26,7 @@ QUICK = Settings(
     estimate_steps=(1, 2),
     generate_steps=(2,),
     default_generate_steps=2,
+    default_imagine_steps=2,
     seeds=1,
     peers=True,
 )
@@ -167,7 +168,7 @@ def test_shuffling_keeps_frame_0_and_really_shuffles():
 
 
 def test_imagined_paths_of_two_seeds_are_compared():
-    settings = Settings(tasks=("imagine",), default_generate_steps=1, seeds=2)
+    settings = Settings(tasks=("imagine",), default_imagine_steps=1, seeds=2)
     row = evaluate(tiny_pipeline(), [small_clip()], settings).tables["imagine"].row("model")
     assert row["seeds"] == 2 and row["seed_turn_deg"] > 0 and row["turn_deg"] > 0
 
