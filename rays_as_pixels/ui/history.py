@@ -59,7 +59,7 @@ def detail(result: Result, lang: str) -> str:
     if ask.get("path"):
         words.append(text.say(f"path_{ask['path']}", lang))
     if "steps" in ask:
-        words.append(text.say("some_steps", lang, n=ask["steps"]))
+        words.append(text.steps(ask["steps"], lang))
     if ask.get("guidance_scale", 1.0) != 1.0:
         words.append(text.say("some_guidance", lang, x=ask["guidance_scale"]))
     if ask.get("rounds", 1) > 1:

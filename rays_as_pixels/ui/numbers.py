@@ -79,7 +79,7 @@ def result_facts(result: Result, lang: str) -> str:
 
 def _made_how(result: Result, lang: str) -> list[tuple[str, str]]:
     ask = result.settings
-    words = [text.say("some_steps", lang, n=ask["steps"])] if "steps" in ask else []
+    words = [text.steps(ask["steps"], lang)] if "steps" in ask else []
     if "guidance_scale" in ask:
         words.append(text.say("some_guidance", lang, x=ask["guidance_scale"]))
     if ask.get("image_frames"):

@@ -46,6 +46,11 @@ def say(key: str, lang: str = "en", /, **values: Any) -> str:
     return words.format(**values) if values else words
 
 
+def steps(count: int, lang: str = "en") -> str:
+    """Say a number of denoising steps."""
+    return say("one_step", lang) if count == 1 else say("some_steps", lang, n=count)
+
+
 def some(prefix: str, lang: str = "en") -> dict[str, str]:
     """Return all words whose key starts so, without that start, for a script of the page."""
     return {key.removeprefix(prefix): say(key, lang) for key in table() if key.startswith(prefix)}
