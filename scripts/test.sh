@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing into .venv, then lints, checks types and imports, and runs the tests.
 # Options go to pytest. The last line is pytest's own summary.
-# Tests marked slow, which take as long as all others together, run with --all alone.
+# Tests marked slow run with --all alone, see CONTRIBUTING.md.
 set -euo pipefail
 chosen=(-m "not slow")
 if [[ "${1:-}" == --all ]]; then

@@ -104,7 +104,8 @@ def test_the_prediction_is_what_a_run_of_the_shipped_model_holds(shipped, work):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_prediction_of_a_denoising_step_is_what_the_network_holds(dtype):
     shapes = ModelShapes.from_preset("mini")
-    network = new_network({**shapes.transformer, "num_layers": 2}).eval()
+    alone = {"num_layers": 2, "motion_width": None, "temporal_stride": 4}  # as Wan's, no priors
+    network = new_network({**shapes.transformer, **alone}).eval()
     for parameter in network.parameters():
         parameter.data = parameter.data.to(dtype)
 
@@ -216,6 +217,7 @@ def test_the_14b_shape_has_the_papers_parameters():
 
 def test_8_bit_weights_are_counted_as_the_casting_stores_them():
     shapes = ModelShapes.from_preset("mini")
+    shapes = ModelShapes("no priors", {**shapes.transformer, "motion_width": None}, shapes.vae)
     counted = weight_bytes(shapes, torch.float32, BY_NAME["fp8"]).transformer
     network = new_network(shapes.transformer)
     network.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=torch.float32)

@@ -149,7 +149,7 @@ def _trained(
     raw = encode_rays(codec, kind, clips.cameras)
     rays = RayCodec.measured(codec, kind, raw.float())
     normalised = rays.statistics.normalise(raw.float()).half()
-    # The network is compared; first estimates (`camera_prior`), untaught here, are left out.
+    # The network is compared: motion features and both priors, untaught here, are left out.
     config = replace(variant.config, steps=options.steps, motion_width=None)
     folder = options.folder / variant.name
     folder.mkdir(exist_ok=True)

@@ -146,12 +146,11 @@ def _check_comparable(old: Mapping, new: Mapping) -> None:
                 f"results must be of the same clips; got different {name}. "
                 "Evaluate both on the same worlds or folder."
             )
-    steps = (f"default_{verb}_steps" for verb in ("estimate", "generate", "imagine"))
-    for name in ("seeds", "seed", *steps):
-        if old["settings"].get(name) != new["settings"].get(name):
+    for name in ("seeds", "seed", "default_estimate_steps", "default_generate_steps"):
+        if old["settings"][name] != new["settings"][name]:
             raise InputError(
-                f"results must share their settings; got {name} {old['settings'].get(name)} and "
-                f"{new['settings'].get(name)}. Evaluate one of them again."
+                f"results must share their settings; got {name} {old['settings'][name]} and "
+                f"{new['settings'][name]}. Evaluate one of them again."
             )
 
 

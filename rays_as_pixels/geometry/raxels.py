@@ -56,7 +56,8 @@ class RaxelFit:
 
     Attributes:
         cameras: (..., F) cameras; frame `reference` is the identity.
-        residual: (..., F) root mean square of |d + o - raxel| per frame, in scene units.
+        residual: (..., F) root mean square of |d + o - raxel| per frame, in scene units, over the
+            pixels that refinement looks at.
     """
 
     cameras: Cameras

@@ -12,9 +12,9 @@ from safetensors import safe_open
 from torch import nn
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
 from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
 
-_MINI = {"num_attention_heads": 6, "attention_head_dim": 64, "in_channels": 32, "ffn_dim": 1536}
 _WAN = {
     "attention_head_dim": 128, "in_channels": 16, "patch_size": (1, 2, 2), "ray_patch_size": 2,
     "text_dim": 4096, "share_attention": True, "ray_prediction": "velocity",
@@ -52,24 +52,17 @@ class ModelShapes:
 
     @classmethod
     def from_preset(cls, name: str) -> "ModelShapes":
-        """Return the shapes of a model that need not exist yet.
+        """Return the shapes of a model by a short name.
 
         Args:
-            name: `mini`, `1.3B` or `14B`; the last two are Wan 2.1's public sizes with rays added.
+            name: `mini`, the model that comes with the project; `1.3B` or `14B`, Wan 2.1's public
+                sizes with rays added, of which none need exist.
 
         Raises:
             InputError: No such preset.
         """
         if name == "mini":
-            vae = {
-                "base_dim": 64, "z_dim": 32, "dim_mult": [1, 2, 2], "num_res_blocks": 2,
-                "temperal_downsample": [True, True], "patch_size": 2, "in_channels": 12,
-                "out_channels": 12, "is_residual": True, "latents_mean": [0.0] * 32,
-                "latents_std": [1.0] * 32,
-            }  # fmt: skip
-            sizes = ((128, 128), (96, 160), (160, 96))
-            transformer = {**_MINI, "num_layers": 10}
-            return cls(name, transformer, vae, num_frames=17, max_frames=33, sizes=sizes)
+            return cls.from_folder(DEFAULT_MODEL, name=name)
         heads_layers_ffn = {"1.3B": (12, 30, 8960), "14B": (40, 40, 13824)}
         if name not in heads_layers_ffn:
             raise InputError(

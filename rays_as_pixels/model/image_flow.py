@@ -82,15 +82,13 @@ def flow_between(
     """Find where each element of `here` is in `there`.
 
     Args:
-        here: Pictures; both sides a multiple of 4.
+        here: Pictures.
         there: Others of the same size.
         start: A first guess, which is then only refined, at full size.
     """
     pyramid = [(here, there)]
     if start is None:
-        while min(pyramid[-1][0].shape[-2:]) % 2 == 0 and (
-            min(pyramid[-1][0].shape[-2:]) >= 2 * _COARSEST
-        ):
+        while all(side % 2 == 0 and side >= 2 * _COARSEST for side in pyramid[-1][0].shape[-2:]):
             first, second = (nn.functional.avg_pool2d(one, 2) for one in pyramid[-1])
             pyramid.append((first, second))
         start = torch.zeros_like(pyramid[-1][0][:, :2])

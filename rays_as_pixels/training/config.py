@@ -239,7 +239,6 @@ CONFIGS = {
             pool_clips=4096,
             transformer=TransformerConfig(
                 prior_minutes=90.0,
-                prior_learning_rate=5e-4,
                 width=192,
                 num_heads=3,
                 num_layers=8,

@@ -77,6 +77,9 @@ def teach_motion_parts(
     common: dict[str, Any] = {"accelerator": accelerator, "log": log, "seed": seed}
     teach_features(model, batches, size, folder, **common)
     if model.camera_prior is not None:
-        teach_prior(model.camera_prior, batches, size.prior_minutes, folder, **common)
+        teach_prior(
+            model.camera_prior, batches, size.prior_minutes, folder,
+            accelerator=accelerator, log=log,
+        )  # fmt: skip
     if model.view_prior is not None:
         teach_view(model.view_prior, batches, size.view_minutes, folder, **common)

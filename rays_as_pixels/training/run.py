@@ -41,7 +41,7 @@ from rays_as_pixels.training.plot import plot_log
 from rays_as_pixels.training.polish import polish_decoder
 from rays_as_pixels.training.pool import PoolSpec, build_pool, pool_batches, shard_paths
 from rays_as_pixels.training.principal import code_images, start_as_principal_code
-from rays_as_pixels.training.prior_stage import teach_prior_on
+from rays_as_pixels.training.prior_stage import source_of_prior, teach_prior_on
 from rays_as_pixels.training.processes import new_accelerator, one_after_the_other, own_seed
 from rays_as_pixels.training.real import real_batches, real_clips
 from rays_as_pixels.training.still_frames import still_frames
@@ -66,7 +66,8 @@ class TrainingOptions:
         polish_minutes: Overrides the configuration.
         transformer_minutes: Overrides the configuration.
         check: False skips the periodic look at held-out clips.
-        stages: Which of STAGES to run; an earlier one that is not done yet is an error.
+        stages: Which to run, in order; an earlier one that is not done yet is an error. "prior"
+            teaches the camera prior of `start_from` on, and does what it needs before.
         compile_blocks: Compile the transformer's blocks (see TransformerConfig).
         variants: Ways each pool clip is used (of as is, mirrored, reversed, both).
         data: Real data to train on in place of rendered worlds, see `datasets/spec.py`; worlds
@@ -269,9 +270,12 @@ def train(config: TrainingConfig, options: TrainingOptions) -> Path:
     log = _logger(options.run_folder, accelerator)
     log(f"run started {time.strftime('%Y-%m-%d %H:%M:%S')}")
     stages = options.stages
+    if "prior" in stages:  # with clips encoded as its network knows them
+        start = source_of_prior(options.start_from, options.run_folder)
+        options, stages = replace(options, codec_from=start), ("pool", "codec", "latents", "prior")
     if options.data:
         config = replace(config, pool_clips=0)
-    if config.adopts:
+    if config.adopts and "prior" not in stages:
         with one_after_the_other(accelerator):
             config = adopt(config, options.start_from, options.run_folder)
         stages = ("transformer",)
@@ -293,6 +297,7 @@ def train(config: TrainingConfig, options: TrainingOptions) -> Path:
             encode_pool(codec, pool, latents, variants=options.variants, log=log)
     if "prior" in stages:
         _prior_stage(config, options, accelerator, log)
+        return options.export_folder
     if "transformer" in stages:
         _transformer_stage(config, options, accelerator, log)
     return options.export_folder
@@ -324,9 +329,9 @@ def _prior_stage(
     if options.motion_minutes is not None:
         size = replace(size, prior_minutes=options.motion_minutes)
     teach_prior_on(
-        options.start_from, options.export_folder,
+        source_of_prior(options.start_from, options.run_folder), options.export_folder,
         _latent_source(config, options, codec, accelerator, log), size, options.run_folder,
-        accelerator=accelerator, log=log, seed=options.seed,
+        accelerator=accelerator, log=log,
     )  # fmt: skip
 
 
@@ -343,16 +348,16 @@ def _transformer_stage(
         size = replace(size, minutes=options.transformer_minutes)
     if options.compile_blocks:
         size = replace(size, compile_blocks=True)
-    taught = options.start_from is None
+    teach = options.start_from is None
     if options.motion_minutes is not None:
         minutes = options.motion_minutes
         size = replace(size, motion_minutes=minutes, prior_minutes=minutes, view_minutes=minutes)
-        taught = True
+        teach = True
     adopted = options.start_from if config.adopts else None
     model = _first_model(config, size, options)
     torch.nn.Module.to(model, accelerator.device)  # what is fitted is fitted there
     batches = _latent_source(config, options, codec, accelerator, log)
-    if model.motion_features is not None and taught and not has_state(options.run_folder):
+    if model.motion_features is not None and teach and not has_state(options.run_folder):
         clips = (video for video, _ in _clip_source(config, options, 128, accelerator))
         if options.start_from is None:
             fit_motion_parts(model, clips, batches, codec=codec, accelerator=accelerator, log=log)

@@ -1,4 +1,4 @@
-"""What the autoencoder's stages share: steps until the minutes are spent, killable at any moment.
+"""What the stages before the transformer share: steps until the minutes are spent, or a kill.
 
 The state file holds weights, optimiser, seconds spent and steps; a stage that finds one goes on
 from there. The time is that of the steps alone, and all processes go by the main process's clock.

@@ -20,7 +20,7 @@ from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.stage_loop import StageLoop
 
 _STATE = "prior"
-LEARNING_RATE = 2e-3  # from scratch, 128 clips a step
+LEARNING_RATE = 2e-3  # from scratch
 _WEIGHT_DECAY = 0.02
 _LENS_WEIGHT = 0.5
 _DEPTH_WEIGHT = 0.2
@@ -41,7 +41,6 @@ def teach_prior(
     *,
     accelerator: Accelerator,
     log: Callable[[str], None],
-    seed: int = 0,
     learning_rate: float = LEARNING_RATE,
 ) -> int:
     """Train for `minutes`, writing to `folder`; continues from what is there.
@@ -53,7 +52,6 @@ def teach_prior(
         folder: Of the run.
         accelerator: Device and processes.
         log: Called with one line of text at a time.
-        seed: Of the noise that frames are shown with.
         learning_rate: Peak rate of AdamW.
 
     Returns:
@@ -118,9 +116,7 @@ def _scene_loss(
     log_depth: Float[Tensor, "batch cells"],
     spread: Float[Tensor, "8"],
 ) -> tuple[Tensor, Tensor]:
-    off = rotation_from_vector(truth[:, 1:, :3]).mT @ scene.rotation
-    odd = (off - off.mT) / 2
-    turn = torch.stack([odd[..., 2, 1], odd[..., 0, 2], odd[..., 1, 0]], -1)
+    turn = _turn(rotation_from_vector(truth[:, 1:, :3]).mT @ scene.rotation)
     center = truth[:, 1:, 3:6]
     moved = scene.center - center
     length = center.norm(dim=-1).amax(1).clamp_min(_SHORTEST_PATH)[:, None, None]
@@ -137,7 +133,16 @@ def _scene_loss(
         (_DEPTH_WEIGHT, 2 * deep),
     )
     loss = torch.stack([share * _robust(error) for share, error in terms]).sum()
-    return loss, torch.rad2deg(turn.detach().norm(dim=-1).clamp_max(1).asin()).mean()
+    return loss, torch.rad2deg(2 * (turn.detach().norm(dim=-1) / 2).clamp_max(1).asin()).mean()
+
+
+def _turn(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
+    """Return axis times 2 sin(angle / 2): smooth, about the angle, and longest for a half turn."""
+    odd = (rotation - rotation.mT) / 2
+    axis = torch.stack([odd[..., 2, 1], odd[..., 0, 2], odd[..., 1, 0]], -1)
+    trace = rotation.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True)
+    half_cosine = ((trace + 1) / 4).clamp_min(1e-3).sqrt()
+    return axis / half_cosine
 
 
 def _robust(error: Tensor) -> Tensor:

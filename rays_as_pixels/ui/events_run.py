@@ -51,15 +51,16 @@ class Still:
 class RunEvents(Events):
     """Videos along paths, the list of them, and the loop."""
 
-    def choose_along(self, _session: Session, along: object, steps: object) -> Updates:
+    def choose_along(self, session: Session, along: object, steps: object) -> Updates:
         """Show the fields that an imagined video needs; steps left at their default follow."""
         imagined = checks.choice(text.say("along"), along, steps_run.PATHS) == "imagine"
         updates: Updates = {
             name: gr.update(visible=imagined) for name in ("imagine_frames", "imagine_fps")
         }
-        if steps in (GENERATE_STEPS, IMAGINE_STEPS):
-            updates["generate_steps"] = IMAGINE_STEPS if imagined else GENERATE_STEPS
-        return updates
+        before, after = (GENERATE_STEPS, IMAGINE_STEPS)[:: 1 if imagined else -1]
+        if imagined != session.imagining and steps == before:
+            updates["generate_steps"] = after
+        return updates | {"session": replace(session, imagining=imagined)}
 
     def choose_images(self, session: Session, images: object) -> Updates:
         """Show the choice of frames, or the place for an image of one's own."""

@@ -36,6 +36,7 @@ class Session:
         overlay: Name in `paths` of the one drawn over it, "" for none.
         paths: All paths of the page: estimated, edited, truth, again, imagined, generated.
         edit: The editor's confirmed document, None before any edit.
+        imagining: Whether the form of generated videos asks for an imagined one.
     """
 
     visitor: str = ""
@@ -55,6 +56,7 @@ class Session:
     overlay: str = ""
     paths: dict[str, Trajectory] = field(default_factory=dict)
     edit: dict[str, Any] | None = None
+    imagining: bool = False
 
     def with_path(self, name: str, trajectory: Trajectory) -> "Session":
         """Return a session that has this path too."""

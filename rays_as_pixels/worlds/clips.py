@@ -143,7 +143,8 @@ def render_clips(
         degraded: False leaves out exposure drift, noise, blur and block artefacts.
         movers: One of `movers.MOVERS`. "none" and "crowd" show the same world along the same path.
         subjects: Share of worlds in which the camera goes round a subject (`worlds.subjects`); if
-            None, `subjects.SHARE` of the training worlds and none of the held-out ones.
+            None, `subjects.SHARE` of the training worlds, none of the held-out ones and none where
+            `movers` says what moves, which would not be seen.
 
     Raises:
         InputError: An unknown split or kind of movers, a seed out of range, or a size that is no
@@ -158,7 +159,7 @@ def render_clips(
     motion = draw_motion(draws, num_frames, split)
     scene = with_movers(scene, own_seeds, movers)
     if subjects is None:
-        subjects = SHARE if split == "train" else 0.0
+        subjects = SHARE if split == "train" and movers == "drawn" else 0.0
     found = with_subjects(scene, first_pose, motion, bank, seeds=own_seeds, share=subjects)
     scene, motion = found.scene, found.motion
     depth_hint = _median_depth(scene, first_pose, motion)

@@ -254,3 +254,19 @@ def test_pure_noise_gives_some_camera_and_a_residual_that_says_so():
     fit = cameras_from_raxels(noise)
     assert float(fit.residual.min()) > 0.5
     assert largest_turn_rad(fit.cameras.world_from_cam[:1], torch.eye(4, dtype=F64)[None]) < 1e-7
+
+
+@pytest.mark.parametrize(("height", "width"), [(192, 320), (324, 500)])
+def test_large_images_are_refined_on_a_few_pixels_and_read_exactly(height, width):
+    """Rasters of 96x160 and 162x250, of which every fifth and every ninth pixel are looked at."""
+    cameras = random_cameras((5,), seed=2, height=height, width=width).relative_to(0)
+    center = cameras.center_px * torch.tensor([0.9, 1.06], dtype=F64)
+    cameras = Cameras(cameras.world_from_cam, cameras.focal_px, center, height, width)
+    raxels = raxels_from_cameras(cameras)
+    found = cameras_from_raxels(raxels, center_norm=(0.45, 0.53))
+    _assert_same_cameras(found.cameras, cameras, within=ROUND_TRIP)
+    assert found.residual.max() < ROUND_TRIP
+    wild = torch.rand(raxels.shape[-2:], generator=seeded(3)) < 0.2
+    spoilt = torch.where(wild, raxels + torch.randn(raxels.shape, generator=seeded(4)), raxels)
+    found = cameras_from_raxels(spoilt, center_norm=(0.45, 0.53))
+    _assert_same_cameras(found.cameras, cameras, within=1e-6)  # where refinement stops

@@ -71,17 +71,18 @@ def test_the_page_opens_with_an_example_and_its_frames(handlers):
     assert updates["view"] is not None and handlers.manager.records() == []
 
 
-@pytest.mark.parametrize(
-    ("steps", "expected", "along"),
-    [(GENERATE_STEPS, IMAGINE_STEPS, "imagine"), (IMAGINE_STEPS, GENERATE_STEPS, "edited")],
-)
-def test_steps_left_alone_follow_what_is_made_and_chosen_ones_stay(
-    handlers, opened, steps, expected, along
-):
-    updates = handlers.choose_along(opened, along, steps)
-    assert updates["generate_steps"] == expected
-    assert updates["imagine_fps"]["visible"] is (along == "imagine")
-    assert "generate_steps" not in handlers.choose_along(opened, along, 11)
+def test_steps_left_alone_follow_what_is_made_and_chosen_ones_stay(handlers, opened):
+    imagined = handlers.choose_along(opened, "imagine", GENERATE_STEPS)
+    assert imagined["generate_steps"] == IMAGINE_STEPS and imagined["imagine_fps"]["visible"]
+    back = handlers.choose_along(imagined["session"], "edited", IMAGINE_STEPS)
+    assert back["generate_steps"] == GENERATE_STEPS and not back["imagine_fps"]["visible"]
+    for session, along, chosen in (
+        (opened, "imagine", 11),
+        (imagined["session"], "edited", 11),
+        (back["session"], "estimated", IMAGINE_STEPS),  # from path to path
+        (imagined["session"], "imagine", GENERATE_STEPS),
+    ):
+        assert "generate_steps" not in handlers.choose_along(session, along, chosen)
 
 
 def test_trimming_and_rates_choose_the_frames_that_the_model_gets(handlers, opened):
