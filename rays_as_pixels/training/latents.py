@@ -211,11 +211,11 @@ def latent_batches(
         yield store.batch(index, drawn_stills(estimate_share, generator))
 
 
-def drawn_stills(estimate_share: float, generator: torch.Generator) -> Tensor:
-    """Draw which of its three stills a batch has: none (a share of batches), one or two."""
+def drawn_stills(estimate_share: float, generator: torch.Generator, *, of: int = 3) -> Tensor:
+    """Draw which of `of` images a batch has as stills: none (a share of batches), one or two."""
     draw = float(torch.rand((), generator=generator))
     count = 0 if draw < estimate_share else (1 if draw < estimate_share + 0.3 else 2)
-    order = torch.randperm(3, generator=generator)
+    order = torch.randperm(of, generator=generator)
     if float(torch.rand((), generator=generator)) < 0.6:  # most sources are first frames
         order = torch.cat([torch.zeros(1, dtype=torch.int64), order[order != 0]])
     return order[:count]

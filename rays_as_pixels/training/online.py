@@ -160,12 +160,8 @@ def encoded_batch(
     if not len(fits):
         return None
     video, raxels, cameras = video[fits], raxels[fits], cameras[fits]
-    draw = float(torch.rand((), generator=generator))
     share = config.transformer.estimate_share
-    count = 0 if draw < share else (1 if draw < share + 0.3 else 2)
-    frames = torch.randperm(config.num_frames, generator=generator)[:count]
-    if count and float(torch.rand((), generator=generator)) < 0.6:
-        frames = torch.cat([torch.zeros(1, dtype=torch.int64), frames[frames != 0]])[:count]
+    frames = drawn_stills(share, generator, of=config.num_frames)
     latents = codec.encode_video(video)
     stills = [codec.encode_video(video[:, f : f + 1]) for f in frames.tolist()]
     still_latents = torch.cat(stills, dim=2) if stills else latents[:, :, :0]

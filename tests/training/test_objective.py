@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 import torch
 
+from rays_as_pixels.cli import train
 from rays_as_pixels.model.joint_state import SOURCE, SPARSE_TARGET, JointVelocity
 from rays_as_pixels.training.config import CONFIGS, training_config
 from rays_as_pixels.training.objective import CleanBatch, joint_loss, noisy_batch
@@ -129,3 +130,7 @@ def test_every_configuration_is_one_the_codec_can_hold():
             assert frames % 4 == 1
             assert frames <= config.num_frames
             assert pixels % 16 == 0
+
+
+def test_the_command_line_names_every_configuration_without_importing_them():
+    assert tuple(CONFIGS) == train._CONFIGS

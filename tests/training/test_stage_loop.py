@@ -142,3 +142,14 @@ def test_draws_differ_after_a_continuation_and_repeat_from_the_start(tmp_path):
     assert torch.equal(first, torch.rand(3, generator=loop.generator(5)))
     loop.step = 61
     assert not torch.equal(first, torch.rand(3, generator=loop.generator(5)))
+
+
+def test_a_step_whose_gradient_is_infinite_is_left_out_and_named_in_the_log(tmp_path):
+    lines: list[str] = []
+    model, loop = new_stage(tmp_path, lines)
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    loop.descend(model(torch.full((1, 3), 1e30)).square().sum(), learning_rate=0.1)
+    assert all(map(torch.equal, model.parameters(), before))
+    assert lines == ["line step 0: left out, its gradient is inf"]
+    loop.descend(model(torch.ones(1, 3)).square().sum(), learning_rate=0.1)
+    assert not any(map(torch.equal, model.parameters(), before))
