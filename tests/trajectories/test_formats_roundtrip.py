@@ -51,6 +51,7 @@ def test_a_native_file_is_read_back_bit_for_bit(tmp_path):
     assert (back.fps, back.source_frame) == (path.fps, path.source_frame)
 
 
+@pytest.mark.slow  # a bar in seconds, for a core of its own
 @pytest.mark.parametrize("name", sorted(set(WRITABLE) - {"bundle"}))  # that one is all of them
 def test_ten_thousand_frames_are_written_and_read_in_under_two_seconds_each(tmp_path, name):
     path = random_path(2, 10_000, one_lens=True)
