@@ -6,7 +6,7 @@
 same.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rays_as_pixels.errors import InputError
 
@@ -149,6 +149,44 @@ class TrainingConfig:
     transformer: TransformerConfig = field(default_factory=TransformerConfig)
 
 
+_MINI = TrainingConfig(
+    "mini",
+    sizes=((96, 160), (128, 128), (160, 96)),
+    pool_clips=0,
+    long_share=0.15,
+    render_clips=512,
+    clip_uses=6.0,
+    codec=CodecConfig(
+        batch_clips=64,
+        batch_raxels=256,
+        crops=((1, 64, 1.0),),
+        minutes=3.0,
+        polish_minutes=2.0,
+    ),
+    transformer=TransformerConfig(
+        motion_minutes=0.5,
+        prior_minutes=3.0,
+        view_minutes=1.0,
+        width=192,
+        num_heads=3,
+        num_layers=8,
+        batch_size=192,
+        learning_rate=2e-3,
+        warmup_steps=50,
+        estimate_share=0.05,
+        generate_share=0.55,
+        joint_share=0.3,
+        motion_head_weight=0.1,
+        pose_weight=0.0,
+        minutes=5.0,
+    ),
+)
+_MINI_CPU = replace(  # on two CPU cores: its camera prior is taught on (`prior_stage`)
+    _MINI,
+    name="mini-cpu",
+    pool_clips=4096,
+    transformer=replace(_MINI.transformer, prior_minutes=90.0, batch_size=16),
+)
 CONFIGS = {
     config.name: config
     for config in (
@@ -201,51 +239,8 @@ CONFIGS = {
                 minutes=14.0,
             ),
         ),
-        TrainingConfig(
-            "mini",
-            sizes=((96, 160), (128, 128), (160, 96)),
-            pool_clips=0,
-            long_share=0.15,
-            render_clips=512,
-            clip_uses=6.0,
-            codec=CodecConfig(
-                batch_clips=64,
-                batch_raxels=256,
-                crops=((1, 64, 1.0),),
-                minutes=3.0,
-                polish_minutes=2.0,
-            ),
-            transformer=TransformerConfig(
-                motion_minutes=0.5,
-                prior_minutes=3.0,
-                view_minutes=1.0,
-                width=192,
-                num_heads=3,
-                num_layers=8,
-                batch_size=192,
-                learning_rate=2e-3,
-                warmup_steps=50,
-                estimate_share=0.05,
-                generate_share=0.55,
-                joint_share=0.3,
-                motion_head_weight=0.1,
-                pose_weight=0.0,
-                minutes=5.0,
-            ),
-        ),
-        TrainingConfig(  # `mini` on two CPU cores: its camera prior is taught on (`prior_stage`)
-            "mini-cpu",
-            sizes=((96, 160), (128, 128), (160, 96)),
-            pool_clips=4096,
-            transformer=TransformerConfig(
-                prior_minutes=90.0,
-                width=192,
-                num_heads=3,
-                num_layers=8,
-                batch_size=16,
-                pose_weight=0.0,
-            ),
-        ),
+        _MINI,
+        _MINI_CPU,
         TrainingConfig(  # the size of `small`, the paper's loss and nothing of our own
             "paper",
             codec=CodecConfig(

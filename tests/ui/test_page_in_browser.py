@@ -143,7 +143,7 @@ def test_the_page_is_there_and_solved_soon_after_it_loads(browser, address, caps
             f"its view turnable {turnable:.2f} s later"
         )
     assert interactive < 3 * SLACK
-    assert solved < 1 * SLACK, "0.15 s on idle cores: nothing is computed or sent for it"
+    assert solved < 1, "nothing is computed or sent for it: no slack"
     context.close()
 
 
