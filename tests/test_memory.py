@@ -53,6 +53,12 @@ def shipped() -> RaysAsPixelsPipeline:
     return pipe
 
 
+@pytest.fixture(scope="module")
+def shapes() -> ModelShapes:
+    """Of the shipped model; what was traced for one test is there for the next."""
+    return ModelShapes.from_folder(DEFAULT_MODEL)
+
+
 def video_for(work: Workload) -> torch.Tensor:
     generator = torch.Generator().manual_seed(1)
     return torch.rand(work.frames, 3, work.height, work.width, generator=generator)
@@ -84,19 +90,20 @@ def run_task(pipe: RaysAsPixelsPipeline, work: Workload, video: torch.Tensor) ->
     "work",
     [
         Workload("estimate", 9, 64, 64),
-        Workload("estimate", 17, 48, 80),
+        pytest.param(Workload("estimate", 17, 48, 80), marks=pytest.mark.slow),
         Workload("generate", 5, 64, 64),
-        Workload("generate", 9, 96, 160),
-        Workload("imagine", 9, 64, 64),
-        Workload("imagine", 17, 80, 48),
-        Workload("loop", 9, 64, 64, seeds=2),
+        pytest.param(Workload("generate", 9, 96, 160), marks=pytest.mark.slow),
+        Workload("imagine", 5, 64, 64),
+        pytest.param(Workload("imagine", 17, 80, 48), marks=pytest.mark.slow),
+        Workload("loop", 5, 64, 64, seeds=2),
+        pytest.param(Workload("loop", 9, 64, 64, seeds=2), marks=pytest.mark.slow),
     ],
     ids=lambda work: f"{work.task}-{work.frames}-{work.height}-{work.width}",
 )
-def test_the_prediction_is_what_a_run_of_the_shipped_model_holds(shipped, work):
+def test_the_prediction_is_what_a_run_of_the_shipped_model_holds(shipped, shapes, work):
     video = video_for(work)
     measured = measured_bytes(lambda: run_task(shipped, work, video), CPU)
-    planner = Planner(ModelShapes.from_folder(DEFAULT_MODEL), work, device_type="cpu")
+    planner = Planner(shapes, work, device_type="cpu")
     predicted = planner.estimate(MemorySetting()).largest.activations
     assert predicted == pytest.approx(measured, rel=VERB_TOLERANCE)
 
@@ -131,10 +138,9 @@ def test_the_prediction_of_a_denoising_step_is_what_the_network_holds(dtype):
     assert predicted == pytest.approx(measured, rel=NETWORK_TOLERANCE)
 
 
-def test_all_blocks_hold_the_same_so_that_one_stands_for_all():
-    shapes = ModelShapes.from_preset("mini")
+def test_all_blocks_hold_the_same_so_that_one_stands_for_all(shapes):
     deep = ModelShapes("deep", {**shapes.transformer, "num_layers": 5}, shapes.vae)
-    work = Workload("generate", 9, 64, 64)
+    work = Workload("generate", 5, 64, 64)
     one, all_of_them = (
         Planner(each, work, device_type="cpu").estimate(MemorySetting()) for each in (shapes, deep)
     )
@@ -142,9 +148,8 @@ def test_all_blocks_hold_the_same_so_that_one_stands_for_all():
     assert phases == {phase.name: phase.activations for phase in all_of_them.phases}
 
 
-@pytest.mark.parametrize("device_type", ["cpu", "cuda"])
-def test_long_clips_lie_on_the_line_that_short_ones_begin(device_type):
-    shapes = ModelShapes.from_folder(DEFAULT_MODEL)
+@pytest.mark.parametrize("device_type", ["cpu", pytest.param("cuda", marks=pytest.mark.slow)])
+def test_long_clips_lie_on_the_line_that_short_ones_begin(shapes, device_type):
     codec = LatentCodec(shapes.autoencoder, raxel_mean=[0.0], raxel_std=[1.0])
     held = list(shapes.autoencoder.parameters())
     encoded, decoded = (
@@ -160,10 +165,9 @@ def test_long_clips_lie_on_the_line_that_short_ones_begin(device_type):
     assert peaks.decode(25, (32, 32), VaePieces.WHOLE, clips=1) == decoded
 
 
-def test_slices_and_tiles_are_predicted_too(shipped):
+def test_slices_and_tiles_are_predicted_too(shipped, shapes):
     latents = torch.zeros(1, 32, 6, 8, 8)
     work = Workload("estimate", 6 - 1, 128, 128)
-    shapes = ModelShapes.from_folder(DEFAULT_MODEL)
     codec = LatentCodec(
         use_pieces(shapes.new_autoencoder(), VaePieces.SLICES), raxel_mean=[0.0], raxel_std=[1.0]
     )
@@ -184,8 +188,7 @@ def test_slices_and_tiles_are_predicted_too(shipped):
         shipped.vae.disable_slicing()
 
 
-def test_tiles_are_predicted_within_a_tenth_of_the_code_and_never_below():
-    shapes = ModelShapes.from_folder(DEFAULT_MODEL)
+def test_tiles_are_predicted_within_a_tenth_of_the_code_and_never_below(shapes):
     vae = use_pieces(shapes.new_autoencoder(), VaePieces.TILES)
     codec = LatentCodec(vae, raxel_mean=[0.0], raxel_std=[1.0])
     held = list(vae.parameters())
@@ -196,8 +199,7 @@ def test_tiles_are_predicted_within_a_tenth_of_the_code_and_never_below():
     assert tiled <= phases.phases[0].activations <= 1.1 * tiled
 
 
-def test_weights_are_counted_to_the_byte_from_configs_alone(shipped):
-    shapes = ModelShapes.from_folder(DEFAULT_MODEL)
+def test_weights_are_counted_to_the_byte_from_configs_alone(shipped, shapes):
     weights = weight_bytes(shapes, torch.float32, MemorySetting())
     for name, counted in (("transformer", weights.transformer), ("vae", weights.vae)):
         parameters = list(getattr(shipped, name).parameters())

@@ -186,6 +186,7 @@ def slow_visitor(slow_server):
         yield visitor
 
 
+@pytest.mark.slow
 def test_a_stop_takes_a_step_and_a_second_at_most(slow_server, slow_visitor, clip_bytes):
     server, visitor = slow_server, slow_visitor
     job = visitor.estimate(clip_bytes, steps=50, runs=8)
@@ -200,6 +201,7 @@ def test_a_stop_takes_a_step_and_a_second_at_most(slow_server, slow_visitor, cli
     assert stop_sec <= step_sec + 1.0
 
 
+@pytest.mark.slow
 def test_a_reloaded_page_finds_its_running_job_within_two_seconds(
     slow_server, slow_visitor, clip_bytes
 ):

@@ -28,8 +28,17 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"))
 
 
+@pytest.fixture(scope="session")
+def settled_imports():
+    """What is alive before the first test is not looked through after every one."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
-def no_loose_loops():
+def no_loose_loops(settled_imports):
     """Collect Gradio's loops here, where their warnings are known, not in a later test."""
     yield
     asyncio.set_event_loop(None)
@@ -50,9 +59,13 @@ def uploads_here(tmp_path, monkeypatch):
     return tmp_path / "uploads"
 
 
+@pytest.fixture(scope="session")
+def facts(pipeline):
+    return ModelFacts("tiny", "cpu", "nothing", pipeline.num_frames, pipeline.max_frames)
+
+
 @pytest.fixture
-def model(pipeline):
-    facts = ModelFacts("tiny", "cpu", "nothing", pipeline.num_frames, pipeline.max_frames)
+def model(pipeline, facts):
     return ModelHolder(lambda: pipeline, facts)
 
 

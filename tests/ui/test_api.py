@@ -10,35 +10,50 @@ from waiting import wait_until
 
 from rays_as_pixels.ui import launch as launching
 from rays_as_pixels.ui import layout
+from rays_as_pixels.ui.examples import find_examples
 from rays_as_pixels.ui.launch import LaunchOptions, launch
+from rays_as_pixels.ui.model_holder import ModelHolder
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the server runs in this process
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "app.md"
 
 
+@pytest.fixture(scope="module")
+def server(pipeline, facts, example_folder, tmp_path_factory):
+    examples, options = (
+        find_examples(example_folder),
+        LaunchOptions(workspace=tmp_path_factory.mktemp("api")),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layout, "find_examples", lambda: examples)
+        patch.setattr(launching, "EXAMPLES_DIR", example_folder)
+        app, manager, url = launch(options, ModelHolder(lambda: pipeline, facts), block=False)
+        yield manager, url
+        manager.close()
+        app.close()
+
+
 @pytest.fixture
-def server(model, examples, tmp_path, monkeypatch):
-    monkeypatch.setattr(layout, "find_examples", lambda: examples)
-    monkeypatch.setattr(launching, "EXAMPLES_DIR", examples[0].clip.parents[1])
-    app, manager, url = launch(LaunchOptions(workspace=tmp_path / "w"), model, block=False)
-    yield manager, url
-    manager.close()
-    app.close()
+def new_ones(server):
+    """A function that lists the jobs of this test."""
+    manager, _ = server
+    before = {record.id for record in manager.records()}
+    return lambda: [record for record in manager.records() if record.id not in before]
 
 
-def test_the_documented_snippet_runs(server, examples, capsys):
-    manager, url = server
+def test_the_documented_snippet_runs(server, new_ones, examples, capsys):
+    _, url = server
     pattern = r"tested by tests/ui/test_api.py -->\n```python\n(.*?)```"
     snippet = re.search(pattern, DOCS.read_text(encoding="utf-8"), re.DOTALL).group(1)
     values = {"address": url, "clip": str(examples[0].clip), "image": str(examples[0].poster)}
     exec(compile(snippet, str(DOCS), "exec"), values)
     assert values["found"]["state"] == "done" and len(values["found"]["trajectory"]["frames"]) == 5
     assert values["video"]["files"]["video"]
-    assert [record.state for record in manager.records()] == ["done", "done"]
+    assert [record.state for record in new_ones()] == ["done", "done"]
     assert "video.mp4" in capsys.readouterr().out
 
 
-def test_a_run_tells_where_it_stands_and_stops_when_told(server, examples):
+def test_a_run_tells_where_it_stands_and_stops_when_told(server, new_ones, examples):
     manager, url = server
     client = Client(url, verbose=False)
     path = client.predict("orbit", 5, 10.0, 64, 48, api_name="/make_path")
@@ -50,7 +65,7 @@ def test_a_run_tells_where_it_stands_and_stops_when_told(server, examples):
 
     wait_until(stepping, seen=job.outputs)
     job.cancel()
-    (record,) = manager.records()
+    (record,) = new_ones()
     assert manager.wait(record.id, timeout_sec=20).state == "cancelled"
 
 

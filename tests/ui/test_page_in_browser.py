@@ -9,7 +9,9 @@ import pytest
 from rays_as_pixels.ui import launch as launching
 from rays_as_pixels.ui import layout
 from rays_as_pixels.ui.downloads import formats
+from rays_as_pixels.ui.examples import find_examples
 from rays_as_pixels.ui.launch import LaunchOptions, launch
+from rays_as_pixels.ui.model_holder import ModelHolder
 
 # The server runs in this process, where a deprecation in a package of Gradio's must not stop it.
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
@@ -29,15 +31,23 @@ ROOM = """(titles) => { const input = document.querySelector('#dl-format input')
 TABS = {"video": 0, "path": 1, "edit": 2, "generate": 3, "loop": 4}
 
 
-@pytest.fixture
-def address(model, examples, tmp_path, monkeypatch):
-    monkeypatch.setattr(layout, "find_examples", lambda: examples)
-    monkeypatch.setattr(launching, "EXAMPLES_DIR", examples[0].clip.parents[1])
-    options = LaunchOptions(workspace=tmp_path / "workspace")
-    app, manager, url = launch(options, model, block=False)
-    yield url
-    manager.close()
-    app.close()
+@pytest.fixture(scope="module")
+def model(pipeline, facts):
+    return ModelHolder(lambda: pipeline, facts)
+
+
+@pytest.fixture(scope="module")
+def address(model, example_folder, tmp_path_factory):
+    """One app for all tests; each comes with a fresh browser, and so as another visitor."""
+    examples = find_examples(example_folder)
+    options = LaunchOptions(workspace=tmp_path_factory.mktemp("page") / "workspace")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layout, "find_examples", lambda: examples)
+        patch.setattr(launching, "EXAMPLES_DIR", example_folder)
+        app, manager, url = launch(options, model, block=False)
+        yield url
+        manager.close()
+        app.close()
 
 
 @pytest.fixture
@@ -120,6 +130,7 @@ def test_the_filmstrip_is_trimmed_by_keyboard_and_the_frames_follow(page):
     )
 
 
+@pytest.mark.slow
 def test_the_page_is_there_and_solved_soon_after_it_loads(browser, address, capsys):
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     opened(context, address).close()  # the browser's and the server's first page load warms both up
@@ -155,10 +166,12 @@ def test_a_returning_visitor_finds_their_path_and_not_the_example(page):
     page.wait_for_selector("#film .film", state="hidden")
 
 
-def test_a_running_job_outlives_a_reload_and_can_be_stopped(page, model, pipeline, capsys):
-    slow = _slowed(pipeline)
+def test_a_running_job_outlives_a_reload_and_can_be_stopped(
+    page, model, pipeline, monkeypatch, capsys
+):
     model.get()
-    model._pipeline = slow  # the same real pipeline, with a pause after each step
+    # the same real pipeline, with a pause after each step
+    monkeypatch.setattr(model, "_pipeline", _slowed(pipeline))
     turn_to(page, "path")
     page.click("#estimate")
     page.wait_for_selector(JOB.format("running"))
