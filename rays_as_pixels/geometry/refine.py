@@ -131,8 +131,8 @@ def refine_cameras(
         focal = work.focal_px.median(dim=-2, keepdim=True).values.expand_as(work.focal_px)
         work = Cameras(work.world_from_cam, focal, work.center_px, work.height, work.width)
     damping = torch.full(work.batch_shape, 1e-6, dtype=torch.float64, device=values.device)
+    residual, ray_cam = _residual(work, values64)
     for _ in range(iterations):
-        residual, ray_cam = _residual(work, values64)
         weight = _huber_weights(residual)
         damped, gradient = _normal_equations(work, residual, ray_cam, weight, damping)
         if shared_focal:
@@ -140,8 +140,9 @@ def refine_cameras(
         else:
             step = torch.linalg.solve(damped, gradient[..., None]).squeeze(-1)
         trial = _moved(work, step)
+        trial_residual, trial_ray = _residual(trial, values64)
         old_cost = _cost(residual, weight)
-        new_cost = _cost(_residual(trial, values64)[0], weight)
+        new_cost = _cost(trial_residual, weight)
         if shared_focal:  # one frame may pay for what the common focal length gains in the others
             old_cost = old_cost.sum(-1, keepdim=True).expand_as(old_cost)
             new_cost = new_cost.sum(-1, keepdim=True).expand_as(new_cost)
@@ -155,8 +156,10 @@ def refine_cameras(
             work.height,
             work.width,
         )
+        image = keep[..., None, None]
+        residual = torch.where(image, trial_residual, residual)
+        ray_cam = torch.where(image, trial_ray, ray_cam)
         if bool((step.abs().amax(-1) < 1e-10).all()):
             break
-    residual, _ = _residual(work, values64)
     rms = (residual**2).sum(-1).mean(dim=(-2, -1)).sqrt()
     return work.to(dtype=cameras.focal_px.dtype), rms.to(values.dtype)
