@@ -28,4 +28,4 @@ if "$VENV/bin/pyright" --version >/dev/null 2>&1; then
 else
     say "note: no type check: pyright could not fetch the part of it that runs on Node.js"
 fi
-exec "$VENV/bin/python" -m pytest -n 2 ${chosen[@]+"${chosen[@]}"} "$@"
+exec "$VENV/bin/python" -m pytest -n 2 --dist worksteal ${chosen[@]+"${chosen[@]}"} "$@"
