@@ -62,16 +62,16 @@ def test_the_codec_keeps_images_recognisable(pipe):
 
 
 def test_the_estimate_depends_on_the_order_of_frames(pipe):
-    clips = render_clips(list(range(6)), split="heldout", num_frames=9, height=64, width=64)
+    clips = render_clips(list(range(3)), split="heldout", num_frames=9, height=64, width=64)
     order = torch.tensor([0, 5, 2, 7, 4, 1, 6, 3, 8])
     difference = []
-    for index in range(6):
+    for index in range(3):
         generators = [torch.Generator().manual_seed(0) for _ in range(2)]
         straight = pipe.estimate(clips.video[index], generator=generators[0]).trajectory.cameras
         mixed = pipe.estimate(clips.video[index][order], generator=generators[1])
         errors = pair_errors(mixed.trajectory.cameras, straight)
         difference.append(float(errors.rotation_deg.median()))
-    assert sum(difference) / 6 > 0.3  # degrees; a model blind to motion gives 0
+    assert sum(difference) / 3 > 0.3  # degrees; a model blind to motion gives 0
 
 
 def test_generate_with_another_path_gives_another_video(pipe):

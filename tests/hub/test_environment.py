@@ -65,6 +65,7 @@ def test_a_verb_runs_a_model_of_the_hub_and_again_offline_with_the_same_result(h
     assert f"{REPOSITORY}@{commit}" in json.dumps(first), "a result names the commit it came from"
 
 
+@pytest.mark.slow
 def test_a_missing_repository_is_one_line_and_exit_code_2(run):
     done = run("-m", "rays_as_pixels", "estimate", str(CLIP), "--out", "a", "--model", "no/where")
     assert done.returncode == 2

@@ -25,7 +25,7 @@ from editor_page import (  # noqa: F401 - fixtures too
 from rays_as_pixels.ui.editor import PathEditor
 from rays_as_pixels.ui.editor.cloud import MOST_POINTS
 
-pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 FRAMES = 40
 FRAME_MS = 1000 / 30
 CORES = 2  # of the machine that the requirement names

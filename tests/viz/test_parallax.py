@@ -133,6 +133,7 @@ def test_without_an_image_the_grid_moves_with_the_camera():
     assert (preview.video[0] - preview.video[1]).abs().mean() > 0.01
 
 
+@pytest.mark.slow
 def test_seventeen_frames_take_less_than_two_seconds_of_one_core():
     centre = [[0.02 * k, 0, 0.01 * k] for k in range(17)]
     image, depth = torch.rand(3, 240, 320), torch.rand(240, 320) + 0.5
