@@ -186,7 +186,7 @@ class _Hub(BaseHTTPRequestHandler):
 def hub():
     handler = type("Hub", (_Hub,), {"files": {"old/stale.py": b"x"}, "made": {}})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield handler, f"http://127.0.0.1:{server.server_port}"
     server.shutdown()

@@ -319,6 +319,7 @@ print(json.dumps({"peak": peak[0] - before, "all": sum(p.nbytes for p in pieces)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 def test_conversion_takes_about_one_shard_of_memory(tmp_path):
     tiny_transformer(
