@@ -64,7 +64,7 @@ class TransformerConfig:
             none.
         motion_minutes: Time to teach those features before the rest (`teach_features`).
         prior_minutes: Time to teach the camera prior after that (`teach_prior`).
-        prior_learning_rate: Peak rate when a finished prior is taught on (`prior_stage`).
+        prior_learning_rate: Peak rate when a finished prior is taught on.
         view_minutes: Time to teach the view prior after that (`teach_view`).
         width: Token width.
         num_heads: Attention heads.

@@ -15,7 +15,7 @@ from rays_as_pixels.training.config import TransformerConfig
 from rays_as_pixels.training.motion_fit import fit_camera_prior, fit_latent_flow, fit_pictures
 from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.teach_features import teach_features
-from rays_as_pixels.training.teach_prior import teach_prior
+from rays_as_pixels.training.teach_prior import LEARNING_RATE, teach_prior
 from rays_as_pixels.training.teach_view import teach_view
 from rays_as_pixels.training.view_fit import fit_view_prior
 
@@ -72,14 +72,27 @@ def teach_motion_parts(
     accelerator: Accelerator,
     log: Callable[[str], None],
     seed: int,
+    taught: bool = False,
 ) -> None:
-    """Train the motion features, then the camera and the view prior, each for its minutes."""
+    """Train the motion features, then the camera and the view prior, each for its minutes.
+
+    Args:
+        model: With motion features.
+        batches: Latents of clips.
+        size: Minutes and rates.
+        folder: Of the run.
+        accelerator: Device and processes.
+        log: Called with one line of text at a time.
+        seed: Of the draws.
+        taught: Whether they have been taught before; the camera prior then learns more slowly.
+    """
     common: dict[str, Any] = {"accelerator": accelerator, "log": log, "seed": seed}
     teach_features(model, batches, size, folder, **common)
     if model.camera_prior is not None:
         teach_prior(
             model.camera_prior, batches, size.prior_minutes, folder,
             accelerator=accelerator, log=log,
+            learning_rate=size.prior_learning_rate if taught else LEARNING_RATE,
         )  # fmt: skip
     if model.view_prior is not None:
         teach_view(model.view_prior, batches, size.view_minutes, folder, **common)

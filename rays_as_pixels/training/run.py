@@ -363,7 +363,7 @@ def _transformer_stage(
             fit_motion_parts(model, clips, batches, codec=codec, accelerator=accelerator, log=log)
         teach_motion_parts(
             model, batches, size, options.run_folder, accelerator=accelerator, log=log,
-            seed=options.seed,
+            seed=options.seed, taught=options.start_from is not None,
         )  # fmt: skip
     run = TransformerRun(model, size, options.run_folder, accelerator=accelerator, log=log)
     if adopted is not None:

@@ -95,6 +95,25 @@ def test_an_autoencoder_is_taken_as_it_is(run_folder, tmp_path, same):
     assert (taken.config.latents_mean == stored.vae.config.latents_mean) is same
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("rate", [0.0, 5e-4])
+def test_a_finished_camera_prior_is_taught_on_at_its_own_rate(run_folder, tmp_path, rate):
+    start = run_folder / "pipeline"
+    config = dataclasses.replace(training_config("tiny"), pool_clips=0)
+    size = dataclasses.replace(config.transformer, prior_learning_rate=rate)
+    options = TrainingOptions(
+        tmp_path, tmp_path / "out", codec_from=start, start_from=start, motion_minutes=0.03,
+        transformer_minutes=0.01, check=False, stages=("codec", "polish", "transformer"),
+    )  # fmt: skip
+    train(dataclasses.replace(config, transformer=size), options)
+    before, after = (
+        RaysAsPixelsPipeline.from_pretrained(folder).transformer.camera_prior.state_dict()
+        for folder in (start, tmp_path / "out")
+    )
+    same = [torch.equal(value, after[name]) for name, value in before.items()]
+    assert all(same) is (rate == 0)
+
+
 def test_a_stage_whose_input_is_missing_says_which(tmp_path):
     options = TrainingOptions(tmp_path, tmp_path / "out", stages=("transformer",), check=False)
     with pytest.raises(InputError, match="Run the stage codec"):
