@@ -73,7 +73,8 @@ def world_clips(
 ) -> Iterator[EvalClip]:
     """Render worlds with seeds `first_seed`, `first_seed` + 1, ...
 
-    Clip i has size `sizes[i % len(sizes)]`, so that every size the model knows is measured.
+    Clip i has size `sizes[i % len(sizes)]`, so that every size the model knows is measured. None
+    has a subject (`worlds.subjects`), so that both families have motions of one kind.
 
     Args:
         num_clips: How many.
@@ -93,7 +94,7 @@ def world_clips(
             seeds = [first_seed + i for i in mine[start : start + _RENDER_BATCH]]
             batch = render_clips(
                 seeds, split=split, num_frames=num_frames, height=height, width=width,
-                device=device, movers=movers,
+                device=device, movers=movers, subjects=0.0,
             )  # fmt: skip
             cameras = batch.cameras.to(dtype=torch.float64, device="cpu").relative_to(0)
             for row, seed in enumerate(seeds):
