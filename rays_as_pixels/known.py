@@ -1,12 +1,14 @@
 """What the network is told at the start: which latents of video, rays and stills are known."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.diffusion.sampler import Given
+from rays_as_pixels.model.camera_prior import CameraPrior
 from rays_as_pixels.model.codec import latent_frames
 from rays_as_pixels.model.joint_state import SOURCE
 
@@ -63,3 +65,32 @@ def only_images(
         still_frame=index.float(),
         still_kind=torch.full((len(index),), SOURCE),
     )
+
+
+@torch.no_grad()
+def with_cameras_told(
+    given: Given, image_frames: Sequence[int], prior: CameraPrior | None
+) -> Given:
+    """Let the images of `only_images` tell their own cameras, as the frames of a clip do.
+
+    Nothing changes without a camera prior, with one image, or with none at frame 0, from which
+    cameras are told.
+
+    Args:
+        given: With stills whose cameras are not known.
+        image_frames: Frame of each still.
+        prior: Of the network.
+    """
+    if prior is None or given.stills is None or len(image_frames) < 2 or 0 not in image_frames:
+        return given
+    order = sorted(range(len(image_frames)), key=image_frames.__getitem__)
+    in_order = given.stills[:, :, order].to(prior.spread.device)
+    told = prior(in_order, (given.rays.shape[-2], given.rays.shape[-1])).to(given.rays)
+    rays, rays_known = given.rays.clone(), given.rays_known.clone()
+    at = torch.tensor([image_frames[k] for k in order])
+    rays[:, :, at.to(rays.device)], rays_known[at] = told, True
+    return replace(
+        given, rays=rays, rays_known=rays_known,
+        still_rays=rays[:, :, torch.tensor(list(image_frames)).to(rays.device)],
+        still_rays_known=torch.ones(len(image_frames), dtype=torch.bool),
+    )  # fmt: skip

@@ -24,7 +24,7 @@ from rays_as_pixels.inputs import (
     framed_images,
     path_for_images,
 )
-from rays_as_pixels.known import only_images, only_video
+from rays_as_pixels.known import only_images, only_video, with_cameras_told
 from rays_as_pixels.loop import loop_report
 from rays_as_pixels.memory.guard import says_what_to_change
 from rays_as_pixels.model.camera_fit import read_cameras
@@ -237,6 +237,9 @@ class RaysAsPixelsPipeline(JointComponents):
     ) -> ImagineOutput:
         """Make a video and its camera path together: p(video, rays given images).
 
+        Several images, one of them frame 0, tell their own cameras where the network has a camera
+        prior; the path goes through these.
+
         Args:
             images: One image in [0, 1] or several of the same size.
             num_frames: Length, 4k+1; the model's own if None.
@@ -265,6 +268,7 @@ class RaysAsPixelsPipeline(JointComponents):
             frames=frames, rays=None, cameras_known=torch.tensor(unknown),
             temporal_stride=self.codec.temporal_stride,
         )  # fmt: skip
+        given = with_cameras_told(given, image_frames, self.transformer.camera_prior)
         latents, rays = self._denoise(
             given.repeated(num_seeds), run, steps=num_inference_steps, stage="imagine",
             prompts=prompts, guidance_scale=guidance_scale,

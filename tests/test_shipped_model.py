@@ -74,6 +74,18 @@ def test_the_estimate_depends_on_the_order_of_frames(pipe):
     assert sum(difference) / 3 > 0.3  # degrees; a model blind to motion gives 0
 
 
+def test_images_without_cameras_tell_them_when_a_video_is_imagined(pipe):
+    clips = render_clips([0, 5], split="heldout", num_frames=9, height=64, width=64)
+    frames = torch.tensor([4, 0, 8, 2, 6])  # given in any order
+    off, still = [], []
+    for index in range(2):
+        images, truth = list(clips.video[index][frames]), clips.cameras[index][frames]
+        made = pipe.imagine(images, image_frames=frames.tolist(), num_inference_steps=1)
+        off.append(pair_errors(made.trajectory.cameras[frames], truth).rotation_deg)
+        still.append(pair_errors(truth[torch.ones_like(frames)], truth).rotation_deg)
+    assert torch.cat(off).mean() < 0.3 * torch.cat(still).mean()  # 0.1 measured
+
+
 def test_generate_with_another_path_gives_another_video(pipe):
     image = render_clips([1], split="heldout", num_frames=1, height=64, width=64).video[0, 0]
     size = {"num_frames": 9, "fps": 10, "height": 64, "width": 64}

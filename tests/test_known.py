@@ -1,0 +1,49 @@
+"""Images tell their own cameras where they can, and nothing changes where they cannot."""
+
+import pytest
+import torch
+
+from rays_as_pixels.known import only_images, with_cameras_told
+from rays_as_pixels.model.camera_prior import CameraPrior
+
+
+@pytest.fixture(scope="module")
+def prior() -> CameraPrior:
+    torch.manual_seed(0)
+    prior = CameraPrior(5, 5)
+    prior.motion.pictures.weight.normal_(std=0.1)
+    prior.spread.fill_(0.05)
+    return prior.eval()
+
+
+def given_of(stills, frames):
+    unknown = torch.zeros(len(frames), dtype=torch.bool)
+    return only_images(
+        stills, frames, frames=9, rays=None, cameras_known=unknown, temporal_stride=1
+    )
+
+
+def test_images_get_the_cameras_that_they_have_as_a_clip_in_whatever_order(prior):
+    stills = torch.randn(1, 5, 3, 4, 6)
+    given = given_of(stills[:, :, [1, 2, 0]], [4, 8, 0])
+    told = with_cameras_told(given, [4, 8, 0], prior)
+    with torch.no_grad():
+        rays = prior(stills, (2, 3))
+    torch.testing.assert_close(told.rays[:, :, [0, 4, 8]], rays)
+    assert told.rays_known.nonzero().flatten().tolist() == [0, 4, 8]
+    assert told.still_rays is not None
+    assert told.still_rays_known is not None
+    torch.testing.assert_close(told.still_rays, rays[:, :, [1, 2, 0]])
+    assert told.still_rays_known.all()
+    assert not given.rays_known.any(), "what was passed must stay as it was"
+
+
+@pytest.mark.parametrize("frames", [[0], [2, 4]])
+def test_one_image_and_images_without_frame_0_tell_nothing(prior, frames):
+    given = given_of(torch.randn(1, 5, len(frames), 4, 6), frames)
+    assert with_cameras_told(given, frames, prior) is given
+
+
+def test_a_network_without_a_camera_prior_tells_nothing():
+    given = given_of(torch.randn(1, 5, 2, 4, 6), [0, 4])
+    assert with_cameras_told(given, [0, 4], None) is given
