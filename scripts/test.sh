@@ -34,4 +34,4 @@ fi
 "$VENV/bin/lint-imports"
 # Packages that were only half there meanwhile may have misled it: what counts is a second look.
 [ -z "$types" ] || wait "$types" || check_types
-exec "$VENV/bin/python" -m pytest -n 3 --dist worksteal ${chosen[@]+"${chosen[@]}"} "$@"
+exec "$VENV/bin/python" -m pytest -n 2 --dist worksteal ${chosen[@]+"${chosen[@]}"} "$@"
