@@ -77,9 +77,12 @@ def with_cameras_told(
     cameras are told.
 
     Args:
-        given: With stills whose cameras are not known.
-        image_frames: Frame of each still.
-        prior: Of the network.
+        given: With stills (1, C, n, h, w) whose cameras are not known; stays as it is.
+        image_frames: Frame of each still, n of them.
+        prior: Of the network. Its cameras have frame 0 as their frame, lengths in scene units.
+
+    Returns:
+        The same with the ray latents of those n frames and stills, and these marked as known.
     """
     if prior is None or given.stills is None or len(image_frames) < 2 or 0 not in image_frames:
         return given
