@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing into .venv, then lints, checks types and imports, and runs the tests.
-# Options go to pytest. The last line is pytest's own summary.
+# Options go to pytest. The last line is pytest's own summary, or what is wrong with the types.
 # Tests marked slow run with --all alone, see CONTRIBUTING.md.
 set -euo pipefail
 chosen=(-m "not slow")
@@ -13,15 +13,6 @@ setup
 install dev requirements.txt requirements-dev.txt || die "requirements-dev.txt must install;" \
     "see pip's message above. Check the network, then run the same command again"
 export PYTHONPATH=. OMP_NUM_THREADS=1
-can_check_types() { "$VENV/bin/pyright" --version >/dev/null 2>&1; }
-check_types() { "$VENV/bin/pyright" --pythonpath "$VENV/bin/python"; }
-types=
-if can_check_types; then  # it takes one core for over a minute, while pip waits for the network
-    check_types >/dev/null 2>&1 &
-    types=$!
-else
-    say "note: no type check: pyright could not fetch the part of it that runs on Node.js"
-fi
 try_once peers requirements-peers.txt "the comparison with classical peers"
 try_once data requirements-data.txt "datasets in shards and annotation (Ray, Parquet)"
 try_once text requirements-text.txt "text prompts"
@@ -32,6 +23,20 @@ fi
 "$VENV/bin/ruff" check .
 "$VENV/bin/ruff" format --check .
 "$VENV/bin/lint-imports"
-# Packages that were only half there meanwhile may have misled it: what counts is a second look.
-[ -z "$types" ] || wait "$types" || check_types
-exec "$VENV/bin/python" -m pytest -n 2 --dist worksteal ${chosen[@]+"${chosen[@]}"} "$@"
+types=
+if "$VENV/bin/pyright" --version >/dev/null 2>&1; then
+    said=$(mktemp)  # over a minute of one core, so of what the tests leave
+    nice -n 19 "$VENV/bin/pyright" --pythonpath "$VENV/bin/python" >"$said" 2>&1 &
+    types=$!
+    trap 'kill "$types" 2>/dev/null || true; rm -f "$said"' EXIT
+    say "types are checked beside the tests, and told of after them if wrong"
+else
+    say "note: no type check: pyright could not fetch the part of it that runs on Node.js"
+fi
+status=0
+"$VENV/bin/python" -m pytest -n 2 --dist worksteal ${chosen[@]+"${chosen[@]}"} "$@" || status=$?
+if [ -n "$types" ] && ! wait "$types"; then
+    cat "$said" >&2
+    status=1
+fi
+exit "$status"

@@ -21,6 +21,9 @@ from rays_as_pixels.ablation.score import (
 from rays_as_pixels.ablation.variants import VARIANTS, Variant
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.model.codec import LatentCodec
+from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
+from rays_as_pixels.model.motion_features import MotionFeatures
+from rays_as_pixels.training.config import TransformerConfig
 from rays_as_pixels.training.pool import PoolSpec, build_pool, shard_paths
 from rays_as_pixels.training.processes import new_accelerator
 from rays_as_pixels.training.transformer import TransformerRun, new_transformer
@@ -73,11 +76,14 @@ class AblationOptions:
         return {k: v for k, v in asdict(self).items() if k not in ("folder", "variants")}
 
 
-def run_ablation(codec: LatentCodec, options: AblationOptions, log: Log) -> Path:
+def run_ablation(
+    codec: LatentCodec, features: MotionFeatures | None, options: AblationOptions, log: Log
+) -> Path:
     """Train and score what is not done yet, then write the tables.
 
     Args:
         codec: The frozen autoencoder, on the CPU; its latents are what every variant learns from.
+        features: How cells move, frozen too and read by every variant; None for none.
         options: Sizes.
         log: Called with one line of text at a time.
 
@@ -100,7 +106,8 @@ def run_ablation(codec: LatentCodec, options: AblationOptions, log: Log) -> Path
         path = options.folder / variant.name / _OUTCOME
         if not path.exists():
             files = _training_clips(codec, options, variant.movers, log)
-            outcome = _trained(codec, files, options, variant, heldout, log=log)
+            start = _Start(codec, features, files, heldout)
+            outcome = _trained(start, options, variant, log)
             write_json(path, outcome.to_dict())
             log(f"{variant.name}: {json.dumps(outcome.row)}")
         outcomes.append(Outcome.from_dict(json.loads(path.read_text())))
@@ -134,28 +141,30 @@ def _check_folder(options: AblationOptions) -> None:
     write_json(path, about)
 
 
-def _trained(
-    codec: LatentCodec,
-    files: list[Path],
-    options: AblationOptions,
-    variant: Variant,
-    heldout: dict[str, HeldOut],
-    *,
-    log: Log,
-) -> Outcome:
+@dataclass(frozen=True)
+class _Start:
+    """What all variants share."""
+
+    codec: LatentCodec
+    features: MotionFeatures | None
+    files: list[Path]
+    heldout: dict[str, HeldOut]
+
+
+def _trained(start: _Start, options: AblationOptions, variant: Variant, log: Log) -> Outcome:
     """Train one variant and score it."""
-    clips = read_encoded(files, height=options.size[0], width=options.size[1])
+    codec, heldout = start.codec, start.heldout
+    clips = read_encoded(start.files, height=options.size[0], width=options.size[1])
     kind = representation(variant.representation)
     raw = encode_rays(codec, kind, clips.cameras)
     rays = RayCodec.measured(codec, kind, raw.float())
     normalised = rays.statistics.normalise(raw.float()).half()
-    # The network is compared: motion features and both priors, untaught here, are left out.
-    config = replace(variant.config, steps=options.steps, motion_width=None)
+    config = replace(variant.config, steps=options.steps)
     folder = options.folder / variant.name
     folder.mkdir(exist_ok=True)
     torch.manual_seed(variant.seed)
-    model = new_transformer(
-        config, channels=clips.latents.shape[1], temporal_stride=codec.temporal_stride,
+    model = new_network(
+        config, start.features, codec=codec, channels=clips.latents.shape[1],
         ray_channels=normalised.shape[1],
     )  # fmt: skip
     run = TransformerRun(
@@ -180,3 +189,27 @@ def _trained(
         more=rows,
         movers=scored_movers(model, rays, heldout, seeds=options.seeds),
     )
+
+
+def new_network(
+    config: TransformerConfig,
+    features: MotionFeatures | None,
+    *,
+    codec: LatentCodec,
+    channels: int,
+    ray_channels: int,
+) -> RaysAsPixelsTransformer3DModel:
+    """Build an untrained transformer that reads given motion features and has no priors.
+
+    The priors are left out because they would answer in its place.
+    """
+    width = None if features is None else features.width
+    model = new_transformer(
+        replace(config, motion_width=width), channels=channels,
+        temporal_stride=codec.temporal_stride, ray_channels=ray_channels,
+    )  # fmt: skip
+    model.camera_prior = model.view_prior = None
+    if features is not None and model.motion_features is not None:
+        model.motion_features.load_state_dict(features.state_dict())
+        model.motion_features.requires_grad_(False)
+    return model

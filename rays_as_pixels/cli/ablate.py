@@ -38,7 +38,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
             f"--{name}", type=options.whole, default=default, metavar="N",
             help=f"{what} (default: %(default)s)",
         )  # fmt: skip
-    group = parser.add_argument_group("the model whose autoencoder all variants share")
+    group = parser.add_argument_group(
+        "the model whose autoencoder and motion features all variants share"
+    )
     add_loading_options(group)
 
 
@@ -67,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
             f"device must be cpu for an ablation of this size; got {pipe.device}. Use --device cpu."
         )
     pipe.vae.requires_grad_(False)
+    pipe.transformer.requires_grad_(False)
     args.out.mkdir(parents=True, exist_ok=True)
 
     def log(line: str) -> None:
@@ -74,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
             file.write(f"{time.strftime('%H:%M:%S')} {line}\n")
 
     sys.stderr.write(f"follow it in {args.out / 'log.txt'}\n")
-    folder = run_ablation(pipe.codec, chosen, log)
+    folder = run_ablation(pipe.codec, pipe.transformer.motion_features, chosen, log)
     print((folder / "ablation.md").read_text(encoding="utf-8"))  # noqa: T201 - the answer
     print_results([folder / "ablation.json", folder / "ablation.md"])
     return 0

@@ -37,7 +37,7 @@ class MotionFeatures(nn.Module):
         self, channels: int, width: int, *, groups: int = 4, group_width: int = 16, radius: int = 2
     ) -> None:
         super().__init__()
-        self.groups, self.radius = groups, radius
+        self.width, self.groups, self.radius = width, groups, radius
         self.query = nn.Conv2d(channels, groups * group_width, 3, padding=1)
         self.key = nn.Conv2d(channels, groups * group_width, 3, padding=1)
         self.flow = LatentFlow(channels)

@@ -28,7 +28,7 @@ def options(folder: Path, **changes) -> AblationOptions:
 def done(toy, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("ablation")
     lines: list[str] = []
-    run_ablation(toy.codec, options(folder), lines.append)
+    run_ablation(toy.codec, toy.transformer.motion_features, options(folder), lines.append)
     (folder / "lines.txt").write_text("\n".join(lines))
     return folder
 
@@ -58,12 +58,14 @@ def test_clips_are_rendered_once_per_kind_and_a_second_run_trains_nothing(done, 
     before = (done / "ablation.json").read_text()
     stamps = {p: p.stat().st_mtime_ns for p in done.glob("*/transformer-state.pt")}
     lines: list[str] = []
-    run_ablation(toy.codec, options(done), lines.append)
+    run_ablation(toy.codec, toy.transformer.motion_features, options(done), lines.append)
     assert lines == []
     assert (done / "ablation.json").read_text() == before
     assert stamps == {p: p.stat().st_mtime_ns for p in done.glob("*/transformer-state.pt")}
     with pytest.raises(InputError, match="same sizes"):
-        run_ablation(toy.codec, options(done, steps=3), lines.append)
+        run_ablation(
+            toy.codec, toy.transformer.motion_features, options(done, steps=3), lines.append
+        )
 
 
 @pytest.mark.slow
@@ -84,7 +86,9 @@ def test_latents_are_normalised_and_read_back_as_the_cameras_they_were(done, toy
 
 def test_a_variant_that_does_not_exist_is_refused_by_name(toy, tmp_path):
     with pytest.raises(InputError, match=r"variants must be of default, .*; got 'dsca'"):
-        run_ablation(toy.codec, options(tmp_path, variants=("dsca",)), print)
+        run_ablation(
+            toy.codec, toy.transformer.motion_features, options(tmp_path, variants=("dsca",)), print
+        )
 
 
 def test_variants_differ_from_the_default_and_the_papers_is_also_a_configuration():
