@@ -311,6 +311,7 @@ def test_the_memory_verb_refuses_what_no_model_can_run(capsys, arguments, messag
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_memory_verb_prints_what_fits_which_gpu(capsys, toy_folder):
     assert main(["memory", "--model", str(toy_folder), "--gpu-gb", "8", "--all"]) == 0
     printed = capsys.readouterr().out

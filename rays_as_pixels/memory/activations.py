@@ -153,12 +153,16 @@ class Activations:
         held = [*network.parameters(), *network.buffers()]
         if stills:  # the video is noise, of which the prior is not asked
             network.camera_prior = None
+        alone = network.camera_prior is not None  # a clear clip is not shown to the rest
 
         def run() -> object:
             # what is given and, for each seed, its noisy copy; stills have none
             given, noisy = self._latents(stills, 1), self._latents(stills, seeds)
             noisy = _Latents(noisy.video, noisy.rays, given.stills, noisy.still_rays)
-            return given, noisy, network(self._state(noisy, seeds), self._text(network, seeds))
+            state = self._state(noisy, seeds)
+            if alone:
+                return given, noisy, network.told_by_prior(state)
+            return given, noisy, network(state, self._text(network, seeds))
 
         return peak_bytes(
             run,

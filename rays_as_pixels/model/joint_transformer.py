@@ -209,6 +209,8 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
                 f"{'none' if encoder_hidden_states is None else 'some'} with text_dim "
                 f"{self.config['text_dim']}. Encode an empty prompt for no text."
             )
+        if features is None and self._is_told_by_prior(state):
+            return self.told_by_prior(state)
         video, rays, layout = self._embed(state)
         temb = self.condition_embedder.embed(layout.sigma).type_as(video)
         ray_temb = self.condition_embedder.embed(layout.ray_sigma).type_as(rays)
@@ -231,6 +233,23 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
             rays, ray_temb, self.ray_norm_out, self.ray_scale_shift_table, self.ray_proj_out
         )
         return self._split(state, video, rays, layout)
+
+    def _is_told_by_prior(self, state: JointState) -> bool:
+        """Tell whether all the video is clear, so that the camera prior alone says the rays."""
+        if self.camera_prior is None or self.training or state.stills is not None:
+            return False
+        return not state.sigma.is_meta and not bool(state.sigma.any())
+
+    def told_by_prior(self, state: JointState) -> JointVelocity:
+        """Return what `forward` does for a clear clip without stills, by the camera prior alone.
+
+        The video's velocity is 0: that of clean latents is not used.
+        """
+        assert self.camera_prior is not None
+        raster = (state.ray_latents.shape[-2], state.ray_latents.shape[-1])
+        rays = self.camera_prior(state.latents, raster)
+        rays = velocity_of_sample(rays, state.ray_latents, state.ray_sigma)
+        return JointVelocity(torch.zeros_like(state.latents), rays, None, None)
 
     def _times(self, temb: Tensor, ray_temb: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         act = self.condition_embedder.act_fn

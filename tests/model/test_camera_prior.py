@@ -141,7 +141,9 @@ def test_rays_are_the_priors_where_the_video_is_clear():
         with torch.no_grad():
             velocity = model(JointState(latents, sigma, rays, torch.ones(1, 3)))
             expected = max(0, 1 - 2 * level) ** 2 * model.camera_prior(latents, (2, 3))
+            whole = model(JointState(latents, sigma, rays, torch.ones(1, 3)), features=[])
         torch.testing.assert_close(rays - velocity.rays, expected, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(whole.rays, velocity.rays, rtol=1e-4, atol=1e-5)
 
 
 def test_no_rays_are_told_of_clips_whose_motion_is_hidden():

@@ -241,7 +241,7 @@ def test_the_page_speaks_chinese_to_a_chinese_browser(browser, address):
     page = opened(context, address)
     assert "相机路径" in page.inner_text("#steps [role=tablist]")
     # The page is usable before the server has said which language its own words are in.
-    page.wait_for_selector("#status >> text=设备", timeout=20_000)
+    page.wait_for_selector("#status >> text=设备", timeout=60_000)
     assert "使用这些帧" in page.inner_text("#use-frames")
     context.close()
 
