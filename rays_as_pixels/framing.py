@@ -11,6 +11,7 @@ from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras
 
 MIN_SIDE_PX = 16
+_WORTH_FINER = 1.5  # of the model's sides; below, twice the pixels would be made up
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,13 @@ class Framing:
         return resized[..., top : top + self.model_height, left : left + self.model_width].clamp(
             0, 1
         )
+
+    def finer(self) -> "Framing":
+        """Return the same crop with twice the pixels along each side, if the input has them."""
+        scale = min(self.height / self.model_height, self.width / self.model_width)
+        if scale < _WORTH_FINER:
+            return self
+        return Framing(self.height, self.width, 2 * self.model_height, 2 * self.model_width)
 
     def cameras(self, cameras: Cameras) -> Cameras:
         """State cameras of the input for the model's images. Inverse of `restored`."""

@@ -60,7 +60,8 @@ class RaysAsPixelsPipeline(JointComponents):
         num_seeds: int = 1,
         num_views: int = 1,
         shared_focal: bool = False,
-        camera_fit_steps: int = 2,
+        camera_fit_steps: int | None = None,
+        photometric_adjustment: bool = True,
         **options: Any,
     ) -> EstimateOutput:
         """Predict the camera path of a video: p(rays given video).
@@ -77,7 +78,11 @@ class RaysAsPixelsPipeline(JointComponents):
                 more than one also gives a spread. Beyond the paper; see `views`.
             shared_focal: One focal length for the whole clip, for a lens that does not zoom.
             camera_fit_steps: Steps of fitting cameras to the latents (`model.camera_fit`), beyond
-                the paper; 0 reads them from the decoded raxels alone.
+                the paper; 0 reads them from the decoded raxels alone. None for 2, or for 0 where
+                photometric adjustment follows, which starts as well from these.
+            photometric_adjustment: Move the network's cameras until patches of frame 0 fit the
+                other frames (`model.photometric_adjustment`), beyond the paper; False for the
+                network's own.
             options: See `RunOptions`.
 
         Raises:
@@ -90,17 +95,25 @@ class RaysAsPixelsPipeline(JointComponents):
         views = views_of(num_views)
         framing = Framing.nearest(video.shape[-2], video.shape[-1], self.sizes)
         fitted = framing.images(video.to(self._execution_device, torch.float32))
-        read = partial(
-            read_cameras, self.codec, shared_focal=shared_focal, iterations=camera_fit_steps
-        )
+        fits = 2 * (not photometric_adjustment) if camera_fit_steps is None else camera_fit_steps
+        read = partial(read_cameras, self.codec, shared_focal=shared_focal, iterations=fits)
+        fine = framing.finer().images(video.to(torch.float32).cpu())
         answers, decoded = [], []
         for index, view in enumerate(views):
-            rays = self._rays_of(view.video(fitted), run, steps=num_inference_steps,
+            run.report("encode video", 0, 1)
+            latents = self._encode(view.video(fitted))
+            rays = self._rays_of(latents, len(video), run, steps=num_inference_steps,
                                  num_seeds=num_seeds, number=index)  # fmt: skip
             run.report("read cameras", index, len(views))
             mean, drawn = read(rays.mean(0, keepdim=True))
             each = read(rays)[0].cameras if num_seeds > 1 else mean.cameras
-            answers.append(Answer(view, mean.cameras[0], each))
+            answer = Answer(view, mean.cameras[0], each)
+            if photometric_adjustment:
+                run.report("fit path to frames", index, len(views))
+                answer = answer.adjusted(
+                    view.video(fine), self._depth_of(latents), shared_focal=shared_focal
+                )
+            answers.append(answer)
             decoded.append((drawn[0], mean.residual[0]))
         cameras, spread = combined(answers)
         run.report("read cameras", len(views), len(views))
@@ -108,6 +121,7 @@ class RaysAsPixelsPipeline(JointComponents):
         return EstimateOutput(
             trajectory=self._trajectory(cameras, framing, fps, time_sec, source_frame),
             raxels=decoded[0][0], residual=decoded[0][1], spread=spread,
+            explained=answers[0].explained,
             expected_error_deg=expected_error_deg(
                 spread, self.config["error_per_spread"], num_seeds=num_seeds, num_views=num_views
             ),
@@ -349,19 +363,24 @@ class RaysAsPixelsPipeline(JointComponents):
 
     def _rays_of(
         self,
-        video: Float[Tensor, "frames 3 h w"],
+        latents: Float[Tensor, "1 c t h w"],
+        frames: int,
         run: RunOptions,
         *,
         steps: int,
         num_seeds: int,
         number: int,
     ) -> Float[Tensor, "seeds c frames hr wr"]:
-        """Estimate the ray latents of a clip of the model's size; `number` is its view's."""
+        """Estimate the ray latents of a clip's latents; `number` is its view's."""
         prompts = self._prompts(run, samples=num_seeds, guidance_scale=1.0)
-        run.report("encode video", 0, 1)
-        given = only_video(self._encode(video), frames=video.shape[0]).repeated(num_seeds)
+        given = only_video(latents, frames=frames).repeated(num_seeds)
         stage = "estimate path" if number == 0 else f"estimate path, view {number + 1}"
         return self._denoise(given, run, steps=steps, stage=stage, prompts=prompts)[1]
+
+    def _depth_of(self, latents: Float[Tensor, "1 c t h w"]) -> Float[Tensor, "h w"] | None:
+        """Return logarithms of the depths of frame 0's cells, where the network tells them."""
+        prior = self.transformer.camera_prior
+        return None if prior is None else prior.log_depth(latents.to(prior.spread.device))[0]
 
     def _encode(self, images: Float[Tensor, "frames 3 h w"]) -> Float[Tensor, "1 c t h w"]:
         return self.codec.encode_video(images[None].to(self._execution_device, torch.float32))

@@ -15,6 +15,7 @@ from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras, rigid
 from rays_as_pixels.geometry.rotations import nearest_rotation
 from rays_as_pixels.loop import pose_spread
+from rays_as_pixels.model.photometric_adjustment import adjusted_to_frames
 from rays_as_pixels.outputs import PoseSpread
 
 _STILL = 1e-9  # scene units; a path that reaches no further has no size to compare
@@ -83,11 +84,30 @@ class Answer:
         view: How the clip was shown.
         mean: (F,) cameras of the mean over seeds, as the view shows them.
         each: (S, F) cameras of each seed.
+        explained: Share of the clip's patches that fit, see `photometric_adjustment`.
     """
 
     view: View
     mean: Cameras
     each: Cameras
+    explained: float | None = None
+
+    def adjusted(
+        self,
+        frames: Float[Tensor, "frames 3 h w"],
+        log_depth: Float[Tensor, "rows columns"] | None,
+        *,
+        shared_focal: bool,
+    ) -> "Answer":
+        """Return the answer fitted to the view's frames; `log_depth` is of the first of them."""
+        seeds = len(self.each.focal_px)
+        alone = [self.mean] if seeds == 1 else [self.mean, *(self.each[k] for k in range(seeds))]
+        fits = [
+            adjusted_to_frames(frames, cameras, log_depth, shared_focal=shared_focal)
+            for cameras in alone
+        ]
+        moved = _stacked([fit.cameras for fit in fits[-seeds:]])
+        return Answer(self.view, fits[0].cameras, moved, fits[0].explained)
 
     @classmethod
     def of_one(cls, view: View, cameras: Cameras) -> "Answer":

@@ -45,6 +45,10 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         help="average over views of the clip: 2 adds it mirrored, 4 both backwards too "
         "(default: %(default)s)",
     )
+    parser.add_argument(
+        "--network-alone", action="store_true",
+        help="what the network says, without fitting its path to the frames' pixels",
+    )  # fmt: skip
     options.add_video_options(parser, all_frames=True)
     parser.add_argument(
         "--window-overlap",
@@ -77,6 +81,10 @@ def run(args: argparse.Namespace) -> int:
 
         extra = {"verb": "estimate", "input": clip.source.name, **options.settings(args)}
         extra |= _spread(estimated)
+        explained = getattr(estimated, "explained", None)
+        if explained is not None:
+            extra["explained"] = explained
+            progress.say(f"{explained:.0%} of frame 0 is found where the path shows it")
         write_native(estimated.trajectory, out / "trajectory.json", extra=extra)
         value = path_view_value(
             estimated.trajectory,
@@ -104,6 +112,7 @@ def _estimated(
         "num_seeds": args.seeds,
         "num_views": args.views,
         "shared_focal": args.shared_focal,
+        "photometric_adjustment": not args.network_alone,
         "generator": options.make_generator(args.seed),
         "progress": progress,
     }

@@ -32,9 +32,14 @@ def baseline_scores(clips: Sequence[EvalClip]) -> dict[str, list[PathScore]]:
 
 
 def model_scores(
-    runner: Runner, clips: Sequence[EvalClip], *, steps: int, progress: Progress
+    runner: Runner,
+    clips: Sequence[EvalClip],
+    *,
+    steps: int,
+    progress: Progress,
+    network_alone: bool = False,
 ) -> list[PathScore]:
-    """Score the model on all clips and seeds."""
+    """Score the model on all clips and seeds, or the network without the fit to the frames."""
     scores = []
     for index, clip in enumerate(clips):
         for seed in range(runner.settings.seeds):
@@ -43,6 +48,7 @@ def model_scores(
                 clip.trajectory().cameras,
                 generator=runner.generator(index, seed),
                 steps=steps,
+                photometric_adjustment=not network_alone,
             )
             scores.append(score_clip(result, clip, seed=seed))
         progress(f"estimate, {steps} steps", index + 1, len(clips))
@@ -102,13 +108,21 @@ def estimate_task(
         scores[peer.name] = peer_scores(peer, clips, progress)
         labels[peer.name] = peer.name
         notes.append(f"{peer.name}: {peer.note}.")
+    steps = min(runner.settings.estimate_steps)
+    row_id = f"network@{steps}"
+    scores[row_id] = model_scores(runner, clips, steps=steps, progress=progress, network_alone=True)
+    labels[row_id] = f"our network alone, {_counted(steps)}"
     for steps in runner.settings.estimate_steps:
         row_id = f"model@{steps}"
         scores[row_id] = model_scores(runner, clips, steps=steps, progress=progress)
-        labels[row_id] = f"ours, {steps} step{'s' if steps > 1 else ''}"
+        labels[row_id] = f"ours, {_counted(steps)}"
         notes.append(runner.describe_sigmas(steps))
         notes.append(_by_seed(labels[row_id], scores[row_id]))
     return path_table("estimate", "Estimate", scores, labels=labels, notes=notes)
+
+
+def _counted(steps: int) -> str:
+    return f"{steps} step{'s' if steps > 1 else ''}"
 
 
 def _about_clips(clips: Sequence[EvalClip]) -> str:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from rays_as_pixels.memory.autoencoder import codec_peaks, pixel_bytes
-from rays_as_pixels.memory.reading import drawing_bytes, reading_bytes
+from rays_as_pixels.memory.reading import adjusting_bytes, drawing_bytes, reading_bytes
 from rays_as_pixels.memory.settings import VaePieces
 from rays_as_pixels.memory.shapes import ModelShapes
 from rays_as_pixels.memory.tracker import META, peak_bytes
@@ -22,7 +22,7 @@ from rays_as_pixels.model.joint_state import JointState, Stills
 TEXT_LENGTH = 512
 ORDER = (
     "read prompt", "encode", "encode rays", "denoise", "decode video", "decode rays",
-    "read cameras",
+    "read cameras", "fit path to frames",
 )  # fmt: skip
 Phases = dict[str, int]
 
@@ -81,14 +81,18 @@ class Activations:
 
     def _estimate(self, pieces: VaePieces, kept: int = 0) -> Phases:
         frames, seeds = self.work.frames, self.work.seeds
+        kept += self._on_cpu(self.video)  # the frames that the path is fitted to
         kept_video = kept + self.video
         rays, mean = (self._latents(0, batch).rays.nbytes for batch in (seeds, 1))
         # the mean of all seeds is read first, then, if there are several, each of them
-        beside = rays if seeds == 1 else mean + self._on_cpu(pixel_bytes(frames, self.ray_size))
+        drawn = self._on_cpu(pixel_bytes(frames, self.ray_size))
+        beside = rays if seeds == 1 else mean + drawn
+        fitting = adjusting_bytes(frames, self.size) + self._latents(0, 1).video.nbytes
         return {
             "encode": kept + self.codec.encode(frames, self.size, pieces),
             "denoise": kept_video + self._network(0, seeds),
             **self._read(kept_video + beside, seeds, pieces),
+            "fit path to frames": self._on_cpu(kept_video + rays + drawn + fitting),
         }
 
     def _generate(self, pieces: VaePieces) -> Phases:

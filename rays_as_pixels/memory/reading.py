@@ -10,6 +10,8 @@ from rays_as_pixels.geometry.raxels import RASTER_STRIDE, raxels_from_cameras
 from rays_as_pixels.memory.tracker import META, peak_bytes
 from rays_as_pixels.model.camera_fit import read_cameras
 from rays_as_pixels.model.codec import SPATIAL_STRIDE, LatentCodec
+from rays_as_pixels.model.photometric_adjustment import Patches, moved_scene
+from rays_as_pixels.model.track_adjustment import TrackedScene
 
 
 class _PricedCodec(LatentCodec):
@@ -47,6 +49,25 @@ def reading_bytes(latents: torch.Size, *, encoding: int) -> int:
     codec = _PricedCodec(latents[1], encoding)
     given = torch.empty(latents, device=META)
     return peak_bytes(lambda: read_cameras(codec, given), held=[given], device_type="cpu")
+
+
+def adjusting_bytes(frames: int, size: tuple[int, int]) -> int:
+    """Return the most bytes held while a path is fitted to the frames it belongs to, of a size."""
+    video = torch.empty(frames, 3, *size, device=META)
+    patches = Patches.on(video)
+    double = {"device": META, "dtype": torch.float64}
+    others = frames - 1
+    guess = TrackedScene(
+        torch.empty(1, others, 3, 3, **double),
+        torch.empty(1, others, 3, **double),
+        torch.empty(1, others, **double),
+        torch.empty(1, 2, **double),
+        torch.empty(1, len(patches.place), **double),
+    )
+    return peak_bytes(
+        lambda: moved_scene(video, guess, patches, shared_focal=False),
+        held=[video], device_type="cpu",
+    )  # fmt: skip
 
 
 def drawing_bytes(frames: int, raster: tuple[int, int]) -> int:

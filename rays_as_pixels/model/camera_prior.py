@@ -142,6 +142,11 @@ class CameraPrior(nn.Module):
             return nn.functional.pad(lens, (6, 0))
         return numbers_of_scene(self.told(self.motion(latents), latents[:, :, 0])[-1].scene)
 
+    def log_depth(self, latents: Float[Tensor, "batch c t h w"]) -> Float[Tensor, "batch h w"]:
+        """Return logarithms of what frame 0's cells are away, scene units; two frames or more."""
+        scene = self.told(self.motion(latents), latents[:, :, 0])[-1].scene
+        return scene.log_depth.unflatten(1, tuple(latents.shape[-2:]))
+
     def forward(
         self, latents: Float[Tensor, "batch c t h w"], raster: tuple[int, int]
     ) -> Float[Tensor, "batch c t hr wr"]:

@@ -60,7 +60,7 @@ def test_every_table_is_there_with_baselines_floor_peers_and_failures(result):
     }  # fmt: skip
     estimate = result.tables["estimate"]
     assert [row["id"] for row in estimate.rows] == [
-        "identity", "constant_velocity", "failing peer", "model@1", "model@2",
+        "identity", "constant_velocity", "failing peer", "network@1", "model@1", "model@2",
     ]  # fmt: skip
     assert estimate.row("failing peer")["failures"] == 1
     assert estimate.row("model@2")["clips"] == 1 and estimate.row("model@2")["pairs"] == 10
