@@ -128,7 +128,11 @@ def estimate_work(load: LoadPipeline, ask: EstimateAsk, *, video: str) -> Work:
         write_path(job, result.trajectory, images=clip.video, settings=asdict(ask))
         write_sheet(job, clip.video, result.raxels)
         save_raxels(job, result.raxels)
-        return {"residual": result.residual.tolist(), "spread": spread_numbers(result.spread)}
+        return {
+            "residual": result.residual.tolist(),
+            "spread": spread_numbers(result.spread),
+            "explained": result.explained,
+        }
 
     return work
 

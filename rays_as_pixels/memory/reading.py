@@ -8,10 +8,11 @@ from torch import Tensor
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import RASTER_STRIDE, raxels_from_cameras
 from rays_as_pixels.memory.tracker import META, peak_bytes
+from rays_as_pixels.model.anchored_scene import AnchoredScene
 from rays_as_pixels.model.camera_fit import read_cameras
 from rays_as_pixels.model.codec import SPATIAL_STRIDE, LatentCodec
-from rays_as_pixels.model.photometric_adjustment import Patches, moved_scene
-from rays_as_pixels.model.track_adjustment import TrackedScene
+from rays_as_pixels.model.photometric_adjustment import anchors_of, moved_scene
+from rays_as_pixels.model.photometric_patches import Patches
 
 
 class _PricedCodec(LatentCodec):
@@ -56,13 +57,14 @@ def adjusting_bytes(frames: int, size: tuple[int, int]) -> int:
     video = torch.empty(frames, 3, *size, device=META)
     patches = Patches.on(video)
     double = {"device": META, "dtype": torch.float64}
-    others = frames - 1
-    guess = TrackedScene(
-        torch.empty(1, others, 3, 3, **double),
-        torch.empty(1, others, 3, **double),
-        torch.empty(1, others, **double),
-        torch.empty(1, 2, **double),
-        torch.empty(1, len(patches.place), **double),
+    anchors = anchors_of(frames)
+    guess = AnchoredScene(
+        torch.empty(frames, 3, 3, **double),
+        torch.empty(frames, 3, **double),
+        torch.empty(frames, **double),
+        torch.empty(2, **double),
+        anchors.to(META),
+        torch.empty(len(anchors), len(patches.place), **double),
     )
     return peak_bytes(
         lambda: moved_scene(video, guess, patches, shared_focal=False),
