@@ -35,7 +35,7 @@ class EstimateOutput(BaseOutput):
         spread: Disagreement between seeds and views, or None with one of each.
         expected_error_deg: (F,) rotation error that two of three frames stay below, in degrees;
             None where the model was not calibrated, or with other than 1 seed and 4 views.
-        explained: Share of patches of frame 0, over frames, that look alike where the path shows
+        explained: Share of patches, over pairs of frames, that look alike where the path shows
             them; None without photometric adjustment.
     """
 

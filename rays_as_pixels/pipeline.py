@@ -80,8 +80,8 @@ class RaysAsPixelsPipeline(JointComponents):
             camera_fit_steps: Steps of fitting cameras to the latents (`model.camera_fit`), beyond
                 the paper; 0 reads them from the decoded raxels alone. None for 2, or for 0 where
                 photometric adjustment follows, which starts as well from these.
-            photometric_adjustment: Move the network's cameras until patches of frame 0 fit the
-                other frames (`model.photometric_adjustment`), beyond the paper; False for the
+            photometric_adjustment: Move the network's cameras until patches of some frames fit
+                the others (`model.photometric_adjustment`), beyond the paper; False for the
                 network's own.
             options: See `RunOptions`.
 

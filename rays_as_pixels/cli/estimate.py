@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
         explained = getattr(estimated, "explained", None)
         if explained is not None:
             extra["explained"] = explained
-            progress.say(f"{explained:.0%} of frame 0 is found where the path shows it")
+            progress.say(f"{explained:.0%} of the frames' patches are where the path shows them")
         write_native(estimated.trajectory, out / "trajectory.json", extra=extra)
         value = path_view_value(
             estimated.trajectory,

@@ -19,7 +19,7 @@ from rays_as_pixels.model.photometric_patches import LIKE, Level, Patches, pyram
 
 _ANCHORS = 5  # frames that patches are cut from, evenly over the clip
 _HALF_WINDOWS = (3, 4, 4, 4)  # pixels from a patch's middle to its sides, per level
-_STEPS = (8, 6, 4, 4)  # per level
+_STEPS = (16, 8, 5, 4)  # per level
 _ROTATION, _CENTER, _LENS, _DEPTH = 0.3, 1.0, 0.1, 1.0  # deviations of the guess: rad, units, logs
 _ZOOM, _ZOOM_SHARE = 0.01, 0.5  # of the guessed zoom, plus this share of it
 _FIXED = 1e-6  # deviation of a zoom that is known

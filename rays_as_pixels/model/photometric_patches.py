@@ -22,8 +22,8 @@ _LEAST_LIKENESS, _LIKENESS_SPREAD = 0.6, 0.08  # correlation at which a patch co
 _LEAST_CONTRAST = 1e-5  # mean square about a patch's mean, of pictures in [0, 1]
 LIKE = 0.05  # root mean square difference at which a patch counts half
 _NOISE = 0.05  # of a patch's pixels, for what its gradients are worth
-_INDEPENDENT = 1000.0  # how many such patches a pair of frames is taken for
-_OFF_LIMIT = 2.0  # deviations of one of these; a patch that is so far off counts half
+_INDEPENDENT = 400.0  # how many such patches a pair of frames is taken for
+_OFF_LIMIT = 4.5  # deviations of one of these; a patch that is so far off counts half
 _FLATTEST = 0.05  # least area of a patch's picture over its own
 _STRETCH_LIMIT = 4.0
 
