@@ -222,6 +222,17 @@ def test_framing_loses_least_and_undoes_itself_for_cameras():
     assert framing.kept_share == pytest.approx(80 / 159)
 
 
+def test_a_finer_framing_shows_the_same_with_twice_the_pixels_if_they_are_there():
+    framing = Framing.nearest(370, 1226, [(48, 80)])
+    finer = framing.finer()
+    assert (finer.model_height, finer.model_width) == (96, 160)
+    images = torch.rand(1, 3, 370, 1226, generator=torch.Generator().manual_seed(0))
+    halved = torch.nn.functional.avg_pool2d(finer.images(images), 2)
+    assert float((halved - framing.images(images)).abs().mean()) < 0.02
+    small = Framing.nearest(60, 100, [(48, 80)])
+    assert small.finer() == small
+
+
 def test_a_framed_image_shows_the_middle():
     image = torch.zeros(1, 3, 32, 96)
     image[..., 32:64] = 1.0
