@@ -12,7 +12,7 @@ from rays_as_pixels.ui.charts import line_chart
 from rays_as_pixels.ui.library import Result
 
 MOST_NAMED = 17
-LITTLE_EXPLAINED = 0.2  # real clips below were off by over 6 degrees, those above by 0.6 at most
+LITTLE_EXPLAINED = 0.15  # real clips below were off by 3 to 7 degrees, those above by 0.6 at most
 
 
 def clip_facts(clip: Clip, lang: str) -> str:

@@ -74,7 +74,8 @@ def test_every_frame_of_every_video_has_a_row_with_the_camera_that_estimate_give
             lens.double(), torch.cat([cameras.focal_px, cameras.center_px], 1).double(),
             rtol=1e-6, atol=1e-6,
         )  # fmt: skip
-        assert all(row["spread_rotation_rad"] > 0 and row["status"] == "ok" for row in mine)
+        assert all(row["spread_rotation_rad"] > 0 for row in mine[1:])  # frame 0 is the world
+        assert all(row["status"] == "ok" for row in mine)
         times = [0.1 * index for index in wanted]
         assert [row["time_sec"] for row in mine] == pytest.approx(times)
     assert len(rows) == 10
