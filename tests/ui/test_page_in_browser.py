@@ -125,7 +125,7 @@ def test_the_filmstrip_is_trimmed_by_keyboard_and_the_frames_follow(page):
     handle.focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_function(
-        """() => document.querySelector('#start input, #start textarea').value === '0.1'
+        """() => document.querySelector('#start input, #start textarea')?.value === '0.1'
             && document.querySelector('#clip-facts').innerText.includes('Trimmed to 0.1')""",
     )
 
