@@ -139,57 +139,19 @@ def _step(
     trust: Trust,
     tracks: Tracks,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Solve for one step, counting less the tracks that are far off."""
+    """Solve for one step: depths are eliminated first, since each belongs to one cell alone."""
+    batch, count = tracks.weight.shape[:2]
     place = tracks.place
-    linear = linearised(scene, place, tracks.seen)
-    off_by = linear.error.detach().square().sum(-1)
-    robust = 1 / (1 + off_by / (_ROBUST * TRACK_UNIT) ** 2)
+    error, by_frame, by_lens, by_depth = _linearised(scene, place, tracks.seen)
+    robust = 1 / (1 + error.detach().square().sum(-1) / (_ROBUST * TRACK_UNIT) ** 2)
     scale = _TRACKS / (len(place) * TRACK_UNIT**2)
-    return solved(linear, (scale * tracks.weight * robust)[..., None], off, trust)
-
-
-@dataclass(frozen=True)
-class Linearised:
-    """Errors of places in images, and how they change.
-
-    Attributes:
-        error: (B, F, N, 2).
-        by_frame: (B, F, N, 2, 7) change with the frame's numbers, as `TrackedScene.moved` has them.
-        by_lens: (B, F, N, 2) change with the logarithm of all focal lengths.
-        by_depth: (B, F, N, 2) change with the logarithm of the point's depth.
-    """
-
-    error: Float[Tensor, "batch f cells 2"]
-    by_frame: Float[Tensor, "batch f cells 2 7"]
-    by_lens: Float[Tensor, "batch f cells 2"]
-    by_depth: Float[Tensor, "batch f cells 2"]
-
-
-def solved(
-    linear: Linearised,
-    weight: Float[Tensor, "batch f cells 1"],
-    off: tuple[Tensor, Tensor, Tensor],
-    trust: Trust,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the change (B, F, 7), (B,), (B, N) that makes the linear errors least.
-
-    Depths are eliminated first, since each belongs to one cell alone.
-
-    Args:
-        linear: What is to be explained.
-        weight: Of each squared error.
-        off: How far frames, lens and depths are from the guess already.
-        trust: In the guess.
-    """
-    error, by_frame = linear.error, linear.by_frame
-    by_lens, by_depth = linear.by_lens, linear.by_depth
-    batch, count = error.shape[:2]
+    weight = (scale * tracks.weight * robust)[..., None]
     # Columns: 7 numbers per frame, then the lens. Rows of a frame touch its own numbers alone.
     frame_w, lens_w = weight[..., None] * by_frame, weight * by_lens
     own = torch.einsum("bfnic,bfnid->bfcd", frame_w, by_frame)
     cross = torch.einsum("bfnic,bfni->bfc", frame_w, by_lens).flatten(1)
     size = 7 * count
-    same = torch.eye(count).to(error)
+    same = torch.eye(count).to(place)
     gram = torch.einsum("bfcd,fg->bfcgd", own, same).reshape(batch, size, size)
     last = (lens_w * by_lens).sum((1, 2, 3))
     gram = torch.cat(
@@ -227,12 +189,10 @@ def solved(
     return change[:, :-1].unflatten(1, (count, 7)), change[:, -1], depth
 
 
-def linearised(
-    scene: TrackedScene,
-    place: Float[Tensor, "cells 2"],
-    seen: Float[Tensor, "batch f cells 2"],
-) -> Linearised:
-    """Compare where a scene shows its cells with where they are seen."""
+def _linearised(
+    scene: TrackedScene, place: Tensor, seen: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return errors (B, F, N, 2) and their change with frames (..., 7), lens and log depth."""
     in_cam = scene.rotation.mT[:, :, None]  # cam_from_world
     world = scene._world(place)
     from_center = world - scene.center[:, :, None]
@@ -254,4 +214,4 @@ def linearised(
     flat = torch.nn.functional.pad(world[..., :2], (0, 1)).expand_as(point)
     by_lens = image - (turned @ flat[..., None])[..., 0]
     by_depth = (turned @ world.expand_as(point)[..., None])[..., 0]
-    return Linearised(image - seen, by_frame, by_lens, by_depth)
+    return image - seen, by_frame, by_lens, by_depth
