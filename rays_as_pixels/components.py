@@ -13,11 +13,15 @@ from typing import Any, cast
 import torch
 from diffusers import AutoencoderKLWan, DiffusionPipeline, FlowMatchEulerDiscreteScheduler
 from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
+from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.diffusion.sampler import Given, SamplerOptions, denoise_jointly
 from rays_as_pixels.diffusion.schedule import explicit_sigmas
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.framing import Framing
+from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.hub.source import HubAccess, find_model
 from rays_as_pixels.inputs import RunOptions
 from rays_as_pixels.model.checkpoints import check_component_weights, with_own_classes
@@ -97,6 +101,11 @@ class JointComponents(DiffusionPipeline):
             raxel_mean=self.config["raxel_latents_mean"],
             raxel_std=self.config["raxel_latents_std"],
         )
+
+    @property
+    def takes_depths(self) -> bool:
+        """Whether the network uses what is known of images' depths; those with a view prior do."""
+        return self.transformer.view_prior is not None
 
     @property
     def interrupt(self) -> bool:
@@ -225,3 +234,32 @@ class JointComponents(DiffusionPipeline):
             return {**own, "guidance_scale": self._guidance_scale or 1.0}
 
         return step_end
+
+    def _check_takes_depths(self) -> None:
+        if not self.takes_depths:
+            raise InputError(
+                "this model takes no depths of images: its network has no view prior. Leave "
+                "them out, or use a model like the default one."
+            )
+
+    def _depth_of(self, latents: Float[Tensor, "1 c t h w"]) -> Float[Tensor, "h w"] | None:
+        """Return logarithms of the depths of frame 0's cells, where the network tells them."""
+        prior = self.transformer.camera_prior
+        return None if prior is None else prior.log_depth(latents.to(prior.spread.device))[0]
+
+    def _encode(self, images: Float[Tensor, "frames 3 h w"]) -> Float[Tensor, "1 c t h w"]:
+        return self.codec.encode_video(images[None].to(self._execution_device, torch.float32))
+
+    def _encode_stills(self, stack: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "1 c n h w"]:
+        return torch.cat([self._encode(image[None]) for image in stack], dim=2)
+
+    def _trajectory(
+        self,
+        cameras: Cameras,
+        framing: Framing,
+        fps: float,
+        time_sec: Tensor | None,
+        source_frame: tuple[int, ...] | None,
+    ) -> Trajectory:
+        restored = framing.restored(cameras.to(dtype=torch.float64))
+        return Trajectory(restored, fps, time_sec, source_frame)

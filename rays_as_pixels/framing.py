@@ -1,5 +1,6 @@
 """Fit images of any size into one the network was trained at, and cameras back out of it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -102,3 +103,36 @@ class Framing:
         top, left = self._corner
         padded = cameras.cropped(top=-top, left=-left, height=height, width=width)
         return padded.resized(height=self.height, width=self.width)
+
+    def map(
+        self, values: Float[Tensor, "rows columns"]
+    ) -> Float[Tensor, "model_height model_width"]:
+        """State a map of numbers over the input, on any grid, for every pixel the model sees."""
+        (height, width), (top, left) = self._resized, self._corner
+        y = (torch.arange(self.model_height) + 0.5 + top) / height
+        x = (torch.arange(self.model_width) + 0.5 + left) / width
+        return _read_map(values, y, x)
+
+    def restored_map(
+        self, values: Float[Tensor, "rows columns"]
+    ) -> Float[Tensor, "rows_of_input columns_of_input"]:
+        """State a map over the model's images for the whole input, as finely as it is.
+
+        What the model does not see has the number of the nearest place that it does.
+        """
+        (height, width), (top, left) = self._resized, self._corner
+        rows, columns = values.shape
+        rows = math.ceil(rows * height / self.model_height)
+        columns = math.ceil(columns * width / self.model_width)
+        y = ((torch.arange(rows) + 0.5) / rows * height - top) / self.model_height
+        x = ((torch.arange(columns) + 0.5) / columns * width - left) / self.model_width
+        return _read_map(values, y, x)
+
+
+def _read_map(values: Tensor, y: Float[Tensor, "rows"], x: Float[Tensor, "columns"]) -> Tensor:
+    """Read a map between its cells; `y` and `x` run from 0 to 1 over it, beyond is its edge."""
+    at = torch.stack(torch.meshgrid(2 * x - 1, 2 * y - 1, indexing="xy"), -1)
+    grid = at[None].to(values)
+    return torch.nn.functional.grid_sample(
+        values[None, None], grid, padding_mode="border", align_corners=False
+    )[0, 0]

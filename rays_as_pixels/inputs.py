@@ -132,6 +132,44 @@ def framed_images(
     return framing.images(stack.to(torch.float32)), framing
 
 
+def depths_for_images(
+    image_depths: "Sequence[Tensor | None] | None", images: int, framing: Framing
+) -> Float[Tensor, "n h w"] | None:
+    """Return logarithms of depths of every pixel the model sees, NaN where none is given.
+
+    Raises:
+        InputError: There is not one for each image, or one is no map of positive numbers.
+    """
+    if image_depths is None or all(depth is None for depth in image_depths):
+        return None
+    if len(image_depths) != images:
+        raise InputError(
+            f"image_depths must hold a map or None for each of the {images} images; got "
+            f"{len(image_depths)}. Give None for images whose depths are not known."
+        )
+    unknown = torch.full((framing.model_height, framing.model_width), torch.nan)
+    return torch.stack([
+        unknown if depth is None else framing.map(_checked_depth(depth).log())
+        for depth in image_depths
+    ])  # fmt: skip
+
+
+def _checked_depth(depth: Tensor) -> Tensor:
+    depth = depth.detach().to("cpu", torch.float32)
+    if depth.dim() != 2 or not depth.numel():
+        raise InputError(
+            f"depths of an image must be a map (rows, columns); got shape {tuple(depth.shape)}. "
+            "Give one number for each cell of a grid over the image."
+        )
+    if not bool((depth > 0).all() and depth.isfinite().all()):
+        wrong = depth[~((depth > 0) & depth.isfinite())][0]
+        raise InputError(
+            f"depths must be positive numbers of scene units; got {float(wrong):g}. Give what is "
+            "endlessly far away a large number."
+        )
+    return depth
+
+
 def path_for_images(trajectory: Trajectory, framing: Framing) -> Cameras:
     """Re-anchor a path at its first frame and state it for the model's images.
 

@@ -32,6 +32,7 @@ def only_images(
     rays: Float[Tensor, "1 c frames hr wr"] | None,
     cameras_known: Tensor,
     temporal_stride: int,
+    log_depth: Float[Tensor, "n height width"] | None = None,
 ) -> Given:
     """Images are known as clean stills, and perhaps the rays of the whole clip.
 
@@ -42,6 +43,7 @@ def only_images(
         rays: Latents of the clip's rays (generate), or None where they are to be made (imagine).
         cameras_known: (n,) whether the camera of each image is known.
         temporal_stride: Video frames per latent frame of the autoencoder.
+        log_depth: Of the images, see `Stills.log_depth`.
     """
     channels, height, width = stills.shape[1], *stills.shape[-2:]
     known = rays is not None
@@ -64,6 +66,7 @@ def only_images(
         still_rays_known=cameras_known,
         still_frame=index.float(),
         still_kind=torch.full((len(index),), SOURCE),
+        still_log_depth=log_depth,
     )
 
 

@@ -37,6 +37,9 @@ class EstimateOutput(BaseOutput):
             None where the model was not calibrated, or with other than 1 seed and 4 views.
         explained: Share of patches, over pairs of frames, that look alike where the path shows
             them; None without photometric adjustment.
+        depth: How far away what frame 0 shows is, along its camera's axis, in scene units, on a
+            grid over the whole frame; None without photometric adjustment. `generate` takes it
+            as `image_depths`.
     """
 
     trajectory: Trajectory
@@ -45,6 +48,7 @@ class EstimateOutput(BaseOutput):
     spread: PoseSpread | None
     expected_error_deg: Float[Tensor, "frames"] | None = None
     explained: float | None = None
+    depth: Float[Tensor, "rows columns"] | None = None
 
 
 @dataclass

@@ -21,6 +21,7 @@ from rays_as_pixels.inputs import (
     check_image_frames,
     check_seeds,
     check_video,
+    depths_for_images,
     framed_images,
     path_for_images,
 )
@@ -121,7 +122,7 @@ class RaysAsPixelsPipeline(JointComponents):
         return EstimateOutput(
             trajectory=self._trajectory(cameras, framing, fps, time_sec, source_frame),
             raxels=decoded[0][0], residual=decoded[0][1], spread=spread,
-            explained=answers[0].explained,
+            explained=answers[0].explained, depth=_depth(answers[0].log_depth, framing),
             expected_error_deg=expected_error_deg(
                 spread, self.config["error_per_spread"], num_seeds=num_seeds, num_views=num_views
             ),
@@ -182,6 +183,7 @@ class RaysAsPixelsPipeline(JointComponents):
         *,
         image_frames: Sequence[int] = (0,),
         image_cameras_known: Sequence[bool] | None = None,
+        image_depths: Sequence[Tensor | None] | None = None,
         num_inference_steps: int = GENERATE_STEPS,
         guidance_scale: float = 1.0,
         num_seeds: int = 1,
@@ -194,6 +196,9 @@ class RaysAsPixelsPipeline(JointComponents):
             trajectory: 4k+1 cameras; its image size must have the images' aspect ratio.
             image_frames: The trajectory's frame that each image belongs to.
             image_cameras_known: False for images whose camera is not known; all True if None.
+            image_depths: How far away what each image shows is, along its camera's axis, in scene
+                units, as maps (rows, columns) over the whole image on any grid; None for images
+                of which nothing is known, whose depths the network tells. Beyond the paper.
             num_inference_steps: Denoising steps.
             guidance_scale: 1 for none; above 1 follows the path and the prompt more strongly, at
                 twice the time.
@@ -201,8 +206,8 @@ class RaysAsPixelsPipeline(JointComponents):
             options: See `RunOptions`.
 
         Raises:
-            InputError: A count, size, aspect ratio or frame number breaks a rule, or the path goes
-                further than raxels can hold.
+            InputError: A count, size, aspect ratio or frame number breaks a rule, the path goes
+                further than raxels can hold, or this model takes no depths.
             Cancelled: See `RunOptions`.
         """
         run = RunOptions(**options)
@@ -213,6 +218,9 @@ class RaysAsPixelsPipeline(JointComponents):
         known = [True] * len(stack) if image_cameras_known is None else list(image_cameras_known)
         check_image_frames(image_frames, known, len(stack), frames)
         check_seeds(num_seeds, run)
+        if image_depths is not None:
+            self._check_takes_depths()
+        log_depth = depths_for_images(image_depths, len(stack), framing)
         prompts = self._prompts(run, samples=num_seeds, guidance_scale=guidance_scale)
         run.report("encode images", 0, 1)
         raxels = raxels_from_cameras(cameras)[None].to(self._execution_device, torch.float32)
@@ -220,7 +228,7 @@ class RaysAsPixelsPipeline(JointComponents):
         given = only_images(
             self._encode_stills(stack), image_frames,
             frames=frames, rays=ray_latents, cameras_known=torch.tensor(known),
-            temporal_stride=self.codec.temporal_stride,
+            temporal_stride=self.codec.temporal_stride, log_depth=log_depth,
         )  # fmt: skip
         latents, _ = self._denoise(
             given.repeated(num_seeds), run, steps=num_inference_steps, stage="generate video",
@@ -320,6 +328,8 @@ class RaysAsPixelsPipeline(JointComponents):
     ) -> LoopOutput:
         """Estimate a path, generate along it from the first image, and estimate again.
 
+        The first image's depths, found with the path, go with it where the network takes any.
+
         Args:
             video: 4k+1 frames in [0, 1].
             fps: Frames per second.
@@ -335,11 +345,11 @@ class RaysAsPixelsPipeline(JointComponents):
             Cancelled: See `RunOptions`.
         """
         timing = {"fps": fps, "time_sec": time_sec, "source_frame": source_frame}
-        estimated = self.estimate(
-            video, num_inference_steps=estimate_steps, **timing, **options
-        ).trajectory
+        first = self.estimate(video, num_inference_steps=estimate_steps, **timing, **options)
+        estimated = first.trajectory
         generated = self.generate(
             video[0], estimated, num_inference_steps=generate_steps,
+            image_depths=[first.depth] if self.takes_depths else None,
             guidance_scale=guidance_scale, **options,
         )  # fmt: skip
         again = self.estimate(
@@ -377,24 +387,7 @@ class RaysAsPixelsPipeline(JointComponents):
         stage = "estimate path" if number == 0 else f"estimate path, view {number + 1}"
         return self._denoise(given, run, steps=steps, stage=stage, prompts=prompts)[1]
 
-    def _depth_of(self, latents: Float[Tensor, "1 c t h w"]) -> Float[Tensor, "h w"] | None:
-        """Return logarithms of the depths of frame 0's cells, where the network tells them."""
-        prior = self.transformer.camera_prior
-        return None if prior is None else prior.log_depth(latents.to(prior.spread.device))[0]
 
-    def _encode(self, images: Float[Tensor, "frames 3 h w"]) -> Float[Tensor, "1 c t h w"]:
-        return self.codec.encode_video(images[None].to(self._execution_device, torch.float32))
-
-    def _encode_stills(self, stack: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "1 c n h w"]:
-        return torch.cat([self._encode(image[None]) for image in stack], dim=2)
-
-    def _trajectory(
-        self,
-        cameras: Cameras,
-        framing: Framing,
-        fps: float,
-        time_sec: Tensor | None,
-        source_frame: tuple[int, ...] | None,
-    ) -> Trajectory:
-        restored = framing.restored(cameras.to(dtype=torch.float64))
-        return Trajectory(restored, fps, time_sec, source_frame)
+def _depth(log_depth: Tensor | None, framing: Framing) -> Float[Tensor, "rows columns"] | None:
+    """Return depths on a grid over the whole frame 0."""
+    return None if log_depth is None else framing.restored_map(log_depth).float().exp()

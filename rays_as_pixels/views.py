@@ -85,12 +85,14 @@ class Answer:
         mean: (F,) cameras of the mean over seeds, as the view shows them.
         each: (S, F) cameras of each seed.
         explained: Share of the clip's patches that fit, see `photometric_adjustment`.
+        log_depth: (rows, columns) of what the view's first frame shows, from the same.
     """
 
     view: View
     mean: Cameras
     each: Cameras
     explained: float | None = None
+    log_depth: Float[Tensor, "rows columns"] | None = None
 
     def adjusted(
         self,
@@ -107,7 +109,8 @@ class Answer:
             for cameras in alone
         ]
         moved = _stacked([fit.cameras for fit in fits[-seeds:]])
-        return Answer(self.view, fits[0].cameras, moved, fits[0].explained)
+        first = fits[0]
+        return Answer(self.view, first.cameras, moved, first.explained, first.log_depth)
 
     @classmethod
     def of_one(cls, view: View, cameras: Cameras) -> "Answer":

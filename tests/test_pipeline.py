@@ -13,6 +13,7 @@ from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.trajectories.presets import make_preset
+from tests.conftest import toy_pipeline
 
 
 def video(frames: int = 5, height: int = 40, width: int = 60) -> torch.Tensor:
@@ -21,6 +22,10 @@ def video(frames: int = 5, height: int = 40, width: int = 60) -> torch.Tensor:
 
 def path(frames: int = 5, height: int = 40, width: int = 60) -> Trajectory:
     return make_preset("truck-right", num_frames=frames, fps=10, height=height, width=width)
+
+
+def with_depths(pipe: RaysAsPixelsPipeline, depths: list):
+    return pipe.generate(video()[0], path(), image_depths=depths, num_inference_steps=1)
 
 
 def seeded(number: int = 3) -> torch.Generator:
@@ -140,6 +145,10 @@ def test_the_step_callback_gets_the_pipeline_and_latents(toy):
         (lambda p: p.generate([video()[0], video(height=50)[0]], path()), "of one size"),
         (lambda p: p.generate(list(video()[:2]), path(), image_frames=(0, 0)), "no two the same"),
         (lambda p: p.imagine(video()[0], num_frames=7), "multiple of 4 plus 1"),
+        (lambda p: with_depths(p, [torch.ones(2, 3)] * 2), "each of the 1 images; got 2"),
+        (lambda p: with_depths(p, [torch.ones(3)]), r"map \(rows, columns\); got shape \(3,\)"),
+        (lambda p: with_depths(p, [torch.zeros(2, 3)]), "positive numbers of scene units; got 0"),
+        (lambda p: with_depths(p, [torch.ones(2, 3) / 0]), "positive numbers .*; got inf"),
     ],
 )  # fmt: skip
 def test_bad_input_is_refused_with_rule_value_and_remedy(toy, call, message):
@@ -220,6 +229,58 @@ def test_framing_loses_least_and_undoes_itself_for_cameras():
     assert there.focal_px[0, 0] == pytest.approx(707 * 159 / 1226)
     assert there.center_px[0, 0] == pytest.approx(601.9 * 159 / 1226 - 39)
     assert framing.kept_share == pytest.approx(80 / 159)
+
+
+@pytest.mark.parametrize("height", [20, 200])
+def test_a_map_is_cropped_with_its_image_and_comes_back(height):
+    """Of an image that loses its sides, or its top and bottom."""
+    framing = Framing.nearest(height, 60, [(32, 32)])
+    y = ((torch.arange(height) + 0.5) / height)[:, None].expand(height, 60)
+    x = ((torch.arange(60) + 0.5) / 60).expand(height, 60)
+    for values in (y, x):
+        shown = framing.images(values.expand(1, 3, -1, -1))[0, 0]
+        torch.testing.assert_close(framing.map(values), shown, rtol=0, atol=0.02)
+        seen = framing.map(values)
+        back = framing.restored_map(seen)
+        torch.testing.assert_close(framing.map(back), seen, rtol=0, atol=0.02)
+        assert back.min() == pytest.approx(float(seen.min()), abs=0.02)
+    assert framing.restored_map(torch.ones(8, 8)).shape == ((8, 24) if height == 20 else (27, 8))
+
+
+def test_depths_of_images_reach_the_view_prior_and_the_loop_passes_them_on(toy, monkeypatch):
+    seen = []
+
+    def look(_module, _given, options):
+        seen.append(options["log_depth"])
+
+    with toy.transformer.view_prior.register_forward_pre_hook(look, with_kwargs=True):
+        for depths in (None, [None], [torch.full((3, 4), 0.3)], [None, torch.ones(2, 2)]):
+            images = [video()[0]] * (1 if depths is None else len(depths))
+            toy.generate(
+                images, path(), image_frames=range(len(images)), image_depths=depths,
+                num_inference_steps=1, num_seeds=2, generator=[seeded(), seeded()],
+            )  # fmt: skip
+    assert seen[:2] == [None, None]
+    size = toy.sizes[0] if len(toy.sizes) == 1 else seen[2].shape[-2:]
+    torch.testing.assert_close(seen[2], torch.full((2, 1, *size), 0.3).log())
+    assert seen[3][:, 0].isnan().all() and seen[3][:, 1].abs().max() == 0
+
+    found, given = [], []
+    estimate, generate = type(toy).estimate, type(toy).generate
+    monkeypatch.setattr(
+        type(toy), "estimate", lambda *a, **k: found.append(estimate(*a, **k)) or found[-1]
+    )
+    monkeypatch.setattr(type(toy), "generate", lambda *a, **k: given.append(k) or generate(*a, **k))
+    toy.loop(video(), estimate_steps=1, generate_steps=1, generator=seeded())
+    assert found[0].depth is not None and found[0].depth.min() > 0
+    assert given[0]["image_depths"] == [found[0].depth]
+
+
+def test_a_model_without_a_view_prior_takes_no_depths_and_still_loops():
+    folded = toy_pipeline(folded=True)
+    with pytest.raises(InputError, match="takes no depths"):
+        with_depths(folded, [torch.ones(2, 3)])
+    folded.loop(video(), estimate_steps=1, generate_steps=1, generator=seeded())
 
 
 def test_a_finer_framing_shows_the_same_with_twice_the_pixels_if_they_are_there():

@@ -75,12 +75,14 @@ def run(args: argparse.Namespace) -> int:
         pipeline = options.load_pipeline(args, progress)
         clip = options.read_frames(args, pipeline, progress)
         estimated = _estimated(args, pipeline, clip, progress)
+        from rays_as_pixels.trajectories.depth import depth_for_extra
         from rays_as_pixels.trajectories.formats.native import write_native
         from rays_as_pixels.viz.path_view.page import write_path_page
         from rays_as_pixels.viz.path_view.value import path_view_value
 
         extra = {"verb": "estimate", "input": clip.source.name, **options.settings(args)}
         extra |= _spread(estimated)
+        extra |= depth_for_extra(getattr(estimated, "depth", None))
         explained = getattr(estimated, "explained", None)
         if explained is not None:
             extra["explained"] = explained

@@ -11,6 +11,8 @@ from rays_as_pixels.diffusion.steps import GENERATE_STEPS
 from rays_as_pixels.errors import InputError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from rays_as_pixels.geometry.trajectory import Trajectory
     from rays_as_pixels.pipeline import RaysAsPixelsPipeline
 
@@ -23,6 +25,15 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         description="Generate a video from one or more images of a scene and a camera path.",
     )
     options.add_images(parser)
+    parser.add_argument(
+        "--depth",
+        action="append",
+        type=Path,
+        metavar="FILE",
+        help="how far away what an image shows is: the trajectory.json that `estimate` wrote for "
+        "the clip whose frame 0 it is, or a .npy map of depths in the path's unit; the first for "
+        "the first --image, and so on (default: the network tells)",
+    )
     parser.add_argument(
         "--trajectory", type=Path, required=True, metavar="FILE", help="the camera path"
     )
@@ -54,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
     options.check_prompt(args)
     with staged_file(args.out, suffix=".mp4") as part:
         images = options.read_images(args)
+        depths = read_depths(args.depth, len(images))
         from rays_as_pixels.trajectories.formats import load_info
 
         loaded = load_info(args.trajectory, format=args.from_format)
@@ -65,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
             images,
             trajectory,
             image_frames=options.image_frames(args, len(trajectory), progress),
+            image_depths=depths,
             num_inference_steps=args.steps,
             guidance_scale=args.guidance,
             prompt=args.prompt,
@@ -77,6 +90,24 @@ def run(args: argparse.Namespace) -> int:
         write_video(part, generated.video, fps=generated.trajectory.fps)
     print_results([args.out])
     return 0
+
+
+def read_depths(files: list[Path] | None, images: int) -> "list[Tensor | None] | None":
+    """Read the maps of --depth; images without one have None.
+
+    Raises:
+        InputError: There are more than images, or a file holds none.
+    """
+    if files is None:
+        return None
+    if len(files) > images:
+        raise InputError(
+            f"--depth must be given at most once per --image; got {len(files)} for {images}. "
+            "Leave some out."
+        )
+    from rays_as_pixels.trajectories.depth import read_depth
+
+    return [*(read_depth(file) for file in files), *[None] * (images - len(files))]
 
 
 def fit_length(

@@ -37,6 +37,7 @@ class Given:
         still_rays_known: (S,) booleans.
         still_frame: (S,) frame numbers.
         still_kind: (S,) SOURCE or SPARSE_TARGET.
+        still_log_depth: (S, height, width), see `Stills.log_depth`.
     """
 
     video: Float[Tensor, "batch c t h w"]
@@ -48,6 +49,7 @@ class Given:
     still_rays_known: Tensor | None = None
     still_frame: Float[Tensor, "s"] | None = None
     still_kind: Tensor | None = None
+    still_log_depth: Float[Tensor, "s height width"] | None = None
 
     def repeated(self, count: int) -> "Given":
         """Return the same for `count` samples, to be denoised at once from different noise."""
@@ -150,6 +152,7 @@ class _Loop:
                 still_level = torch.ones_like(still_level)
             batch = len(rays)
             device = rays.device
+            depth = given.still_log_depth
             stills = Stills(
                 given.stills,
                 torch.zeros(batch, given.stills.shape[2], device=device),
@@ -157,6 +160,7 @@ class _Loop:
                 still_level,
                 given.still_frame.to(device).expand(batch, -1),
                 given.still_kind.to(device).expand(batch, -1),
+                None if depth is None else depth.to(device).expand(batch, -1, -1, -1),
             )
         return JointState(
             self.video, _levels(given.video_known, sigma, self.video), rays, ray_level, stills

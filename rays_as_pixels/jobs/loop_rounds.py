@@ -21,6 +21,7 @@ from rays_as_pixels.jobs.context import JobContext, Work
 from rays_as_pixels.jobs.verbs import run_verb
 from rays_as_pixels.media.video import read_image, write_video
 from rays_as_pixels.metrics import frame_errors, psnr_db
+from rays_as_pixels.trajectories.depth import depth_of_path
 from rays_as_pixels.trajectories.formats.native import read_native, write_native
 
 if TYPE_CHECKING:
@@ -56,13 +57,13 @@ class LoopAsk:
 def loop_rounds_work(load: tasks.LoadPipeline, ask: LoopAsk) -> Work:
     """Return the work of the loop on the job's files wanted.json and start.png.
 
-    wanted.json is the path; start.png the first frame; input.npy, where `ask.has_reference`, the
-    frames that a perfect model would make.
+    wanted.json is the path, which may keep the first frame's depths; start.png that frame;
+    input.npy, where `ask.has_reference`, the frames that a perfect model would make.
     """
 
     def work(job: JobContext) -> dict[str, Any]:
         wanted = read_native(job.folder / tasks.WANTED).reanchored()
-        image = read_image(job.folder / START)
+        start = read_image(job.folder / START), depth_of_path(job.folder / tasks.WANTED)
         reference = tasks.load_frames(job.folder / tasks.INPUT_CLIP) if ask.has_reference else None
         job.progress(tasks.LOADING, 0, 1)
         pipeline = load()
@@ -76,8 +77,8 @@ def loop_rounds_work(load: tasks.LoadPipeline, ask: LoopAsk) -> Work:
         stopped = ""
         for number in range(ask.rounds):
             try:
-                path, image = _round(
-                    job, pipeline, ask, number, path, image, wanted=wanted, reference=reference
+                path, start = _round(
+                    job, pipeline, ask, number, path, start, wanted=wanted, reference=reference
                 )
             except InputError as error:
                 if number == 0:
@@ -109,12 +110,13 @@ def _round(  # noqa: PLR0917 - a step of the loop above, whose values these are
     ask: LoopAsk,
     number: int,
     path: Trajectory,
-    image: Float[Tensor, "3 height width"],
+    start: tuple[Float[Tensor, "3 height width"], Float[Tensor, "rows columns"] | None],
     *,
     wanted: Trajectory,
     reference: Float[Tensor, "frames 3 h w"] | None,
-) -> tuple[Trajectory, Float[Tensor, "3 h w"]]:
+) -> tuple[Trajectory, tuple[Float[Tensor, "3 h w"], Float[Tensor, "rows columns"] | None]]:
     progress = _numbered(job.progress, number, ask.rounds)
+    image, depth = start
     height, width = image.shape[-2:]
     made = run_verb(
         job,
@@ -124,13 +126,14 @@ def _round(  # noqa: PLR0917 - a step of the loop above, whose values these are
         progress=progress,
         images=image,
         trajectory=tasks.path_for_image(path, height=height, width=width),
+        image_depths=tasks.depths_for(pipeline, [0], depth),
         num_inference_steps=ask.steps,
         guidance_scale=ask.guidance_scale,
     ).video
     write_video(job.folder / video_name(number), tasks.even_sized(made), fps=wanted.fps)
     if number == 0:
         job.results.update(video=tasks.VIDEO)
-    again = run_verb(
+    found = run_verb(
         job,
         pipeline,
         "estimate",
@@ -141,10 +144,11 @@ def _round(  # noqa: PLR0917 - a step of the loop above, whose values these are
         time_sec=wanted.times_sec,
         source_frame=wanted.source_frame,
         num_inference_steps=ask.estimate_steps,
-    ).trajectory.reanchored()
+    )
+    again = found.trajectory.reanchored()
     write_native(again, job.folder / again_name(number))
     job.results["rounds"] = [*job.results["rounds"], _numbers(again, wanted, made, reference)]
-    return again, made[0]
+    return again, (made[0], found.depth)
 
 
 def _numbers(

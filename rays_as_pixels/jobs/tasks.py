@@ -5,9 +5,8 @@ to watch), `video.mp4` (what was generated), `trajectory.json`, `path.html`, `sh
 above raxels), `raxels.npy` (decoded raxels, float16 F 3 h w).
 """
 
-import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.jobs.context import JobContext, Work
 from rays_as_pixels.jobs.verbs import run_verb
 from rays_as_pixels.media.video import read_clip, read_image, write_image, write_video
+from rays_as_pixels.trajectories.depth import depth_for_extra, depth_of_path
 from rays_as_pixels.trajectories.formats.native import read_native, write_native
 from rays_as_pixels.viz.images import contact_sheet, images_from_raxels
 from rays_as_pixels.viz.path_view.page import write_path_page
@@ -76,7 +76,6 @@ class GenerateAsk:
         fps: Its frames per second.
         steps: Denoising steps.
         guidance_scale: 1 for none; more follows the input harder.
-        estimate_steps: Denoising steps of estimates, for the loop.
         seed: Seed of the noise.
     """
 
@@ -84,7 +83,6 @@ class GenerateAsk:
     fps: float = 10.0
     steps: int = GENERATE_STEPS
     guidance_scale: float = 1.0
-    estimate_steps: int = ESTIMATE_STEPS
     seed: int = 0
 
 
@@ -125,7 +123,9 @@ def estimate_work(load: LoadPipeline, ask: EstimateAsk, *, video: str) -> Work:
             shared_focal=ask.shared_focal,
         )
         job.progress(WRITING, 0, 1)
-        write_path(job, result.trajectory, images=clip.video, settings=asdict(ask))
+        write_path(
+            job, result.trajectory, images=clip.video, settings=asdict(ask), depth=result.depth
+        )
         write_sheet(job, clip.video, result.raxels)
         save_raxels(job, result.raxels)
         return {
@@ -145,6 +145,8 @@ def generate_work(
     image_cameras_known: tuple[bool, ...] | None = None,
 ) -> Work:
     """Return the work of generating along the job's file wanted.json from image0.png, image1.png...
+
+    wanted.json may keep depths of the image that is frame 0, see `trajectories.depth`.
 
     Args:
         load: Gives the pipeline.
@@ -168,6 +170,7 @@ def generate_work(
             trajectory=path_for_image(wanted, height=height, width=width),
             image_frames=image_frames,
             image_cameras_known=image_cameras_known,
+            image_depths=depths_for(pipeline, image_frames, depth_of_path(job.folder / WANTED)),
             num_inference_steps=ask.steps,
             guidance_scale=ask.guidance_scale,
         )
@@ -210,43 +213,21 @@ def imagine_work(load: LoadPipeline, ask: GenerateAsk) -> Work:
     return work
 
 
-def loop_work(load: LoadPipeline, ask: GenerateAsk) -> Work:
-    """Return the work of the loop check on the job's files input.npy and wanted.json.
+def depths_for(
+    pipeline: "RaysAsPixelsPipeline",
+    image_frames: Sequence[int],
+    depth: Float[Tensor, "rows columns"] | None,
+) -> list[Tensor | None] | None:
+    """Return the depths of a verb's images, where known and where the model takes any.
 
-    wanted.json is the path estimated before; only its times and source frames are used.
+    Args:
+        pipeline: The pipeline.
+        image_frames: Frame of each image.
+        depth: Of frame 0.
     """
-
-    def work(job: JobContext) -> dict[str, Any]:
-        before = read_native(job.folder / WANTED)
-        video = load_frames(job.folder / INPUT_CLIP)
-        write_video(job.folder / CLIP, even_sized(video), fps=before.fps)
-        job.results.update(clip=CLIP, fps=before.fps)
-        pipeline = _loaded(load, job)
-        result = run_verb(
-            job,
-            pipeline,
-            "loop",
-            seed=ask.seed,
-            video=video,
-            fps=before.fps,
-            time_sec=before.times_sec,
-            source_frame=before.source_frame,
-            estimate_steps=ask.estimate_steps,
-            generate_steps=ask.steps,
-        )
-        job.progress(WRITING, 0, 1)
-        write_video(job.folder / VIDEO, even_sized(result.video), fps=before.fps)
-        write_native(result.reestimated, job.folder / REESTIMATED)
-        report = result.report.to_dict()
-        text = json.dumps(report, indent=2, allow_nan=False)
-        (job.folder / REPORT).write_text(f"{text}\n", encoding="utf-8")
-        job.results.update(video=VIDEO, reestimated=REESTIMATED, report=REPORT)
-        write_path(
-            job, result.estimated, images=video, settings=asdict(ask), other=result.reestimated
-        )
-        return {"numbers": report}
-
-    return work
+    if depth is None or not pipeline.takes_depths:
+        return None
+    return [depth if frame == 0 else None for frame in image_frames]
 
 
 def write_path(
@@ -255,14 +236,12 @@ def write_path(
     *,
     images: Float[Tensor, "frames 3 h w"],
     settings: dict[str, Any],
-    other: Trajectory | None = None,
+    depth: Float[Tensor, "rows columns"] | None = None,
 ) -> None:
     """Write a path as trajectory.json and as path.html and name both in the job's results."""
-    write_native(trajectory, job.folder / TRAJECTORY, extra={"settings": settings})
-    others = [] if other is None else [(WORDS["path_again"], other)]
-    value = path_view_value(
-        trajectory, label=WORDS["path_shown"], others=others, images=images.cpu()
-    )
+    extra = {"settings": settings, **depth_for_extra(depth)}
+    write_native(trajectory, job.folder / TRAJECTORY, extra=extra)
+    value = path_view_value(trajectory, label=WORDS["path_shown"], images=images.cpu())
     clips = [job.folder / name for name in (CLIP, VIDEO) if (job.folder / name).is_file()]
     write_path_page(value, job.folder / PAGE, video=clips[0].read_bytes() if clips else None)
     job.results.update(trajectory=TRAJECTORY, page=PAGE)

@@ -19,6 +19,8 @@ class Stills:
         ray_sigma: (B, S) noise levels of those; 1 where the camera is not known.
         frame: (B, S) video frame number each belongs to.
         kind: (B, S) SOURCE or SPARSE_TARGET.
+        log_depth: (B, S, height, width) logarithm of how far away what each pixel shows is, in
+            scene units along the camera's axis, NaN where not known; None where nowhere.
     """
 
     latents: Float[Tensor, "batch c s h w"]
@@ -27,6 +29,7 @@ class Stills:
     ray_sigma: Float[Tensor, "batch s"]
     frame: Float[Tensor, "batch s"]
     kind: Int[Tensor, "batch s"]
+    log_depth: Float[Tensor, "batch s height width"] | None = None
 
 
 @dataclass(frozen=True)

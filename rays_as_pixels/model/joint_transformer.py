@@ -298,7 +298,8 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
                 raster = (ray_latents.shape[-2], ray_latents.shape[-1])
                 prior = self.camera_prior.where_clear(state.latents, state.sigma, raster)
         if self.view_prior is not None:
-            view = self.view_prior(latents, sigma, ray_latents, ray_sigma, frame)
+            depth = None if state.stills is None else state.stills.log_depth
+            view = self.view_prior(latents, sigma, ray_latents, ray_sigma, frame, log_depth=depth)
             shown = torch.cat([view.latents * view.seen, view.seen], dim=1)
             embedded = embedded + self.view_embedding(shown.type_as(latents))
         video = self._tokens(embedded, self.kind_embedding, kind)

@@ -19,7 +19,8 @@ from rays_as_pixels.model.photometric_patches import LIKE, Level, Patches, pyram
 
 _ANCHORS = 5  # frames that patches are cut from, evenly over the clip
 _HALF_WINDOWS = (3, 4, 4, 4)  # pixels from a patch's middle to its sides, per level
-_STEPS = (16, 8, 5, 4)  # per level
+_STEPS = (16, 8, 5, 4)  # per level, at most
+_SETTLED = 0.1  # pixels; a step that moves nothing by more than about that is a level's last
 _ROTATION, _CENTER, _LENS, _DEPTH = 0.3, 1.0, 0.1, 1.0  # deviations of the guess: rad, units, logs
 _ZOOM, _ZOOM_SHARE = 0.01, 0.5  # of the guessed zoom, plus this share of it
 _FIXED = 1e-6  # deviation of a zoom that is known
@@ -117,6 +118,8 @@ def moved_scene(
             )
             scene = scene.moved(*step)
             off = off[0] + step[0], off[1] + step[1], off[2] + step[2]
+            if float(step[0].abs().amax()) * level.side < _SETTLED:
+                break
     return scene, explained
 
 

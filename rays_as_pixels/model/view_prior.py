@@ -5,6 +5,7 @@ cameras are known, most of a frame follows: with every depth guessed as 1, held-
 at 22.3 dB where the unmoved image has 19.5 and true depths have 24.9. The network adds the rest.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -108,12 +109,23 @@ class ViewPrior(nn.Module):
         ray_latents: Float[Tensor, "batch cr n hr wr"],
         ray_sigma: Float[Tensor, "batch n"],
         frame: Float[Tensor, "batch n"],
+        *,
+        log_depth: Float[Tensor, "batch s height width"] | None = None,
     ) -> View:
         """Say what each of a state's images should look like; stills first, then the clip.
 
         Every image comes from another one, the nearest of the clearest whose rays are known. One
         counts as known as far as its noise level is below 0.5, and so do its rays. Where
         rays are not known the image is expected to stand still.
+
+        Args:
+            latents: Of the images.
+            sigma: Their noise levels.
+            ray_latents: Latents of their rays.
+            ray_sigma: Noise levels of those.
+            frame: Which frame of the clip each is.
+            log_depth: What is known of the first images' depths, see `Stills.log_depth`; the rest
+                is told from the images.
         """
         kind = latents.device.type
         known = torch.amp.is_autocast_available(kind)  # not on the meta device
@@ -129,7 +141,7 @@ class ViewPrior(nn.Module):
             share = clear.gather(1, source)
             moving = ray_clear * ray_clear.gather(1, source)
             relative = _relative(self._cameras(ray_latents.float()), source, moving)
-            images, mask = self._warped(latents.float(), source, relative)
+            images, mask = self._warped(latents.float(), source, relative, log_depth)
             rows = nn.functional.pixel_unshuffle(filled(images, mask), CELL)
             expected = nn.functional.conv2d(
                 rows, self.cell_weight.float()[..., None, None], self.cell_bias.float()
@@ -150,6 +162,14 @@ class ViewPrior(nn.Module):
         cells = nn.functional.conv2d(latents, weight, self.pixel_bias.float())
         return nn.functional.pixel_shuffle(cells, CELL)
 
+    def _depths(
+        self, latents: Float[Tensor, "n c h w"], size: tuple[int, int]
+    ) -> Float[Tensor, "n 1 height width"]:
+        """Tell depths in scene units, of every pixel."""
+        depth = self.depth(latents.type_as(self.moved)).float()
+        depth = depth.clamp(-_DEEPEST, _DEEPEST).exp()
+        return nn.functional.interpolate(depth, size=size, mode="bilinear")
+
     @torch.no_grad()
     def _cameras(self, rays: Float[Tensor, "batch cr n hr wr"]) -> "_Cameras":
         batch, count = rays.shape[0], rays.shape[2]
@@ -161,7 +181,11 @@ class ViewPrior(nn.Module):
         return rotation.unflatten(0, shape), center.unflatten(0, shape), lens.unflatten(0, shape)
 
     def _warped(
-        self, latents: Tensor, source: Tensor, relative: "_Relative"
+        self,
+        latents: Tensor,
+        source: Tensor,
+        relative: "_Relative",
+        log_depth: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """Return each image's source as its camera sees it, and where that shows the source."""
         height, width = latents.shape[-2:]
@@ -171,10 +195,14 @@ class ViewPrior(nn.Module):
         if not source.is_meta:  # most images come from a few
             used, where = wanted.unique(return_inverse=True)
         from_latents = latents.transpose(1, 2).flatten(0, 1)[used]
-        depth = self.depth(from_latents.type_as(self.moved)).float()
-        depth = depth.clamp(-_DEEPEST, _DEEPEST).exp()
         size = (CELL * height, CELL * width)
-        depth = nn.functional.interpolate(depth, size=size, mode="bilinear")[where]
+        depth = self._depths(from_latents, size)
+        if log_depth is not None:
+            rest = (0, 0, 0, 0, 0, count - log_depth.shape[1])
+            known = nn.functional.pad(log_depth, rest, value=math.nan).flatten(0, 1)[used, None]
+            known = known.exp().clamp(_NEAREST, _FARTHEST)
+            depth = torch.where(known.isnan(), depth, known)
+        depth = depth[where]
         pictures = self.pixels(from_latents)[where]
         rows, columns = (torch.arange(n, device=latents.device) + 0.5 for n in size)
         y, x = torch.meshgrid(rows - size[0] / 2, columns - size[1] / 2, indexing="ij")

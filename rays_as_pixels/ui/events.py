@@ -11,9 +11,11 @@ from torch import Tensor
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.trajectory import Trajectory
+from rays_as_pixels.jobs import tasks
 from rays_as_pixels.jobs.context import Work
 from rays_as_pixels.jobs.manager import JobManager
 from rays_as_pixels.media.video import read_image
+from rays_as_pixels.trajectories.depth import depth_of_path
 from rays_as_pixels.ui import results, text, widgets
 from rays_as_pixels.ui.examples import Example
 from rays_as_pixels.ui.library import Library, Result, frames_of
@@ -118,6 +120,11 @@ class Events:
         if session.still and session.source:
             return read_image(session.source)[None]
         return frames_of(self.estimate_of(session))
+
+    def depth_of(self, session: Session) -> Float[Tensor, "rows columns"] | None:
+        """Return the depths of the estimate's first frame, where it keeps any."""
+        path = None if session.still else self.estimate_of(session).file(tasks.TRAJECTORY)
+        return None if path is None else depth_of_path(path)
 
     def took(self, kind: str, cost: float, lang: str) -> str:
         """Say how long a run will take here, from measured ones."""

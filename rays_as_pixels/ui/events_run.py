@@ -17,6 +17,7 @@ from rays_as_pixels.geometry.rotations import rotation_angle_rad
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.jobs import loop_rounds, tasks
 from rays_as_pixels.media.video import write_image
+from rays_as_pixels.trajectories.depth import depth_for_extra
 from rays_as_pixels.trajectories.formats.native import native_text, read_native
 from rays_as_pixels.trajectories.operations import reverse
 from rays_as_pixels.trajectories.presets import PRESETS, make_preset
@@ -86,7 +87,8 @@ class RunEvents(Events):
             return self._imagine(session, form, ask) | {"generate_seed": ask.seed}
         path = self.path_of(session, along)
         stills = self._stills(session, form, path, along=along)
-        inputs: dict[str, Any] = {tasks.WANTED: native_text(path.reanchored()).encode()}
+        depth = None if form["images"] == "own" else self.depth_of(session)
+        inputs: dict[str, Any] = {tasks.WANTED: path_file(path.reanchored(), depth)}
         inputs |= {f"image{k}.png": still.picture for k, still in enumerate(stills)}
         frames = tuple(still.frame for still in stills)
         work = tasks.generate_work(
@@ -147,18 +149,20 @@ class RunEvents(Events):
         path = self.path_of(session, name)
         video = self.frames_for(session)
         reference = video if name == "estimated" else None
-        return self._loop(session, form, name, path, video[0], reference)
+        start = video[0], self.depth_of(session)
+        return self._loop(session, form, name, path, start, reference)
 
     def demo_stabilise(self, session: Session, form: Form) -> Updates:
         """Submit the loop along the estimated path without its wobbles."""
         path = smooth(self.path_of(session, "estimated"), STABILISE)
-        return self._loop(session, form, "stabilise", path, self.frames_for(session)[0], None)
+        start = self.frames_for(session)[0], self.depth_of(session)
+        return self._loop(session, form, "stabilise", path, start, None)
 
     def demo_reverse(self, session: Session, form: Form) -> Updates:
         """Submit the loop backwards: from the last frame, whose true video is known."""
         path = reverse(self.path_of(session, "estimated")).reanchored()
         video = self.frames_for(session).flip(0)
-        return self._loop(session, form, "reverse", path, video[0], video)
+        return self._loop(session, form, "reverse", path, (video[0], None), video)
 
     def demo_dolly_zoom(self, session: Session, form: Form) -> Updates:
         """Submit the loop along a dolly-zoom from the first frame."""
@@ -172,7 +176,8 @@ class RunEvents(Events):
             hfov_deg=like.cameras.hfov_rad[0].rad2deg().item(),
             amount=0.5 * PRESETS["dolly-zoom"].amount_default,
         )
-        return self._loop(session, form, "dolly_zoom", path, self.frames_for(session)[0], None)
+        start = self.frames_for(session)[0], self.depth_of(session)
+        return self._loop(session, form, "dolly_zoom", path, start, None)
 
     def _loop(  # noqa: PLR0917 - what, how, along what, from what, against what
         self,
@@ -180,7 +185,7 @@ class RunEvents(Events):
         form: Form,
         name: str,
         path: Trajectory,
-        first: Float[Tensor, "3 height width"],
+        start: tuple[Float[Tensor, "3 height width"], Float[Tensor, "rows columns"] | None],
         reference: Float[Tensor, "frames 3 height width"] | None,
     ) -> Updates:
         ask = loop_rounds.LoopAsk(
@@ -193,8 +198,9 @@ class RunEvents(Events):
             seed=checks.seed(form["seed"], locked=form["locked"]),
             has_reference=reference is not None,
         )
+        first, depth = start
         inputs: dict[str, Path | bytes] = {
-            tasks.WANTED: native_text(path).encode(),
+            tasks.WANTED: path_file(path, depth),
             loop_rounds.START: png_bytes(first),
         }
         if reference is not None:
@@ -297,6 +303,11 @@ def png_bytes(picture: Float[Tensor, "3 height width"]) -> bytes:
         path = Path(folder) / "frame.png"
         write_image(path, picture)
         return path.read_bytes()
+
+
+def path_file(path: Trajectory, depth: Float[Tensor, "rows columns"] | None) -> bytes:
+    """Return a path as a file that keeps the depths of frame 0, see `trajectories.depth`."""
+    return native_text(path, extra=depth_for_extra(depth)).encode()
 
 
 def npy_bytes(video: Float[Tensor, "frames 3 height width"]) -> bytes:

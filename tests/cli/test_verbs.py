@@ -15,6 +15,7 @@ import torch
 
 from rays_as_pixels.cli.main import main
 from rays_as_pixels.media.video import read_clip, write_image, write_video
+from rays_as_pixels.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.trajectories.formats.native import (
     read_native,
     read_native_with_extra,
@@ -106,6 +107,31 @@ def test_generate_makes_the_video_along_the_path(capsys, tmp_path, clip, model_f
     assert len(video) == 9
     assert video.fps == pytest.approx(7.0, rel=1e-3), "fps is stored as a fraction"
     assert "generate video: step 2/2" in err
+
+
+def test_depths_of_an_estimate_are_for_generate(capsys, tmp_path, clip, model_folder, monkeypatch):
+    given, generate = [], RaysAsPixelsPipeline.generate
+    monkeypatch.setattr(
+        RaysAsPixelsPipeline, "generate", lambda *a, **k: given.append(k) or generate(*a, **k)
+    )
+    run(capsys, "estimate", clip, "--out", tmp_path / "a", "--model", model_folder)
+    result = tmp_path / "a" / "trajectory.json"
+    depth = read_native_with_extra(result)[1]["depth"]
+    assert min(map(min, depth)) > 0
+    path = make_preset("dolly-in", num_frames=5, fps=7.0, height=32, width=48)
+    write_native(path, tmp_path / "path.json", extra={"depth": depth})
+    photo = clip.parent / "photo.png"
+    common = (
+        "--image", photo, "--trajectory", tmp_path / "path.json", "--model", model_folder,
+        "--steps", 1,
+    )  # fmt: skip
+    for number, words in enumerate(([], ["--depth", tmp_path / "path.json"])):
+        run(capsys, "generate", *common, "--out", tmp_path / f"{number}.mp4", *words)
+    assert given[0]["image_depths"] is None, "only when asked for"
+    torch.testing.assert_close(given[1]["image_depths"][0], torch.tensor(depth))
+    words = [*common, "--out", tmp_path / "no.mp4", *["--depth", result] * 2]
+    assert main(["generate", *map(str, words)]) == 2
+    assert "at most once per --image; got 2 for 1" in capsys.readouterr().err
 
 
 def test_generate_shortens_a_long_path_only_when_told_to(capsys, tmp_path, clip, model_folder):

@@ -45,7 +45,11 @@ def rays_of(numbers: torch.Tensor) -> torch.Tensor:
 
 
 def seen_from(
-    view: ViewPrior, numbers: torch.Tensor, *, ray_level: float = 0.0
+    view: ViewPrior,
+    numbers: torch.Tensor,
+    *,
+    ray_level: float = 0.0,
+    log_depth: torch.Tensor | None = None,
 ) -> tuple[View, torch.Tensor]:
     """Frame 0 is known, the others are noise; returns the pictures expected too."""
     count, frames = numbers.shape[:2]
@@ -55,7 +59,7 @@ def seen_from(
     video = torch.where(sigma[:, None, :, None, None] > 0, torch.randn_like(video), video)
     levels = torch.full((count, frames), ray_level)
     with torch.no_grad():
-        told = view(video, sigma, rays_of(numbers), levels, frame)
+        told = view(video, sigma, rays_of(numbers), levels, frame, log_depth=log_depth)
         shown = view.pixels(told.latents.transpose(1, 2).flatten(0, 1))
     return told, shown.unflatten(0, (count, frames))
 
@@ -87,6 +91,26 @@ def test_a_camera_that_comes_nearer_by_half_the_depth_sees_twice_as_large(view):
     expected = torch.nn.functional.interpolate(middle, scale_factor=2.0, mode="bilinear")
     # Depth 1 is that from frame 0, so the point is half a unit from the nearer camera.
     assert (shown[0, 1] - expected[0])[:, 4:-4, 4:-4].abs().mean() < 0.02
+
+
+def test_depths_that_are_known_are_used_and_the_rest_is_told(view):
+    numbers = torch.zeros(1, 2, 8)
+    numbers[0, 1, 5] = 0.5
+    left, right = torch.full((1, 1, 48, 64), 1.5).log(), torch.full((1, 1, 48, 64), torch.nan)
+    half = torch.cat([left[..., :32], right[..., 32:]], -1)
+    shown = {}
+    with torch.no_grad():
+        for name, depth in {"none": None, "nan": right, "all": left, "half": half}.items():
+            shown[name] = seen_from(view, numbers, log_depth=depth)[1][0, 1]
+    assert torch.equal(shown["nan"], shown["none"])
+    # From half a unit nearer, what was one and a half away is one: half as large again.
+    middle = picture(1)[:, :, 8:40, 11:53]
+    expected = torch.nn.functional.interpolate(middle, size=(48, 63), mode="bilinear")[0]
+    inner = shown["all"][:, 4:-4, 4:-5]
+    assert (inner - expected[:, 4:-4, 4:-4]).abs().mean() < 0.02
+    assert (shown["none"][:, 4:-4, 4:-5] - expected[:, 4:-4, 4:-4]).abs().mean() > 0.04
+    torch.testing.assert_close(shown["half"][..., :16], shown["all"][..., :16])
+    torch.testing.assert_close(shown["half"][..., -16:], shown["none"][..., -16:])
 
 
 def test_unknown_rays_leave_the_image_where_it_is_and_nothing_known_says_nothing(view):

@@ -14,6 +14,7 @@ from rays_as_pixels.jobs import loop_rounds, tasks
 from rays_as_pixels.jobs.manager import JobManager
 from rays_as_pixels.jobs.records import JobState
 from rays_as_pixels.media.video import write_image
+from rays_as_pixels.trajectories.depth import depth_of_path
 from rays_as_pixels.ui import numbers
 from rays_as_pixels.ui.editor import document_from_preset, document_from_trajectory
 from rays_as_pixels.ui.examples import find_examples
@@ -206,6 +207,20 @@ def test_a_video_is_generated_compared_listed_and_loaded_again(handlers, edited)
     assert first not in {item["id"] for item in gone["history"]} and gone["compare"] is None
     with pytest.raises(InputError, match="kept"):
         handlers.use_result(session, {"id": first, "action": "load"})
+
+
+def test_depths_found_with_the_path_go_to_videos_from_the_first_frame(handlers, edited):
+    kept = depth_of_path(handlers.estimate_of(edited).folder / tasks.TRAJECTORY)
+    assert kept is not None and kept.min() > 0
+    loop = handlers.run_loop(edited, LOOP | {"path": "edited"})
+    back = handlers.demo_reverse(edited, LOOP)
+    video = handlers.generate(edited, GENERATE)
+    for submitted, expected in ((video, kept), (loop, kept), (back, None)):
+        folder = handlers.library.find(submitted["session"].job, edited.visitor).folder
+        found = depth_of_path(folder / tasks.WANTED)
+        assert (found is None) == (expected is None)
+        assert expected is None or torch.equal(found, expected)
+        finished(handlers, submitted)
 
 
 def test_other_frames_are_given_with_their_cameras_where_the_path_is_the_filmed_one(
