@@ -25,7 +25,7 @@ def depth_for_extra(depth: Float[Tensor, "rows columns"] | None) -> dict[str, An
 def depth_of_path(path: Path) -> Float[Tensor, "rows columns"] | None:
     """Read the depths of frame 0 that a native trajectory file keeps; None if it has none."""
     kept = read_native_with_extra(path)[1].get(EXTRA)
-    return None if kept is None else _as_map(kept, path)
+    return None if kept is None else depth_map(kept, path.name)
 
 
 def read_depth(path: Path) -> Float[Tensor, "rows columns"]:
@@ -50,15 +50,23 @@ def read_depth(path: Path) -> Float[Tensor, "rows columns"]:
         raise InputError(
             f"{path.name} must be an array as numpy.save writes it; got {error}. Write it again."
         ) from error
-    return _as_map(values, path)
+    return depth_map(values, path.name)
 
 
-def _as_map(values: Any, path: Path) -> Float[Tensor, "rows columns"]:
+def depth_map(values: Any, name: str) -> Float[Tensor, "rows columns"]:
+    """Return rows of numbers as a map; `name` is where they come from, for people.
+
+    Raises:
+        InputError: They are none.
+    """
     try:
         array = np.asarray(values, dtype=np.float32)
+        got = f"shape {array.shape}"
     except (TypeError, ValueError) as error:
+        array, got = np.empty(0), str(error)
+    if array.ndim != 2 or not array.size:
         raise InputError(
-            f"depths in {path.name} must be rows of numbers, all of one length; got {error}. "
-            "Write them again."
-        ) from error
+            f"depths in {name} must be rows of numbers, all of one length; got {got}. Give one "
+            "number for each cell of a grid over the image."
+        )
     return torch.from_numpy(array)

@@ -17,8 +17,10 @@ import gradio as gr
 
 from rays_as_pixels.diffusion.steps import ESTIMATE_STEPS, GENERATE_STEPS, IMAGINE_STEPS
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.jobs import loop_rounds, tasks
 from rays_as_pixels.jobs.records import JobRecord
+from rays_as_pixels.trajectories.depth import depth_for_extra, depth_map
 from rays_as_pixels.trajectories.formats.native import native_text
 from rays_as_pixels.ui import api_paths, checks, uploads
 from rays_as_pixels.ui.events import MOST_RUNS, MOST_STEPS, run_cost
@@ -119,6 +121,7 @@ class Runs:
         steps: int = GENERATE_STEPS,
         guidance_scale: float = 1.0,
         seed: int = 0,
+        depth: list[list[float]] | None = None,
     ) -> AsyncIterator[dict[str, Any]]:
         """Make the video that a camera sees along a path, from the path's first image.
 
@@ -129,6 +132,8 @@ class Runs:
             steps: Denoising steps.
             guidance_scale: 1 for none; more follows image and path harder.
             seed: Seed of the noise.
+            depth: How far away what the image shows is, in scene units, as rows of numbers over
+                it: `extra.depth` of the trajectory that `estimate` found, for its first frame.
         """
 
         def submit() -> JobRecord:
@@ -136,7 +141,7 @@ class Runs:
             path = api_paths.trajectory_from(trajectory).reanchored()
             ask = _generate_ask(steps, guidance_scale, seed)
             work = tasks.generate_work(self.model.get, ask, image_frames=(0,))
-            inputs = {tasks.WANTED: native_text(path).encode(), "image0.png": picture}
+            inputs = {tasks.WANTED: _path_file(path, depth), "image0.png": picture}
             cost = run_cost(ask.steps, len(path), guidance=ask.guidance_scale)
             return self._submit("generate", work, ask, inputs, request, cost)
 
@@ -188,6 +193,7 @@ class Runs:
         steps: int = GENERATE_STEPS,
         estimate_steps: int = ESTIMATE_STEPS,
         seed: int = 0,
+        depth: list[list[float]] | None = None,
     ) -> AsyncIterator[dict[str, Any]]:
         """Check the loop path -> video -> path along any path, once or several times.
 
@@ -199,6 +205,7 @@ class Runs:
             steps: Denoising steps of each video.
             estimate_steps: Denoising steps of each estimate.
             seed: Seed of the noise.
+            depth: Of the image, as `generate` takes it.
         """
 
         def submit() -> JobRecord:
@@ -213,7 +220,7 @@ class Runs:
                 has_reference=False,
             )
             work = loop_rounds.loop_rounds_work(self.model.get, ask)
-            inputs = {tasks.WANTED: native_text(path).encode(), loop_rounds.START: picture}
+            inputs = {tasks.WANTED: _path_file(path, depth), loop_rounds.START: picture}
             cost = run_cost(ask.steps + ask.estimate_steps, len(path), runs=ask.rounds)
             return self._submit("loop", work, ask, inputs, request, cost)
 
@@ -279,6 +286,11 @@ class Runs:
 
 
 KINDS = ("estimate", "generate", "imagine", "loop")
+
+
+def _path_file(path: Trajectory, depth: object) -> bytes:
+    kept = None if depth is None else depth_map(depth, "depth")
+    return native_text(path, extra=depth_for_extra(kept)).encode()
 
 
 def _generate_ask(steps: int, guidance_scale: float, seed: int) -> tasks.GenerateAsk:

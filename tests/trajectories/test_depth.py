@@ -60,7 +60,7 @@ def test_objects_are_never_unpickled(tmp_path):
         read_depth(tmp_path / "a.npy")
 
 
-@pytest.mark.parametrize("kept", [[[1.0, 2.0], [3.0]], "deep", {"a": 1}])
+@pytest.mark.parametrize("kept", [[[1.0, 2.0], [3.0]], "deep", {"a": 1}, [1.0, 2.0], [], [[]]])
 def test_rows_of_other_things_are_refused(tmp_path, path, kept):
     write_native(path, tmp_path / "a.json", extra={"depth": kept})
     with pytest.raises(InputError, match=r"depths in a\.json must be rows of numbers"):
