@@ -13,7 +13,7 @@ from torch import Tensor
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras, check_reference, invert_rigid, rigid
 from rays_as_pixels.geometry.rays import pixel_grid_px, rays_from_cameras
-from rays_as_pixels.geometry.refine import MAX_ITERATIONS, refine_cameras
+from rays_as_pixels.geometry.refine import EXACT, MAX_ITERATIONS, refine_cameras
 from rays_as_pixels.geometry.rotations import nearest_rotation
 
 RASTER_STRIDE = 2  # a raxel image has 1/2 of the video's height and width
@@ -129,6 +129,7 @@ def cameras_from_raxels(
     reference: int = 0,
     center_norm: tuple[float, float] = (0.5, 0.5),
     refine: bool = True,
+    tolerance: float = EXACT,
     shared_focal: bool = False,
 ) -> RaxelFit:
     """Read one camera per raxel image. Inverse of `raxels_from_cameras`.
@@ -142,6 +143,7 @@ def cameras_from_raxels(
         center_norm: Principal point as a fraction of width and height; raxels do not fix it.
         refine: False leaves Eq. 6 and Eq. 7 as they are. A focal length that Eq. 7 leaves open, as
             in pure noise, then stays at its start value, the raster's width.
+        tolerance: Of the refinement, see `refine_cameras`.
         shared_focal: One focal length for all frames (the lens does not zoom).
 
     Returns:
@@ -176,8 +178,9 @@ def cameras_from_raxels(
     seen = values[..., step // 2 :: step, step // 2 :: step, :]
     thin = Cameras(pose, focal / step, center / step, *seen.shape[-3:-1])
     thin, residual = refine_cameras(
-        thin, seen, iterations=MAX_ITERATIONS if refine else 0, shared_focal=shared_focal
-    )
+        thin, seen, iterations=MAX_ITERATIONS if refine else 0, tolerance=tolerance,
+        shared_focal=shared_focal,
+    )  # fmt: skip
     ref_from_world = invert_rigid(thin.world_from_cam[..., reference, :, :])
     anchored = ref_from_world[..., None, :, :] @ thin.world_from_cam
     cameras = Cameras(anchored, thin.focal_px * step, center, height, width).resized(

@@ -15,6 +15,7 @@ from rays_as_pixels.geometry.rotations import rotation_from_vector, skew
 
 # Codec noise settles within 10 steps; one pixel in five at random needs up to 60.
 MAX_ITERATIONS = 100
+EXACT = 1e-10  # tolerance for raxels without noise
 _HUBER_SIGMAS = 1.345  # 95 % efficient for Gaussian errors (Huber 1964)
 
 
@@ -112,6 +113,7 @@ def refine_cameras(
     values: Float[Tensor, "*batch frames h w 3"],
     *,
     iterations: int = MAX_ITERATIONS,
+    tolerance: float = EXACT,
     shared_focal: bool = False,
 ) -> tuple[Cameras, Float[Tensor, "*batch frames"]]:
     """Fit (R, t, f) of every frame to raxel values, starting from `cameras`.
@@ -119,7 +121,8 @@ def refine_cameras(
     Args:
         cameras: Start values, batch (..., F), in raster pixels.
         values: Raxel values d + o, last axis xyz.
-        iterations: Levenberg-Marquardt steps; stops early once no step is larger than 1e-10.
+        iterations: Levenberg-Marquardt steps, at most.
+        tolerance: Stops early once no step is larger, in radians, scene units, log focal length.
         shared_focal: One (fx, fy) for all frames of a sequence.
 
     Returns:
@@ -159,7 +162,7 @@ def refine_cameras(
         image = keep[..., None, None]
         residual = torch.where(image, trial_residual, residual)
         ray_cam = torch.where(image, trial_ray, ray_cam)
-        if bool((step.abs().amax(-1) < 1e-10).all()):
+        if bool((step.abs().amax(-1) < tolerance).all()):
             break
     rms = (residual**2).sum(-1).mean(dim=(-2, -1)).sqrt()
     return work.to(dtype=cameras.focal_px.dtype), rms.to(values.dtype)

@@ -13,20 +13,20 @@ from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.processes import new_accelerator
 from rays_as_pixels.training.teach_prior import prior_loss, teach_prior, true_tracks
 
-FRAMES, GRID = 3, (4, 6)
+CLIPS, FRAMES, GRID = 3, 3, (4, 6)
 
 
 def batches(seed: int):
     """Clips whose latents say how their cameras turn; nothing can be tracked in them."""
     generator = torch.Generator().manual_seed(seed)
     while True:
-        pose = 0.1 * torch.randn(8, FRAMES, 8, generator=generator)
+        pose = 0.1 * torch.randn(CLIPS, FRAMES, 8, generator=generator)
         pose[:, 0, :6] = 0
         pose[..., 6:] = pose[:, :1, 6:]
         latents = pose.mT[..., None, None].expand(-1, -1, -1, *GRID).clone()
         latents[:, :, 0] = 10 * pose[:, -1, :, None, None]  # what frame 0 shows is given
-        empty = torch.zeros(8, 8, 0, *GRID)
-        motion = torch.ones(8, 5, FRAMES, *GRID)
+        empty = torch.zeros(CLIPS, 8, 0, *GRID)
+        motion = torch.ones(CLIPS, 5, FRAMES, *GRID)
         yield CleanBatch(latents, empty, empty, empty, motion, pose)
 
 
