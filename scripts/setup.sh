@@ -110,6 +110,7 @@ install_system_libraries() {
 }
 
 setup() {
+    export PYTHONDONTWRITEBYTECODE=  # packages come uncompiled: once is enough
     make_venv
     install run requirements.txt || die "requirements.txt must install; see pip's message above." \
         "Check the network and the free disk space, then run the same command again"
