@@ -85,8 +85,13 @@ def run(args: argparse.Namespace) -> int:
         extra |= depth_for_extra(getattr(estimated, "depth", None))
         explained = getattr(estimated, "explained", None)
         if explained is not None:
+            from rays_as_pixels.metrics import LITTLE_EXPLAINED
+
             extra["explained"] = explained
             progress.say(f"{explained:.0%} of the frames' patches are where the path shows them")
+            if explained < LITTLE_EXPLAINED:
+                progress.say("note: so little may be a path that is wrong; use more --frames, "
+                             "or a shorter part of the video")  # fmt: skip
         write_native(estimated.trajectory, out / "trajectory.json", extra=extra)
         value = path_view_value(
             estimated.trajectory,

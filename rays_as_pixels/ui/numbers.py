@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rays_as_pixels.media.clip import Clip
+from rays_as_pixels.metrics import LITTLE_EXPLAINED
 from rays_as_pixels.trajectories.training_range import RangeWarning
 from rays_as_pixels.ui import text
 from rays_as_pixels.ui.charts import line_chart
 from rays_as_pixels.ui.library import Result
 
 MOST_NAMED = 17
-LITTLE_EXPLAINED = 0.15  # real clips below were off by 3 to 7 degrees, those above by 0.6 at most
 
 
 def clip_facts(clip: Clip, lang: str) -> str:
