@@ -7,6 +7,7 @@ for the four verbs of `pipeline.RaysAsPixelsPipeline`.
 import inspect
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,12 +22,15 @@ from rays_as_pixels.diffusion.schedule import explicit_sigmas
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.framing import Framing
 from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.hub.source import HubAccess, find_model
 from rays_as_pixels.inputs import RunOptions
+from rays_as_pixels.model.camera_fit import read_cameras
 from rays_as_pixels.model.checkpoints import check_component_weights, with_own_classes
-from rays_as_pixels.model.codec import LatentCodec
+from rays_as_pixels.model.codec import RAXEL_LIMIT, LatentCodec
 from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
+from rays_as_pixels.model.photometric_adjustment import adjusted_to_frames
 from rays_as_pixels.model.root_module import write_root_module
 from rays_as_pixels.prompts import PromptEmbeddings, Prompter
 
@@ -246,6 +250,24 @@ class JointComponents(DiffusionPipeline):
         """Return logarithms of the depths of frame 0's cells, where the network tells them."""
         prior = self.transformer.camera_prior
         return None if prior is None else prior.log_depth(latents.to(prior.spread.device))[0]
+
+    def _fitted_to_images(
+        self,
+        images: Sequence[Tensor],
+        framing: Framing,
+        order: list[int],
+        latents: Float[Tensor, "1 c n h w"],
+        rays: Float[Tensor, "1 c n hr wr"],
+    ) -> tuple[Float[Tensor, "1 c n hr wr"], Float[Tensor, "height width"] | None]:
+        """Move the cameras that images tell until their pixels fit; see `known.Better`."""
+        told = read_cameras(self.codec, rays, iterations=0)[0].cameras[0]
+        shown = torch.stack([images[k] for k in order]).to("cpu", torch.float32)
+        fit = adjusted_to_frames(framing.finer().images(shown), told, self._depth_of(latents))
+        raxels = raxels_from_cameras(fit.cameras)[None].to(rays.device, torch.float32)
+        if float(raxels.abs().max()) > RAXEL_LIMIT:
+            return rays, None
+        whole = replace(framing, height=framing.model_height, width=framing.model_width)
+        return self.codec.encode_raxels(raxels), whole.map(fit.log_depth.float())
 
     def _encode(self, images: Float[Tensor, "frames 3 h w"]) -> Float[Tensor, "1 c t h w"]:
         return self.codec.encode_video(images[None].to(self._execution_device, torch.float32))

@@ -1,6 +1,6 @@
 """What the network is told at the start: which latents of video, rays and stills are known."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -11,6 +11,10 @@ from rays_as_pixels.diffusion.sampler import Given
 from rays_as_pixels.model.camera_prior import CameraPrior
 from rays_as_pixels.model.codec import latent_frames
 from rays_as_pixels.model.joint_state import SOURCE
+
+# The images' numbers in the order of their frames, their latents, and the rays they tell, in; rays
+# and the logarithm of the depth of each pixel of the first, or None, out.
+Better = Callable[[list[int], Tensor, Tensor], tuple[Tensor, Tensor | None]]
 
 
 def only_video(latents: Float[Tensor, "b c t h w"], *, frames: int) -> Given:
@@ -72,7 +76,10 @@ def only_images(
 
 @torch.no_grad()
 def with_cameras_told(
-    given: Given, image_frames: Sequence[int], prior: CameraPrior | None
+    given: Given,
+    image_frames: Sequence[int],
+    prior: CameraPrior | None,
+    better: Better | None = None,
 ) -> Given:
     """Let the images of `only_images` tell their own cameras, as the frames of a clip do.
 
@@ -83,6 +90,7 @@ def with_cameras_told(
         given: With stills (1, C, n, h, w) whose cameras are not known; stays as it is.
         image_frames: Frame of each still, n of them.
         prior: Of the network. Its cameras have frame 0 as their frame, lengths in scene units.
+        better: Mends what the images tell, see `Better`.
 
     Returns:
         The same with the ray latents of those n frames and stills, and these marked as known.
@@ -92,6 +100,12 @@ def with_cameras_told(
     order = sorted(range(len(image_frames)), key=image_frames.__getitem__)
     in_order = given.stills[:, :, order].to(prior.spread.device)
     told = prior(in_order, (given.rays.shape[-2], given.rays.shape[-1])).to(given.rays)
+    log_depth = None
+    if better is not None:
+        told, depth = better(order, in_order, told)
+        if depth is not None:
+            log_depth = torch.full((len(order), *depth.shape), torch.nan)
+            log_depth[order[0]] = depth
     rays, rays_known = given.rays.clone(), given.rays_known.clone()
     at = torch.tensor([image_frames[k] for k in order])
     rays[:, :, at.to(rays.device)], rays_known[at] = told, True
@@ -99,4 +113,5 @@ def with_cameras_told(
         given, rays=rays, rays_known=rays_known,
         still_rays=rays[:, :, torch.tensor(list(image_frames)).to(rays.device)],
         still_rays_known=torch.ones(len(image_frames), dtype=torch.bool),
+        still_log_depth=log_depth,
     )  # fmt: skip

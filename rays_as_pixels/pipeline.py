@@ -198,7 +198,8 @@ class RaysAsPixelsPipeline(JointComponents):
             image_cameras_known: False for images whose camera is not known; all True if None.
             image_depths: How far away what each image shows is, along its camera's axis, in scene
                 units, as maps (rows, columns) over the whole image on any grid; None for images
-                of which nothing is known, whose depths the network tells. Beyond the paper.
+                of which nothing is known, whose depths the network tells. Read as at least 0.1
+                and at most 20. Beyond the paper.
             num_inference_steps: Denoising steps.
             guidance_scale: 1 for none; above 1 follows the path and the prompt more strongly, at
                 twice the time.
@@ -260,7 +261,7 @@ class RaysAsPixelsPipeline(JointComponents):
         """Make a video and its camera path together: p(video, rays given images).
 
         Several images, one of them frame 0, tell their own cameras where the network has a camera
-        prior; the path goes through these.
+        prior, and these are fitted to their pixels as in `estimate`; the path goes through them.
 
         Args:
             images: One image in [0, 1] or several of the same size.
@@ -290,7 +291,8 @@ class RaysAsPixelsPipeline(JointComponents):
             frames=frames, rays=None, cameras_known=torch.tensor(unknown),
             temporal_stride=self.codec.temporal_stride,
         )  # fmt: skip
-        given = with_cameras_told(given, image_frames, self.transformer.camera_prior)
+        better = partial(self._fitted_to_images, list(images), framing)
+        given = with_cameras_told(given, image_frames, self.transformer.camera_prior, better)
         latents, rays = self._denoise(
             given.repeated(num_seeds), run, steps=num_inference_steps, stage="imagine",
             prompts=prompts, guidance_scale=guidance_scale,

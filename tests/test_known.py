@@ -38,6 +38,23 @@ def test_images_get_the_cameras_that_they_have_as_a_clip_in_whatever_order(prior
     assert not given.rays_known.any(), "what was passed must stay as it was"
 
 
+def test_what_mends_them_sees_the_images_in_order_and_its_rays_and_depths_are_used(prior):
+    stills, seen = torch.randn(1, 5, 3, 4, 6), []
+
+    def better(order, latents, rays):
+        seen.append((order, latents))
+        return rays + 1, torch.full((32, 48), 0.7)
+
+    told = with_cameras_told(given_of(stills, [4, 8, 0]), [4, 8, 0], prior, better)
+    assert seen[0][0] == [2, 0, 1]
+    assert torch.equal(seen[0][1], stills[:, :, [2, 0, 1]])
+    with torch.no_grad():
+        rays = prior(stills[:, :, [2, 0, 1]], (2, 3))
+    torch.testing.assert_close(told.rays[:, :, [0, 4, 8]], rays + 1)
+    assert told.still_log_depth.isnan().all(dim=(1, 2)).tolist() == [True, True, False]
+    assert float(told.still_log_depth[2].mean()) == pytest.approx(0.7)
+
+
 @pytest.mark.parametrize("frames", [[0], [2, 4]])
 def test_one_image_and_images_without_frame_0_tell_nothing(prior, frames):
     given = given_of(torch.randn(1, 5, len(frames), 4, 6), frames)

@@ -108,7 +108,7 @@ def test_images_without_cameras_tell_them_when_a_video_is_imagined(pipe):
         made = pipe.imagine(images, image_frames=frames.tolist(), num_inference_steps=1)
         off.append(pair_errors(made.trajectory.cameras[frames], truth).rotation_deg)
         still.append(pair_errors(truth[torch.ones_like(frames)], truth).rotation_deg)
-    assert torch.cat(off).mean() < 0.3 * torch.cat(still).mean()  # 0.1 measured
+    assert torch.cat(off).mean() < 0.2 * torch.cat(still).mean()
 
 
 def test_generate_with_another_path_gives_another_video(pipe):
