@@ -115,3 +115,21 @@ def with_cameras_told(
         still_rays_known=torch.ones(len(image_frames), dtype=torch.bool),
         still_log_depth=log_depth,
     )  # fmt: skip
+
+
+def with_rays(
+    given: Given, rays: Float[Tensor, "batch c frames hr wr"], image_frames: Sequence[int]
+) -> Given:
+    """Take a clip's rays as known, and with them the cameras of its images.
+
+    Args:
+        given: Of images, see `only_images`.
+        rays: Latents of the clip's rays.
+        image_frames: Frame of each image.
+    """
+    index = torch.tensor(list(image_frames), device=rays.device)
+    return replace(
+        given, rays=rays, rays_known=torch.ones(rays.shape[2], dtype=torch.bool),
+        still_rays=rays[:, :, index],
+        still_rays_known=torch.ones(len(index), dtype=torch.bool),
+    )  # fmt: skip

@@ -25,7 +25,7 @@ from rays_as_pixels.inputs import (
     framed_images,
     path_for_images,
 )
-from rays_as_pixels.known import only_images, only_video, with_cameras_told
+from rays_as_pixels.known import only_images, only_video, with_cameras_told, with_rays
 from rays_as_pixels.loop import loop_report
 from rays_as_pixels.memory.guard import says_what_to_change
 from rays_as_pixels.model.camera_fit import read_cameras
@@ -117,12 +117,14 @@ class RaysAsPixelsPipeline(JointComponents):
             answers.append(answer)
             decoded.append((drawn[0], mean.residual[0]))
         cameras, spread = combined(answers)
+        depth = answers[0].log_depth
         run.report("read cameras", len(views), len(views))
         self.maybe_free_model_hooks()
         return EstimateOutput(
             trajectory=self._trajectory(cameras, framing, fps, time_sec, source_frame),
             raxels=decoded[0][0], residual=decoded[0][1], spread=spread,
-            explained=answers[0].explained, depth=_depth(answers[0].log_depth, framing),
+            explained=answers[0].explained,
+            depth=None if depth is None else framing.restored_map(depth).float().exp(),
             expected_error_deg=expected_error_deg(
                 spread, self.config["error_per_spread"], num_seeds=num_seeds, num_views=num_views
             ),
@@ -254,6 +256,7 @@ class RaysAsPixelsPipeline(JointComponents):
         fps: float = 10.0,
         image_frames: Sequence[int] = (0,),
         num_inference_steps: int = IMAGINE_STEPS,
+        video_steps: int = GENERATE_STEPS,
         guidance_scale: float = 1.0,
         num_seeds: int = 1,
         **options: Any,
@@ -268,7 +271,8 @@ class RaysAsPixelsPipeline(JointComponents):
             num_frames: Length, 4k+1; the model's own if None.
             fps: Frames per second of the result.
             image_frames: Frame that each image belongs to.
-            num_inference_steps: Denoising steps.
+            num_inference_steps: Denoising steps of the path and the video together.
+            video_steps: Of the video once more, along that path; 0 for none, as in the paper.
             guidance_scale: 1 for none.
             num_seeds: Videos to make at once, from different noise.
             options: See `RunOptions`.
@@ -297,6 +301,12 @@ class RaysAsPixelsPipeline(JointComponents):
             given.repeated(num_seeds), run, steps=num_inference_steps, stage="imagine",
             prompts=prompts, guidance_scale=guidance_scale,
         )  # fmt: skip
+        if video_steps:
+            along = with_rays(given.repeated(num_seeds), rays, image_frames)
+            latents, _ = self._denoise(
+                along, run, steps=video_steps, stage="generate video", prompts=prompts,
+                guidance_scale=guidance_scale,
+            )  # fmt: skip
         run.report("decode video", 0, 1)
         videos = self.codec.decode_video(latents).cpu()
         fit, raxels = read_cameras(self.codec, rays)
@@ -388,8 +398,3 @@ class RaysAsPixelsPipeline(JointComponents):
         given = only_video(latents, frames=frames).repeated(num_seeds)
         stage = "estimate path" if number == 0 else f"estimate path, view {number + 1}"
         return self._denoise(given, run, steps=steps, stage=stage, prompts=prompts)[1]
-
-
-def _depth(log_depth: Tensor | None, framing: Framing) -> Float[Tensor, "rows columns"] | None:
-    """Return depths on a grid over the whole frame 0."""
-    return None if log_depth is None else framing.restored_map(log_depth).float().exp()

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rays_as_pixels.known import only_images, with_cameras_told
+from rays_as_pixels.known import only_images, with_cameras_told, with_rays
 from rays_as_pixels.model.camera_prior import CameraPrior
 
 
@@ -59,6 +59,16 @@ def test_what_mends_them_sees_the_images_in_order_and_its_rays_and_depths_are_us
 def test_one_image_and_images_without_frame_0_tell_nothing(prior, frames):
     given = given_of(torch.randn(1, 5, len(frames), 4, 6), frames)
     assert with_cameras_told(given, frames, prior) is given
+
+
+def test_rays_that_were_made_become_known_for_clip_and_images():
+    given = given_of(torch.randn(1, 5, 2, 4, 6), [4, 0]).repeated(3)
+    rays = torch.randn(3, 5, 9, 2, 3)
+    along = with_rays(given, rays, [4, 0])
+    assert torch.equal(along.rays, rays) and along.rays_known.all()
+    assert torch.equal(along.still_rays, rays[:, :, [4, 0]]) and along.still_rays_known.all()
+    assert torch.equal(along.stills, given.stills) and torch.equal(along.video, given.video)
+    assert not given.rays_known.any()
 
 
 def test_a_network_without_a_camera_prior_tells_nothing():

@@ -24,6 +24,25 @@ def path(frames: int = 5, height: int = 40, width: int = 60) -> Trajectory:
     return make_preset("truck-right", num_frames=frames, fps=10, height=height, width=width)
 
 
+def test_an_imagined_video_is_made_again_along_its_path(toy):
+    def imagined(video_steps: int):
+        seen = []
+        made = toy.imagine(
+            video()[0], num_inference_steps=1, video_steps=video_steps, generator=seeded(),
+            progress=lambda stage, done, total: seen.append((stage, done, total)),
+        )  # fmt: skip
+        return made, seen
+
+    (alone, before), (again, after) = imagined(0), imagined(2)
+    stages = ("imagine", 1, 1), ("generate video", 2, 2)
+    assert [stage in before for stage in stages] == [True, False]
+    assert [stage in after for stage in stages] == [True, True]
+    assert torch.equal(
+        alone.trajectory.cameras.world_from_cam, again.trajectory.cameras.world_from_cam
+    )
+    assert not torch.equal(alone.video, again.video)
+
+
 def with_depths(pipe: RaysAsPixelsPipeline, depths: list):
     return pipe.generate(video()[0], path(), image_depths=depths, num_inference_steps=1)
 

@@ -111,6 +111,19 @@ def test_images_without_cameras_tell_them_when_a_video_is_imagined(pipe):
     assert torch.cat(off).mean() < 0.2 * torch.cat(still).mean()
 
 
+def test_an_imagined_video_shows_its_own_path(pipe):
+    image = render_clips([1], split="heldout", num_frames=1, height=64, width=64).video[0, 0]
+    made = pipe.imagine(
+        image, num_inference_steps=3, video_steps=2, generator=torch.Generator().manual_seed(0)
+    )
+    path = made.trajectory.cameras
+    again = pipe.estimate(made.video).trajectory.cameras
+    off = pair_errors(again, path).rotation_deg.mean()
+    still = pair_errors(path[torch.zeros(len(made.video), dtype=torch.int64)], path)
+    assert still.rotation_deg.mean() > 0.3, "the camera turns"
+    assert off < 0.5 * still.rotation_deg.mean()
+
+
 def test_generate_with_another_path_gives_another_video(pipe):
     image = render_clips([1], split="heldout", num_frames=1, height=64, width=64).video[0, 0]
     size = {"num_frames": 9, "fps": 10, "height": 64, "width": 64}

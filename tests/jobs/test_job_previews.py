@@ -83,6 +83,7 @@ def generate(toy, preview, *, steps=6, stop_after=None):
     toy.imagine(
         torch.rand(3, *toy.sizes[0], generator=torch.Generator().manual_seed(1)),
         num_inference_steps=steps,
+        video_steps=0,
         generator=torch.Generator().manual_seed(2),
         callback_on_step_end=watch,
         cancel=cancel,
