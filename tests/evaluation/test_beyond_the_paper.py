@@ -84,6 +84,7 @@ def test_the_movers_table_has_both_worlds_beside_the_baselines(clips):
     assert table.row("none")["rotation_mean_deg"] != table.row("crowd")["rotation_mean_deg"]
 
 
+@pytest.mark.slow
 def test_the_unposed_table_scores_the_images_cameras_alone(clips):
     table = tables(clips, "unposed")["unposed"]
     ids = {row["id"] for row in table.rows}

@@ -52,6 +52,7 @@ def estimate(*words: str) -> tuple[str, ...]:
     return ("-m", "rays_as_pixels", "estimate", str(CLIP), "--frames", "5", *words)
 
 
+@pytest.mark.slow
 def test_a_verb_runs_a_model_of_the_hub(hub, run, tmp_path):
     online = run(*estimate("--device", "cpu", "--out", "a", "--model", REPOSITORY))
     assert online.returncode == 0, online.stderr

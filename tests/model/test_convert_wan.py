@@ -275,6 +275,7 @@ def test_a_full_folder_is_not_overwritten(source, joint_folder):
         converted(source, joint_folder)
 
 
+@pytest.mark.slow
 def test_the_command_converts_measures_and_prints_the_counts(source, tmp_path, capfd):
     out = tmp_path / "joint"
     words = ["--frames", "5", "--max-frames", "9", "--size", "32x32", "--raxel-clips", "2"]

@@ -2,6 +2,7 @@
 
 import itertools
 
+import pytest
 import torch
 
 from rays_as_pixels.geometry.rotations import rotation_from_vector
@@ -44,6 +45,7 @@ def loss_of(prior: CameraPrior, clean: CleanBatch) -> float:
         return float(prior_loss(told, clean, prior.spread)[0])
 
 
+@pytest.mark.slow
 def test_clips_that_were_seen_are_told_and_a_second_run_goes_on(tmp_path, monkeypatch):
     seconds = itertools.count()  # one a step, on every machine
     monkeypatch.setattr(stage_loop, "shared_clock", lambda accelerator: next(seconds))
