@@ -25,8 +25,8 @@ fi
 "$VENV/bin/lint-imports"
 types=
 if "$VENV/bin/pyright" --version >/dev/null 2>&1; then
-    said=$(mktemp)  # over a minute of one core, so of what the tests leave
-    nice -n 19 "$VENV/bin/pyright" --pythonpath "$VENV/bin/python" >"$said" 2>&1 &
+    said=$(mktemp)  # a minute of one core; gentler, it would not end before the tests
+    nice -n 5 "$VENV/bin/pyright" --pythonpath "$VENV/bin/python" >"$said" 2>&1 &
     types=$!
     trap 'kill "$types" 2>/dev/null || true; rm -f "$said"' EXIT
     say "types are checked beside the tests, and told of after them if wrong"
