@@ -7,7 +7,6 @@ for the four verbs of `pipeline.RaysAsPixelsPipeline`.
 import inspect
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -259,15 +258,14 @@ class JointComponents(DiffusionPipeline):
         latents: Float[Tensor, "1 c n h w"],
         rays: Float[Tensor, "1 c n hr wr"],
     ) -> tuple[Float[Tensor, "1 c n hr wr"], Float[Tensor, "height width"] | None]:
-        """Move the cameras that images tell until their pixels fit; see `known.Better`."""
+        """Move the cameras that images tell until their pixels fit; see `known.Mend`."""
         told = read_cameras(self.codec, rays, iterations=0)[0].cameras[0]
         shown = torch.stack([images[k] for k in order]).to("cpu", torch.float32)
         fit = adjusted_to_frames(framing.finer().images(shown), told, self._depth_of(latents))
         raxels = raxels_from_cameras(fit.cameras)[None].to(rays.device, torch.float32)
-        if float(raxels.abs().max()) > RAXEL_LIMIT:
+        if float(raxels.abs().max()) > RAXEL_LIMIT:  # so far away no camera can be coded
             return rays, None
-        whole = replace(framing, height=framing.model_height, width=framing.model_width)
-        return self.codec.encode_raxels(raxels), whole.map(fit.log_depth.float())
+        return self.codec.encode_raxels(raxels), framing.of_model().map(fit.log_depth.float())
 
     def _encode(self, images: Float[Tensor, "frames 3 h w"]) -> Float[Tensor, "1 c t h w"]:
         return self.codec.encode_video(images[None].to(self._execution_device, torch.float32))

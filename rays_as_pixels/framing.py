@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -89,6 +89,10 @@ class Framing:
         if scale < _WORTH_FINER:
             return self
         return Framing(self.height, self.width, 2 * self.model_height, 2 * self.model_width)
+
+    def of_model(self) -> "Framing":
+        """Return the framing of images that have the model's size: they stay as they are."""
+        return replace(self, height=self.model_height, width=self.model_width)
 
     def cameras(self, cameras: Cameras) -> Cameras:
         """State cameras of the input for the model's images. Inverse of `restored`."""

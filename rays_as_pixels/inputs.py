@@ -14,6 +14,7 @@ from rays_as_pixels.framing import Framing
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.model.codec import check_frame_count
+from rays_as_pixels.trajectories.depth import depth_map
 
 Progress = Callable[[str, int, int], None]
 MIN_FRAMES = 5  # one latent frame of motion
@@ -155,12 +156,7 @@ def depths_for_images(
 
 
 def _checked_depth(depth: Tensor) -> Tensor:
-    depth = depth.detach().to("cpu", torch.float32)
-    if depth.dim() != 2 or not depth.numel():
-        raise InputError(
-            f"depths of an image must be a map (rows, columns); got shape {tuple(depth.shape)}. "
-            "Give one number for each cell of a grid over the image."
-        )
+    depth = depth_map(depth.detach().cpu(), "image_depths")
     if not bool((depth > 0).all() and depth.isfinite().all()):
         wrong = depth[~((depth > 0) & depth.isfinite())][0]
         raise InputError(

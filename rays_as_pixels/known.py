@@ -14,7 +14,7 @@ from rays_as_pixels.model.joint_state import SOURCE
 
 # The images' numbers in the order of their frames, their latents, and the rays they tell, in; rays
 # and the logarithm of the depth of each pixel of the first, or None, out.
-Better = Callable[[list[int], Tensor, Tensor], tuple[Tensor, Tensor | None]]
+Mend = Callable[[list[int], Tensor, Tensor], tuple[Tensor, Tensor | None]]
 
 
 def only_video(latents: Float[Tensor, "b c t h w"], *, frames: int) -> Given:
@@ -79,7 +79,7 @@ def with_cameras_told(
     given: Given,
     image_frames: Sequence[int],
     prior: CameraPrior | None,
-    better: Better | None = None,
+    mend: Mend | None = None,
 ) -> Given:
     """Let the images of `only_images` tell their own cameras, as the frames of a clip do.
 
@@ -90,7 +90,7 @@ def with_cameras_told(
         given: With stills (1, C, n, h, w) whose cameras are not known; stays as it is.
         image_frames: Frame of each still, n of them.
         prior: Of the network. Its cameras have frame 0 as their frame, lengths in scene units.
-        better: Mends what the images tell, see `Better`.
+        mend: Mends what the images tell, see `Mend`.
 
     Returns:
         The same with the ray latents of those n frames and stills, and these marked as known.
@@ -100,9 +100,9 @@ def with_cameras_told(
     order = sorted(range(len(image_frames)), key=image_frames.__getitem__)
     in_order = given.stills[:, :, order].to(prior.spread.device)
     told = prior(in_order, (given.rays.shape[-2], given.rays.shape[-1])).to(given.rays)
-    log_depth = None
-    if better is not None:
-        told, depth = better(order, in_order, told)
+    log_depth = given.still_log_depth
+    if mend is not None:
+        told, depth = mend(order, in_order, told)
         if depth is not None:
             log_depth = torch.full((len(order), *depth.shape), torch.nan)
             log_depth[order[0]] = depth

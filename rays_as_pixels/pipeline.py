@@ -295,8 +295,8 @@ class RaysAsPixelsPipeline(JointComponents):
             frames=frames, rays=None, cameras_known=torch.tensor(unknown),
             temporal_stride=self.codec.temporal_stride,
         )  # fmt: skip
-        better = partial(self._fitted_to_images, list(images), framing)
-        given = with_cameras_told(given, image_frames, self.transformer.camera_prior, better)
+        mend = partial(self._fitted_to_images, list(images), framing)
+        given = with_cameras_told(given, image_frames, self.transformer.camera_prior, mend)
         latents, rays = self._denoise(
             given.repeated(num_seeds), run, steps=num_inference_steps, stage="imagine",
             prompts=prompts, guidance_scale=guidance_scale,
@@ -310,11 +310,9 @@ class RaysAsPixelsPipeline(JointComponents):
         run.report("decode video", 0, 1)
         videos = self.codec.decode_video(latents).cpu()
         fit, raxels = read_cameras(self.codec, rays)
-        own = Framing(
-            framing.model_height, framing.model_width, framing.model_height, framing.model_width
-        )
         paths = tuple(
-            self._trajectory(fit.cameras[k], own, fps, None, None) for k in range(num_seeds)
+            self._trajectory(fit.cameras[k], framing.of_model(), fps, None, None)
+            for k in range(num_seeds)
         )
         run.report("decode video", 1, 1)
         self.maybe_free_model_hooks()

@@ -41,11 +41,11 @@ def test_images_get_the_cameras_that_they_have_as_a_clip_in_whatever_order(prior
 def test_what_mends_them_sees_the_images_in_order_and_its_rays_and_depths_are_used(prior):
     stills, seen = torch.randn(1, 5, 3, 4, 6), []
 
-    def better(order, latents, rays):
+    def mend(order, latents, rays):
         seen.append((order, latents))
         return rays + 1, torch.full((32, 48), 0.7)
 
-    told = with_cameras_told(given_of(stills, [4, 8, 0]), [4, 8, 0], prior, better)
+    told = with_cameras_told(given_of(stills, [4, 8, 0]), [4, 8, 0], prior, mend)
     assert seen[0][0] == [2, 0, 1]
     assert torch.equal(seen[0][1], stills[:, :, [2, 0, 1]])
     with torch.no_grad():

@@ -165,7 +165,7 @@ def test_the_step_callback_gets_the_pipeline_and_latents(toy):
         (lambda p: p.generate(list(video()[:2]), path(), image_frames=(0, 0)), "no two the same"),
         (lambda p: p.imagine(video()[0], num_frames=7), "multiple of 4 plus 1"),
         (lambda p: with_depths(p, [torch.ones(2, 3)] * 2), "each of the 1 images; got 2"),
-        (lambda p: with_depths(p, [torch.ones(3)]), r"map \(rows, columns\); got shape \(3,\)"),
+        (lambda p: with_depths(p, [torch.ones(3)]), r"must be rows of numbers.*; got shape \(3,\)"),
         (lambda p: with_depths(p, [torch.zeros(2, 3)]), "positive numbers of scene units; got 0"),
         (lambda p: with_depths(p, [torch.ones(2, 3) / 0]), "positive numbers .*; got inf"),
     ],

@@ -193,7 +193,8 @@ def imagine_task(
     spread = _spread(paths)
     labels = {
         "identity": "re-estimate stands still",
-        "model": f"ours, {runner.settings.default_imagine_steps} steps",
+        "model": f"ours, {runner.settings.default_imagine_steps} steps, then "
+        f"{runner.settings.default_generate_steps} along the path",
     }
     rows: list[Row] = [
         {"id": row_id, "label": labels[row_id], **_cycle_row(found)}
@@ -201,8 +202,8 @@ def imagine_task(
     ]
     rows[-1] = {**rows[-1], **spread, "change": plain(sum(changes) / len(changes))}
     notes = (
-        "Video and path imagined together from the first frame; the path estimated from the video "
-        "is compared with the imagined one.",
+        "Video and path imagined together from the first frame, the video once more along the "
+        "path; the path estimated from the video is compared with the imagined one.",
         _SIZE_NOTE,
         "Own path: largest turn and distance from frame 0. Between seeds: mean difference of the "
         "last camera over pairs of seeds of one image; near zero means always the same path.",
@@ -227,6 +228,7 @@ def _imagine_one(
                 clip.video[0],
                 num_frames=len(clip.video),
                 num_inference_steps=runner.settings.default_imagine_steps,
+                video_steps=runner.settings.default_generate_steps,
                 generator=generator,
             )
         )

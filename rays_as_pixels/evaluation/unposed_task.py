@@ -88,6 +88,7 @@ def _imagined(
                 num_frames=len(clip.video),
                 image_frames=list(frames),
                 num_inference_steps=steps,
+                video_steps=0,  # the cameras alone are looked at
                 generator=runner.generator(index, 0),
             )
         )
