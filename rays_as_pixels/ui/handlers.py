@@ -19,8 +19,10 @@ from rays_as_pixels.ui.events import Form, run_cost
 from rays_as_pixels.ui.events_edit import EditEvents
 from rays_as_pixels.ui.events_run import RunEvents
 from rays_as_pixels.ui.events_video import VideoEvents
-from rays_as_pixels.ui.results import Updates, history_updates, view_updates
-from rays_as_pixels.ui.session import Session, session_from_browser
+from rays_as_pixels.ui.results import Updates, editor_updates, history_updates, view_updates
+from rays_as_pixels.ui.session import HeldSession, Session, session_from_browser
+
+LOOK_SEC = 0.2  # that a look at the job waits for other events
 
 
 def refusing(handler: Callable) -> Callable:
@@ -97,9 +99,46 @@ class Handlers(VideoEvents, EditEvents, RunEvents):
             updates["examples"] = examples
         return updates
 
-    def revived(self, session: Session, kept: object, lang: str) -> Session:
-        """Return the session; if the server forgot it, the one that the browser's ids give."""
-        return session if session.visitor else self.open_page(kept, lang)["session"]
+    def greet(self, held: HeldSession, kept: object, lang: str) -> Updates:
+        """Open the page, unless an event of it came first and did so."""
+        with held.turn():
+            session = held.session
+            if session.visitor:
+                shown = self._choices(session) | self.watched(session)
+                return shown | history_updates(session, self.library)
+            updates = self.open_page(kept, lang)
+            held.session = updates.pop("session")
+        return updates
+
+    def act(
+        self, held: HeldSession, kept: object, lang: str, handler: Callable[[Session], Updates]
+    ) -> Updates:
+        """Let a handler act on the page's session, after all events before it.
+
+        Where there is no session yet, or the server forgot it, the page is opened first.
+        """
+        with held.turn():
+            session, opened = held.session, {}
+            if not session.visitor:
+                opened = self.open_page(kept, lang)
+                session = opened["session"]
+                opened.pop("editor", None)  # not among every event's outputs; `greet` sends it
+            updates = opened | handler(session)
+            held.session = updates.pop("session", session)
+        return updates
+
+    def with_editor(self, held: HeldSession, updates: Updates) -> Updates:
+        """Return updates that draw the editor anew, too."""
+        if "editor" in updates:
+            return updates
+        return editor_updates(held.session, self.library) | updates
+
+    def look(self, held: HeldSession, kept: object, lang: str) -> Updates:
+        """Look at the watched job; not while an event takes long, for which this would wait."""
+        if not held.session.visitor:
+            return self.act(held, kept, lang, self.tick)
+        with held.turn(patience_sec=LOOK_SEC) as came:
+            return self.tick(held.session) if came else {}
 
     def tick(self, session: Session) -> Updates:
         """Look at the watched job."""

@@ -13,7 +13,7 @@ from rays_as_pixels.ui.examples import Example, find_examples
 from rays_as_pixels.ui.handlers import Handlers, refusing
 from rays_as_pixels.ui.model_holder import ModelHolder
 from rays_as_pixels.ui.path_view import PathView
-from rays_as_pixels.ui.session import Session
+from rays_as_pixels.ui.session import HeldSession, Session
 
 TICK_SEC = 0.5
 CLIP_ID = "clip-used"
@@ -62,6 +62,10 @@ TIME_FORM = {
 } | {"guidance": "generate_guidance"}  # fmt: skip
 # A tick updates these alone; the buttons too, or the end of a job would leave them locked.
 WATCHED = ("status", "job_bar", "stop_button", "timer", "finished", *START_BUTTONS)
+
+# What draws the path editor anew, each time. No other event has it among its outputs: Gradio 6
+# takes the properties of a gr.HTML not yet on screen away at every event that leaves it as it is.
+EDITOR_EVENTS = ("finish", "take_files", "pick", "use")
 
 # Component, its event, the handler called, and what it gets after the session: values of components
 # one by one, or a form.
@@ -123,7 +127,7 @@ def build_app(
         fill_width=True,
     ) as app:
         parts: Components = {
-            "session": gr.State(Session()),
+            "session": gr.State(HeldSession()),
             "browser": gr.BrowserState({}, storage_key=STORAGE_KEY, secret=browser_secret),
             "timer": gr.Timer(TICK_SEC, active=False),
             "finished": gr.State(""),
@@ -197,17 +201,26 @@ def _view(parts: Components, value: str | None) -> None:
 
 
 # The page's own events are no API; every handler checks its input all the same.
-_QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+_QUIET: dict[str, Any] = {
+    "show_progress": "hidden",
+    "api_visibility": "private",
+    "concurrency_limit": 8,  # pages beside each other; of one page, `HeldSession` lets one act
+}
+
+_OPEN = "() => { document.querySelector('.rap-main').dataset.open = 'yes'; }"
 
 
 def _wire(app: gr.Blocks, parts: Components, handlers: Handlers) -> None:
     outputs = list(parts.values())
 
-    def load(kept: object, request: gr.Request) -> dict[Any, Any]:
-        updates = refusing(handlers.open_page)(kept, _language(request))
-        return {parts[name]: value for name, value in updates.items()}
+    def load(held: HeldSession, kept: object, request: gr.Request) -> dict[Any, Any]:
+        updates = refusing(handlers.greet)(held, kept, _language(request))
+        updates = handlers.with_editor(held, updates)
+        return {parts["session"]: held} | {parts[key]: updates[key] for key in updates}
 
-    app.load(load, [parts["browser"]], outputs, **_QUIET)
+    # Until then the page takes no clicks, see page.css: it would show what they led to, then this.
+    greeted = app.load(load, [parts["session"], parts["browser"]], outputs, **_QUIET)
+    greeted.then(None, js=_OPEN, api_visibility="private")
     for component, event, name, inputs in EVENTS:
         trigger = getattr(parts[component], event)
         bind_event(trigger, getattr(handlers, name), parts, handlers, inputs=inputs)
@@ -250,35 +263,44 @@ def bind_event(
         trigger: The component's event.
         handler: Returns a dict from names of components to new values.
         parts: The page's components by name.
-        handlers: Bring a session back that the server forgot.
+        handlers: Let one event of a page act after the other.
         inputs: Names of components whose values the handler takes one by one; or, for a handler
             that takes a form, a mapping from the form's keys to names of components.
         data: Type of the event's own data if the handler takes it last.
     """
     names = list(inputs.values() if isinstance(inputs, Mapping) else inputs)
     keys = list(inputs) if isinstance(inputs, Mapping) else None
-    narrow = getattr(handler, "__name__", "") == "tick"
-    checked = refusing(handler)
+    name = getattr(handler, "__name__", "")
+    narrow = name == "tick"
 
-    def called(request: gr.Request, event: Any, session: Session, kept: object, *values: Any):
-        session = handlers.revived(session, kept, _language(request))
+    def called(request: gr.Request, event: Any, held: HeldSession, kept: object, *values: Any):
         given = list(values) if keys is None else [dict(zip(keys, values, strict=True))]
-        updates = checked(session, *given, *([] if event is None else [event]))
-        wanted = WATCHED if narrow else updates
-        return {parts[name]: updates[name] for name in wanted if name in updates}
+        given += [] if event is None else [event]
+        lang = _language(request)
+        if narrow:
+            updates = refusing(handlers.look)(held, kept, lang)
+            return {parts[key]: updates[key] for key in WATCHED if key in updates}
+        act = functools.partial(refusing(handlers.act), held, kept, lang)
+        updates = act(lambda session: handler(session, *given))
+        if name in EDITOR_EVENTS:
+            updates = handlers.with_editor(held, updates)
+        return {parts["session"]: held} | {parts[key]: updates[key] for key in updates}
 
-    def plain(request: gr.Request, session: Session, kept: object, *values: Any) -> Any:
-        return called(request, None, session, kept, *values)
+    def plain(request: gr.Request, held: HeldSession, kept: object, *values: Any) -> Any:
+        return called(request, None, held, kept, *values)
 
     def with_data(
-        request: gr.Request, event: gr.EventData, session: Session, kept: object, *values: Any
+        request: gr.Request, event: gr.EventData, held: HeldSession, kept: object, *values: Any
     ) -> Any:
-        return called(request, event, session, kept, *values)
+        return called(request, event, held, kept, *values)
 
     if data is not None:
         with_data.__annotations__["event"] = data
     values = [parts["session"], parts["browser"], *(parts[name] for name in names)]
-    outputs = [parts[name] for name in WATCHED] if narrow else list(parts.values())
+    changed = WATCHED if narrow else [key for key in parts if key != "editor"]
+    if name in EDITOR_EVENTS:
+        changed = list(parts)
+    outputs = [parts[key] for key in changed]
     trigger(plain if data is None else with_data, values, outputs, **_QUIET)
 
 

@@ -2,6 +2,9 @@
 
 import re
 import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -76,6 +79,37 @@ class Session:
     def browser(self) -> dict[str, str]:
         """Return the ids that let a reloaded page find its work again."""
         return {name: getattr(self, name) for name in KEPT}
+
+
+class HeldSession:
+    """The session of one open page, which its events change one at a time.
+
+    Gradio runs events of a page beside each other. Each would start from the session as it found
+    it, and the last to end would undo what the others did: an estimate asked for while a video is
+    still being read would be lost, or be of the video before.
+
+    Attributes:
+        session: The session now; who holds the turn may put another in its place.
+    """
+
+    def __init__(self, session: Session | None = None) -> None:
+        """Hold a session; a page starts with an empty one."""
+        self.session = session or Session()
+        self._turn = threading.Lock()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "HeldSession":
+        """Return another holder of the same session: each page gets a copy of Gradio's first."""
+        return HeldSession(self.session)
+
+    @contextmanager
+    def turn(self, *, patience_sec: float = -1) -> Iterator[bool]:
+        """Wait for the events before; gives whether the turn came within the patience (-1: any)."""
+        came = self._turn.acquire(timeout=patience_sec)
+        try:
+            yield came
+        finally:
+            if came:
+                self._turn.release()
 
 
 def is_example(reference: str) -> bool:

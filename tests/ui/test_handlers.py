@@ -20,7 +20,7 @@ from rays_as_pixels.ui.editor import document_from_preset, document_from_traject
 from rays_as_pixels.ui.examples import find_examples
 from rays_as_pixels.ui.handlers import Handlers
 from rays_as_pixels.ui.library import Library
-from rays_as_pixels.ui.session import Session
+from rays_as_pixels.ui.session import HeldSession, Session
 from tests.ui.forms import ESTIMATE, GENERATE, LOOP, PLAN, SOON
 
 pytestmark = pytest.mark.usefixtures("uploads_here")
@@ -326,7 +326,10 @@ def test_results_survive_a_restart_of_the_server(handlers, estimated, model, exa
     try:
         fresh = Handlers(manager, model, examples)
         assert "estimated" in fresh.open_page(kept)["session"].paths
-        revived = fresh.revived(Session(), kept, "zh")
+        held = HeldSession()
+        updates = fresh.act(held, kept, "zh", lambda session: fresh.go(session, "edit"))
+        assert updates["tabs"].selected == "edit" and updates["view"] is not None
+        revived = held.session
         assert revived.visitor == estimated.visitor and "estimated" in revived.paths
     finally:
         manager.close()

@@ -68,7 +68,7 @@ def opened(context, address):
         "console", lambda said: page.faults.append(said.text) if "js_on_load" in said.text else None
     )
     page.goto(address)
-    page.wait_for_selector("#film .film-frame")
+    page.wait_for_selector(".rap-main[data-open] #film .film-frame")
     return page
 
 
@@ -128,6 +128,17 @@ def test_the_filmstrip_is_trimmed_by_keyboard_and_the_frames_follow(page):
         """() => document.querySelector('#start input, #start textarea')?.value === '0.1'
             && document.querySelector('#clip-facts').innerText.includes('Trimmed to 0.1')""",
     )
+
+
+def test_the_editor_is_there_whatever_was_done_before_its_tab_was_opened(page):
+    page.wait_for_selector("#plot .rpv-plot canvas")  # the solved example is on show
+    page.click("#use-frames")
+    page.wait_for_selector(
+        "#estimate"
+    )  # an event that leaves the editor as it is has been answered
+    turn_to(page, "edit")
+    page.wait_for_selector("#editor canvas")
+    assert page.faults == []
 
 
 @pytest.mark.slow
