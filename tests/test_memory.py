@@ -93,7 +93,7 @@ def run_task(pipe: RaysAsPixelsPipeline, work: Workload, video: torch.Tensor) ->
         pytest.param(Workload("estimate", 17, 48, 80), marks=pytest.mark.slow),
         Workload("generate", 5, 64, 64),
         pytest.param(Workload("generate", 9, 96, 160), marks=pytest.mark.slow),
-        Workload("imagine", 5, 64, 64),
+        pytest.param(Workload("imagine", 5, 64, 64), marks=pytest.mark.slow),
         pytest.param(Workload("imagine", 17, 80, 48), marks=pytest.mark.slow),
         pytest.param(Workload("loop", 9, 64, 64, seeds=2), marks=pytest.mark.slow),
     ],
@@ -137,6 +137,7 @@ def test_the_prediction_of_a_denoising_step_is_what_the_network_holds(dtype):
     assert predicted == pytest.approx(measured, rel=NETWORK_TOLERANCE)
 
 
+@pytest.mark.slow
 def test_all_blocks_hold_the_same_so_that_one_stands_for_all(shapes):
     deep = ModelShapes("deep", {**shapes.transformer, "num_layers": 5}, shapes.vae)
     work = Workload("generate", 5, 64, 64)
@@ -147,7 +148,8 @@ def test_all_blocks_hold_the_same_so_that_one_stands_for_all(shapes):
     assert phases == {phase.name: phase.activations for phase in all_of_them.phases}
 
 
-@pytest.mark.parametrize("device_type", ["cpu", pytest.param("cuda", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("device_type", ["cpu", "cuda"])
 def test_long_clips_lie_on_the_line_that_short_ones_begin(shapes, device_type):
     codec = LatentCodec(shapes.autoencoder, raxel_mean=[0.0], raxel_std=[1.0])
     held = list(shapes.autoencoder.parameters())
@@ -261,7 +263,14 @@ def test_on_a_cpu_nothing_is_offloaded():
         named_setting("tiny", "cuda")
 
 
-@pytest.mark.parametrize("name", ["full+slicing", "group-offload", "group-offload+slicing"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("full+slicing", marks=pytest.mark.slow),
+        pytest.param("group-offload", marks=pytest.mark.slow),
+        "group-offload+slicing",
+    ],
+)
 def test_offloading_and_slicing_change_no_number(toy_folder, name):
     def paths(setting: MemorySetting) -> torch.Tensor:
         pipe = RaysAsPixelsPipeline.from_pretrained(toy_folder)

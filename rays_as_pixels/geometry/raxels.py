@@ -128,7 +128,7 @@ def cameras_from_raxels(
     *,
     reference: int = 0,
     center_norm: tuple[float, float] = (0.5, 0.5),
-    refine: bool = True,
+    iterations: int = MAX_ITERATIONS,
     tolerance: float = EXACT,
     shared_focal: bool = False,
 ) -> RaxelFit:
@@ -141,8 +141,9 @@ def cameras_from_raxels(
         raxels: Decoded raxel images.
         reference: Frame that becomes the world frame.
         center_norm: Principal point as a fraction of width and height; raxels do not fix it.
-        refine: False leaves Eq. 6 and Eq. 7 as they are. A focal length that Eq. 7 leaves open, as
-            in pure noise, then stays at its start value, the raster's width.
+        iterations: Steps of the refinement, at most; 0 leaves Eq. 6 and Eq. 7 as they are. A focal
+            length that Eq. 7 leaves open, as in pure noise, then stays at its start value, the
+            raster's width.
         tolerance: Of the refinement, see `refine_cameras`.
         shared_focal: One focal length for all frames (the lens does not zoom).
 
@@ -178,9 +179,8 @@ def cameras_from_raxels(
     seen = values[..., step // 2 :: step, step // 2 :: step, :]
     thin = Cameras(pose, focal / step, center / step, *seen.shape[-3:-1])
     thin, residual = refine_cameras(
-        thin, seen, iterations=MAX_ITERATIONS if refine else 0, tolerance=tolerance,
-        shared_focal=shared_focal,
-    )  # fmt: skip
+        thin, seen, iterations=iterations, tolerance=tolerance, shared_focal=shared_focal
+    )
     ref_from_world = invert_rigid(thin.world_from_cam[..., reference, :, :])
     anchored = ref_from_world[..., None, :, :] @ thin.world_from_cam
     cameras = Cameras(anchored, thin.focal_px * step, center, height, width).resized(

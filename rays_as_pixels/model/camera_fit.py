@@ -18,6 +18,7 @@ from rays_as_pixels.model.codec import RAXEL_LIMIT, LatentCodec
 
 _STEP = 0.02  # of finite differences: radians, scene units, log focal length
 _TOLERANCE = 1e-7  # of what decoded raxels say; they are off by a thousand times as much
+_READING_STEPS = 30  # 8 to 20 are enough for a network's raxels, and none for noise
 _NUMBERS = 8  # rotation vector, centre, log fx, log fy
 _MAX_CHANGE = 0.3  # per iteration, in the same units: beyond it the linear model says nothing
 
@@ -42,7 +43,12 @@ def read_cameras(
         residual of the decoded raxels; and these raxels.
     """
     raxels = codec.decode_raxels(ray_latents).cpu()
-    fit = cameras_from_raxels(raxels.double(), tolerance=_TOLERANCE, shared_focal=shared_focal)
+    fit = cameras_from_raxels(
+        raxels.double(),
+        iterations=_READING_STEPS,
+        tolerance=_TOLERANCE,
+        shared_focal=shared_focal,
+    )
     if iterations == 0:
         return fit, raxels
     cameras = fit_cameras(

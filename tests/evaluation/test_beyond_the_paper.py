@@ -53,6 +53,7 @@ def test_the_scale_of_a_spread_leaves_the_stated_share_of_errors_below():
     assert error_per_spread(spread, error) == pytest.approx(3.0, rel=0.05)
 
 
+@pytest.mark.slow
 def test_a_crowd_moves_in_the_same_world_along_the_same_path():
     size = {"split": "heldout", "num_frames": 5, "height": 32, "width": 48}
     still = render_clips([0, 1], movers="none", **size)

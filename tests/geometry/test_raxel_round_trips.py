@@ -175,7 +175,7 @@ def test_focal_lengths_are_read_in_the_camera_axes_of_a_moved_frame():
 
 def test_without_refinement_the_closed_forms_alone_are_exact_for_one_lens():
     cameras = random_cameras((4,), same_focal=True).relative_to(0)
-    fit = cameras_from_raxels(raxels_from_cameras(cameras), refine=False)
+    fit = cameras_from_raxels(raxels_from_cameras(cameras), iterations=0)
     _assert_same_cameras(fit.cameras, cameras, within=1e-10)
 
 
@@ -189,7 +189,7 @@ def test_poses_are_read_against_the_reference_as_decoded():
     raxels = _noisy(random_cameras((4,), same_focal=True), size=0.02, reference=2)
     values = raxels.movedim(-3, -1)
     expected = procrustes_pose(values, values[2].expand_as(values))
-    found = cameras_from_raxels(raxels, reference=2, refine=False).cameras.world_from_cam
+    found = cameras_from_raxels(raxels, reference=2, iterations=0).cameras.world_from_cam
     torch.testing.assert_close(found, expected, **EXACT)
     # Against frame 0 instead, and re-anchored, the answer is another one.
     other = procrustes_pose(values, values[0].expand_as(values))

@@ -31,7 +31,7 @@ def _distance(actual: Cameras, expected: Cameras) -> float:
 def test_a_zoom_is_not_read_as_motion_after_refinement():
     cameras = _zoom([60.0, 55.0, 50.0])
     raxels = raxels_from_cameras(cameras)
-    plain = cameras_from_raxels(raxels, refine=False).cameras
+    plain = cameras_from_raxels(raxels, iterations=0).cameras
     # Eq. 6 takes the narrower view for a step forward of about 2 % of the scene's depth.
     assert 0.01 < abs(float(plain.world_from_cam[2, 2, 3])) < 0.05
     refined = cameras_from_raxels(raxels).cameras
@@ -44,7 +44,7 @@ def test_a_zoom_while_moving_is_told_from_the_motion():
     moving = random_cameras((4,), height=48, width=64, travel=0.1).relative_to(0)
     cameras = Cameras(moving.world_from_cam, still.focal_px, still.center_px, 48, 64)
     raxels = raxels_from_cameras(cameras)
-    plain = cameras_from_raxels(raxels, refine=False).cameras
+    plain = cameras_from_raxels(raxels, iterations=0).cameras
     refined = cameras_from_raxels(raxels).cameras
     assert _distance(plain, cameras) > 0.01
     assert _distance(refined, cameras) < 1e-10
@@ -58,7 +58,7 @@ def test_one_wild_pixel_in_five_changes_nothing(seed):
     generator = seeded(seed)
     wild = torch.rand(5, 1, 24, 32, generator=generator) < 0.2
     spoiled = torch.where(wild, torch.randn(exact.shape, generator=generator, dtype=F64), exact)
-    plain = cameras_from_raxels(spoiled, refine=False).cameras
+    plain = cameras_from_raxels(spoiled, iterations=0).cameras
     refined = cameras_from_raxels(spoiled).cameras
     assert _distance(plain, cameras) > 0.05
     assert _distance(refined, cameras) < 1e-8
@@ -69,7 +69,7 @@ def test_refinement_beats_the_closed_forms_under_noise_and_zoom():
     cameras = random_cameras((8,), height=48, width=64).relative_to(0)
     exact = raxels_from_cameras(cameras)
     noisy = exact + 0.01 * torch.randn(exact.shape, generator=seeded(), dtype=F64)
-    plain = cameras_from_raxels(noisy, refine=False).cameras
+    plain = cameras_from_raxels(noisy, iterations=0).cameras
     refined = cameras_from_raxels(noisy).cameras
     assert _distance(refined, cameras) < 0.5 * _distance(plain, cameras)
     # Measured 0.4 degrees: 0.01 over 768 pixels, made worse by d + o looking alike.

@@ -109,6 +109,7 @@ def linear_batches(seed: int):
         yield CleanBatch(video, latents, empty, empty, empty, pose_numbers(clips))
 
 
+@pytest.mark.slow
 def test_the_fitted_code_gives_the_latents_of_other_cameras():
     prior, lines = CameraPrior(4, 4), []
     prior.motion.pictures.weight.normal_(std=0.1)

@@ -22,6 +22,7 @@ print(*sorted({"diffusers", "transformers", "scipy", "cv2", "open3d"} & set(sys.
 """
 
 
+@pytest.mark.slow
 def test_the_page_is_imported_without_what_only_the_model_needs():
     """diffusers and what it draws in take as long as all the rest; they load with the weights."""
     done = subprocess.run(

@@ -60,8 +60,9 @@ def test_with_a_latent_per_frame_the_motion_is_that_since_the_last_and_the_first
 
 def test_rendered_frames_look_alike_where_the_motion_says_and_not_where_it_does_not():
     clips = render_clips(
-        list(range(8)), split="train", num_frames=9, height=64, width=64, degraded=False
-    )
+        list(range(8)), split="train", num_frames=9, height=64, width=64, supersample=1,
+        degraded=False,
+    )  # fmt: skip
     motion = cell_motion(clips.cameras, cell_disparity(clips.depth))
     cells = torch.meshgrid(torch.arange(8) + 0.5, torch.arange(8) + 0.5, indexing="ij")
     cell = torch.stack(cells[::-1], -1)  # x, y
