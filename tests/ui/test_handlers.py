@@ -327,10 +327,8 @@ def test_results_survive_a_restart_of_the_server(handlers, estimated, model, exa
         fresh = Handlers(manager, model, examples)
         assert "estimated" in fresh.open_page(kept)["session"].paths
         held = HeldSession()
-        updates = fresh.act(held, kept, "zh", lambda session: fresh.go(session, "edit"))
-        assert updates["tabs"].selected == "edit" and updates["view"] is not None
-        revived = held.session
-        assert revived.visitor == estimated.visitor and "estimated" in revived.paths
+        assert fresh.act(held, kept, "zh", lambda _: {})["view"] is not None
+        assert held.session.visitor == estimated.visitor and "estimated" in held.session.paths
     finally:
         manager.close()
 
