@@ -40,6 +40,8 @@ class EstimateOutput(BaseOutput):
         depth: How far away what frame 0 shows is, along its camera's axis, in scene units, on a
             grid over the whole frame; None without photometric adjustment. `generate` takes it
             as `image_depths`.
+        frames_seen: How many frames were looked at where these were more than the path's, see
+            `estimate_between`; None otherwise.
     """
 
     trajectory: Trajectory
@@ -49,6 +51,7 @@ class EstimateOutput(BaseOutput):
     expected_error_deg: Float[Tensor, "frames"] | None = None
     explained: float | None = None
     depth: Float[Tensor, "rows columns"] | None = None
+    frames_seen: int | None = None
 
 
 @dataclass

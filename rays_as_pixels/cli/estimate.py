@@ -11,7 +11,7 @@ from rays_as_pixels.errors import InputError
 
 if TYPE_CHECKING:
     from rays_as_pixels.media.video import Clip
-    from rays_as_pixels.outputs import PoseSpread
+    from rays_as_pixels.outputs import EstimateOutput, PoseSpread
     from rays_as_pixels.pipeline import RaysAsPixelsPipeline
 
 FILES = ("trajectory.json", "path.html")
@@ -48,6 +48,10 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.add_argument(
         "--network-alone", action="store_true",
         help="what the network says, without fitting its path to the frames' pixels",
+    )  # fmt: skip
+    parser.add_argument(
+        "--only-these-frames", action="store_true",
+        help="do not look at the frames between where the path shows little of those chosen",
     )  # fmt: skip
     options.add_video_options(parser, all_frames=True)
     parser.add_argument(
@@ -88,6 +92,9 @@ def run(args: argparse.Namespace) -> int:
             from rays_as_pixels.metrics import LITTLE_EXPLAINED
 
             extra["explained"] = explained
+            seen = getattr(estimated, "frames_seen", None)
+            if seen is not None:
+                extra["frames_seen"] = seen
             progress.say(f"{explained:.0%} of the frames' patches are where the path shows them")
             if explained < LITTLE_EXPLAINED:
                 progress.say("note: so little may be a path that is wrong; use more --frames, "
@@ -124,7 +131,8 @@ def _estimated(
         "progress": progress,
     }
     if args.frames != options.ALL_FRAMES:
-        return pipeline.estimate(clip.video, **given)
+        estimated = pipeline.estimate(clip.video, **given)
+        return _with_a_second_look(args, pipeline, clip, estimated, progress)
     from rays_as_pixels.windows import DEFAULT_OVERLAP, WindowPlan
 
     overlap = DEFAULT_OVERLAP if args.window_overlap is None else args.window_overlap
@@ -134,6 +142,40 @@ def _estimated(
         "others so much that they hardly count"
     )
     return estimated
+
+
+def _with_a_second_look(
+    args: argparse.Namespace,
+    pipeline: "RaysAsPixelsPipeline",
+    clip: "Clip",
+    estimated: "EstimateOutput",
+    progress: ProgressLine,
+) -> "EstimateOutput":
+    """Look at the frames between where the path shows little of those chosen."""
+    from rays_as_pixels.media.between import frames_between
+    from rays_as_pixels.metrics import LITTLE_EXPLAINED
+
+    explained, runs = estimated.explained, args.seeds * args.views
+    if args.only_these_frames or runs > 1 or explained is None or explained >= LITTLE_EXPLAINED:
+        return estimated
+    between = frames_between(args.video, clip, end_sec=args.end_sec)
+    if between is None:
+        return estimated
+    longer, places = between
+    progress.say(
+        f"note: {explained:.0%} of the frames' patches are where the path shows them; looking at "
+        f"{len(longer)} frames of this part"
+    )
+    return pipeline.estimate_between(
+        clip.video,
+        estimated,
+        longer=longer.video,
+        places=places,
+        shared_focal=args.shared_focal,
+        num_inference_steps=args.steps,
+        generator=options.make_generator(args.seed),
+        progress=progress,
+    )
 
 
 def _spread(estimated: Any) -> dict[str, Any]:

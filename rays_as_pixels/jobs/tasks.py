@@ -23,7 +23,10 @@ from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.jobs.context import JobContext, Work
 from rays_as_pixels.jobs.verbs import run_verb
+from rays_as_pixels.media.between import frames_between
+from rays_as_pixels.media.clip import Clip
 from rays_as_pixels.media.video import read_clip, read_image, write_image, write_video
+from rays_as_pixels.metrics import LITTLE_EXPLAINED
 from rays_as_pixels.trajectories.depth import depth_for_extra, depth_of_path
 from rays_as_pixels.trajectories.formats.native import read_native, write_native
 from rays_as_pixels.viz.images import contact_sheet, images_from_raxels
@@ -32,6 +35,7 @@ from rays_as_pixels.viz.path_view.text import WORDS
 from rays_as_pixels.viz.path_view.value import path_view_value
 
 if TYPE_CHECKING:
+    from rays_as_pixels.outputs import EstimateOutput
     from rays_as_pixels.pipeline import RaysAsPixelsPipeline
 
 LoadPipeline = Callable[[], "RaysAsPixelsPipeline"]
@@ -42,6 +46,7 @@ REESTIMATED, RAXELS = "reestimated.json", "raxels.npy"
 WANTED, INPUT_CLIP = "wanted.json", "input.npy"
 
 READING, LOADING, WRITING = "Reading the video", "Loading the model", "Writing the results"
+READING_BETWEEN = "Reading the frames between"
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class EstimateAsk:
         num_seeds: Runs from different noise, averaged.
         shared_focal: Whether the lens is known not to zoom.
         seed: Seed of the noise.
+        look_between: Whether to look at the frames between where the path shows little of these.
     """
 
     num_frames: int
@@ -65,6 +71,7 @@ class EstimateAsk:
     num_seeds: int = 1
     shared_focal: bool = False
     seed: int = 0
+    look_between: bool = True
 
 
 @dataclass(frozen=True)
@@ -122,6 +129,7 @@ def estimate_work(load: LoadPipeline, ask: EstimateAsk, *, video: str) -> Work:
             num_seeds=ask.num_seeds,
             shared_focal=ask.shared_focal,
         )
+        result = _with_a_second_look(job, pipeline, ask, clip, result, video=video)
         job.progress(WRITING, 0, 1)
         write_path(
             job, result.trajectory, images=clip.video, settings=asdict(ask), depth=result.depth
@@ -132,9 +140,44 @@ def estimate_work(load: LoadPipeline, ask: EstimateAsk, *, video: str) -> Work:
             "residual": result.residual.tolist(),
             "spread": spread_numbers(result.spread),
             "explained": result.explained,
+            "frames_seen": result.frames_seen,
         }
 
     return work
+
+
+def _with_a_second_look(
+    job: JobContext,
+    pipeline: "RaysAsPixelsPipeline",
+    ask: EstimateAsk,
+    clip: Clip,
+    result: "EstimateOutput",
+    *,
+    video: str,
+) -> "EstimateOutput":
+    """Look at the frames between where the path shows little of the frames; see the pipeline."""
+    explained = result.explained
+    if not ask.look_between or ask.num_seeds > 1 or explained is None:
+        return result
+    if explained >= LITTLE_EXPLAINED:
+        return result
+    job.progress(READING_BETWEEN, 0, 1)
+    between = frames_between(job.folder / video, clip, end_sec=ask.end_sec)
+    if between is None:
+        return result
+    longer, places = between
+    return run_verb(
+        job,
+        pipeline,
+        "estimate_between",
+        seed=ask.seed,
+        video=clip.video,
+        estimated=result,
+        longer=longer.video,
+        places=places,
+        num_inference_steps=ask.steps,
+        shared_focal=ask.shared_focal,
+    )
 
 
 def generate_work(

@@ -79,6 +79,7 @@ class Runs:
         runs: int = 1,
         shared_focal: bool = False,
         seed: int = 0,
+        look_between: bool = True,
     ) -> AsyncIterator[dict[str, Any]]:
         """Estimate the camera path of a video.
 
@@ -92,6 +93,7 @@ class Runs:
             runs: Runs from different noise, averaged.
             shared_focal: Whether the lens is known not to zoom.
             seed: Seed of the noise.
+            look_between: Whether to look at the frames between where little is found again.
         """
 
         def submit() -> JobRecord:
@@ -104,6 +106,7 @@ class Runs:
                 num_seeds=checks.whole("runs", runs, 1, MOST_RUNS),
                 shared_focal=shared_focal is True,
                 seed=checks.seed(seed, locked=True),
+                look_between=look_between is True,
             )
             name = f"input{path.suffix.lower()[:8]}"
             work = tasks.estimate_work(self.model.get, ask, video=name)

@@ -250,7 +250,8 @@ class RunEvents(Events):
         settings: Updates = {}
         if result.kind == "estimate":
             settings = {"steps": ask["steps"], "runs": ask["num_seeds"], "seed": ask["seed"],
-                        "shared_focal": ask["shared_focal"], "lock": True}  # fmt: skip
+                        "shared_focal": ask["shared_focal"], "lock": True,
+                        "between": ask.get("look_between", True)}  # fmt: skip
         elif result.kind == "loop":
             settings = {"loop_steps": ask["steps"], "loop_seed": ask["seed"], "loop_lock": True,
                         "rounds": ask["rounds"],

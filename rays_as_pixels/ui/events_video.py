@@ -106,6 +106,7 @@ class VideoEvents(Events):
             steps=checks.whole(text.say("steps"), form["steps"], 1, MOST_STEPS),
             num_seeds=checks.whole(text.say("runs"), form["runs"], 1, MOST_RUNS),
             shared_focal=form["shared_focal"] is True,
+            look_between=form["between"] is True,
             seed=checks.seed(form["seed"], locked=form["locked"]),
         )
         name = f"input{path.suffix.lower()[:8]}"

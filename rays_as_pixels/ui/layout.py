@@ -30,6 +30,7 @@ ESTIMATE_FORM = {
     "steps": "steps",
     "runs": "runs",
     "shared_focal": "shared_focal",
+    "between": "between",
     "seed": "seed",
     "locked": "lock",
 }

@@ -69,6 +69,8 @@ def estimate_facts(result: Result, path_words: str, lang: str) -> str:
     if explained is not None:
         words = text.say("fact_explained_is", lang, x=100 * explained)
         words += text.say("fact_explained_little", lang) if explained < LITTLE_EXPLAINED else ""
+        seen = result.results.get("frames_seen")
+        words += "" if seen is None else text.say("fact_explained_between", lang, n=seen)
         rows.append((text.say("fact_explained", lang), words))
     return facts([*rows, *_made_how(result, lang)])
 

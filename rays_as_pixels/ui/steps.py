@@ -71,6 +71,9 @@ def path_step(parts: Components) -> None:
                     1, 8, 1, step=1, label=label("runs"), info=label("runs_info"), min_width=140
                 )
             parts["shared_focal"] = gr.Checkbox(label=label("shared_focal"))
+            parts["between"] = gr.Checkbox(
+                value=True, label=label("between"), info=label("between_info"), elem_id="between"
+            )
         parts["path_facts"] = gr.HTML(elem_id="path-facts", elem_classes="rap-flat")
 
 

@@ -47,7 +47,8 @@ def run(capsys, *words: object) -> tuple[list[str], str]:
 
 def test_estimate_writes_the_path_and_its_page(capsys, tmp_path, clip, model_folder):
     out = tmp_path / "out"
-    lines, err = run(capsys, "estimate", clip, "--out", out, "--model", model_folder, "--seed", 7)
+    words = ("--model", model_folder, "--seed", 7, "--only-these-frames")
+    lines, err = run(capsys, "estimate", clip, "--out", out, *words)
     assert lines == [str(out / "trajectory.json"), str(out / "path.html")]
     assert sorted(path.name for path in out.iterdir()) == ["path.html", "trajectory.json"]
     trajectory, extra = read_native_with_extra(out / "trajectory.json")
@@ -73,6 +74,7 @@ def test_estimate_writes_the_path_and_its_page(capsys, tmp_path, clip, model_fol
     ],
 )
 def test_the_frames_asked_for_are_the_frames_used(capsys, tmp_path, clip, model_folder, words):
+    words = [*words, "--only-these-frames"]
     run(capsys, "estimate", clip, "--out", tmp_path / "out", "--model", model_folder, *words)
     used = read_native(tmp_path / "out" / "trajectory.json").source_frame
     assert len(used) == (9 if "--frames" in words else 5)
@@ -88,7 +90,8 @@ def test_a_seed_gives_the_same_path_again_and_another_seed_another(
     poses = []
     for number, seed in enumerate((3, 3, 4)):
         out = tmp_path / str(number)
-        run(capsys, "estimate", clip, "--out", out, "--model", model_folder, "--seed", seed)
+        words = ("--model", model_folder, "--seed", seed, "--only-these-frames")
+        run(capsys, "estimate", clip, "--out", out, *words)
         poses.append(read_native(out / "trajectory.json").cameras.world_from_cam)
     assert torch.equal(poses[0], poses[1])
     assert not torch.equal(poses[0], poses[2])
@@ -114,7 +117,8 @@ def test_depths_of_an_estimate_are_for_generate(capsys, tmp_path, clip, model_fo
     monkeypatch.setattr(
         RaysAsPixelsPipeline, "generate", lambda *a, **k: given.append(k) or generate(*a, **k)
     )
-    run(capsys, "estimate", clip, "--out", tmp_path / "a", "--model", model_folder)
+    words = ("--model", model_folder, "--only-these-frames")
+    run(capsys, "estimate", clip, "--out", tmp_path / "a", *words)
     result = tmp_path / "a" / "trajectory.json"
     depth = read_native_with_extra(result)[1]["depth"]
     assert min(map(min, depth)) > 0

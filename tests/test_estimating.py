@@ -1,0 +1,61 @@
+"""A second look: the frames between those that a path shows little of."""
+
+import json
+import re
+
+import pytest
+import torch
+
+from rays_as_pixels.cli.main import main
+from rays_as_pixels.errors import InputError
+from rays_as_pixels.media.video import write_video
+
+
+def moving(frames: int) -> torch.Tensor:
+    """Return smooth noise that changes from frame to frame, so that no path explains it."""
+    generator = torch.Generator().manual_seed(1)
+    coarse = torch.rand(frames, 3, 6, 8, generator=generator)
+    return torch.nn.functional.interpolate(coarse, scale_factor=8, mode="bilinear")
+
+
+def test_the_path_between_is_taken_where_it_explains_enough_and_says_what_it_saw(toy):
+    longer = moving(6)
+    places = (0, 1, 2, 4, 5)
+    video = longer[list(places)]
+    first = toy.estimate(video, fps=5.0, source_frame=(0, 4, 8, 12, 16))
+    for explained, kept in ((0.0, False), (1e9, True)):
+        first.explained = explained
+        second = toy.estimate_between(video, first, longer=longer, places=places)
+        assert second.frames_seen == 6
+        assert second.trajectory.source_frame == (0, 4, 8, 12, 16)
+        assert second.trajectory.fps == 5.0 and len(second.trajectory) == 5
+        assert second.raxels.shape == first.raxels.shape
+        assert (second.trajectory is first.trajectory) == kept
+        if not kept:
+            pose = second.trajectory.cameras.world_from_cam
+            torch.testing.assert_close(pose[0], torch.eye(4, dtype=pose.dtype))
+            assert second.depth.min() > 0 and second.explained >= 0
+
+
+@pytest.mark.parametrize("places", [(0, 2, 4, 6), (0, 2, 4, 6, 9), (1, 2, 4, 6, 8)])
+def test_places_that_are_not_the_frames_are_refused(toy, places):
+    longer = moving(9)
+    video = longer[[0, 2, 4, 6, 8]]
+    first = toy.estimate(video)
+    with pytest.raises(InputError, match="places must name 5 of the 9 frames, the first being 0"):
+        toy.estimate_between(video, first, longer=longer, places=places)
+
+
+@pytest.mark.parametrize("words", [[], ["--only-these-frames"]])
+def test_the_command_looks_between_and_says_so_unless_told_not_to(
+    tmp_path, capsys, toy_folder, words
+):
+    write_video(tmp_path / "clip.mp4", moving(6), fps=10)
+    command = ["estimate", str(tmp_path / "clip.mp4"), "--model", str(toy_folder), *words]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().err
+    path = json.loads((tmp_path / "out" / "trajectory.json").read_text())
+    assert len(path["frames"]) == 5
+    looked = re.search(r"looking at 6 frames of this part", said) is not None
+    assert looked == (not words)
+    assert path["extra"].get("frames_seen") == (6 if looked else None)
