@@ -99,6 +99,7 @@ def test_the_estimate_depends_on_the_order_of_frames(pipe):
     assert sum(difference) / 3 > 0.3  # degrees; a model blind to motion gives 0
 
 
+@pytest.mark.slow
 def test_images_without_cameras_tell_them_when_a_video_is_imagined(pipe):
     clips = render_clips([0, 5], split="heldout", num_frames=9, height=64, width=64)
     frames = torch.tensor([4, 0, 8, 2, 6])  # given in any order

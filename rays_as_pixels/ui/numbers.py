@@ -62,7 +62,7 @@ def estimate_facts(result: Result, path_words: str, lang: str) -> str:
         rows.append((text.say("fact_used", lang), _frames_words(source_frame, lang)))
     rows += [(text.say("fact_note", lang), note) for note in result.results.get("notes", [])]
     misfit = [value for value in result.results.get("residual", []) if math.isfinite(value)]
-    if misfit:
+    if any(misfit):  # none where the rays were drawn from the path
         mean = sum(misfit) / len(misfit)
         rows.append((text.say("fact_misfit", lang), text.say("fact_misfit_is", lang, x=mean)))
     explained = result.results.get("explained")

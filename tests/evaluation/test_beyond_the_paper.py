@@ -67,6 +67,7 @@ def test_a_crowd_moves_in_the_same_world_along_the_same_path():
         render_clips([0], movers="many", **size)
 
 
+@pytest.mark.slow
 def test_a_tour_looks_around_or_stays_before_one_view():
     turns = {}
     for kind in ("around", "before"):

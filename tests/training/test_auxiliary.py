@@ -58,6 +58,7 @@ def test_with_a_latent_per_frame_the_motion_is_that_since_the_last_and_the_first
         torch.testing.assert_close(since_first, far, rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_rendered_frames_look_alike_where_the_motion_says_and_not_where_it_does_not():
     clips = render_clips(
         list(range(8)), split="train", num_frames=9, height=64, width=64, supersample=1,

@@ -34,6 +34,7 @@ def options_of(start, tmp_path) -> TrainingOptions:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_all_but_the_prior_stays_and_the_facts_say_what_was_done(start, tmp_path, monkeypatch):
     seconds = itertools.count()  # one a step, on every machine
     monkeypatch.setattr(stage_loop, "shared_clock", lambda accelerator: next(seconds))
