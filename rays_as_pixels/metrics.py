@@ -25,6 +25,11 @@ LITTLE_EXPLAINED = 0.15
 NO_DIRECTION_DEG = 90.0  # charged to an estimate that stands still while the truth moves
 
 
+def explains_little(explained: float | None) -> bool:
+    """Tell whether so few of a clip's patches were found again that its path is to be doubted."""
+    return explained is not None and explained < LITTLE_EXPLAINED
+
+
 def _check_pair(estimated: Cameras, truth: Cameras, at_least: int = 2) -> None:
     shape = estimated.batch_shape
     if shape != truth.batch_shape or len(shape) != 1 or shape[0] < at_least:

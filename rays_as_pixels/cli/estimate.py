@@ -89,14 +89,14 @@ def run(args: argparse.Namespace) -> int:
         extra |= depth_for_extra(getattr(estimated, "depth", None))
         explained = getattr(estimated, "explained", None)
         if explained is not None:
-            from rays_as_pixels.metrics import LITTLE_EXPLAINED
+            from rays_as_pixels.metrics import explains_little
 
             extra["explained"] = explained
             seen = getattr(estimated, "frames_seen", None)
             if seen is not None:
                 extra["frames_seen"] = seen
             progress.say(f"{explained:.0%} of the frames' patches are where the path shows them")
-            if explained < LITTLE_EXPLAINED:
+            if explains_little(explained):
                 progress.say("note: so little may be a path that is wrong; use more --frames, "
                              "or a shorter part of the video")  # fmt: skip
         write_native(estimated.trajectory, out / "trajectory.json", extra=extra)
@@ -153,18 +153,18 @@ def _with_a_second_look(
 ) -> "EstimateOutput":
     """Look at the frames between where the path shows little of those chosen."""
     from rays_as_pixels.media.between import frames_between
-    from rays_as_pixels.metrics import LITTLE_EXPLAINED
+    from rays_as_pixels.metrics import explains_little
 
-    explained, runs = estimated.explained, args.seeds * args.views
-    if args.only_these_frames or runs > 1 or explained is None or explained >= LITTLE_EXPLAINED:
+    one_run = args.seeds * args.views == 1
+    if args.only_these_frames or not (one_run and explains_little(estimated.explained)):
         return estimated
     between = frames_between(args.video, clip, end_sec=args.end_sec)
     if between is None:
         return estimated
     longer, places = between
     progress.say(
-        f"note: {explained:.0%} of the frames' patches are where the path shows them; looking at "
-        f"{len(longer)} frames of this part"
+        f"note: {estimated.explained:.0%} of the frames' patches are where the path shows them; "
+        f"looking at {len(longer)} frames of this part"
     )
     return pipeline.estimate_between(
         clip.video,

@@ -26,7 +26,7 @@ from rays_as_pixels.jobs.verbs import run_verb
 from rays_as_pixels.media.between import frames_between
 from rays_as_pixels.media.clip import Clip
 from rays_as_pixels.media.video import read_clip, read_image, write_image, write_video
-from rays_as_pixels.metrics import LITTLE_EXPLAINED
+from rays_as_pixels.metrics import explains_little
 from rays_as_pixels.trajectories.depth import depth_for_extra, depth_of_path
 from rays_as_pixels.trajectories.formats.native import read_native, write_native
 from rays_as_pixels.viz.images import contact_sheet, images_from_raxels
@@ -156,10 +156,8 @@ def _with_a_second_look(
     video: str,
 ) -> "EstimateOutput":
     """Look at the frames between where the path shows little of the frames; see the pipeline."""
-    explained = result.explained
-    if not ask.look_between or ask.num_seeds > 1 or explained is None:
-        return result
-    if explained >= LITTLE_EXPLAINED:
+    wanted = ask.look_between and ask.num_seeds == 1 and explains_little(result.explained)
+    if not wanted:
         return result
     job.progress(READING_BETWEEN, 0, 1)
     between = frames_between(job.folder / video, clip, end_sec=ask.end_sec)

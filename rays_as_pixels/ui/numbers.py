@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rays_as_pixels.media.clip import Clip
-from rays_as_pixels.metrics import LITTLE_EXPLAINED
+from rays_as_pixels.metrics import explains_little
 from rays_as_pixels.trajectories.training_range import RangeWarning
 from rays_as_pixels.ui import text
 from rays_as_pixels.ui.charts import line_chart
@@ -68,7 +68,7 @@ def estimate_facts(result: Result, path_words: str, lang: str) -> str:
     explained = result.results.get("explained")
     if explained is not None:
         words = text.say("fact_explained_is", lang, x=100 * explained)
-        words += text.say("fact_explained_little", lang) if explained < LITTLE_EXPLAINED else ""
+        words += text.say("fact_explained_little", lang) if explains_little(explained) else ""
         seen = result.results.get("frames_seen")
         words += "" if seen is None else text.say("fact_explained_between", lang, n=seen)
         rows.append((text.say("fact_explained", lang), words))
