@@ -165,6 +165,7 @@ def test_long_clips_lie_on_the_line_that_short_ones_begin(shapes, device_type):
     assert peaks.decode(25, (32, 32), VaePieces.WHOLE, clips=1) == decoded
 
 
+@pytest.mark.slow
 def test_slices_and_tiles_are_predicted_too(shipped, shapes):
     latents = torch.zeros(1, 32, 3, 4, 4)
     work = Workload("estimate", 6 - 1, 128, 128)

@@ -80,6 +80,7 @@ def test_the_codec_keeps_images_recognisable(pipe):
     assert float(-10 * mse.log10().mean()) > 18  # 20.7 measured on 12 clips
 
 
+@pytest.mark.slow
 def test_the_estimate_depends_on_the_order_of_frames(pipe):
     clips = render_clips(list(range(3)), split="heldout", num_frames=9, height=64, width=64)
     order = torch.tensor([0, 5, 2, 7, 4, 1, 6, 3, 8])
@@ -114,6 +115,7 @@ def test_images_without_cameras_tell_them_when_a_video_is_imagined(pipe):
     assert torch.cat(off).mean() < 0.2 * torch.cat(still).mean()
 
 
+@pytest.mark.slow
 def test_an_imagined_video_shows_its_own_path(pipe):
     image = render_clips([1], split="heldout", num_frames=1, height=64, width=64).video[0, 0]
     made = pipe.imagine(

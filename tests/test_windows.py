@@ -137,6 +137,7 @@ def test_a_long_estimate_reports_windows_and_can_be_cancelled(toy):
     assert seen == [("estimate windows", 0), ("estimate windows", 1), ("estimate windows", 2)]
 
 
+@pytest.mark.slow
 def test_a_shared_focal_length_is_one_for_all_windows(toy):
     out = toy.estimate_long(clip(10), shared_focal=True, photometric_adjustment=False)
     assert out.windows == len(WindowPlan().windows(10, native=toy.num_frames, longest=9))

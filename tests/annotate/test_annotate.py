@@ -48,6 +48,7 @@ def rows_of(summary):
 FEW = ["broken.mp4", "video0.mp4"]
 
 
+@pytest.mark.slow
 def test_every_frame_of_every_video_has_a_row_with_the_camera_that_estimate_gives(
     job, here, toy, videos
 ):

@@ -220,9 +220,8 @@ def test_a_clip_the_model_cannot_hold_is_refused(capsys, tmp_path, clip, model_f
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(
-    ("name", "code"), [("SIGINT", 130), pytest.param("SIGTERM", 143, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_stopping_leaves_nothing_behind(tmp_path, clip, model_folder, name, code):
     before = sorted(path.name for path in tmp_path.iterdir())
     command = [sys.executable, "-m", "rays_as_pixels", "estimate", str(clip), "--out"]

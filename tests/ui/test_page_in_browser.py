@@ -218,6 +218,7 @@ class _slowed:  # noqa: N801 - used like a function
         return self.pipeline.estimate(video, **options)
 
 
+@pytest.mark.slow
 def test_the_page_fits_a_phone_and_each_format_its_menu_of_downloads(page):
     fits_its_menu(page)
     page.set_viewport_size({"width": 390, "height": 844})
@@ -241,6 +242,7 @@ def fits_its_menu(page) -> None:
     assert max(widths) <= room, dict(zip(formats(), widths, strict=True))
 
 
+@pytest.mark.slow
 def test_the_page_speaks_chinese_to_a_chinese_browser(browser, address):
     context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="zh-CN")
     page = opened(context, address)
