@@ -5,6 +5,7 @@ for the four verbs of `pipeline.RaysAsPixelsPipeline`.
 """
 
 import inspect
+import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -57,6 +58,11 @@ class JointComponents(DiffusionPipeline):
         sizes: (height, width) the network was trained at, in pixels.
         error_per_spread: Two of three rotation errors lie below so many times the spread over 4
             views; measured by `scripts/calibrate_spread.py`. None where it was not.
+        video_shift: Of a video's noise levels where its path is known, see
+            `diffusion.schedule.explicit_sigmas`; above 1 more of the steps are noisy.
+
+    Raises:
+        InputError: `video_shift` is not above 0.
     """
 
     model_cpu_offload_seq = "text_encoder->transformer->vae"
@@ -79,8 +85,14 @@ class JointComponents(DiffusionPipeline):
         max_frames: int = 17,
         sizes: Sequence[Sequence[int]] = ((64, 64),),
         error_per_spread: float | None = None,
+        video_shift: float = 1.0,
     ) -> None:
         super().__init__()
+        if not 0 < video_shift < math.inf:
+            raise InputError(
+                f"video_shift must be a number above 0; got {video_shift}. Use 1 for levels that "
+                "are evenly spread."
+            )
         self.register_modules(
             vae=vae, transformer=transformer, scheduler=scheduler, ray_scheduler=ray_scheduler,
             tokenizer=tokenizer, text_encoder=text_encoder,
@@ -92,6 +104,7 @@ class JointComponents(DiffusionPipeline):
             max_frames=max_frames,
             sizes=[list(size) for size in sizes],
             error_per_spread=error_per_spread,
+            video_shift=video_shift,
         )
         self.num_frames, self.max_frames = num_frames, max_frames
         self.sizes: list[tuple[int, int]] = [(int(s[0]), int(s[1])) for s in sizes]
@@ -184,6 +197,7 @@ class JointComponents(DiffusionPipeline):
         stage: str,
         prompts: PromptEmbeddings,
         guidance_scale: float = 1.0,
+        shift: float = 1.0,
     ) -> tuple[Tensor, Tensor]:
         explicit_sigmas(steps)
         self._interrupt, self._guidance_scale = False, guidance_scale
@@ -201,6 +215,7 @@ class JointComponents(DiffusionPipeline):
             options = SamplerOptions(
                 num_inference_steps=steps,
                 guidance_scale=guidance_scale,
+                shift=shift,
                 generator=run.generator,
                 text=prompts.positive,
                 negative_text=prompts.negative,

@@ -103,6 +103,7 @@ class RaysAsPixelsPipeline(EstimatingComponents):
         latents, _ = self._denoise(
             given.repeated(num_seeds), run, steps=num_inference_steps, stage="generate video",
             prompts=prompts, guidance_scale=guidance_scale,
+            shift=self.config["video_shift"],
         )  # fmt: skip
         run.report("decode video", 0, 1)
         videos = self.codec.decode_video(latents).cpu()
@@ -172,7 +173,7 @@ class RaysAsPixelsPipeline(EstimatingComponents):
             along = with_rays(given.repeated(num_seeds), rays, image_frames)
             latents, _ = self._denoise(
                 along, run, steps=video_steps, stage="generate video", prompts=prompts,
-                guidance_scale=guidance_scale,
+                guidance_scale=guidance_scale, shift=self.config["video_shift"],
             )  # fmt: skip
         run.report("decode video", 0, 1)
         videos = self.codec.decode_video(latents).cpu()

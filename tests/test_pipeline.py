@@ -51,6 +51,29 @@ def seeded(number: int = 3) -> torch.Generator:
     return torch.Generator().manual_seed(number)
 
 
+def test_noise_levels_are_shifted_where_the_path_is_known_and_only_there(toy):
+    pipe = RaysAsPixelsPipeline(**toy.components, **(toy.parameters | {"video_shift": 3.0}))
+    pipe.set_progress_bar_config(disable=True)
+    levels: list[float] = []
+
+    def note(_pipe, _step, timestep, _tensors):
+        levels.append(float(timestep) / 1000)
+        return {}
+
+    shifted = pytest.approx([1.0, 0.9, 0.75, 0.5])
+    pipe.generate(video()[0], path(), num_inference_steps=4, callback_on_step_end=note)
+    assert levels == shifted
+    levels.clear()
+    pipe.imagine(
+        video()[0], num_frames=5, num_inference_steps=2, video_steps=4,
+        callback_on_step_end=note,
+    )  # fmt: skip
+    assert levels[:2] == pytest.approx([1.0, 0.5])
+    assert levels[2:] == shifted
+    with pytest.raises(InputError, match="video_shift must be a number above 0; got 0"):
+        RaysAsPixelsPipeline(**toy.components, **(toy.parameters | {"video_shift": 0}))
+
+
 def test_estimate_gives_one_camera_per_frame_in_pixels_of_the_given_video(toy):
     out = toy.estimate(
         video(), fps=5.0, source_frame=(0, 2, 4, 6, 8), generator=seeded(), num_seeds=2

@@ -74,6 +74,7 @@ class SamplerOptions:
         num_inference_steps: Euler steps n; the network is called n times (2 n with guidance).
         guidance_scale: 1 for none; above 1 pushes away from what the network says without rays
             and with the negative prompt.
+        shift: Of the noise levels, see `schedule.explicit_sigmas`.
         generator: Source of the starting noise: one for all samples, or one per sample, which then
             comes out as it would alone.
         text: Prompt embeddings, one for all samples or one each; None for the network's own empty
@@ -88,6 +89,7 @@ class SamplerOptions:
 
     num_inference_steps: int
     guidance_scale: float = 1.0
+    shift: float = 1.0
     generator: Generators = None
     text: Float[Tensor, "samples k text"] | None = None
     negative_text: Float[Tensor, "samples k text"] | None = None
@@ -300,7 +302,7 @@ def denoise_jointly(
     device = given.video.device
     steps = options.num_inference_steps
     for each in (scheduler, ray_scheduler):
-        set_sigmas(each, steps, device)
+        set_sigmas(each, steps, device, shift=options.shift)
     for index, timestep in enumerate(cast(Tensor, scheduler.timesteps)):
         if loop.stops(index):
             break

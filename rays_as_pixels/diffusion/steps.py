@@ -1,4 +1,4 @@
-"""How many denoising steps each verb takes unless told: the fewest that measure best.
+"""How many denoising steps each verb takes unless told, the fewest that measure best, and where.
 
 Measured with the shipped weights (`checkpoints/raxel-mini/README.md`); the paper estimates with 2
 and generates with more (paper section 5).
@@ -7,3 +7,4 @@ and generates with more (paper section 5).
 ESTIMATE_STEPS = 1
 GENERATE_STEPS = 4
 IMAGINE_STEPS = 20
+VIDEO_SHIFT = 16.0  # of a video's noise levels along a known path, for networks with a view prior

@@ -27,6 +27,7 @@ _FIXED = 1e-6  # deviation of a zoom that is known
 _LIMITS = (0.1,) * 3 + (0.2,) * 3 + (0.1,)  # of one step of a frame
 _LENS_LIMIT, _DEPTH_LIMIT = 0.1, 0.3
 _LEAST_EXPLAINED = 0.02  # share of the patches below which the guess stays
+_ENOUGH_EXPLAINED, _MORE_ROUNDS = 0.25, 4  # below that share the guess was poor: so often again
 _DEPTHS = (-1.6, 1.6, 17)  # logarithms that are tried where none are told: from, to, how many
 _DEPTH_PENALTY, _HIDDEN_COST = 0.02, 0.6
 _NEAR = 0.06  # roots of the image's area, over which depths are carried from frame 0 to others
@@ -57,6 +58,9 @@ def adjusted_to_frames(
 ) -> PhotometricFit:
     """Move cameras until patches of some frames fit the others.
 
+    Where the first attempt explains little, the network's guess is not worth holding on to: the
+    path found is the guess of the next, several times over.
+
     Args:
         frames: In [0, 1], two or more, of the cameras' aspect ratio; may be larger than they say.
         cameras: (F,) in frame 0's axes and scene units, principal point in the middle, right to a
@@ -77,6 +81,10 @@ def adjusted_to_frames(
         depth = torch.nn.functional.interpolate(told, patches.grid, mode="bilinear").flatten()
     guess = _with_anchors(guess, depth.double(), patches)
     scene, share = moved_scene(frames, guess, patches, shared_focal=shared_focal)
+    if _LEAST_EXPLAINED <= float(share) < _ENOUGH_EXPLAINED:
+        for _ in range(_MORE_ROUNDS):  # each holds on to the last one's path, not to the guess
+            scene = _with_anchors(scene, scene.log_depth[0], patches)
+            scene, share = moved_scene(frames, scene, patches, shared_focal=shared_focal)
     explained = float(share)
     unit = scene.log_depth[0].median()
     depth = (scene.log_depth[0] - unit).view(patches.grid)
@@ -162,7 +170,14 @@ def anchors_of(num_frames: int) -> Tensor:
 
 
 def _with_anchors(guess: AnchoredScene, depth: Tensor, patches: Patches) -> AnchoredScene:
-    """Cut patches from more frames, at the depths at which these see what frame 0 shows."""
+    """Cut patches from more frames, at the depths at which these see what frame 0 shows.
+
+    Args:
+        guess: Its own depths are not read.
+        depth: (N,) logarithms, of frame 0's patches.
+        patches: Where.
+    """
+    guess = replace(guess, anchors=guess.anchors[:1])
     anchors = anchors_of(len(guess.zoom))
     place = patches.place.double()
     point = guess.in_frames(guess.from_anchors(place, depth[None]))[anchors, 0]

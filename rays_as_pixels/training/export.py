@@ -10,6 +10,7 @@ from diffusers import AutoencoderKLWan
 from torch import Tensor
 
 from rays_as_pixels.diffusion.schedule import new_scheduler
+from rays_as_pixels.diffusion.steps import VIDEO_SHIFT
 from rays_as_pixels.errors import CheckpointError
 from rays_as_pixels.model.checkpoints import check_model_folder
 from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
@@ -37,6 +38,7 @@ def build_pipeline(
         num_frames=config.num_frames,
         max_frames=2 * config.num_frames - 1,
         sizes=sorted(set(config.sizes)),
+        video_shift=1.0 if transformer.view_prior is None else VIDEO_SHIFT,
     )
 
 

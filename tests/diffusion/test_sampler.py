@@ -46,6 +46,23 @@ def test_sigmas_are_spread_evenly_where_the_scheduler_alone_would_collapse():
     torch.testing.assert_close(scheduler.sigmas, torch.tensor([1.0, 0.75, 0.5, 0.25, 0.0]))
 
 
+def test_shifted_levels_are_those_of_the_formula_and_reach_the_network():
+    assert explicit_sigmas(4, 3.0) == pytest.approx([1.0, 0.9, 0.75, 0.5])
+    assert explicit_sigmas(5, 1.0) == pytest.approx(explicit_sigmas(5))
+    seen: list[float] = []
+
+    class Watching(torch.nn.Module):
+        dtype = torch.float32
+
+        def forward(self, state):
+            seen.append(float(state.sigma.max()))
+            zero = torch.zeros_like(state.latents)
+            return JointVelocity(zero, torch.zeros_like(state.ray_latents), None, None)
+
+    run(Watching(), given(), 4, shift=3.0)
+    assert seen == pytest.approx([1.0, 0.9, 0.75, 0.5])
+
+
 @pytest.mark.parametrize("steps", [0, -1, 1001, 2.5, True + 0.5])
 def test_step_counts_out_of_range_are_refused(steps):
     with pytest.raises(InputError, match="num_inference_steps"):

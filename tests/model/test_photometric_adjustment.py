@@ -3,7 +3,7 @@ import torch
 
 from rays_as_pixels.evaluation.clips import world_clips
 from rays_as_pixels.geometry.cameras import Cameras, rigid
-from rays_as_pixels.geometry.rotations import rotation_from_vector
+from rays_as_pixels.geometry.rotations import rotation_from_vector, vector_from_rotation
 from rays_as_pixels.metrics import rotation_error_deg
 from rays_as_pixels.model import photometric_adjustment
 from rays_as_pixels.model.photometric_adjustment import adjusted_to_frames
@@ -70,6 +70,20 @@ def test_the_result_is_in_scene_units_and_the_same_for_larger_frames(clip):
     assert moved < 0.02
     assert zoomed < 0.03
     assert (again.cameras.height, again.cameras.width) == SIZE
+
+
+def test_a_guess_that_explains_little_is_left_behind_in_several_rounds(monkeypatch):
+    (one,) = world_clips(1, num_frames=9, sizes=(SIZE,), first_seed=8)
+    truth = one.cameras.to(dtype=torch.float64)
+    turn = vector_from_rotation(truth.world_from_cam[:, :3, :3])
+    twice = rigid(rotation_from_vector(2 * turn), 2 * truth.world_from_cam[:, :3, 3])
+    guess = Cameras(twice, truth.focal_px, truth.center_px, *SIZE)
+    assert errors(guess, truth)[0] > 10
+    found = adjusted_to_frames(one.video.float(), guess)
+    monkeypatch.setattr(photometric_adjustment, "_MORE_ROUNDS", 0)
+    once = adjusted_to_frames(one.video.float(), guess)
+    assert errors(once.cameras, truth)[0] > 4 and once.explained < 0.25
+    assert errors(found.cameras, truth)[0] < 1 and found.explained > 0.3
 
 
 def test_told_depths_are_where_it_starts(clip, monkeypatch):
