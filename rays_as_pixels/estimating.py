@@ -93,10 +93,11 @@ class EstimatingComponents(JointComponents):
             each = read(rays)[0].cameras if num_seeds > 1 else mean.cameras
             answer = Answer(view, mean.cameras[0], each)
             if photometric_adjustment:
-                run.report("fit path to frames", index, len(views))
+                said = partial(run.report, "fit path to frames", index, len(views))
                 answer = answer.adjusted(
-                    view.video(fine), self._depth_of(latents), shared_focal=shared_focal
-                )
+                    view.video(fine), self._depth_of(latents),
+                    shared_focal=shared_focal, before_round=said,
+                )  # fmt: skip
             answers.append(answer)
             decoded.append((drawn[0], mean.residual[0]))
         cameras, spread = combined(answers)
@@ -197,6 +198,7 @@ class EstimatingComponents(JointComponents):
                 f"places must name {len(video)} of the {len(longer)} frames, the first being 0; "
                 f"got {list(places)}. Read both from the same part of the video."
             )
+        run = RunOptions(cancel=options.get("cancel"))
         plan = WindowPlan(overlap=min(DEFAULT_OVERLAP, self.num_frames // 2))
         long = self.estimate_long(longer, plan=plan, shared_focal=shared_focal, **options)
         framing = Framing.nearest(video.shape[-2], video.shape[-1], self.sizes)
@@ -205,6 +207,7 @@ class EstimatingComponents(JointComponents):
             framing.cameras(long.trajectory.cameras[index].relative_to(0)),
             None,
             shared_focal=shared_focal,
+            before_round=partial(run.report, "fit path to frames", 0, 1),
         )
         if fit.explained < _ENOUGH * (estimated.explained or 0.0):
             return replace(estimated, frames_seen=len(longer))

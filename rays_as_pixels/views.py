@@ -4,7 +4,7 @@ A network that knew the path would say the same about every view. Where it does 
 its answers is nearer to the truth than one of them, and their spread tells how far it is off.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -100,12 +100,15 @@ class Answer:
         log_depth: Float[Tensor, "rows columns"] | None,
         *,
         shared_focal: bool,
+        before_round: Callable[[], None],
     ) -> "Answer":
         """Return the answer fitted to the view's frames; `log_depth` is of the first of them."""
         seeds = len(self.each.focal_px)
         alone = [self.mean] if seeds == 1 else [self.mean, *(self.each[k] for k in range(seeds))]
         fits = [
-            adjusted_to_frames(frames, cameras, log_depth, shared_focal=shared_focal)
+            adjusted_to_frames(
+                frames, cameras, log_depth, shared_focal=shared_focal, before_round=before_round
+            )
             for cameras in alone
         ]
         moved = _stacked([fit.cameras for fit in fits[-seeds:]])

@@ -6,6 +6,7 @@ cameras, lens and depths move together towards where they fit (Lucas and Kanade 
 says where to start, to a degree or so; from there pixels say more than its latents of 8x8 cells.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -55,6 +56,7 @@ def adjusted_to_frames(
     log_depth: Float[Tensor, "rows columns"] | None = None,
     *,
     shared_focal: bool = False,
+    before_round: Callable[[], None] | None = None,
 ) -> PhotometricFit:
     """Move cameras until patches of some frames fit the others.
 
@@ -67,6 +69,7 @@ def adjusted_to_frames(
             few degrees.
         log_depth: Logarithm of what frame 0 shows, on a grid over it; None to try depths.
         shared_focal: One focal length for all frames (the lens does not zoom).
+        before_round: Called before each attempt; may raise to end them.
 
     Returns:
         The cameras moved, or as they were where too little of the clip is explained.
@@ -80,9 +83,12 @@ def adjusted_to_frames(
         told = log_depth.detach().to("cpu", torch.float32)[None, None]
         depth = torch.nn.functional.interpolate(told, patches.grid, mode="bilinear").flatten()
     guess = _with_anchors(guess, depth.double(), patches)
+    check = before_round or (lambda: None)
+    check()
     scene, share = moved_scene(frames, guess, patches, shared_focal=shared_focal)
     if _LEAST_EXPLAINED <= float(share) < _ENOUGH_EXPLAINED:
         for _ in range(_MORE_ROUNDS):  # each holds on to the last one's path, not to the guess
+            check()
             scene = _with_anchors(scene, scene.log_depth[0], patches)
             scene, share = moved_scene(frames, scene, patches, shared_focal=shared_focal)
     explained = float(share)

@@ -79,7 +79,9 @@ def test_a_guess_that_explains_little_is_left_behind_in_several_rounds(monkeypat
     twice = rigid(rotation_from_vector(2 * turn), 2 * truth.world_from_cam[:, :3, 3])
     guess = Cameras(twice, truth.focal_px, truth.center_px, *SIZE)
     assert errors(guess, truth)[0] > 10
-    found = adjusted_to_frames(one.video.float(), guess)
+    attempts = []
+    found = adjusted_to_frames(one.video.float(), guess, before_round=lambda: attempts.append(1))
+    assert len(attempts) == 5
     monkeypatch.setattr(photometric_adjustment, "_MORE_ROUNDS", 0)
     once = adjusted_to_frames(one.video.float(), guess)
     assert errors(once.cameras, truth)[0] > 4 and once.explained < 0.25
