@@ -1,4 +1,4 @@
-"""How many denoising steps each verb takes unless told, the fewest that measure best, and where.
+"""How many denoising steps each verb takes unless told, and where the noise levels of videos lie.
 
 Measured with the shipped weights (`checkpoints/raxel-mini/README.md`); the paper estimates with 2
 and generates with more (paper section 5).
