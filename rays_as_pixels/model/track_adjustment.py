@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rays_as_pixels.geometry.rotations import rotation_from_vector, skew
+from rays_as_pixels.geometry.rotations import rotation_from_vector
 
 FRAME_NUMBERS = 7  # rotation (3), centre (3), zoom since frame 0
 TRACK_UNIT = 0.004  # roots of the image's area; an error of a track that far counts one
@@ -151,7 +151,7 @@ def _step(
     own = torch.einsum("bfnic,bfnid->bfcd", frame_w, by_frame)
     cross = torch.einsum("bfnic,bfni->bfc", frame_w, by_lens).flatten(1)
     size = 7 * count
-    same = torch.eye(count).to(place)
+    same = torch.eye(count, dtype=place.dtype, device=place.device)
     gram = torch.einsum("bfcd,fg->bfcgd", own, same).reshape(batch, size, size)
     last = (lens_w * by_lens).sum((1, 2, 3))
     gram = torch.cat(
@@ -210,8 +210,9 @@ def _linearised(
         dim=-2,
     )  # ... 2 3
     turned = projection @ in_cam
-    by_frame = torch.cat([turned @ skew(from_center), -turned, image[..., None]], -1)
-    flat = torch.nn.functional.pad(world[..., :2], (0, 1)).expand_as(point)
-    by_lens = image - (turned @ flat[..., None])[..., 0]
-    by_depth = (turned @ world.expand_as(point)[..., None])[..., 0]
+    # Products of 3-vectors by elements: as batched matrices they take several times as long.
+    turning = torch.linalg.cross(turned, from_center[..., None, :], dim=-1)
+    by_frame = torch.cat([turning, -turned, image[..., None]], -1)
+    by_lens = image - (turned[..., :2] * world[..., None, :2]).sum(-1)
+    by_depth = (turned * world[..., None, :]).sum(-1)
     return image - seen, by_frame, by_lens, by_depth

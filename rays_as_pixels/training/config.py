@@ -166,6 +166,7 @@ _MINI = TrainingConfig(
     transformer=TransformerConfig(
         motion_minutes=0.5,
         prior_minutes=3.0,
+        prior_learning_rate=1e-3,
         view_minutes=1.0,
         width=192,
         num_heads=3,
@@ -185,7 +186,9 @@ _MINI_CPU = replace(  # on two CPU cores: its camera prior is taught on (`prior_
     _MINI,
     name="mini-cpu",
     pool_clips=4096,
-    transformer=replace(_MINI.transformer, prior_minutes=90.0, batch_size=16),
+    transformer=replace(
+        _MINI.transformer, prior_minutes=90.0, prior_learning_rate=5e-4, batch_size=16
+    ),
 )
 CONFIGS = {
     config.name: config

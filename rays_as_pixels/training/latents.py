@@ -48,6 +48,10 @@ class LatentStore:
         tensors = load_file(path)
         return cls(*(tensors[name] for name in FIELDS))
 
+    def to(self, device: torch.device) -> "LatentStore":
+        """Return the latents on a device."""
+        return LatentStore(*(getattr(self, name).to(device) for name in FIELDS))
+
     def batch(self, index: Tensor, stills: Tensor) -> CleanBatch:
         """Take clips `index`, with the stills of columns `stills`."""
         return CleanBatch(

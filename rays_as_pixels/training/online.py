@@ -1,10 +1,12 @@
 """Clips rendered and encoded on a GPU while training goes on, each used a few times.
 
 Rendering a clip costs about what a step of training on it does. So clips stay for a while, encoded,
-in the device's memory, and batches are drawn among them.
+in the device's memory, and batches are drawn among them. On a GPU another process renders
+(`ahead`), so that steps of training need not wait.
 """
 
 from collections.abc import Iterator
+from copy import deepcopy
 
 import torch
 from jaxtyping import Float
@@ -13,6 +15,7 @@ from torch import Tensor
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.model.codec import RAXEL_LIMIT, LatentCodec
+from rays_as_pixels.training.ahead import MadeAhead
 from rays_as_pixels.training.auxiliary import cell_motion, pose_numbers
 from rays_as_pixels.training.config import TrainingConfig
 from rays_as_pixels.training.latents import FIELDS, LatentStore, drawn_stills, encoded
@@ -26,6 +29,7 @@ _SEED_RANGE = 1 << 30
 _SHARP_SHARE = 0.5  # of the batches are rendered with 2x supersampling
 _AHEAD = 4  # batches rendered before one is drawn
 _SHARP_COST = 4  # times as much memory as one without, so they are smaller by that
+_CROWD_SHARE = 0.15  # of the batches show worlds in which much moves by itself
 
 
 def _rendered(
@@ -44,9 +48,11 @@ def _rendered(
     fine = float(torch.rand((), generator=generator)) < _SHARP_SHARE
     count = sharp if fine else plain
     first = int(torch.randint(_SEED_RANGE - count, (), generator=generator))
+    crowd = float(torch.rand((), generator=generator)) < _CROWD_SHARE
     return render_clips(
         list(range(first, first + count)), split="train", num_frames=frames,
         height=height, width=width, device=device, supersample=2 if fine else 1,
+        movers="crowd" if crowd else "drawn",
     )  # fmt: skip
 
 
@@ -63,31 +69,79 @@ def online_clips(
         )  # fmt: skip
 
 
+def encoded_clips(
+    config: TrainingConfig, codec: LatentCodec, seed: int, device: torch.device
+) -> Iterator[LatentStore]:
+    """Render and encode `config.render_clips` clips at a time for ever, with three stills each."""
+    generator = torch.Generator().manual_seed(seed)
+    codec.autoencoder.to(device)
+    plain = config.render_clips
+    while True:
+        clips = _rendered(
+            config, generator, device, plain=plain, sharp=max(1, plain // _SHARP_COST)
+        )
+        video, cameras, disparity = shown(
+            clips.video, clips.cameras, cell_disparity(clips.depth), median_depth(clips.depth),
+            **drawn_way(generator),
+        )  # fmt: skip
+        latents = encoded(codec, video, cameras, disparity, generator=generator)
+        if latents is not None:
+            yield latents
+
+
+def encoded_elsewhere(
+    config: TrainingConfig, codec: LatentCodec, seed: int, device: torch.device
+) -> Iterator[LatentStore]:
+    """Make `encoded_clips` for another process: in the CPU's memory."""
+    for clips in encoded_clips(config, codec, seed, device):
+        yield clips.to(torch.device("cpu"))
+
+
 def online_batches(
-    config: TrainingConfig, codec: LatentCodec, *, seed: int, device: torch.device
+    config: TrainingConfig,
+    codec: LatentCodec,
+    *,
+    seed: int,
+    device: torch.device,
+    apart: bool | None = None,
 ) -> Iterator[CleanBatch]:
-    """Render and encode clips and draw batches among them for ever, with 0, 1 or 2 stills each."""
+    """Render and encode clips and draw batches among them for ever, with 0, 1 or 2 stills each.
+
+    Args:
+        config: Says how many clips are rendered, kept and drawn.
+        codec: What encodes.
+        seed: Of the draws.
+        device: Where clips are rendered and kept.
+        apart: Render in another process. If training is faster than it, clips are drawn up to twice
+            as often as the configuration says. None for where the device is no CPU.
+    """
     generator = torch.Generator().manual_seed(seed)
     size = config.transformer
     kept = RecentClips(config.keep_clips)
-    plain, sharp = config.render_clips, max(1, config.render_clips // _SHARP_COST)
-    rendered, drawn = 0, _AHEAD * plain * config.clip_uses
-    while True:
-        while rendered * config.clip_uses <= drawn:
-            clips = _rendered(config, generator, device, plain=plain, sharp=sharp)
-            video, cameras, disparity = shown(
-                clips.video, clips.cameras, cell_disparity(clips.depth), median_depth(clips.depth),
-                **drawn_way(generator),
-            )  # fmt: skip
-            latents = encoded(codec, video, cameras, disparity, generator=generator)
-            if latents is not None:
-                kept.add(latents)
-            rendered += len(clips.video)
-        if not len(kept):
-            rendered = 0
-            continue
-        yield kept.draw(size.batch_size, drawn_stills(size.estimate_share, generator), generator)
-        drawn += size.batch_size
+    if apart is None:
+        apart = device.type != "cpu"
+    process = None
+    if apart:
+        its_own = deepcopy(codec)
+        its_own.autoencoder.cpu()
+        process = MadeAhead(encoded_elsewhere, config, its_own, seed, device)
+    here = encoded_clips(config, codec, seed, device)
+    made, drawn = 0, _AHEAD * config.render_clips * config.clip_uses
+    try:
+        while True:
+            while made * config.clip_uses <= drawn:
+                late = not len(kept) or 2 * made * config.clip_uses <= drawn
+                clips = next(here) if process is None else process.take(wait=late)
+                if clips is None:
+                    break
+                kept.add(clips.to(device))
+                made += len(clips.latents)
+            stills = drawn_stills(size.estimate_share, generator)
+            yield kept.draw(size.batch_size, stills, generator)
+            drawn += size.batch_size
+    finally:
+        if process is not None:
+            process.close()
 
 
 class RecentClips:

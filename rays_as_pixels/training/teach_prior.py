@@ -72,13 +72,13 @@ def teach_prior(
         loss, degrees = prior_loss(told, clean, prior.spread)
         rate = min(1.0, (loop.step + 1) / 100) * max(0.01, min(1.0, (1 - done) / 0.6))
         loop.descend(loss, learning_rate=learning_rate * rate)
-        loop.report = f"camera {float(loss.detach()):.4f} deg {degrees:.3f}"
+        loop.report = f"camera {float(loss.detach()):.4f} deg {float(degrees):.3f}"
     return loop.step
 
 
 def prior_loss(
     told: list[Told], clean: CleanBatch, spread: Float[Tensor, "8"]
-) -> tuple[Float[Tensor, ""], float]:
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """Return the error of all rounds, and the mean rotation error of the last in degrees."""
     height, width = clean.latents.shape[-2:]
     truth = camera_numbers(clean.pose, height, width)
@@ -88,14 +88,14 @@ def prior_loss(
     tracks = true_tracks(truth, -clean.motion[:, -1, 0].flatten(1).clamp_min(1e-3).log(), place)
     limit = truth.new_tensor([width, height]) / (2 * (height * width) ** 0.5)
     shown = ((tracks.abs() < limit).all(-1) & tracks.isfinite().all(-1))[..., None]
-    total = truth.new_zeros(())
+    total = degrees = truth.new_zeros(())
     for one in told:
         off = torch.where(shown, one.seen - tracks.nan_to_num(), 0.0) / _TRACK_OFF
         total = total + _TRACK_WEIGHT * _robust(off)
         total = total + _GUESS_WEIGHT * _scene_loss(one.guess, truth, log_depth, spread)[0]
         loss, degrees = _scene_loss(one.scene, truth, log_depth, spread)
         total = total + loss
-    return total / len(told), float(degrees)
+    return total / len(told), degrees
 
 
 def true_tracks(

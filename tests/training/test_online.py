@@ -1,6 +1,7 @@
 """Clips rendered while training are kept, drawn with what belongs to them, and make room."""
 
 import dataclasses
+import multiprocessing
 
 import torch
 
@@ -8,7 +9,7 @@ from rays_as_pixels.model.codec import LatentCodec, new_autoencoder
 from rays_as_pixels.training import online
 from rays_as_pixels.training.config import training_config
 from rays_as_pixels.training.latents import LatentStore
-from rays_as_pixels.training.online import RecentClips, online_batches
+from rays_as_pixels.training.online import RecentClips, encoded_clips, online_batches
 
 CPU = torch.device("cpu")
 
@@ -88,3 +89,28 @@ def test_clips_are_rendered_as_often_as_the_configuration_says(monkeypatch):
     clips_rendered = sum(count for count, _ in rendered)
     ahead = 4 * config.render_clips
     assert abs(clips_rendered - (ahead + 11 * 8 / config.clip_uses)) <= config.render_clips
+
+
+def test_clips_come_from_another_process_that_ends_with_the_source():
+    config = training_config("tiny")
+    config = dataclasses.replace(
+        config, render_clips=4, clip_uses=2.0, keep_clips=64,
+        transformer=dataclasses.replace(config.transformer, batch_size=8),
+    )  # fmt: skip
+    torch.manual_seed(0)
+    autoencoder = new_autoencoder(base_dim=24, z_dim=8, num_res_blocks=1, temporal_stride=1)
+    codec = LatentCodec(autoencoder.eval(), raxel_mean=[0.0] * 8, raxel_std=[1.0] * 8)
+    before = set(multiprocessing.active_children())
+    source = online_batches(config, codec, seed=0, device=CPU, apart=True)
+    batch = next(source)
+    first = next(encoded_clips(config, codec, 0, CPU))
+    made = set(multiprocessing.active_children()) - before
+    assert len(made) == 1
+    source.close()
+    assert not set(multiprocessing.active_children()) - before
+    # What was drawn is among what this process would have rendered itself.
+    same_size = batch.latents.shape[2:] == first.latents.shape[2:]
+    assert same_size
+    known = first.latents.float().flatten(1)
+    distance = torch.cdist(batch.latents.flatten(1), known).amin(1)
+    assert (distance < 1e-3).any()
