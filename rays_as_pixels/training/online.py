@@ -10,7 +10,7 @@ from copy import deepcopy
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
@@ -74,7 +74,7 @@ def encoded_clips(
 ) -> Iterator[LatentStore]:
     """Render and encode `config.render_clips` clips at a time for ever, with three stills each."""
     generator = torch.Generator().manual_seed(seed)
-    codec.autoencoder.to(device)
+    nn.Module.to(codec.autoencoder, device)
     plain = config.render_clips
     while True:
         clips = _rendered(
