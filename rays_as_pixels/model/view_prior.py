@@ -16,11 +16,13 @@ from rays_as_pixels.model.cell_layers import CellDepths
 from rays_as_pixels.model.image_flow import warped
 from rays_as_pixels.model.ray_cameras import cameras_of_points
 from rays_as_pixels.model.token_images import MIN_SIGMA
+from rays_as_pixels.model.view_depths import filled, nearest_depths, pixels_from_middle
 
 CELL = 8  # pixels per latent cell along each side
 _DEEPEST = 2.0  # logarithm of a depth, either way
 _ROUNDS = 2  # of looking depths up where the last round's depths lead
 _NEAREST, _FARTHEST = 0.1, 20.0  # scene units
+_SAME_DEPTH = 0.07  # logarithms apart; what an image shows farther off than that is hidden in it
 _CALM = 0.1  # noise left in a frame, of the error's deviation; less is closer to the mean
 _FLOOR = 0.03  # deviation of a copy through the linear maps, at least
 
@@ -34,12 +36,15 @@ class View:
         deviation: (B, C, N, 1, 1) of the latents around them.
         share: (B, N) how clear the image is that they come from; 0 where there is none.
         seen: (B, 1, N, h, w) share of each cell that lies within that image.
+        settled: (B, 1, N, h, w) the same where both cameras are known: there the network has
+            nothing to add to what that image shows.
     """
 
     latents: Float[Tensor, "batch c n h w"]
     deviation: Float[Tensor, "batch c n 1 1"]
     share: Float[Tensor, "batch n"]
     seen: Float[Tensor, "batch 1 n h w"]
+    settled: Float[Tensor, "batch 1 n h w"]
 
     def velocity(
         self,
@@ -49,8 +54,8 @@ class View:
     ) -> Float[Tensor, "batch c n h w"]:
         """Return d x_t / d t.
 
-        Latents are normally distributed around what is expected and what the network adds to it;
-        where nothing is expected the velocity is what the network says.
+        Latents are normally distributed around what is expected and what the network adds to it
+        where that is not settled; where nothing is expected the velocity is what the network says.
 
         Args:
             noisy: (B, C, N, h, w) latents at their noise levels.
@@ -59,7 +64,7 @@ class View:
         """
         level = sigma[:, None, :, None, None].float()
         share = self.share[:, None, :, None, None]
-        expected = self.latents + said.float()
+        expected = self.latents + (1 - self.settled) * said.float()
         variance = self.deviation.square()
         keep = (1 - level) * variance / ((1 - level).square() * variance + level.square())
         clean = expected + keep * (noisy - (1 - level) * expected)
@@ -152,9 +157,9 @@ class ViewPrior(nn.Module):
                 self.copied.float().square(), self.moved.float().square(), moving[..., None]
             )
             spread = (_CALM * (variance * away[..., None]).sqrt()).clamp_min(_FLOOR)
-        return View(
-            expected, spread.mT[..., None, None], share, seen * share[:, None, :, None, None]
-        )
+        seen = seen * share[:, None, :, None, None]
+        settled = seen * moving[:, None, :, None, None]
+        return View(expected, spread.mT[..., None, None], share, seen, settled)
 
     def pixels(self, latents: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 3 height width"]:
         """Read pictures in [0, 1] from latents, by a fitted linear map."""
@@ -204,16 +209,15 @@ class ViewPrior(nn.Module):
             depth = torch.where(known.isnan(), depth, known)
         depth = depth[where]
         pictures = self.pixels(from_latents)[where]
-        rows, columns = (torch.arange(n, device=latents.device) + 0.5 for n in size)
-        y, x = torch.meshgrid(rows - size[0] / 2, columns - size[1] / 2, indexing="ij")
-        pixel = torch.stack([x, y], -1).flatten(0, 1)
+        pixel = pixels_from_middle(size).to(depth)
         root = (size[0] * size[1]) ** 0.5
         both = (relative.lens, relative.source_lens)
         lens, source_lens = ((root * one.flatten(0, 1).exp())[:, None] for one in both)
+        rotation, center = relative.rotation.flatten(0, 1), relative.center.flatten(0, 1)
         ray = nn.functional.pad(pixel / lens, (0, 1), value=1.0)
-        turned = ray @ relative.rotation.flatten(0, 1).mT
-        move = relative.center.flatten(0, 1)[:, None]
-        far = torch.ones_like(turned[..., :1])  # depth along the target's axis
+        turned, move = ray @ rotation.mT, center[:, None]
+        # Depths along the targets' axes. From all at 1, what hides something would be met by luck.
+        far = nearest_depths(depth, rotation, center, lens, source_lens)
         displacement, ahead = pixel.mT[None], far
         for turn in range(_ROUNDS + 1):
             point = turned * far + move
@@ -227,27 +231,10 @@ class ViewPrior(nn.Module):
             far = ((found - move[..., 2:]) / slope).clamp(_NEAREST, _FARTHEST)
         inside = (seen.abs() < pixel.new_tensor([size[1] / 2, size[0] / 2])).all(-1)
         inside = inside & (ahead[..., 0] > 0.05)
+        shown = warped(depth, displacement).flatten(1)  # how far away what the source shows is
+        apart = (ahead[..., 0].clamp_min(0.05) / shown.clamp_min(_NEAREST)).log().abs()
+        inside = inside & (apart < _SAME_DEPTH)
         return warped(pictures, displacement), inside.float().unflatten(1, size)[:, None]
-
-
-def filled(
-    images: Float[Tensor, "n c h w"], known: Float[Tensor, "n 1 h w"]
-) -> Float[Tensor, "n c h w"]:
-    """Fill pixels that are not known with means over ever wider surroundings.
-
-    Args:
-        images: Pictures.
-        known: How far each pixel counts, in [0, 1].
-    """
-    height, width = images.shape[-2:]
-    if height * width == 1:
-        return images
-    size = (-(-height // 2), -(-width // 2))
-    share = nn.functional.adaptive_avg_pool2d(known, size)
-    means = nn.functional.adaptive_avg_pool2d(images * known, size) / share.clamp_min(1e-3)
-    around = filled(means, (4 * share).clamp_max(1))
-    around = nn.functional.interpolate(around, size=(height, width), mode="bilinear")
-    return torch.lerp(around, images, known)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from rays_as_pixels.model.camera_prior import raxels_of_numbers
-from rays_as_pixels.model.view_prior import CELL, View, ViewPrior, filled
+from rays_as_pixels.model.view_depths import filled
+from rays_as_pixels.model.view_prior import CELL, View, ViewPrior
 
 HEIGHT, WIDTH = 6, 8  # cells
 SIZE = 3 * CELL**2
@@ -134,8 +135,9 @@ def test_following_the_velocity_from_noise_ends_near_what_is_expected_and_said()
     generator = torch.Generator().manual_seed(4)
     expected = torch.randn(4, 5, 2, 3, 3, generator=generator)
     told = View(
-        expected, torch.full((4, 5, 2, 1, 1), 0.3), torch.ones(4, 2), torch.ones(4, 1, 2, 3, 3)
-    )
+        expected, torch.full((4, 5, 2, 1, 1), 0.3), torch.ones(4, 2), torch.ones(4, 1, 2, 3, 3),
+        torch.zeros(4, 1, 2, 3, 3),
+    )  # fmt: skip
     current = torch.randn(expected.shape, generator=generator)
     levels = torch.linspace(1, 0, 41)
     said = torch.full_like(expected, 2.0)
@@ -145,6 +147,56 @@ def test_following_the_velocity_from_noise_ends_near_what_is_expected_and_said()
     off = current - expected - said
     assert off.mean().abs() < 0.05
     assert 0.2 < off.std() < 0.4
+
+
+def test_nothing_is_added_to_what_an_image_shows_from_known_cameras():
+    generator = torch.Generator().manual_seed(5)
+    expected = torch.randn(1, 5, 2, 3, 4, generator=generator)
+    settled = torch.zeros(1, 1, 2, 3, 4)
+    settled[..., :2] = 1
+    told = View(
+        expected, torch.full((1, 5, 2, 1, 1), 0.1), torch.ones(1, 2), torch.ones(1, 1, 2, 3, 4),
+        settled,
+    )  # fmt: skip
+    noise = torch.randn(expected.shape, generator=generator)
+    level = torch.full((1, 2), 0.8)
+    plain, added = (told.velocity(noise, level, x) for x in (0 * noise, 0 * noise + 2.0))
+    assert torch.equal(plain[..., :2], added[..., :2])
+    assert (plain[..., 2:] - added[..., 2:]).abs().min() > 0.1
+
+
+def test_where_cameras_are_unknown_nothing_is_settled(view):
+    numbers = torch.zeros(1, 2, 8)
+    known, unknown = (seen_from(view, numbers, ray_level=level)[0] for level in (0.0, 1.0))
+    assert known.settled[:, :, 1].min() == 1
+    assert unknown.settled.max() == 0
+    assert unknown.seen[:, :, 1].min() == 1
+
+
+def test_near_things_hide_far_ones_and_what_they_hid_is_filled_from_around(view):
+    numbers = torch.zeros(1, 2, 8)
+    root = (CELL * CELL * HEIGHT * WIDTH) ** 0.5
+    numbers[0, 1, 3] = 12 / root  # to the right: near things move by 12 pixels, far ones by 3
+    image = torch.full((1, 3, CELL * HEIGHT, CELL * WIDTH), 0.2)
+    near = torch.zeros_like(image[:, :1])
+    near[..., 16:32, 28:44] = 1
+    image = torch.where(near > 0, 0.9, image)
+    depth = torch.where(near > 0, 1.0, 4.0).log()
+    sigma = torch.tensor([[0.0, 1.0]])
+    video = latents_of(torch.stack([image, torch.rand_like(image)], 1))
+    with torch.no_grad():
+        told = view(
+            video, sigma, rays_of(numbers), torch.zeros(1, 2), torch.tensor([[0.0, 1.0]]),
+            log_depth=depth,
+        )  # fmt: skip
+        shown = view.pixels(told.latents[:, :, 1])[0, 0]
+    bright = shown > 0.55
+    assert bright[17:31, 17:31].all(), "the near thing is where it is seen from the right"
+    assert bright.sum() < 1.15 * 16 * 16, "and nowhere else"
+    assert shown[17:31, 34:44].mean() < 0.35, "what it hid looks like what is around"
+    assert told.seen[0, 0, 1, 2:4, 4].max() < 0.5, "and is not taken for seen"
+    assert told.seen[0, 0, 1, 2:4, 2].min() > 0.8
+    assert told.seen[0, 0, 1, :, 6].min() > 0.95
 
 
 def test_what_an_image_does_not_show_is_filled_from_around_and_the_rest_stays():
