@@ -30,7 +30,7 @@ def with_movers(scene: Scene, seeds: Sequence[int], movers: str) -> Scene:
     Args:
         scene: B scenes as drawn.
         seeds: (B,) of the clips.
-        movers: "drawn" changes nothing. "crowd" is a family that training never sees: five things
+        movers: "drawn" changes nothing. "crowd", of which training sees few: five things
             that go their way over the ground, across much of the view. "none" shows the same five
             where they are at the start, and nothing moves: the crowd's control.
 
