@@ -35,6 +35,10 @@ def toy_pipeline(*, folded: bool = False) -> RaysAsPixelsPipeline:
         )
         for parameter in transformer.parameters():  # its own start is the identity; this is not
             torch.nn.init.normal_(parameter, std=0.05)
+        view = transformer.view_prior
+        if view is not None:  # its maps are fitted to a trained codec; zeros would show nothing
+            for weight in (view.pixel_weight, view.cell_weight, view.ray_weight):
+                torch.nn.init.normal_(weight, std=0.1)
     statistics = {"mean": [0.0] * size.z_dim, "std": [1.0] * size.z_dim}
     pipe = build_pipeline(config, codec.eval(), transformer.eval(), statistics)
     pipe.set_progress_bar_config(disable=True)
