@@ -4,8 +4,6 @@ Depth-image-based rendering: every pixel of an image is drawn where another came
 those that fall together the nearest stays. What stays unknown is filled from around.
 """
 
-from functools import lru_cache
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -14,7 +12,6 @@ _BEHIND = 0.05  # scene units; what is no farther ahead than that is not drawn
 _NOTHING = 1e4  # farther than anything, scene units
 
 
-@lru_cache(maxsize=16)
 def pixels_from_middle(size: tuple[int, int]) -> Float[Tensor, "pixels 2"]:
     """Return pixels' centres from an image's middle, (x, y) in pixels, row by row."""
     rows, columns = (torch.arange(n) + 0.5 - n / 2 for n in size)

@@ -26,17 +26,12 @@ def test_what_is_made_arrives_in_order():
     made.close()
 
 
-def test_a_failure_is_told_with_its_reason():
-    made = MadeAhead(failing)
+@pytest.mark.parametrize(
+    ("source", "reason"), [(failing, "the ninth cloud"), (ending, "has ended")]
+)
+def test_after_what_was_made_a_failure_or_an_end_is_told(source, reason):
+    made = MadeAhead(source)
     assert made.take(wait=True) == 1
-    with pytest.raises(RuntimeError, match="the ninth cloud"):
-        made.take(wait=True)
-    made.close()
-
-
-def test_a_process_that_ended_is_missed():
-    made = MadeAhead(ending)
-    assert made.take(wait=True) == 1
-    with pytest.raises(RuntimeError, match="has ended"):
+    with pytest.raises(RuntimeError, match=reason):
         made.take(wait=True)
     made.close()
