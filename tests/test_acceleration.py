@@ -86,6 +86,7 @@ def test_products_written_out_for_training_are_not_passed_off_as_a_backend(model
         use_attention_backend(model, "native")
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_a_compiled_block_has_no_graph_breaks_and_gives_the_same(model):
     """With a compiler that only traces: what is tested is that each block is one graph."""

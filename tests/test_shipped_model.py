@@ -72,6 +72,7 @@ def test_loop_on_an_example_writes_all_its_files(tmp_path):
     assert read_clip(tmp_path / "out" / "video.mp4").video.shape[0] == 9
 
 
+@pytest.mark.slow
 def test_the_codec_keeps_images_recognisable(pipe):
     clips = render_clips(list(range(2)), split="heldout", num_frames=9, height=64, width=64)
     with torch.no_grad():

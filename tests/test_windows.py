@@ -66,6 +66,7 @@ def test_plans_that_do_not_fit_are_refused(frames, plan, message):
         laid(frames, **plan)
 
 
+@pytest.mark.slow
 def test_300_noisy_poses_drift_no_more_than_17_and_follow_what_lies_between():
     """Every camera of every window is off by a degree, whatever the window's stride."""
     generator = torch.Generator().manual_seed(0)
@@ -103,6 +104,7 @@ def clip(frames: int) -> torch.Tensor:
     return torch.nn.functional.interpolate(shown, (32, 32), mode="bilinear")
 
 
+@pytest.mark.slow
 def test_a_long_estimate_has_one_camera_per_frame_and_follows_its_seed(toy):
     plan = WindowPlan(overlap=2)
     out, again = (

@@ -128,6 +128,7 @@ def test_a_video_on_which_workers_die_again_and_again_becomes_a_failure(job):
     assert job.attempts("video1.mp4") == []
 
 
+@pytest.mark.slow
 def test_a_run_stopped_between_collecting_and_tidying_doubles_nothing(job, here, tmp_path):
     annotator = Annotator(job)
     open_run(job)

@@ -80,6 +80,7 @@ def test_a_tour_looks_around_or_stays_before_one_view():
         render_tour(1, num_frames=13, height=32, width=48, kind="up")
 
 
+@pytest.mark.slow
 def test_the_movers_table_has_both_worlds_beside_the_baselines(clips):
     table = tables(clips, "movers")["movers"]
     assert [row["id"] for row in table.rows] == ["identity", "constant_velocity", "none", "crowd"]

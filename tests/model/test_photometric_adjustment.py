@@ -72,6 +72,7 @@ def test_the_result_is_in_scene_units_and_the_same_for_larger_frames(clip):
     assert (again.cameras.height, again.cameras.width) == SIZE
 
 
+@pytest.mark.slow
 def test_a_guess_that_explains_little_is_left_behind_in_several_rounds(monkeypatch):
     (one,) = world_clips(1, num_frames=9, sizes=(SIZE,), first_seed=8)
     truth = one.cameras.to(dtype=torch.float64)

@@ -3,6 +3,7 @@
 import dataclasses
 import multiprocessing
 
+import pytest
 import torch
 
 from rays_as_pixels.model.codec import LatentCodec, new_autoencoder
@@ -65,6 +66,7 @@ def test_a_batch_has_one_size_and_length_and_all_are_drawn():
     assert seen == {1, 2, 3, 4, 5, 6}
 
 
+@pytest.mark.slow
 def test_clips_are_rendered_as_often_as_the_configuration_says(monkeypatch):
     rendered = []
 
@@ -91,6 +93,7 @@ def test_clips_are_rendered_as_often_as_the_configuration_says(monkeypatch):
     assert abs(clips_rendered - (ahead + 11 * 8 / config.clip_uses)) <= config.render_clips
 
 
+@pytest.mark.slow
 def test_clips_come_from_another_process_that_ends_with_the_source():
     config = training_config("tiny")
     config = dataclasses.replace(

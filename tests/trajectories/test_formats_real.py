@@ -75,6 +75,7 @@ def test_one_path_in_six_formats_is_the_same_path(clip, file):
         np.testing.assert_allclose(lens.numpy(), wanted, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_matched_points_of_clips_lie_on_epipolar_lines_under_the_loaded_poses():
     """0.3 px is the noise of the features; a wrong axis gives 0.45 px at the very least."""
     pytest.importorskip("cv2", reason=PEERS)
