@@ -29,6 +29,7 @@ from rays_as_pixels.inputs import RunOptions
 from rays_as_pixels.model.camera_fit import read_cameras
 from rays_as_pixels.model.checkpoints import check_component_weights, with_own_classes
 from rays_as_pixels.model.codec import RAXEL_LIMIT, LatentCodec
+from rays_as_pixels.model.dense_depth import dense_log_depth
 from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.model.photometric_adjustment import adjusted_to_frames
 from rays_as_pixels.model.root_module import write_root_module
@@ -276,11 +277,13 @@ class JointComponents(DiffusionPipeline):
         """Move the cameras that images tell until their pixels fit; see `known.Mend`."""
         told = read_cameras(self.codec, rays, iterations=0)[0].cameras[0]
         shown = torch.stack([images[k] for k in order]).to("cpu", torch.float32)
-        fit = adjusted_to_frames(framing.finer().images(shown), told, self._depth_of(latents))
+        fine = framing.finer().images(shown)
+        fit = adjusted_to_frames(fine, told, self._depth_of(latents))
         raxels = raxels_from_cameras(fit.cameras)[None].to(rays.device, torch.float32)
         if float(raxels.abs().max()) > RAXEL_LIMIT:  # so far away no camera can be coded
             return rays, None
-        return self.codec.encode_raxels(raxels), framing.of_model().map(fit.log_depth.float())
+        depth = dense_log_depth(fine, fit.cameras, fit.log_depth)
+        return self.codec.encode_raxels(raxels), framing.of_model().map(depth)
 
     def _encode(self, images: Float[Tensor, "frames 3 h w"]) -> Float[Tensor, "1 c t h w"]:
         return self.codec.encode_video(images[None].to(self._execution_device, torch.float32))

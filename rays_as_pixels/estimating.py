@@ -9,7 +9,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rays_as_pixels.components import JointComponents
 from rays_as_pixels.diffusion.steps import ESTIMATE_STEPS
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.framing import Framing
@@ -20,15 +19,17 @@ from rays_as_pixels.inputs import RunOptions, check_frames, check_seeds, check_v
 from rays_as_pixels.known import only_video
 from rays_as_pixels.memory.guard import says_what_to_change
 from rays_as_pixels.model.camera_fit import read_cameras
+from rays_as_pixels.model.dense_depth import dense_log_depth
 from rays_as_pixels.model.photometric_adjustment import adjusted_to_frames
 from rays_as_pixels.outputs import EstimateOutput, LongEstimateOutput
+from rays_as_pixels.showing import ShowingComponents
 from rays_as_pixels.views import Answer, combined, expected_error_deg, views_of
 from rays_as_pixels.windows import DEFAULT_OVERLAP, WindowPlan, estimate_in_windows
 
 _ENOUGH = 0.75  # of what an estimate explains, for a path that more frames were looked at for
 
 
-class EstimatingComponents(JointComponents):
+class EstimatingComponents(ShowingComponents):
     """The components, and what reads camera paths with them."""
 
     @says_what_to_change
@@ -102,6 +103,9 @@ class EstimatingComponents(JointComponents):
             decoded.append((drawn[0], mean.residual[0]))
         cameras, spread = combined(answers)
         depth = answers[0].log_depth
+        if depth is not None:
+            run.report("look for depths", 0, 1)
+            depth = dense_log_depth(fine, cameras, depth)
         run.report("read cameras", len(views), len(views))
         self.maybe_free_model_hooks()
         return EstimateOutput(
@@ -202,8 +206,9 @@ class EstimatingComponents(JointComponents):
         plan = WindowPlan(overlap=min(DEFAULT_OVERLAP, self.num_frames // 2))
         long = self.estimate_long(longer, plan=plan, shared_focal=shared_focal, **options)
         framing = Framing.nearest(video.shape[-2], video.shape[-1], self.sizes)
+        fine = framing.finer().images(video.to(torch.float32).cpu())
         fit = adjusted_to_frames(
-            framing.finer().images(video.to(torch.float32).cpu()),
+            fine,
             framing.cameras(long.trajectory.cameras[index].relative_to(0)),
             None,
             shared_focal=shared_focal,
@@ -211,6 +216,8 @@ class EstimatingComponents(JointComponents):
         )
         if fit.explained < _ENOUGH * (estimated.explained or 0.0):
             return replace(estimated, frames_seen=len(longer))
+        run.report("look for depths", 0, 1)
+        depth = dense_log_depth(fine, fit.cameras, fit.log_depth)
         old = estimated.trajectory
         return EstimateOutput(
             trajectory=self._trajectory(
@@ -220,7 +227,7 @@ class EstimatingComponents(JointComponents):
             residual=torch.zeros_like(estimated.residual),
             spread=None,
             explained=fit.explained,
-            depth=framing.restored_map(fit.log_depth).float().exp(),
+            depth=framing.restored_map(depth).float().exp(),
             frames_seen=len(longer),
         )
 

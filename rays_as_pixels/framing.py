@@ -90,6 +90,18 @@ class Framing:
             return self
         return Framing(self.height, self.width, 2 * self.model_height, 2 * self.model_width)
 
+    def sharpest(self, most: int) -> "Framing":
+        """Return the same crop with as many times the model's pixels along each side as there are.
+
+        Args:
+            most: So many times at most; the result is a whole number, 1 or more.
+        """
+        times = min(self.height / self.model_height, self.width / self.model_width, most)
+        times = max(1, math.floor(times + 0.05))
+        return replace(
+            self, model_height=times * self.model_height, model_width=times * self.model_width
+        )
+
     def of_model(self) -> "Framing":
         """Return the framing of images that have the model's size: they stay as they are."""
         return replace(self, height=self.model_height, width=self.model_width)

@@ -69,6 +69,14 @@ def check_seeds(num_seeds: int, run: RunOptions) -> None:
         )
 
 
+def check_scale(max_scale: int) -> None:
+    """Refuse a video that is to be smaller than the model's."""
+    if max_scale < 1:
+        raise InputError(
+            f"max_scale must be 1 or more; got {max_scale}. Use 1 for the model's own size."
+        )
+
+
 def check_clip_length(frames: int, *, max_frames: int) -> None:
     """Refuse a number of frames that is not 4k+1, or not from 5 to `max_frames`."""
     check_frame_count(frames)
@@ -114,8 +122,8 @@ def check_image_frames(
 
 def framed_images(
     images: "Tensor | Sequence[Tensor]", sizes: Sequence[tuple[int, int]]
-) -> tuple[Float[Tensor, "n 3 h w"], Framing]:
-    """Stack one or several images and fit them into the nearest model size.
+) -> tuple[Float[Tensor, "n 3 height width"], Framing]:
+    """Stack one or several images and choose the nearest model size for them.
 
     Raises:
         InputError: No image, shapes that differ or are not 3 H W, or values outside [0, 1].
@@ -130,7 +138,7 @@ def framed_images(
     stack = torch.stack(listed)
     _check_values("images", stack)
     framing = Framing.nearest(stack.shape[-2], stack.shape[-1], sizes)
-    return framing.images(stack.to(torch.float32)), framing
+    return stack.to(torch.float32), framing
 
 
 def depths_for_images(

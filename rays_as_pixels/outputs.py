@@ -38,8 +38,8 @@ class EstimateOutput(BaseOutput):
         explained: Share of patches, over pairs of frames, that look alike where the path shows
             them; None without photometric adjustment.
         depth: How far away what frame 0 shows is, along its camera's axis, in scene units, on a
-            grid over the whole frame; None without photometric adjustment. `generate` takes it
-            as `image_depths`.
+            grid over the whole frame, for every pixel of a small one (`model.dense_depth`); None
+            without photometric adjustment. `generate` takes it as `image_depths`.
         frames_seen: How many frames were looked at where these were more than the path's, see
             `estimate_between`; None otherwise.
     """
@@ -76,8 +76,9 @@ class GenerateOutput(BaseOutput):
     """Result of `generate`.
 
     Attributes:
-        video: (F, 3, H, W) in [0, 1] at the model's size; of several seeds the first.
-        trajectory: Its cameras.
+        video: (F, 3, H, W) in [0, 1], a whole number of times the model's size; of several seeds
+            the first.
+        trajectory: Its cameras, in pixels of it.
         videos: (N, F, 3, H, W), one for each seed.
     """
 
@@ -91,8 +92,9 @@ class ImagineOutput(BaseOutput):
     """Result of `imagine`.
 
     Attributes:
-        video: (F, 3, H, W) in [0, 1] at the model's size; of several seeds the first.
-        trajectory: The cameras made with it.
+        video: (F, 3, H, W) in [0, 1], a whole number of times the model's size; of several seeds
+            the first.
+        trajectory: The cameras made with it, in pixels of it.
         raxels: (F, 3, h, w) that trajectory's raxels.
         videos: (N, F, 3, H, W), one for each seed.
         trajectories: One for each seed.

@@ -1,6 +1,7 @@
 """Four verbs over one network, the paper's tasks: estimate (`estimating`) and those here."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -8,7 +9,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rays_as_pixels.diffusion.steps import ESTIMATE_STEPS, GENERATE_STEPS, IMAGINE_STEPS
+from rays_as_pixels.diffusion.steps import (
+    ESTIMATE_STEPS,
+    GENERATE_STEPS,
+    IMAGINE_STEPS,
+    MAX_SCALE,
+)
 from rays_as_pixels.estimating import EstimatingComponents
 from rays_as_pixels.framing import Framing
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
@@ -17,6 +23,7 @@ from rays_as_pixels.inputs import (
     RunOptions,
     check_clip_length,
     check_image_frames,
+    check_scale,
     check_seeds,
     depths_for_images,
     framed_images,
@@ -56,6 +63,8 @@ class RaysAsPixelsPipeline(EstimatingComponents):
         num_inference_steps: int = GENERATE_STEPS,
         guidance_scale: float = 1.0,
         num_seeds: int = 1,
+        show_images: bool = True,
+        max_scale: int = MAX_SCALE,
         **options: Any,
     ) -> GenerateOutput:
         """Make the video seen along a path from images: p(video given rays, images).
@@ -73,6 +82,10 @@ class RaysAsPixelsPipeline(EstimatingComponents):
             guidance_scale: 1 for none; above 1 follows the path and the prompt more strongly, at
                 twice the time.
             num_seeds: Videos to make at once, from different noise.
+            show_images: Take what the images show from their pixels, see `showing`, beyond the
+                paper; False for the network's own video throughout.
+            max_scale: How many times the model's size the video may be along each side, as far as
+                images that are shown have the pixels; the rest is enlarged.
             options: See `RunOptions`.
 
         Raises:
@@ -88,6 +101,7 @@ class RaysAsPixelsPipeline(EstimatingComponents):
         known = [True] * len(stack) if image_cameras_known is None else list(image_cameras_known)
         check_image_frames(image_frames, known, len(stack), frames)
         check_seeds(num_seeds, run)
+        check_scale(max_scale)
         if image_depths is not None:
             self._check_takes_depths()
         log_depth = depths_for_images(image_depths, len(stack), framing)
@@ -95,8 +109,9 @@ class RaysAsPixelsPipeline(EstimatingComponents):
         run.report("encode images", 0, 1)
         raxels = raxels_from_cameras(cameras)[None].to(self._execution_device, torch.float32)
         ray_latents = self.codec.encode_raxels(raxels)
+        stills = self._encode_stills(framing.images(stack))
         given = only_images(
-            self._encode_stills(stack), image_frames,
+            stills, image_frames,
             frames=frames, rays=ray_latents, cameras_known=torch.tensor(known),
             temporal_stride=self.codec.temporal_stride, log_depth=log_depth,
         )  # fmt: skip
@@ -107,9 +122,18 @@ class RaysAsPixelsPipeline(EstimatingComponents):
         )  # fmt: skip
         run.report("decode video", 0, 1)
         videos = self.codec.decode_video(latents).cpu()
-        run.report("decode video", 1, 1)
+        run.report("show images", 0, 1)
+        shown = torch.tensor(known) & show_images
+        videos = self._with_shown(
+            videos, stack[shown], stills[:, :, shown], framing,
+            image_frames=[frame for frame, one in zip(image_frames, shown, strict=True) if one],
+            cameras=cameras, log_depth=None if log_depth is None else log_depth[shown],
+            max_scale=max_scale,
+        )  # fmt: skip
+        run.report("show images", 1, 1)
         self.maybe_free_model_hooks()
         path = Trajectory(cameras, trajectory.fps, trajectory.times_sec, trajectory.source_frame)
+        path = path.resized(height=videos.shape[-2], width=videos.shape[-1])
         return GenerateOutput(video=videos[0], trajectory=path, videos=videos)
 
     # 3. imagine: images -> video and rays
@@ -127,6 +151,8 @@ class RaysAsPixelsPipeline(EstimatingComponents):
         video_steps: int = GENERATE_STEPS,
         guidance_scale: float = 1.0,
         num_seeds: int = 1,
+        show_images: bool = True,
+        max_scale: int = MAX_SCALE,
         **options: Any,
     ) -> ImagineOutput:
         """Make a video and its camera path together: p(video, rays given images).
@@ -143,6 +169,10 @@ class RaysAsPixelsPipeline(EstimatingComponents):
             video_steps: Of the video once more, along that path; 0 for none, as in the paper.
             guidance_scale: 1 for none.
             num_seeds: Videos to make at once, from different noise.
+            show_images: Take what the images show from their pixels, see `showing`, beyond the
+                paper; False for the network's own video throughout.
+            max_scale: How many times the model's size the video may be along each side, as far as
+                images that are shown have the pixels; the rest is enlarged.
             options: See `RunOptions`.
 
         Raises:
@@ -156,10 +186,12 @@ class RaysAsPixelsPipeline(EstimatingComponents):
         unknown = [False] * len(stack)
         check_image_frames(image_frames, unknown, len(stack), frames)
         check_seeds(num_seeds, run)
+        check_scale(max_scale)
         prompts = self._prompts(run, samples=num_seeds, guidance_scale=guidance_scale)
         run.report("encode images", 0, 1)
+        stills = self._encode_stills(framing.images(stack))
         given = only_images(
-            self._encode_stills(stack), image_frames,
+            stills, image_frames,
             frames=frames, rays=None, cameras_known=torch.tensor(unknown),
             temporal_stride=self.codec.temporal_stride,
         )  # fmt: skip
@@ -178,11 +210,24 @@ class RaysAsPixelsPipeline(EstimatingComponents):
         run.report("decode video", 0, 1)
         videos = self.codec.decode_video(latents).cpu()
         fit, raxels = read_cameras(self.codec, rays)
+        run.report("show images", 0, num_seeds)
+        stack = stack[: len(stack) * show_images]
+        videos = torch.stack([
+            self._with_shown(
+                videos[k], stack, stills, framing,
+                image_frames=image_frames, cameras=fit.cameras[k],
+                log_depth=given.still_log_depth, max_scale=max_scale,
+            )
+            for k in range(num_seeds)
+        ])  # fmt: skip
+        height, width = videos.shape[-2:]
         paths = tuple(
-            self._trajectory(fit.cameras[k], framing.of_model(), fps, None, None)
+            self._trajectory(fit.cameras[k], framing.of_model(), fps, None, None).resized(
+                height=height, width=width
+            )
             for k in range(num_seeds)
         )
-        run.report("decode video", 1, 1)
+        run.report("show images", num_seeds, num_seeds)
         self.maybe_free_model_hooks()
         return ImagineOutput(
             video=videos[0], trajectory=paths[0], raxels=raxels[0], videos=videos,
@@ -202,6 +247,8 @@ class RaysAsPixelsPipeline(EstimatingComponents):
         estimate_steps: int = ESTIMATE_STEPS,
         generate_steps: int = GENERATE_STEPS,
         guidance_scale: float = 1.0,
+        show_images: bool = True,
+        max_scale: int = MAX_SCALE,
         **options: Any,
     ) -> LoopOutput:
         """Estimate a path, generate along it from the first image, and estimate again.
@@ -216,6 +263,8 @@ class RaysAsPixelsPipeline(EstimatingComponents):
             estimate_steps: Denoising steps of both estimates.
             generate_steps: Denoising steps of the generation.
             guidance_scale: Of the generation.
+            show_images: See `generate`.
+            max_scale: See `generate`.
             options: See `RunOptions`.
 
         Raises:
@@ -228,17 +277,19 @@ class RaysAsPixelsPipeline(EstimatingComponents):
         generated = self.generate(
             video[0], estimated, num_inference_steps=generate_steps,
             image_depths=[first.depth] if self.takes_depths else None,
-            guidance_scale=guidance_scale, **options,
+            guidance_scale=guidance_scale, show_images=show_images, max_scale=max_scale, **options,
         )  # fmt: skip
         again = self.estimate(
             generated.video, num_inference_steps=estimate_steps, **timing, **options
         )
         framing = Framing.nearest(video.shape[-2], video.shape[-1], self.sizes)
+        made = replace(framing, height=generated.video.shape[-2], width=generated.video.shape[-1])
         reestimated = Trajectory(
-            framing.restored(again.trajectory.cameras), fps, estimated.times_sec, source_frame
-        )
+            framing.restored(made.cameras(again.trajectory.cameras)), fps, estimated.times_sec,
+            source_frame,
+        )  # fmt: skip
         seen = framing.images(video.to(torch.float32).cpu())
-        report = loop_report(estimated, reestimated, seen, generated.video)
+        report = loop_report(estimated, reestimated, seen, made.images(generated.video))
         return LoopOutput(
             estimated=estimated, video=generated.video, reestimated=reestimated, report=report
         )

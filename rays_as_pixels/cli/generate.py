@@ -51,6 +51,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         help="read the path at N evenly spaced times; N must be 4k+1 (default: the path's frames)",
     )
     options.add_guidance(parser)
+    options.add_max_scale(parser)
     options.add_prompt(parser)
     options.add_model_options(parser, steps=GENERATE_STEPS)
 
@@ -79,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
             image_frames=options.image_frames(args, len(trajectory), progress),
             image_depths=depths,
             num_inference_steps=args.steps,
+            max_scale=args.max_scale,
             guidance_scale=args.guidance,
             prompt=args.prompt,
             negative_prompt=args.negative_prompt,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rays_as_pixels.cli.loading import add_loading_options, load
 from rays_as_pixels.cli.processes import add_parallel_option
+from rays_as_pixels.diffusion.steps import MAX_SCALE
 from rays_as_pixels.errors import InputError
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def check_video(path: str) -> None:
 def settings(args: argparse.Namespace) -> dict:
     """Return the settings that a result was made with, to be kept inside the result."""
     kept = ("model", "steps", "seed", "start_sec", "end_sec", "fps", "frames", "guidance",
-            "prompt", "negative_prompt", "views", "window_overlap")  # fmt: skip
+            "prompt", "negative_prompt", "max_scale", "views", "window_overlap")  # fmt: skip
     return {name: getattr(args, name) for name in kept if getattr(args, name, None) is not None}
 
 
@@ -221,6 +222,18 @@ def add_guidance(parser: argparse.ArgumentParser) -> None:
         default=1.0,
         metavar="G",
         help="guidance scale; 1 is none, more follows the input harder (default: %(default)s)",
+    )
+
+
+def add_max_scale(parser: argparse.ArgumentParser) -> None:
+    """Add --max-scale, how large a video may be."""
+    parser.add_argument(
+        "--max-scale",
+        type=whole,
+        default=MAX_SCALE,
+        metavar="N",
+        help="the video has up to N times the network's size along each side, as far as the image "
+        "has the pixels: what an image shows stays as sharp (default: %(default)s)",
     )
 
 

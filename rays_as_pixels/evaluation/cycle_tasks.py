@@ -22,6 +22,7 @@ from rays_as_pixels.evaluation.scores import (
 )
 from rays_as_pixels.evaluation.tables import Column, Row, Table
 from rays_as_pixels.evaluation.video_scores import VideoScore, score_video, summarise_videos
+from rays_as_pixels.framing import Framing
 from rays_as_pixels.geometry.cameras import Cameras
 
 _CYCLE_COLUMNS = (
@@ -129,7 +130,9 @@ def _loop_one(
         return first, [("identity", identity_cameras(first), copy, 0.0, None), answer]
     first = output.estimated.cameras.to(dtype=torch.float64, device="cpu")
     again = output.reestimated.cameras.to(dtype=torch.float64, device="cpu")
-    answer = ("model", again, output.video.float().cpu(), seconds, None)
+    at_size = Framing.nearest(*output.video.shape[-2:], runner.pipe.sizes)
+    video = at_size.images(output.video.float().cpu())
+    answer = ("model", again, video, seconds, None)
     return first, [("identity", identity_cameras(first), copy, 0.0, None), answer]
 
 
@@ -229,6 +232,7 @@ def _imagine_one(
                 num_frames=len(clip.video),
                 num_inference_steps=runner.settings.default_imagine_steps,
                 video_steps=runner.settings.default_generate_steps,
+                max_scale=1,
                 generator=generator,
             )
         )

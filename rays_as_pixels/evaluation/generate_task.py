@@ -88,6 +88,7 @@ def _generate_one(
                 clip.video[0],
                 given,
                 num_inference_steps=steps,
+                max_scale=1,
                 generator=generator,
                 callback_on_step_end=runner.recorder(steps),
             )

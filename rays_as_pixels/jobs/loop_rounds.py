@@ -147,7 +147,8 @@ def _round(  # noqa: PLR0917 - a step of the loop above, whose values these are
     )
     again = found.trajectory.reanchored()
     write_native(again, job.folder / again_name(number))
-    job.results["rounds"] = [*job.results["rounds"], _numbers(again, wanted, made, reference)]
+    at_size = Framing.nearest(made.shape[-2], made.shape[-1], pipeline.sizes).images(made)
+    job.results["rounds"] = [*job.results["rounds"], _numbers(again, wanted, at_size, reference)]
     return again, (made[0], found.depth)
 
 
@@ -157,7 +158,14 @@ def _numbers(
     made: Float[Tensor, "frames 3 h w"],
     reference: Float[Tensor, "frames 3 height width"] | None,
 ) -> dict[str, Any]:
-    """Compare a round with the path and the frames that the loop began with."""
+    """Compare a round with the path and the frames that the loop began with.
+
+    Args:
+        again: The path read off the round's video.
+        wanted: The path that the loop began with.
+        made: The round's video at the model's size.
+        reference: The frames that the loop began with, at their own.
+    """
     errors = frame_errors(again.cameras, wanted.cameras)
     numbers: dict[str, Any] = {
         "rotation_error_rad": errors.r_err_rad,

@@ -71,6 +71,29 @@ class AnchoredScene:
         return replace(self, **kept)
 
 
+def reversed_travel(scene: AnchoredScene) -> AnchoredScene:
+    """Return a scene that frames can hardly tell from it: travel reversed, near and far swapped.
+
+    Every camera turns so that what is at depth 1 in the middle of frame 0 stays where it is seen.
+    With little perspective only the small remainder says which of the two it is (the bas-relief
+    ambiguity, Belhumeur et al. 1999; Necker's cube).
+    """
+    middle = scene.center.new_tensor([0.0, 0.0, 1.0])
+    before, after = (
+        torch.nn.functional.normalize(middle + sign * scene.center, dim=-1) for sign in (-1, 1)
+    )
+    axis = torch.linalg.cross(before, after, dim=-1)
+    sine = axis.norm(dim=-1, keepdim=True)
+    angle = torch.atan2(sine, (before * after).sum(-1, keepdim=True))
+    turn = rotation_from_vector(axis / sine.clamp_min(1e-12) * angle)
+    return replace(
+        scene,
+        rotation=turn @ scene.rotation,
+        center=-scene.center,
+        log_depth=-scene.log_depth,
+    )
+
+
 @dataclass(frozen=True)
 class Places:
     """Errors of patches' places in deviations, and how they change; zero where not to be used.

@@ -8,6 +8,7 @@ says where to start, to a degree or so; from there pixels say more than its late
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from rays_as_pixels.geometry.cameras import Cameras, rigid
 from rays_as_pixels.geometry.rotations import nearest_rotation
-from rays_as_pixels.model.anchored_scene import NEAREST, AnchoredScene, solved
+from rays_as_pixels.model.anchored_scene import NEAREST, AnchoredScene, reversed_travel, solved
 from rays_as_pixels.model.photometric_patches import LIKE, Level, Patches, pyramid
 
 _ANCHORS = 5  # frames that patches are cut from, evenly over the clip
@@ -29,6 +30,8 @@ _LIMITS = (0.1,) * 3 + (0.2,) * 3 + (0.1,)  # of one step of a frame
 _LENS_LIMIT, _DEPTH_LIMIT = 0.1, 0.3
 _LEAST_EXPLAINED = 0.02  # share of the patches below which the guess stays
 _ENOUGH_EXPLAINED, _MORE_ROUNDS = 0.25, 4  # below that share the guess was poor: so often again
+_REVERSED_LEVELS, _REVERSED_NEARLY = 2, 0.97  # of what is explained there, to look again in full
+_REVERSED_BETTER, _REVERSED_LEAST = 1.02, 0.4  # of what is explained, to believe it
 _DEPTHS = (-1.6, 1.6, 17)  # logarithms that are tried where none are told: from, to, how many
 _DEPTH_PENALTY, _HIDDEN_COST = 0.02, 0.6
 _NEAR = 0.06  # roots of the image's area, over which depths are carried from frame 0 to others
@@ -61,7 +64,8 @@ def adjusted_to_frames(
     """Move cameras until patches of some frames fit the others.
 
     Where the first attempt explains little, the network's guess is not worth holding on to: the
-    path found is the guess of the next, several times over.
+    path found is the guess of the next, several times over. Where a clip can be seen as well with
+    the travel reversed and near and far swapped, both are fitted, and the likelier is kept.
 
     Args:
         frames: In [0, 1], two or more, of the cameras' aspect ratio; may be larger than they say.
@@ -91,10 +95,10 @@ def adjusted_to_frames(
             check()
             scene = _with_anchors(scene, scene.log_depth[0], patches)
             scene, share = moved_scene(frames, scene, patches, shared_focal=shared_focal)
-    explained = float(share)
-    unit = scene.log_depth[0].median()
-    depth = (scene.log_depth[0] - unit).view(patches.grid)
-    scene = replace(scene, center=scene.center * (-unit).exp())
+    scene, share = _likelier_way(
+        frames, _in_scene_units(scene), share, patches, shared_focal=shared_focal, check=check
+    )
+    explained, depth = float(share), scene.log_depth[0].view(patches.grid)
     moved = _cameras_of(scene, cameras)
     fine = bool(moved.world_from_cam.isfinite().all() and moved.focal_px.isfinite().all())
     if not fine or explained < _LEAST_EXPLAINED:
@@ -108,8 +112,17 @@ def moved_scene(
     patches: "Patches",
     *,
     shared_focal: bool,
+    levels: int = len(_STEPS),
 ) -> tuple[AnchoredScene, Tensor]:
-    """Move a scene in float64, and say which share of the patches it explains."""
+    """Move a scene in float64, and say which share of the patches it explains.
+
+    Args:
+        frames: See `adjusted_to_frames`.
+        guess: Where to start.
+        patches: That it has.
+        shared_focal: See `adjusted_to_frames`.
+        levels: So many of the pyramid's, coarsest first.
+    """
     deviation = guess.center.new_tensor((_ROTATION,) * 3 + (_CENTER,) * 3 + (_FIXED,))
     held = deviation.expand(len(frames), 7).clone()
     if not shared_focal:
@@ -118,7 +131,8 @@ def moved_scene(
     off = torch.zeros_like(held), torch.zeros_like(guess.lens[0]), guess.log_depth * 0
     limit = held.new_tensor(_LIMITS)
     scene, explained = guess, frames.new_zeros(())
-    for picture, half, steps in zip(pyramid(frames), _HALF_WINDOWS, _STEPS, strict=False):
+    sizes = zip(pyramid(frames), _HALF_WINDOWS, _STEPS[:levels], strict=False)
+    for picture, half, steps in sizes:
         level = Level(picture, patches, guess.anchors, half)
         for _ in range(steps):
             places, explained = level.look(scene)
@@ -135,6 +149,38 @@ def moved_scene(
             if float(step[0].abs().amax()) * level.side < _SETTLED:
                 break
     return scene, explained
+
+
+def _likelier_way(
+    frames: Tensor,
+    found: AnchoredScene,
+    share: Tensor,
+    patches: Patches,
+    *,
+    shared_focal: bool,
+    check: Callable[[], None],
+) -> tuple[AnchoredScene, Tensor]:
+    """Return a scene, or its reverse if that explains more; with the share of the patches."""
+    told = partial(moved_scene, frames, patches=patches, shared_focal=shared_focal)
+    other = reversed_travel(found)
+    same, reverse = (
+        told(replace(one, anchors=one.anchors[:1], log_depth=one.log_depth[:1]),
+             levels=_REVERSED_LEVELS)[1]
+        for one in (found, other)
+    )  # fmt: skip
+    if reverse < _REVERSED_NEARLY * same:
+        return found, share
+    check()
+    scene, explained = told(_with_anchors(other, other.log_depth[0], patches))
+    if explained < max(_REVERSED_LEAST, _REVERSED_BETTER * float(share)):
+        return found, share
+    return _in_scene_units(scene), explained
+
+
+def _in_scene_units(scene: AnchoredScene) -> AnchoredScene:
+    """Return a scene scaled so that the median depth of frame 0's patches is 1."""
+    unit = scene.log_depth[0].median()
+    return replace(scene, center=scene.center * (-unit).exp(), log_depth=scene.log_depth - unit)
 
 
 def _tried_depths(pictures: list[Tensor], guess: AnchoredScene, patches: Patches) -> Tensor:

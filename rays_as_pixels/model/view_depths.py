@@ -8,8 +8,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from rays_as_pixels.model.image_flow import warped
+
+NEAREST, FARTHEST = 0.1, 20.0  # scene units; what is nearer or farther is taken for that far away
 _BEHIND = 0.05  # scene units; what is no farther ahead than that is not drawn
 _NOTHING = 1e4  # farther than anything, scene units
+_ROUNDS = 2  # of looking depths up where the last round's depths lead
+_SAME_DEPTH = 0.07  # logarithms apart; what an image shows farther off than that is hidden in it
 
 
 def pixels_from_middle(size: tuple[int, int]) -> Float[Tensor, "pixels 2"]:
@@ -17,6 +22,49 @@ def pixels_from_middle(size: tuple[int, int]) -> Float[Tensor, "pixels 2"]:
     rows, columns = (torch.arange(n) + 0.5 - n / 2 for n in size)
     y, x = torch.meshgrid(rows, columns, indexing="ij")
     return torch.stack([x.flatten(), y.flatten()], -1)
+
+
+def seen_in(
+    depth: Float[Tensor, "n 1 height width"],
+    rotation: Float[Tensor, "n 3 3"],
+    center: Float[Tensor, "n 3"],
+    lens: Float[Tensor, "n 1 2"],
+    source_lens: Float[Tensor, "n 1 2"],
+) -> tuple[Float[Tensor, "n 2 height width"], Float[Tensor, "n 1 height width"]]:
+    """Return where in images other cameras' pixels are, and which of them the images show at all.
+
+    The first is there minus here, (x, y) in pixels, for `image_flow.warped`; the second 1 or 0.
+    Differentiable by the depths, through the last look at them.
+
+    Args:
+        depth: See `nearest_depths`, as all others.
+        rotation: Of the other cameras.
+        center: Of these.
+        lens: Of these.
+        source_lens: Of the images' cameras.
+    """
+    size = (depth.shape[-2], depth.shape[-1])
+    pixel = pixels_from_middle(size).to(depth)
+    ray = nn.functional.pad(pixel / lens, (0, 1), value=1.0)
+    turned, move = ray @ rotation.mT, center[:, None]
+    # Depths along the targets' axes. From all at 1, what hides something would be met by luck.
+    far = nearest_depths(depth, rotation, center, lens, source_lens)
+    for turn in range(_ROUNDS + 1):
+        point = turned * far + move
+        ahead = point[..., 2:]
+        seen = point[..., :2] / ahead.clamp_min(_BEHIND) * source_lens
+        displacement = (seen - pixel).mT.unflatten(2, size)
+        if turn == _ROUNDS:
+            break
+        found = warped(depth, displacement.detach()).flatten(2).mT
+        slope = turned[..., 2:].clamp_min(0.2)
+        far = ((found - move[..., 2:]) / slope).clamp(NEAREST, FARTHEST)
+    inside = (seen.abs() < pixel.new_tensor([size[1] / 2, size[0] / 2])).all(-1)
+    inside = inside & (ahead[..., 0] > _BEHIND)
+    shown = warped(depth, displacement).flatten(1)  # how far away what the source shows is
+    apart = (ahead[..., 0].clamp_min(_BEHIND) / shown.clamp_min(NEAREST)).log().abs()
+    inside = inside & (apart < _SAME_DEPTH)
+    return displacement, inside.float().unflatten(1, size)[:, None]
 
 
 @torch.no_grad()

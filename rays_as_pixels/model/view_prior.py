@@ -16,13 +16,10 @@ from rays_as_pixels.model.cell_layers import CellDepths
 from rays_as_pixels.model.image_flow import warped
 from rays_as_pixels.model.ray_cameras import cameras_of_points
 from rays_as_pixels.model.token_images import MIN_SIGMA
-from rays_as_pixels.model.view_depths import filled, nearest_depths, pixels_from_middle
+from rays_as_pixels.model.view_depths import FARTHEST, NEAREST, filled, seen_in
 
 CELL = 8  # pixels per latent cell along each side
 _DEEPEST = 2.0  # logarithm of a depth, either way
-_ROUNDS = 2  # of looking depths up where the last round's depths lead
-_NEAREST, _FARTHEST = 0.1, 20.0  # scene units
-_SAME_DEPTH = 0.07  # logarithms apart; what an image shows farther off than that is hidden in it
 _CALM = 0.1  # noise left in a frame, of the error's deviation; less is closer to the mean
 _FLOOR = 0.03  # deviation of a copy through the linear maps, at least
 
@@ -167,10 +164,10 @@ class ViewPrior(nn.Module):
         cells = nn.functional.conv2d(latents, weight, self.pixel_bias.float())
         return nn.functional.pixel_shuffle(cells, CELL)
 
-    def _depths(
+    def depths(
         self, latents: Float[Tensor, "n c h w"], size: tuple[int, int]
     ) -> Float[Tensor, "n 1 height width"]:
-        """Tell depths in scene units, of every pixel."""
+        """Tell depths in scene units, of every pixel, from latents of images."""
         depth = self.depth(latents.type_as(self.moved)).float()
         depth = depth.clamp(-_DEEPEST, _DEEPEST).exp()
         return nn.functional.interpolate(depth, size=size, mode="bilinear")
@@ -201,40 +198,20 @@ class ViewPrior(nn.Module):
             used, where = wanted.unique(return_inverse=True)
         from_latents = latents.transpose(1, 2).flatten(0, 1)[used]
         size = (CELL * height, CELL * width)
-        depth = self._depths(from_latents, size)
+        depth = self.depths(from_latents, size)
         if log_depth is not None:
             rest = (0, 0, 0, 0, 0, count - log_depth.shape[1])
             known = nn.functional.pad(log_depth, rest, value=math.nan).flatten(0, 1)[used, None]
-            known = known.exp().clamp(_NEAREST, _FARTHEST)
+            known = known.exp().clamp(NEAREST, FARTHEST)
             depth = torch.where(known.isnan(), depth, known)
         depth = depth[where]
         pictures = self.pixels(from_latents)[where]
-        pixel = pixels_from_middle(size).to(depth)
         root = (size[0] * size[1]) ** 0.5
         both = (relative.lens, relative.source_lens)
         lens, source_lens = ((root * one.flatten(0, 1).exp())[:, None] for one in both)
         rotation, center = relative.rotation.flatten(0, 1), relative.center.flatten(0, 1)
-        ray = nn.functional.pad(pixel / lens, (0, 1), value=1.0)
-        turned, move = ray @ rotation.mT, center[:, None]
-        # Depths along the targets' axes. From all at 1, what hides something would be met by luck.
-        far = nearest_depths(depth, rotation, center, lens, source_lens)
-        displacement, ahead = pixel.mT[None], far
-        for turn in range(_ROUNDS + 1):
-            point = turned * far + move
-            ahead = point[..., 2:]
-            seen = point[..., :2] / ahead.clamp_min(0.05) * source_lens
-            displacement = (seen - pixel).mT.unflatten(2, size)
-            if turn == _ROUNDS:
-                break
-            found = warped(depth, displacement.detach()).flatten(2).mT
-            slope = turned[..., 2:].clamp_min(0.2)
-            far = ((found - move[..., 2:]) / slope).clamp(_NEAREST, _FARTHEST)
-        inside = (seen.abs() < pixel.new_tensor([size[1] / 2, size[0] / 2])).all(-1)
-        inside = inside & (ahead[..., 0] > 0.05)
-        shown = warped(depth, displacement).flatten(1)  # how far away what the source shows is
-        apart = (ahead[..., 0].clamp_min(0.05) / shown.clamp_min(_NEAREST)).log().abs()
-        inside = inside & (apart < _SAME_DEPTH)
-        return warped(pictures, displacement), inside.float().unflatten(1, size)[:, None]
+        displacement, shown = seen_in(depth, rotation, center, lens, source_lens)
+        return warped(pictures, displacement), shown
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,123 @@
+"""How far away every pixel of a clip's first frame is, once its cameras are known.
+
+Not in the paper. A plane sweep (Collins 1996): for each of many depths the other frames are drawn
+as frame 0 would see them if all lay at that depth, and where they look like it the depth is likely.
+What is likely at each pixel is put together with its surroundings by semi-global matching
+(Hirschmüller 2008): depths may change at little cost where the picture does, at more where not.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from rays_as_pixels.geometry.cameras import Cameras
+
+_SIDE = 124.0  # root of the area that is looked at, pixels
+_FRAMES = 8  # that frame 0 is compared with, at most, evenly over the clip
+_DEPTHS, _REACH, _STEP = (-1.8, 2.4), 0.8, 0.06  # logarithms: limits, beyond the told ones, apart
+_BEHIND = 0.05  # scene units ahead of a camera
+_UNLIKE = 0.12  # of pictures in [0, 1]; more difference than that counts no more
+_OUTSIDE = 0.7  # of that, for what a frame does not show
+_SHOWN = 0.5  # share of the frames, the likest, that must agree; others may see what is before it
+_TOLD, _TOLD_SPREAD, _TOLD_LIMIT = 0.04, 0.2, 5.0  # weight of told depths, their deviation, limit
+_SLOPE, _JUMP = 0.05, 0.4  # what it costs a pixel to be one step of depth off its neighbour, more
+_EDGE = 0.06  # difference of neighbours' colours at which a jump costs a third
+
+
+@torch.no_grad()
+def dense_log_depth(
+    frames: Float[Tensor, "f 3 height width"],
+    cameras: Cameras,
+    log_depth: Float[Tensor, "rows columns"],
+) -> Float[Tensor, "h w"]:
+    """Return the logarithm of the depth of frame 0's pixels, along its camera's axis.
+
+    Args:
+        frames: In [0, 1], two or more, of the cameras' aspect ratio.
+        cameras: (F,) in frame 0's axes and scene units, principal point in the middle.
+        log_depth: Roughly known logarithms of frame 0's depths, on any grid over it. They decide
+            where the frames say nothing.
+
+    Returns:
+        For pictures of the frames' size, or of an area of 124 x 124 pixels where that is smaller.
+    """
+    frames = frames.detach().to("cpu", torch.float32)
+    own = (frames.shape[-2] * frames.shape[-1]) ** 0.5
+    if own > _SIDE:
+        size = tuple(max(4, round(n * _SIDE / own)) for n in frames.shape[-2:])
+        frames = nn.functional.interpolate(frames, size, mode="area")
+    told = log_depth.detach().to(frames)[None, None]
+    told = nn.functional.interpolate(told, frames.shape[-2:], mode="bilinear")[0, 0]
+    least = max(_DEPTHS[0], float(told.min()) - _REACH)
+    most = max(least + 3 * _STEP, min(_DEPTHS[1], float(told.max()) + _REACH))
+    tried = torch.arange(least, most, _STEP)
+    off = ((tried[:, None, None] - told).abs() / _TOLD_SPREAD).clamp_max(_TOLD_LIMIT)
+    cost = _unlikeness(frames, cameras, tried) + _TOLD * off
+    cost = _with_surroundings(cost, frames[0])
+    best = cost.argmin(0, keepdim=True).clamp(1, len(tried) - 2)
+    before, here, after = (cost.gather(0, best + step)[0] for step in (-1, 0, 1))
+    bend = (before + after - 2 * here).clamp_min(1e-6)
+    found = tried[best] + _STEP * ((before - after) / (2 * bend)).clamp(-0.5, 0.5)
+    around = nn.functional.unfold(nn.functional.pad(found[None], (1, 1, 1, 1), "replicate"), 3)
+    return around.median(1).values.view_as(told)
+
+
+def _unlikeness(
+    frames: Float[Tensor, "f 3 h w"], cameras: Cameras, tried: Float[Tensor, "d"]
+) -> Float[Tensor, "d h w"]:
+    """Say from 0 to 1 how unlike frame 0 the others look where it is at each of `tried`."""
+    height, width = frames.shape[-2:]
+    cameras = cameras.to(device="cpu", dtype=torch.float32)
+    scale = torch.tensor([width / cameras.width, height / cameras.height])
+    half = torch.tensor([width / 2, height / 2])
+    x, y = torch.arange(width) + 0.5 - width / 2, torch.arange(height) + 0.5 - height / 2
+    place = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)
+    ray = nn.functional.pad(place / (cameras.focal_px[0] * scale), (0, 1), value=1.0)
+    grey = nn.functional.pad(frames.mean(1, keepdim=True), (1, 1, 1, 1), "replicate")
+    across = (grey[..., 1:-1, 2:] - grey[..., 1:-1, :-2]) / 2
+    down = (grey[..., 2:, 1:-1] - grey[..., :-2, 1:-1]) / 2
+    looks = torch.cat([grey[..., 1:-1, 1:-1], across, down], 1)
+    others = torch.linspace(1, len(frames) - 1, min(_FRAMES, len(frames) - 1)).round().long()
+    found = []
+    for other in others.tolist():
+        pose = cameras.world_from_cam[other]
+        point = tried.exp()[:, None, None, None] * (ray @ pose[:3, :3]) - pose[:3, 3] @ pose[:3, :3]
+        ahead = point[..., 2:]
+        at = point[..., :2] / ahead.clamp_min(_BEHIND) * (cameras.focal_px[other] * scale / half)
+        shown = nn.functional.grid_sample(
+            looks[other][None].expand(len(tried), -1, -1, -1), at,
+            padding_mode="border", align_corners=False,
+        )  # fmt: skip
+        unlike = (shown - looks[0]).abs().mean(1, keepdim=True)
+        unlike = nn.functional.avg_pool2d(unlike, 3, 1, 1, count_include_pad=False)[:, 0]
+        inside = (at.abs() < 1).all(-1) & (ahead[..., 0] > _BEHIND)
+        found.append(torch.where(inside, (unlike / _UNLIKE).clamp_max(1), _OUTSIDE))
+    likest = torch.stack(found).sort(0).values
+    return likest[: max(1, round(_SHOWN * len(likest)))].mean(0)
+
+
+def _with_surroundings(
+    cost: Float[Tensor, "d h w"], picture: Float[Tensor, "3 h w"]
+) -> Float[Tensor, "d h w"]:
+    """Add to each depth's cost what it costs the pixels left, right, above and below."""
+    sides = [_from_one_side(cost, picture, side) for side in ("left", "right", "above", "below")]
+    return torch.stack(sides).mean(0)
+
+
+def _from_one_side(cost: Tensor, picture: Tensor, side: str) -> Tensor:
+    """Return the least cost of a line of pixels that comes from a side and ends at each depth."""
+    axis = 2 if side in ("left", "right") else 1
+    back = [0] if side in ("right", "below") else []
+    along = cost.movedim((axis, 0), (0, 2)).flip(back)  # line, other side, depths
+    colour = picture.movedim((axis, 0), (0, 2)).flip(back)
+    differs = (colour[1:] - colour[:-1]).abs().mean(-1, keepdim=True)
+    jump = (_JUMP * torch.exp(-differs / _EDGE)).clamp_min(_SLOPE + 0.01)
+    last = along[0]
+    lines = [last]
+    for own, most in zip(along[1:], jump, strict=True):
+        least = last.amin(-1, keepdim=True)
+        step = nn.functional.pad(last, (1, 1), value=torch.inf)
+        near = torch.minimum(step[:, 2:], step[:, :-2]) + _SLOPE
+        last = own + torch.minimum(torch.minimum(last, near), least + most) - least
+        lines.append(last)
+    return torch.stack(lines).flip(back).movedim((0, 2), (axis, 0))

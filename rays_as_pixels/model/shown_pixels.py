@@ -1,0 +1,100 @@
+"""What images show along a path, pixel by pixel and as sharp as they are.
+
+Not in the paper, whose video model draws every frame anew. What an image shows is better read from
+it than from latents of 8 x 8 cells: depth-image-based rendering, without a network.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.model.image_flow import warped
+from rays_as_pixels.model.view_depths import FARTHEST, NEAREST, seen_in
+
+_MOST = 0.55  # share of the pixels around that must be shown too; specks are not
+_FARTHER = 0.05  # logarithm of depth; what lies so far behind its neighbour is at an edge
+_PARALLAX = 1.0  # cells of the depths' grid; edges that open further are not shown
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a path's cameras see of some images.
+
+    Attributes:
+        pictures: (F, 3, H, W) in [0, 1].
+        share: (F, 1, H, W) 1 where an image shows what the camera sees, 0 where none does.
+    """
+
+    pictures: Float[Tensor, "frames 3 height width"]
+    share: Float[Tensor, "frames 1 height width"]
+
+    def over(self, video: Float[Tensor, "*seeds frames 3 h w"]) -> Tensor:
+        """Return videos of the pictures' size with what is shown in place of their own pixels.
+
+        Args:
+            video: In [0, 1]; of another size it is resized.
+        """
+        size = self.pictures.shape[-2:]
+        if video.shape[-2:] != size:
+            frames = video.flatten(0, -4)
+            frames = nn.functional.interpolate(frames, size, mode="bicubic").clamp(0, 1)
+            video = frames.unflatten(0, video.shape[:-3])
+        return torch.lerp(video, self.pictures, self.share)
+
+
+@torch.no_grad()
+def shown_along(
+    images: Float[Tensor, "n 3 height width"],
+    log_depth: Float[Tensor, "n rows columns"],
+    image_frames: Sequence[int],
+    cameras: Cameras,
+) -> Shown:
+    """Read what images show from where the cameras of a path are.
+
+    Each camera takes the image nearest to it in time first, and others where that shows nothing.
+
+    Args:
+        images: In [0, 1], of the cameras' aspect ratio.
+        log_depth: Logarithm of how far away what each shows is, along its camera's axis, in scene
+            units, on any grid over it.
+        image_frames: Which of the path's cameras each image belongs to.
+        cameras: (F,) of the path, principal point in the middle.
+    """
+    size = images.shape[-2:]
+    count = cameras.world_from_cam.shape[0]
+    pose = cameras.world_from_cam.double()
+    scale = images.new_tensor([size[1] / cameras.width, size[0] / cameras.height])
+    lens = (cameras.focal_px.to(images) * scale)[:, None]
+    grid = log_depth[:, None].to(images)
+    near = -nn.functional.max_pool2d(-grid, 3, 1, 1)
+    grid, near = (nn.functional.interpolate(one, size, mode="bilinear") for one in (grid, near))
+    depth, near = grid.exp().clamp(NEAREST, FARTHEST), near.exp().clamp(NEAREST, FARTHEST)
+    behind = (grid - near.log() > _FARTHER).float()  # what is there may belong to what is before it
+    opening = behind * (1 / near - 1 / depth) * log_depth.shape[-1] / size[1]
+    pictures = images.new_zeros(count, 3, *size)
+    share = images.new_zeros(count, 1, *size)
+    away = (torch.arange(count)[:, None] - torch.tensor(list(image_frames))).abs()
+    for order in away.argsort(dim=1, stable=True).mT:  # every camera's nearest, then its next
+        for number in order.unique().tolist():
+            at = (order == number).nonzero()[:, 0]
+            own = pose[image_frames[number]]
+            turned = own[:3, :3].mT @ pose[at, :3, :3]
+            moved = (pose[at, :3, 3] - own[:3, 3]) @ own[:3, :3]
+            many = len(at)
+            where, shown = seen_in(
+                depth[number].expand(many, -1, -1, -1), turned.to(images), moved.to(images),
+                lens[at], lens[image_frames[number]].expand(many, -1, -1),
+            )  # fmt: skip
+            apart = (moved.norm(dim=-1) * lens[at].amax((1, 2)).double()).to(images)
+            torn = (opening[number] * apart[:, None, None, None] > _PARALLAX).float()
+            shown = shown * (warped(torn, where) < 0.5)
+            around = nn.functional.avg_pool2d(shown, 3, 1, 1, count_include_pad=False)
+            shown = shown * (around > _MOST) * (1 - share[at])
+            seen = warped(images[number].expand(many, -1, -1, -1), where)
+            pictures[at] = torch.lerp(pictures[at], seen, shown)
+            share[at] = share[at] + shown
+    return Shown(pictures.clamp(0, 1), share)

@@ -1,0 +1,54 @@
+"""What the given images show of a video is taken from them; the rest is the network's.
+
+Not in the paper. The network draws 96 x 160 pixels; an image that shows what a camera sees has
+more, and all of them right.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from rays_as_pixels.components import JointComponents
+from rays_as_pixels.framing import Framing
+from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.model.shown_pixels import shown_along
+
+
+class ShowingComponents(JointComponents):
+    """The components, and what finishes videos with them."""
+
+    def _with_shown(
+        self,
+        video: Float[Tensor, "frames 3 h w"],
+        images: Float[Tensor, "n 3 height width"],
+        latents: Float[Tensor, "1 c n hl wl"],
+        framing: Framing,
+        *,
+        image_frames: Sequence[int],
+        cameras: Cameras,
+        log_depth: Float[Tensor, "n h w"] | None,
+        max_scale: int,
+    ) -> Float[Tensor, "frames 3 _ _"]:
+        """Draw what images show over a video, at their own size or the largest asked for.
+
+        Args:
+            video: At the model's size, in [0, 1], on the CPU.
+            images: At their own size; none of them leaves the video as it is.
+            latents: Of the images.
+            framing: From their size to the model's.
+            image_frames: Frame of each.
+            cameras: (F,) of the video.
+            log_depth: Of the images, NaN where the network is to tell; None if everywhere.
+            max_scale: So many times the model's size at most.
+        """
+        view = self.transformer.view_prior
+        if view is None or not len(images):
+            return video
+        size = (framing.model_height, framing.model_width)
+        told = view.depths(latents[0].transpose(0, 1), size)[:, 0].log().cpu()
+        if log_depth is not None:
+            told = torch.where(log_depth.isnan(), told, log_depth.to(told))
+        pictures = framing.sharpest(max_scale).images(images.cpu())
+        return shown_along(pictures, told, image_frames, cameras).over(video)
