@@ -55,6 +55,7 @@ def generate_scores(
     progress: Progress,
     change: PathChange | None = None,
     label: str = "generate",
+    depths: Sequence[Tensor | None] | None = None,
 ) -> list[VideoScore]:
     """Generate along the true path from the first frame, all clips and seeds.
 
@@ -66,19 +67,32 @@ def generate_scores(
         change: What to do to the path before it is given (for controls); the result is still
             compared with the true video and the true path.
         label: Name for the progress.
+        depths: What is known of each clip's first frame, see `generate`; None for nothing.
     """
     scores = []
     for index, clip in enumerate(clips):
         asked = clip.trajectory()
         given = asked if change is None else change(asked)
+        known = None if depths is None or depths[index] is None else [depths[index]]
         for seed in range(runner.settings.seeds):
-            scores.append(_generate_one(runner, clip, given, index=index, seed=seed, steps=steps))
+            scores.append(
+                _generate_one(
+                    runner, clip, given, index=index, seed=seed, steps=steps, depths=known
+                )
+            )
         progress(f"{label}, {steps} steps", index + 1, len(clips))
     return scores
 
 
 def _generate_one(
-    runner: Runner, clip: EvalClip, given: Trajectory, *, index: int, seed: int, steps: int
+    runner: Runner,
+    clip: EvalClip,
+    given: Trajectory,
+    *,
+    index: int,
+    seed: int,
+    steps: int,
+    depths: list[Tensor | None] | None,
 ) -> VideoScore:
     generator = runner.generator(index, seed)
     failure, seconds = None, 0.0
@@ -87,6 +101,7 @@ def _generate_one(
             lambda: runner.pipe.generate(
                 clip.video[0],
                 given,
+                image_depths=depths,
                 num_inference_steps=steps,
                 max_scale=1,
                 generator=generator,
@@ -115,6 +130,15 @@ def _scored(
     )
     path = score_clip(result, clip, seed=seed)
     return score_video(video, clip, seed=seed, seconds=seconds, path=path, failure=failure)
+
+
+def _found_depths(runner: Runner, clips: Sequence[EvalClip]) -> list[Tensor | None]:
+    found: list[Tensor | None] = []
+    for index, clip in enumerate(clips):
+        truth = clip.trajectory().cameras
+        generator = runner.generator(index, 0)
+        found.append(runner.estimate(clip.video, truth, generator=generator).depth)
+    return found
 
 
 def reference_scores(
@@ -185,4 +209,16 @@ def generate_task(
         scores[row_id] = generate_scores(runner, fitted, steps=steps, progress=progress)
         labels[row_id] = f"ours, {steps} step{'s' if steps > 1 else ''}"
         notes.append(runner.describe_sigmas(steps))
+    if runner.pipe.takes_depths:
+        steps = runner.settings.generate_steps[0]
+        row_id = f"model_depths@{steps}"
+        scores[row_id] = generate_scores(
+            runner, fitted, steps=steps, progress=progress, depths=_found_depths(runner, fitted)
+        )
+        labels[row_id] = f"ours, {steps} step{'s' if steps > 1 else ''}, depths from the clip"
+        notes.append(
+            "Depths from the clip: the first frame's, as `estimate` finds them with the path, are "
+            "given too, as the page does for a video whose path is edited. They rest on the true "
+            "video; the other rows see its first frame alone."
+        )
     return video_table("generate", "Generate", scores, labels=labels, notes=notes)

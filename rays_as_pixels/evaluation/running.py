@@ -130,7 +130,7 @@ class Runner:
         except InputError as error:
             return PathResult(identity_cameras(truth), 0.0, str(error))
         cameras = output.trajectory.cameras.to(dtype=torch.float64, device="cpu")
-        return PathResult(cameras, seconds)
+        return PathResult(cameras, seconds, depth=output.depth)
 
     def recorder(self, steps: int) -> Callable[..., dict[str, Any]]:
         """Return a diffusers callback that notes the noise level at which each step starts."""

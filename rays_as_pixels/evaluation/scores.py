@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from rays_as_pixels import metrics
 from rays_as_pixels.geometry.cameras import Cameras
@@ -23,6 +25,7 @@ class PathResult:
             error means nothing.
         knows_scale: False where the method cannot know the length of its path (monocular
             structure from motion), so that its fixed-scale error means nothing.
+        depth: (rows, columns) of what frame 0 shows, scene units; None where it was not found.
     """
 
     cameras: Cameras
@@ -30,6 +33,7 @@ class PathResult:
     failure: str | None = None
     knows_intrinsics: bool = False
     knows_scale: bool = True
+    depth: Float[Tensor, "rows columns"] | None = None
 
 
 @dataclass(frozen=True)

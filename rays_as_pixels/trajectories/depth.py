@@ -16,10 +16,10 @@ EXTRA = "depth"  # where a native trajectory's `extra` keeps those of frame 0
 
 
 def depth_for_extra(depth: Float[Tensor, "rows columns"] | None) -> dict[str, Any]:
-    """Return what to keep with a path: depths in scene units, to six digits; nothing if None."""
+    """Return what to keep with a path: depths in scene units, to four digits; nothing if None."""
     if depth is None:
         return {}
-    return {EXTRA: [[float(f"{value:.6g}") for value in row] for row in depth.tolist()]}
+    return {EXTRA: [[float(f"{value:.4g}") for value in row] for row in depth.tolist()]}
 
 
 def depth_of_path(path: Path) -> Float[Tensor, "rows columns"] | None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import gradio as gr
+import torch
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.rotations import rotation_angle_rad
@@ -43,14 +44,18 @@ class EditEvents(Events):
     def preview_edit(self, session: Session, document: object) -> Updates:
         """Show the first frame along the path, on a stand-in scene: a cheap look before a run."""
         path = trajectory_from_document(document)
+        depth = None
         try:
             image = self.frames_for(session)[0]
+            depth = self.depth_of(session)
         except InputError:  # nothing to look at yet: a pattern shows the motion
             image = None
+        if image is not None and depth is not None:
+            depth = torch.nn.functional.interpolate(depth[None, None], image.shape[-2:])[0, 0]
         name = f"parallax-{trajectory_hash(path)}{'' if image is None else session.estimate[-8:]}"
         place = download_root() / f"{name.replace('/', '-')}.mp4"
         if not place.is_file():
-            preview = parallax_preview(path.reanchored(), image, height=PREVIEW_HEIGHT)
+            preview = parallax_preview(path.reanchored(), image, depth=depth, height=PREVIEW_HEIGHT)
             write_video(place, preview.video, fps=path.fps)
         return {"parallax": gr.update(value=str(place), visible=True)}
 

@@ -1,8 +1,8 @@
-"""Points of the scene under a camera path: true ones of rendered worlds, or triangulated ones.
+"""Points of the scene under a camera path: true ones of rendered worlds, or estimated ones.
 
-The network gives no depth. An example comes with points of the world it was rendered from; those of
-a visitor's video lie where matched features meet along its estimated path, and are no better than
-that path.
+An example comes with points of the world it was rendered from; those of a visitor's video are what
+its first frame shows, at the depths found with its path, or, where the path keeps none, lie where
+matched features meet along it. They are no better than that path.
 """
 
 import functools
@@ -25,6 +25,7 @@ from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.jobs import tasks
+from rays_as_pixels.trajectories.depth import depth_of_path
 from rays_as_pixels.trajectories.formats.native import read_native
 from rays_as_pixels.ui import text
 from rays_as_pixels.ui.editor import write_cloud
@@ -42,6 +43,8 @@ AGREE_SHARE = 0.01  # of the image's width that a match may lie off its epipolar
 FARTHEST = 4.0  # scene units from the first camera; a wider scene would make the path a dot
 FEWEST = 12
 MOST_KEPT = 64  # clouds in memory, of some 100 kB each
+MOST_POINTS = 4000  # of a first frame's pixels
+EDGE = 0.1  # logarithm of depth between neighbours; pixels at such an edge lie between two things
 
 Words = dict[str, str]
 
@@ -70,11 +73,9 @@ def points_of(session: Session, library: Library) -> Points | None:
     result = library.find(session.estimate, session.visitor)
     if result is None:
         return None
-    if not has_opencv():
-        return Points(None, text.both("points_need_opencv"))
     kept = library.points
     if result.reference not in kept:
-        kept[result.reference] = _triangulated(result)
+        kept[result.reference] = _estimated(result)
         while len(kept) > MOST_KEPT:
             kept.pop(next(iter(kept)))
     return kept[result.reference]
@@ -107,20 +108,56 @@ def _shipped(path: Path) -> PointCloud:
     return PointCloud(points[near], colors[near])
 
 
-def _triangulated(result: Result) -> Points:
+def _estimated(result: Result) -> Points:
     path_file = result.file(tasks.TRAJECTORY)
     try:
         frames = frames_of(result)
         path = None if path_file is None else read_native(path_file)
+        depth = None if path_file is None else depth_of_path(path_file)
     except InputError:  # damaged or cleaned up: the view goes without points
-        path = None
+        path = depth = None
     if path is None or len(path) != len(frames):
         return Points(None, text.both("points_none"))
+    if depth is not None:
+        cloud = points_at(depth, frames[0], path.cameras[0])
+        return Points(cloud, text.both("points_depth", far=f"{FARTHEST:g}"))
+    if not has_opencv():
+        return Points(None, text.both("points_need_opencv"))
     cloud, agree, matches = points_along(path, frames)
     if len(cloud.points) < FEWEST:
         return Points(None, text.both("points_none"))
     words = {"share": f"{100 * agree / matches:.0f}", "far": f"{FARTHEST:g}"}
     return Points(cloud, text.both("points_triangulated", **words))
+
+
+def points_at(
+    depth: Float[Tensor, "rows columns"],
+    frame: Float[Tensor, "3 h w"],
+    camera: Cameras,
+) -> PointCloud:
+    """Put what a frame shows at its depths, in the world of its camera.
+
+    Left out is what is farther than FARTHEST, and where depths change by more than EDGE.
+
+    Args:
+        depth: Along the camera's axis, in scene units, on a grid over the frame.
+        frame: In [0, 1].
+        camera: One.
+    """
+    rows, columns = depth.shape
+    colors = torch.nn.functional.interpolate(frame[None], (rows, columns), mode="area")[0]
+    small = camera.to(device="cpu", dtype=torch.float64).resized(height=rows, width=columns)
+    x, y = torch.arange(columns) + 0.5, torch.arange(rows) + 0.5
+    pixel = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).double()
+    ray = torch.nn.functional.pad((pixel - small.center_px) / small.focal_px, (0, 1), value=1.0)
+    pose = small.world_from_cam
+    points = (ray * depth[..., None].double()) @ pose[:3, :3].mT + pose[:3, 3]
+    image = depth.log()[None, None]
+    least, most = (
+        torch.nn.functional.max_pool2d(sign * image, 3, 1, 1)[0, 0] for sign in (-1.0, 1.0)
+    )
+    kept = (most + least < EDGE) & (points.norm(dim=-1) < FARTHEST)
+    return PointCloud(points[kept], colors.movedim(0, -1)[kept].double()).thinned(MOST_POINTS)
 
 
 def points_along(

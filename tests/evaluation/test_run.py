@@ -17,7 +17,7 @@ from rays_as_pixels.evaluation.controls_task import (
     shuffled_order,
 )
 from rays_as_pixels.evaluation.gate import compare_results, read_result
-from rays_as_pixels.evaluation.generate_task import clips_for_video
+from rays_as_pixels.evaluation.generate_task import clips_for_video, generate_task
 from rays_as_pixels.evaluation.peers import Peer, PeerFailure
 from rays_as_pixels.evaluation.run import evaluate
 from rays_as_pixels.evaluation.running import Runner, Settings
@@ -120,7 +120,8 @@ class Oracle:
         pose = clip.cameras.world_from_cam.clone()
         pose[1:] = pose[1:] @ error
         cameras = replace(clip.cameras, world_from_cam=pose)
-        return SimpleNamespace(trajectory=replace(clip.trajectory(), cameras=cameras))
+        path = replace(clip.trajectory(), cameras=cameras)
+        return SimpleNamespace(trajectory=path, depth=None)
 
     def generate(self, image, trajectory, **_):
         clip = next(c for c in self.clips if torch.equal(c.video[0], image))
@@ -222,3 +223,21 @@ def test_wrong_settings_and_clips_without_cameras_are_refused():
         evaluate(tiny_pipeline(), [blind], QUICK)
     with pytest.raises(InputError, match="at least one"):
         evaluate(tiny_pipeline(), [], QUICK)
+
+
+def test_depths_found_in_the_clip_are_given_in_a_row_of_their_own(toy, monkeypatch):
+    height, width = toy.sizes[0]
+    clip = rooms.room_clip(rooms.curved_path(5, height=height, width=width, focal_px=40.0))
+    given, generate = [], toy.generate
+
+    def noted(*args, image_depths, **options):
+        given.append(image_depths)
+        return generate(*args, image_depths=image_depths, **options)
+
+    monkeypatch.setattr(toy, "generate", noted)
+    runner = Runner(toy, replace(QUICK, generate_steps=(1, 2)))
+    table, _ = generate_task(runner, [clip], lambda *_: None)
+    assert [row["id"] for row in table.rows[-3:]] == ["model@1", "model@2", "model_depths@1"]
+    estimated = toy.estimate(clip.video, num_inference_steps=1, generator=runner.generator(0, 0))
+    assert given[:2] == [None, None]
+    torch.testing.assert_close(given[2], [estimated.depth])

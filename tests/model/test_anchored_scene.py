@@ -3,7 +3,12 @@ from dataclasses import replace
 import torch
 
 from rays_as_pixels.geometry.rotations import rotation_from_vector
-from rays_as_pixels.model.anchored_scene import AnchoredScene, linearised, solved
+from rays_as_pixels.model.anchored_scene import (
+    AnchoredScene,
+    linearised,
+    reversed_travel,
+    solved,
+)
 
 FRAMES, ANCHORS = 4, torch.tensor([0, 2, 3])
 PLACE = torch.tensor([[x, y] for x in (-0.4, -0.1, 0.3) for y in (-0.3, 0.05, 0.2)]).double()
@@ -102,3 +107,20 @@ def test_a_firmly_held_guess_stays():
         compared(scene, seen(truth)), ANCHORS, held, none_moved(), held_lens=1e12, held_depth=1e12
     )
     assert max(float(one.abs().max()) for one in change) < 1e-8
+
+
+def test_reversed_travel_shows_nearly_the_same_and_is_its_own_inverse():
+    scene = a_scene()
+    shallow = replace(
+        scene,
+        center=0.3 * scene.center,
+        anchors=ANCHORS[:1],
+        log_depth=0.05 * torch.randn_like(scene.log_depth[:1]),
+    )
+    other = reversed_travel(shallow)
+    moved = (seen(shallow) - PLACE).norm(dim=-1)[1:].mean()
+    assert (seen(other) - seen(shallow)).norm(dim=-1).mean() < 0.12 * moved
+    torch.testing.assert_close(other.center, -shallow.center)
+    back = reversed_travel(other)
+    torch.testing.assert_close(back.rotation, shallow.rotation)
+    torch.testing.assert_close(back.log_depth, shallow.log_depth)

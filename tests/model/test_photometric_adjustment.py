@@ -4,7 +4,7 @@ import torch
 from rays_as_pixels.evaluation.clips import world_clips
 from rays_as_pixels.geometry.cameras import Cameras, rigid
 from rays_as_pixels.geometry.rotations import rotation_from_vector, vector_from_rotation
-from rays_as_pixels.metrics import rotation_error_deg
+from rays_as_pixels.metrics import pair_errors, rotation_error_deg
 from rays_as_pixels.model import photometric_adjustment
 from rays_as_pixels.model.photometric_adjustment import adjusted_to_frames
 
@@ -87,6 +87,23 @@ def test_a_guess_that_explains_little_is_left_behind_in_several_rounds(monkeypat
     once = adjusted_to_frames(one.video.float(), guess)
     assert errors(once.cameras, truth)[0] > 4 and once.explained < 0.25
     assert errors(found.cameras, truth)[0] < 1 and found.explained > 0.3
+
+
+def test_a_path_found_the_wrong_way_round_is_turned():
+    (one,) = world_clips(1, num_frames=9, sizes=(SIZE,), first_seed=7)
+    truth = one.cameras.to(dtype=torch.float64)
+    pose = truth.world_from_cam
+    ahead = torch.nn.functional.normalize(pose.new_tensor([0, 0, 1]) + pose[:, :3, 3], dim=-1)
+    away = torch.nn.functional.normalize(pose.new_tensor([0, 0, 1]) - pose[:, :3, 3], dim=-1)
+    axis = torch.linalg.cross(away, ahead, dim=-1)  # turned and moved as if near were far
+    turned = rotation_from_vector(axis) @ pose[:, :3, :3]
+    guess = Cameras(rigid(turned, -pose[:, :3, 3]), truth.focal_px, truth.center_px, *SIZE)
+    depth = torch.nn.functional.interpolate(one.depth[:1, None].log(), (9, 14), mode="area")
+    found = adjusted_to_frames(one.video.float(), guess, -depth[0, 0])
+    told = pair_errors(found.cameras, truth).translation_deg
+    before = pair_errors(guess, truth).translation_deg
+    assert before.nanmedian() > 120
+    assert told.nanmedian() < 5
 
 
 def test_told_depths_are_where_it_starts(clip, monkeypatch):

@@ -15,11 +15,11 @@ def path():
     return make_preset("truck-right", num_frames=5, fps=10, height=40, width=60)
 
 
-def test_depths_kept_with_a_path_come_back_to_six_digits(tmp_path, path):
+def test_depths_kept_with_a_path_come_back_to_four_digits(tmp_path, path):
     depth = torch.rand(7, 5, generator=torch.Generator().manual_seed(0)) * 3 + 0.2
     write_native(path, tmp_path / "a.json", extra=depth_for_extra(depth))
     for back in (depth_of_path(tmp_path / "a.json"), read_depth(tmp_path / "a.json")):
-        torch.testing.assert_close(back, depth, rtol=1e-5, atol=0)
+        torch.testing.assert_close(back, depth, rtol=5e-4, atol=0)
 
 
 def test_an_array_is_read_as_it_is(tmp_path):

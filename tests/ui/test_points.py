@@ -56,6 +56,31 @@ def test_points_along_a_true_path_lie_on_the_wall_in_its_colours(wall):
     assert difference.median().item() < 0.05, "a smooth texture: the neighbour's colour at most"
 
 
+def test_points_at_known_depths_lie_there_in_the_frames_colours_but_for_edges(wall):
+    path, frames = wall
+    depth = torch.full((36, 48), DEPTH)
+    depth[10:20, 10:30] = 1.0
+    camera = path.cameras[3]
+    cloud = points.points_at(depth, frames[3], camera)
+    assert len(cloud.points) == 36 * 48 - 2 * (2 * 10 + 2 * 20), "both sides of the edge left out"
+    assert set(cloud.points[:, 2].round(decimals=3).tolist()) == {1.0, DEPTH}
+    pixel = (cloud.points - camera.world_from_cam[:3, 3]) @ camera.world_from_cam[:3, :3]
+    pixel = pixel[:, :2] / pixel[:, 2:] * 160 + torch.tensor([96.0, 72.0])
+    column, row = (pixel / 4).floor().long().unbind(1)
+    small = torch.nn.functional.interpolate(frames[3:4], (36, 48), mode="area")[0]
+    torch.testing.assert_close(cloud.colors.float(), small[:, row, column].T)
+
+
+def test_a_visitors_clip_shows_its_first_frame_at_the_depths_found_with_its_path(manager):
+    example = find_examples(EXAMPLES_DIR)[0]
+    library = Library(manager, [example])
+    session = Session(estimate=f"example:{example.name}/estimate", main="estimated")
+    found = points.points_of(session, library)
+    assert found is not None and found.cloud is not None and "first frame" in found.words["en"]
+    assert len(found.cloud.points) > points.FEWEST
+    assert found.cloud.points[:, 2].median().item() == pytest.approx(1.0, abs=0.4)
+
+
 def test_a_path_that_disagrees_with_the_video_says_so(wall):
     pytest.importorskip("cv2", reason=PEERS)
     path, frames = wall
@@ -69,6 +94,7 @@ def test_a_path_that_disagrees_with_the_video_says_so(wall):
 
 def test_without_opencv_a_visitors_clip_has_a_remedy_and_no_points(monkeypatch, manager):
     monkeypatch.setattr(points, "has_opencv", lambda: False)
+    monkeypatch.setattr(points, "depth_of_path", lambda _: None)  # as before depths were kept
     example = find_examples(EXAMPLES_DIR)[0]
     library = Library(manager, [example])
     session = Session(estimate=f"example:{example.name}/estimate", main="estimated")

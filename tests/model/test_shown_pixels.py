@@ -1,0 +1,64 @@
+"""What images show from elsewhere: exact for a wall, hidden where something is before it."""
+
+import torch
+
+from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.model.shown_pixels import shown_along
+
+HEIGHT, WIDTH, FOCAL = 32, 48, 40.0
+
+
+def cameras(*centers: tuple[float, float, float]) -> Cameras:
+    pose = torch.eye(4, dtype=torch.float64).repeat(len(centers), 1, 1)
+    pose[:, :3, 3] = torch.tensor(centers, dtype=torch.float64)
+    focal = torch.full((len(centers), 2), FOCAL, dtype=torch.float64)
+    middle = torch.tensor([WIDTH / 2, HEIGHT / 2], dtype=torch.float64).expand(len(centers), 2)
+    return Cameras(pose, focal, middle, HEIGHT, WIDTH)
+
+
+def picture(seed: int, size: tuple[int, int] = (HEIGHT, WIDTH)) -> torch.Tensor:
+    return torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(seed))
+
+
+def test_a_wall_is_shifted_by_whole_pixels_and_ends_where_the_image_does():
+    image = picture(0)
+    path = cameras((0, 0, 0), (0.5, 0, 0))  # five pixels for a wall at depth 4
+    shown = shown_along(image, torch.full((1, 4, 6), 4.0).log(), [0], path)
+    torch.testing.assert_close(shown.pictures[0], image[0])
+    assert shown.share[0].min() == 1
+    torch.testing.assert_close(
+        shown.pictures[1, :, :, : WIDTH - 6], image[0, :, :, 5:-1], rtol=0, atol=1e-4
+    )
+    assert shown.share[1, 0, 1:-1, 1 : WIDTH - 6].min() == 1
+    assert shown.share[1, 0, :, WIDTH - 5 :].max() == 0
+
+
+def test_what_something_hides_is_not_shown_and_another_image_shows_it():
+    depth = torch.full((HEIGHT, WIDTH), 4.0)
+    depth[8:24, 16:28] = 2.0
+    first, last = picture(1), picture(2)
+    path = cameras((0, 0, 0), (0.8, 0, 0), (1.6, 0, 0))
+    alone = shown_along(first, depth.log()[None], [0], path)
+    hidden = alone.share[1, 0, 10:22, 13:19]  # 16 pixels nearer things move by, 8 those behind
+    assert hidden.max() == 0
+    assert alone.share[1, 0, 10:22, 1:8].min() == 1, "the near thing, moved"
+    wall = torch.full((HEIGHT, WIDTH), 4.0)
+    both = shown_along(torch.cat([first, last]), torch.stack([depth, wall]).log(), [0, 2], path)
+    assert both.share[1, 0, 10:22, 13:19].min() == 1
+    torch.testing.assert_close(
+        both.pictures[1, :, 12:20, 14:18], last[0, :, 12:20, 6:10], rtol=0, atol=1e-3
+    )
+    torch.testing.assert_close(both.pictures[2], last[0])
+
+
+def test_a_larger_image_gives_a_larger_video_and_the_rest_is_enlarged():
+    image = picture(3, (2 * HEIGHT, 2 * WIDTH))
+    shown = shown_along(image, torch.zeros(1, 4, 6), [0], cameras((0, 0, 0), (9, 0, 0)))
+    video = torch.rand(2, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(4))
+    made = shown.over(video)
+    torch.testing.assert_close(made[0], image[0])
+    assert shown.share[1].max() == 0
+    small = torch.nn.functional.interpolate(made[1:], (HEIGHT, WIDTH), mode="area")
+    assert (small[0] - video[1]).abs().mean() < 0.1, "noise, the hardest to enlarge"
+    two = shown.over(video.expand(3, -1, -1, -1, -1))
+    torch.testing.assert_close(two[2], made)
