@@ -282,7 +282,7 @@ class JointComponents(DiffusionPipeline):
         raxels = raxels_from_cameras(fit.cameras)[None].to(rays.device, torch.float32)
         if float(raxels.abs().max()) > RAXEL_LIMIT:  # so far away no camera can be coded
             return rays, None
-        depth = dense_log_depth(fine, fit.cameras, fit.log_depth)
+        depth = dense_log_depth(fine, fit.cameras, fit.log_depth, explained=fit.explained)
         return self.codec.encode_raxels(raxels), framing.of_model().map(depth)
 
     def _encode(self, images: Float[Tensor, "frames 3 h w"]) -> Float[Tensor, "1 c t h w"]:

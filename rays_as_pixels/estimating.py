@@ -105,7 +105,7 @@ class EstimatingComponents(ShowingComponents):
         depth = answers[0].log_depth
         if depth is not None:
             run.report("look for depths", 0, 1)
-            depth = dense_log_depth(fine, cameras, depth)
+            depth = dense_log_depth(fine, cameras, depth, explained=answers[0].explained or 0.0)
         run.report("read cameras", len(views), len(views))
         self.maybe_free_model_hooks()
         return EstimateOutput(
@@ -217,7 +217,7 @@ class EstimatingComponents(ShowingComponents):
         if fit.explained < _ENOUGH * (estimated.explained or 0.0):
             return replace(estimated, frames_seen=len(longer))
         run.report("look for depths", 0, 1)
-        depth = dense_log_depth(fine, fit.cameras, fit.log_depth)
+        depth = dense_log_depth(fine, fit.cameras, fit.log_depth, explained=fit.explained)
         old = estimated.trajectory
         return EstimateOutput(
             trajectory=self._trajectory(

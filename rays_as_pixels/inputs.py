@@ -1,5 +1,6 @@
 """What the verbs accept: options they share, and the rules their inputs must keep."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Event
@@ -12,8 +13,9 @@ from torch import Tensor
 from rays_as_pixels.errors import Cancelled, InputError
 from rays_as_pixels.framing import Framing
 from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.trajectory import Trajectory
-from rays_as_pixels.model.codec import check_frame_count
+from rays_as_pixels.model.codec import RAXEL_LIMIT, check_frame_count
 from rays_as_pixels.trajectories.depth import depth_map
 
 Progress = Callable[[str, int, int], None]
@@ -172,6 +174,25 @@ def _checked_depth(depth: Tensor) -> Tensor:
             "endlessly far away a large number."
         )
     return depth
+
+
+def within_reach(
+    cameras: Cameras, log_depth: Float[Tensor, "n h w"] | None
+) -> tuple[Cameras, Float[Tensor, "n h w"] | None]:
+    """Scale a path and all depths down together, where it goes further than raxels can hold.
+
+    The two say the same of every picture. Where a depth is not known both stay as they are.
+
+    Args:
+        cameras: (F,) in the first one's axes, scene units.
+        log_depth: Of the images, NaN where not known; None if nowhere.
+    """
+    furthest = float(cameras.world_from_cam[:, :3, 3].norm(dim=-1).max())
+    reach = 0.99 * (RAXEL_LIMIT - 1)  # |d + o| with directions d of length 1
+    inside = float(raxels_from_cameras(cameras).abs().max()) <= RAXEL_LIMIT
+    if inside or log_depth is None or bool(log_depth.isnan().any()):
+        return cameras, log_depth
+    return cameras.scaled(reach / furthest), log_depth + math.log(reach / furthest)
 
 
 def path_for_images(trajectory: Trajectory, framing: Framing) -> Cameras:

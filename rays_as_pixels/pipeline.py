@@ -28,6 +28,7 @@ from rays_as_pixels.inputs import (
     depths_for_images,
     framed_images,
     path_for_images,
+    within_reach,
 )
 from rays_as_pixels.known import only_images, with_cameras_told, with_rays
 from rays_as_pixels.loop import loop_report
@@ -90,7 +91,8 @@ class RaysAsPixelsPipeline(EstimatingComponents):
 
         Raises:
             InputError: A count, size, aspect ratio or frame number breaks a rule, the path goes
-                further than raxels can hold, or this model takes no depths.
+                further than raxels can hold and depths are not known of all images (where they
+                are, both are taken at a smaller scale), or this model takes no depths.
             Cancelled: See `RunOptions`.
         """
         run = RunOptions(**options)
@@ -107,13 +109,14 @@ class RaysAsPixelsPipeline(EstimatingComponents):
         log_depth = depths_for_images(image_depths, len(stack), framing)
         prompts = self._prompts(run, samples=num_seeds, guidance_scale=guidance_scale)
         run.report("encode images", 0, 1)
-        raxels = raxels_from_cameras(cameras)[None].to(self._execution_device, torch.float32)
+        near, near_depth = within_reach(cameras, log_depth)
+        raxels = raxels_from_cameras(near)[None].to(self._execution_device, torch.float32)
         ray_latents = self.codec.encode_raxels(raxels)
         stills = self._encode_stills(framing.images(stack))
         given = only_images(
             stills, image_frames,
             frames=frames, rays=ray_latents, cameras_known=torch.tensor(known),
-            temporal_stride=self.codec.temporal_stride, log_depth=log_depth,
+            temporal_stride=self.codec.temporal_stride, log_depth=near_depth,
         )  # fmt: skip
         latents, _ = self._denoise(
             given.repeated(num_seeds), run, steps=num_inference_steps, stage="generate video",

@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -11,6 +12,7 @@ from rays_as_pixels.errors import Cancelled, CheckpointError, InputError
 from rays_as_pixels.framing import Framing
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.trajectory import Trajectory
+from rays_as_pixels.inputs import within_reach
 from rays_as_pixels.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.trajectories.presets import make_preset
 from tests.conftest import toy_pipeline
@@ -184,6 +186,7 @@ def test_the_step_callback_gets_the_pipeline_and_latents(toy):
         (lambda p: p.generate(video()[0], path(width=40)), "aspect 1.500"),
         (lambda p: p.generate(video()[0], path(), image_frames=(5,)), "from 0 to 4; got"),
         (lambda p: p.generate(video()[0], path().scaled(99)), r"\|d \+ o\| must be at most 2"),
+        (lambda p: p.generate(video()[0], path(), max_scale=0), "max_scale must be 1 or more"),
         (lambda p: p.generate([video()[0], video(height=50)[0]], path()), "of one size"),
         (lambda p: p.generate(list(video()[:2]), path(), image_frames=(0, 0)), "no two the same"),
         (lambda p: p.imagine(video()[0], num_frames=7), "multiple of 4 plus 1"),
@@ -318,6 +321,65 @@ def test_depths_of_images_reach_the_view_prior_and_the_loop_passes_them_on(toy, 
     assert given[0]["image_depths"] == [found[0].depth]
 
 
+def test_what_an_image_shows_is_taken_from_it_as_large_as_it_is(toy):
+    height, width = toy.sizes[0]
+    image = torch.rand(3, 5 * height, 5 * width, generator=seeded(1))
+    moving = path(height=height, width=width)
+    still = replace(moving, cameras=moving.cameras[torch.zeros(5, dtype=torch.int64)])
+
+    def made(**options):
+        return toy.generate(
+            image, still, num_inference_steps=1, generator=seeded(), **options
+        )  # fmt: skip
+
+    large = made()
+    assert large.video.shape == (5, 3, 4 * height, 4 * width)
+    assert large.trajectory.cameras.width == 4 * width
+    framing = Framing(5 * height, 5 * width, 4 * height, 4 * width)
+    torch.testing.assert_close(large.video, framing.images(image[None]).expand(5, -1, -1, -1))
+    own = made(max_scale=1)
+    assert own.video.shape == (5, 3, height, width)
+    alone = made(show_images=False)
+    assert alone.video.shape == own.video.shape
+    assert (alone.video[1:] - own.video[1:]).abs().mean() > 0.05
+    unknown = made(image_cameras_known=[False])
+    assert unknown.video.shape == own.video.shape
+
+
+def test_imagined_and_looped_videos_show_their_image_too(toy):
+    height, width = toy.sizes[0]
+    frames = torch.rand(5, 3, 2 * height, 2 * width, generator=seeded(1))
+    imagined = toy.imagine(
+        frames[0], num_frames=5, num_inference_steps=1, video_steps=1, num_seeds=2,
+        generator=[seeded(), seeded(4)],
+    )  # fmt: skip
+    assert imagined.videos.shape == (2, 5, 3, 2 * height, 2 * width)
+    torch.testing.assert_close(imagined.videos[:, 0], frames[:1].expand(2, -1, -1, -1))
+    assert imagined.trajectory.cameras.height == 2 * height
+    looped = toy.loop(frames, estimate_steps=1, generate_steps=1, generator=seeded())
+    assert looped.video.shape == frames.shape
+    assert looped.reestimated.cameras.width == looped.estimated.cameras.width == 2 * width
+    assert len(looped.report.psnr_db_by_frame) == 5
+
+
+def test_a_path_too_long_for_raxels_is_scaled_down_with_its_depths_where_all_are_known(toy):
+    far = path().scaled(99)
+    known = torch.full((4, 6), 50.0)
+    made = toy.generate(video()[0], far, image_depths=[known], num_inference_steps=1)
+    torch.testing.assert_close(
+        made.trajectory.cameras.world_from_cam, far.reanchored().cameras.world_from_cam
+    )
+    cameras = path().reanchored().cameras
+    same, depth = within_reach(cameras, known.log()[None])
+    assert same is cameras and torch.equal(depth, known.log()[None])
+    near, depth = within_reach(cameras.scaled(99), known.log()[None])
+    factor = near.world_from_cam[-1, :3, 3].norm() / (99 * cameras.world_from_cam[-1, :3, 3].norm())
+    torch.testing.assert_close(depth.exp(), (factor * known[None]).float())
+    hole = known.log()[None].clone()
+    hole[0, 0, 0] = torch.nan
+    assert within_reach(cameras.scaled(99), hole)[0].world_from_cam[-1, :3, 3].norm() > 2
+
+
 def test_a_model_without_a_view_prior_takes_no_depths_and_still_loops():
     folded = toy_pipeline(folded=True)
     with pytest.raises(InputError, match="takes no depths"):
@@ -334,6 +396,18 @@ def test_a_finer_framing_shows_the_same_with_twice_the_pixels_if_they_are_there(
     assert float((halved - framing.images(images)).abs().mean()) < 0.02
     small = Framing.nearest(60, 100, [(48, 80)])
     assert small.finer() == small
+
+
+def test_the_sharpest_framing_has_whole_multiples_of_the_models_pixels():
+    framing = Framing.nearest(370, 1226, [(48, 80)])
+    sharpest = framing.sharpest(4)
+    assert (sharpest.model_height, sharpest.model_width) == (4 * 48, 4 * 80)
+    assert framing.sharpest(99).model_height == 7 * 48, "370 rows hold that much"
+    assert Framing.nearest(60, 100, [(48, 80)]).sharpest(4).model_height == 48
+    halves = framing.sharpest(2)
+    images = torch.rand(1, 3, 370, 1226, generator=torch.Generator().manual_seed(0))
+    pooled = torch.nn.functional.avg_pool2d(halves.images(images), 2)
+    assert float((pooled - framing.images(images)).abs().mean()) < 0.02
 
 
 def test_a_framed_image_shows_the_middle():

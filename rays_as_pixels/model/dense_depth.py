@@ -20,6 +20,7 @@ _UNLIKE = 0.12  # of pictures in [0, 1]; more difference than that counts no mor
 _OUTSIDE = 0.7  # of that, for what a frame does not show
 _SHOWN = 0.5  # share of the frames, the likest, that must agree; others may see what is before it
 _TOLD, _TOLD_SPREAD, _TOLD_LIMIT = 0.04, 0.2, 5.0  # weight of told depths, their deviation, limit
+_SURE, _TOLD_MOST = 0.35, 5.0  # share explained below which told depths count more, up to so much
 _SLOPE, _JUMP = 0.05, 0.4  # what it costs a pixel to be one step of depth off its neighbour, more
 _EDGE = 0.06  # difference of neighbours' colours at which a jump costs a third
 
@@ -29,6 +30,8 @@ def dense_log_depth(
     frames: Float[Tensor, "f 3 height width"],
     cameras: Cameras,
     log_depth: Float[Tensor, "rows columns"],
+    *,
+    explained: float = 1.0,
 ) -> Float[Tensor, "h w"]:
     """Return the logarithm of the depth of frame 0's pixels, along its camera's axis.
 
@@ -37,6 +40,8 @@ def dense_log_depth(
         cameras: (F,) in frame 0's axes and scene units, principal point in the middle.
         log_depth: Roughly known logarithms of frame 0's depths, on any grid over it. They decide
             where the frames say nothing.
+        explained: Share of the frames' patches that look alike where the cameras show them. The
+            less, the more the known depths count.
 
     Returns:
         For pictures of the frames' size, or of an area of 124 x 124 pixels where that is smaller.
@@ -51,8 +56,9 @@ def dense_log_depth(
     least = max(_DEPTHS[0], float(told.min()) - _REACH)
     most = max(least + 3 * _STEP, min(_DEPTHS[1], float(told.max()) + _REACH))
     tried = torch.arange(least, most, _STEP)
+    told_weight = _TOLD * min(_TOLD_MOST, max(1.0, _SURE / max(explained, 1e-6)))
     off = ((tried[:, None, None] - told).abs() / _TOLD_SPREAD).clamp_max(_TOLD_LIMIT)
-    cost = _unlikeness(frames, cameras, tried) + _TOLD * off
+    cost = _unlikeness(frames, cameras, tried) + told_weight * off
     cost = _with_surroundings(cost, frames[0])
     best = cost.argmin(0, keepdim=True).clamp(1, len(tried) - 2)
     before, here, after = (cost.gather(0, best + step)[0] for step in (-1, 0, 1))
