@@ -39,7 +39,8 @@ class EstimateOutput(BaseOutput):
             them; None without photometric adjustment.
         depth: How far away what frame 0 shows is, along its camera's axis, in scene units, on a
             grid over the whole frame, for every pixel of a small one (`model.dense_depth`); None
-            without photometric adjustment. `generate` takes it as `image_depths`.
+            without photometric adjustment, or where it was not wanted. `generate` takes it as
+            `image_depths`.
         frames_seen: How many frames were looked at where these were more than the path's, see
             `estimate_between`; None otherwise.
     """

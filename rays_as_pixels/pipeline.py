@@ -16,6 +16,7 @@ from rays_as_pixels.diffusion.steps import (
     MAX_SCALE,
 )
 from rays_as_pixels.estimating import EstimatingComponents
+from rays_as_pixels.footage import Footage
 from rays_as_pixels.framing import Framing
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.trajectory import Trajectory
@@ -61,6 +62,7 @@ class RaysAsPixelsPipeline(EstimatingComponents):
         image_frames: Sequence[int] = (0,),
         image_cameras_known: Sequence[bool] | None = None,
         image_depths: Sequence[Tensor | None] | None = None,
+        footage: Footage | None = None,
         num_inference_steps: int = GENERATE_STEPS,
         guidance_scale: float = 1.0,
         num_seeds: int = 1,
@@ -79,6 +81,9 @@ class RaysAsPixelsPipeline(EstimatingComponents):
                 units, as maps (rows, columns) over the whole image on any grid; None for images
                 of which nothing is known, whose depths the network tells. Read as at least 0.1
                 and at most 20. Beyond the paper.
+            footage: Frames of a clip with known cameras, drawn where the images show nothing; in
+                the path's unit, and its first camera is where the path's first one is. Beyond the
+                paper.
             num_inference_steps: Denoising steps.
             guidance_scale: 1 for none; above 1 follows the path and the prompt more strongly, at
                 twice the time.
@@ -131,7 +136,7 @@ class RaysAsPixelsPipeline(EstimatingComponents):
             videos, stack[shown], stills[:, :, shown], framing,
             image_frames=[frame for frame, one in zip(image_frames, shown, strict=True) if one],
             cameras=cameras, log_depth=None if log_depth is None else log_depth[shown],
-            max_scale=max_scale,
+            max_scale=max_scale, footage=footage if show_images else None,
         )  # fmt: skip
         run.report("show images", 1, 1)
         self.maybe_free_model_hooks()
@@ -283,7 +288,11 @@ class RaysAsPixelsPipeline(EstimatingComponents):
             guidance_scale=guidance_scale, show_images=show_images, max_scale=max_scale, **options,
         )  # fmt: skip
         again = self.estimate(
-            generated.video, num_inference_steps=estimate_steps, **timing, **options
+            generated.video,
+            num_inference_steps=estimate_steps,
+            look_for_depth=False,
+            **timing,
+            **options,
         )
         framing = Framing.nearest(video.shape[-2], video.shape[-1], self.sizes)
         made = replace(framing, height=generated.video.shape[-2], width=generated.video.shape[-1])

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.components import JointComponents
+from rays_as_pixels.footage import Footage
 from rays_as_pixels.framing import Framing
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.model.shown_pixels import shown_along
@@ -30,25 +31,45 @@ class ShowingComponents(JointComponents):
         cameras: Cameras,
         log_depth: Float[Tensor, "n h w"] | None,
         max_scale: int,
+        footage: Footage | None = None,
     ) -> Float[Tensor, "frames 3 _ _"]:
         """Draw what images show over a video, at their own size or the largest asked for.
 
         Args:
             video: At the model's size, in [0, 1], on the CPU.
-            images: At their own size; none of them leaves the video as it is.
+            images: At their own size; without any and no footage the video stays as it is.
             latents: Of the images.
             framing: From their size to the model's.
             image_frames: Frame of each.
             cameras: (F,) of the video.
             log_depth: Of the images, NaN where the network is to tell; None if everywhere.
             max_scale: So many times the model's size at most.
+            footage: More images, whose cameras need not be on the path.
         """
         view = self.transformer.view_prior
-        if view is None or not len(images):
+        if view is None or (not len(images) and footage is None):
             return video
         size = (framing.model_height, framing.model_width)
         told = view.depths(latents[0].transpose(0, 1), size)[:, 0].log().cpu()
         if log_depth is not None:
             told = torch.where(log_depth.isnan(), told, log_depth.to(told))
-        pictures = framing.sharpest(max_scale).images(images.cpu())
-        return shown_along(pictures, told, image_frames, cameras).over(video)
+        sharp = framing.sharpest(max_scale)
+        pictures = sharp.images(images.cpu())
+        taken = cameras[torch.tensor(list(image_frames), dtype=torch.int64)]
+        if footage is not None:
+            more, depths, others = footage.sources(
+                (sharp.model_height, sharp.model_width), self.sizes
+            )
+            pictures, told = torch.cat([pictures, more]), torch.cat([told, depths])
+            taken = _together(taken, others)
+        return shown_along(pictures, told, taken, cameras).over(video)
+
+
+def _together(first: Cameras, second: Cameras) -> Cameras:
+    """Return all cameras, in pixels of the first ones' images."""
+    second = second.resized(height=first.height, width=first.width)
+    names = ("world_from_cam", "focal_px", "center_px")
+    joined = [
+        torch.cat([getattr(one, name).double().cpu() for one in (first, second)]) for name in names
+    ]
+    return Cameras(*joined, first.height, first.width)

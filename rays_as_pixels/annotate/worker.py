@@ -110,6 +110,7 @@ class Annotator:
             source_frame=clip.source_frame,
             num_inference_steps=settings.steps,
             num_seeds=settings.seeds,
+            look_for_depth=False,
             generator=torch.Generator().manual_seed(settings.seed),
         )
         yield from camera_rows(number, clip, found)

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.model.view_depths import nearest_depths
 
 _SIDE = 124.0  # root of the area that is looked at, pixels
 _FRAMES = 8  # that frame 0 is compared with, at most, evenly over the clip
@@ -66,6 +67,38 @@ def dense_log_depth(
     found = tried[best] + _STEP * ((before - after) / (2 * bend)).clamp(-0.5, 0.5)
     around = nn.functional.unfold(nn.functional.pad(found[None], (1, 1, 1, 1), "replicate"), 3)
     return around.median(1).values.view_as(told)
+
+
+@torch.no_grad()
+def dense_log_depth_of(
+    number: int,
+    frames: Float[Tensor, "f 3 height width"],
+    cameras: Cameras,
+    log_depth: Float[Tensor, "rows columns"],
+    *,
+    explained: float = 1.0,
+) -> Float[Tensor, "h w"]:
+    """Return what `dense_log_depth` does, of another frame than the first.
+
+    Args:
+        number: Of the frame.
+        frames: See `dense_log_depth`, as the rest.
+        cameras: These.
+        log_depth: Of frame 0; the frame's own are roughly what its camera sees of that.
+        explained: See there.
+    """
+    order = [number, *(k for k in range(len(frames)) if k != number)]
+    from_it = cameras[torch.tensor(order)].relative_to(0)
+    pose = cameras.relative_to(0).world_from_cam[number].to(log_depth)
+    root = (log_depth.shape[0] * log_depth.shape[1]) ** 0.5
+    unit = root / (cameras.height * cameras.width) ** 0.5
+    lens = (cameras.focal_px * unit).to(log_depth)
+    known = nearest_depths(
+        log_depth.exp()[None, None], pose[None, :3, :3], pose[None, :3, 3],
+        lens[number][None, None], lens[0][None, None],
+    )  # fmt: skip
+    told = known.view(log_depth.shape).log()
+    return dense_log_depth(frames[order], from_it, told, explained=explained)
 
 
 def _unlikeness(

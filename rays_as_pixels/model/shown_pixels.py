@@ -4,7 +4,6 @@ Not in the paper, whose video model draws every frame anew. What an image shows 
 it than from latents of 8 x 8 cells: depth-image-based rendering, without a network.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.geometry.rotations import rotation_angle_rad
 from rays_as_pixels.model.image_flow import warped
 from rays_as_pixels.model.view_depths import FARTHEST, NEAREST, seen_in
 
@@ -50,25 +50,25 @@ class Shown:
 def shown_along(
     images: Float[Tensor, "n 3 height width"],
     log_depth: Float[Tensor, "n rows columns"],
-    image_frames: Sequence[int],
+    image_cameras: Cameras,
     cameras: Cameras,
 ) -> Shown:
     """Read what images show from where the cameras of a path are.
 
-    Each camera takes the image nearest to it in time first, and others where that shows nothing.
+    Each camera takes the image first whose camera is nearest to it (scene units and radians, added
+    up), and others where that shows nothing.
 
     Args:
         images: In [0, 1], of the cameras' aspect ratio.
         log_depth: Logarithm of how far away what each shows is, along its camera's axis, in scene
             units, on any grid over it.
-        image_frames: Which of the path's cameras each image belongs to.
-        cameras: (F,) of the path, principal point in the middle.
+        image_cameras: (n,) of the images, principal point in the middle.
+        cameras: (F,) of the path, likewise; in the same axes and scene units.
     """
     size = images.shape[-2:]
     count = cameras.world_from_cam.shape[0]
-    pose = cameras.world_from_cam.double()
-    scale = images.new_tensor([size[1] / cameras.width, size[0] / cameras.height])
-    lens = (cameras.focal_px.to(images) * scale)[:, None]
+    pose, image_pose = cameras.world_from_cam.double(), image_cameras.world_from_cam.double()
+    lens, image_lens = _lenses(cameras, images), _lenses(image_cameras, images)
     grid = log_depth[:, None].to(images)
     near = -nn.functional.max_pool2d(-grid, 3, 1, 1)
     grid, near = (nn.functional.interpolate(one, size, mode="bilinear") for one in (grid, near))
@@ -77,17 +77,19 @@ def shown_along(
     opening = behind * (1 / near - 1 / depth) * log_depth.shape[-1] / size[1]
     pictures = images.new_zeros(count, 3, *size)
     share = images.new_zeros(count, 1, *size)
-    away = (torch.arange(count)[:, None] - torch.tensor(list(image_frames))).abs()
+    away = (pose[:, None, :3, 3] - image_pose[:, :3, 3]).norm(dim=-1) + rotation_angle_rad(
+        pose[:, None, :3, :3].mT @ image_pose[:, :3, :3]
+    )
     for order in away.argsort(dim=1, stable=True).mT:  # every camera's nearest, then its next
         for number in order.unique().tolist():
             at = (order == number).nonzero()[:, 0]
-            own = pose[image_frames[number]]
+            own = image_pose[number]
             turned = own[:3, :3].mT @ pose[at, :3, :3]
             moved = (pose[at, :3, 3] - own[:3, 3]) @ own[:3, :3]
             many = len(at)
             where, shown = seen_in(
                 depth[number].expand(many, -1, -1, -1), turned.to(images), moved.to(images),
-                lens[at], lens[image_frames[number]].expand(many, -1, -1),
+                lens[at], image_lens[number].expand(many, -1, -1),
             )  # fmt: skip
             apart = (moved.norm(dim=-1) * lens[at].amax((1, 2)).double()).to(images)
             torn = (opening[number] * apart[:, None, None, None] > _PARALLAX).float()
@@ -98,3 +100,9 @@ def shown_along(
             pictures[at] = torch.lerp(pictures[at], seen, shown)
             share[at] = share[at] + shown
     return Shown(pictures.clamp(0, 1), share)
+
+
+def _lenses(cameras: Cameras, images: Tensor) -> Float[Tensor, "n 1 2"]:
+    """Return focal lengths in pixels of the images' size."""
+    scale = [images.shape[-1] / cameras.width, images.shape[-2] / cameras.height]
+    return (cameras.focal_px.to(images) * images.new_tensor(scale))[:, None]

@@ -23,7 +23,7 @@ def picture(seed: int, size: tuple[int, int] = (HEIGHT, WIDTH)) -> torch.Tensor:
 def test_a_wall_is_shifted_by_whole_pixels_and_ends_where_the_image_does():
     image = picture(0)
     path = cameras((0, 0, 0), (0.5, 0, 0))  # five pixels for a wall at depth 4
-    shown = shown_along(image, torch.full((1, 4, 6), 4.0).log(), [0], path)
+    shown = shown_along(image, torch.full((1, 4, 6), 4.0).log(), path[:1], path)
     torch.testing.assert_close(shown.pictures[0], image[0])
     assert shown.share[0].min() == 1
     torch.testing.assert_close(
@@ -38,12 +38,12 @@ def test_what_something_hides_is_not_shown_and_another_image_shows_it():
     depth[8:24, 16:28] = 2.0
     first, last = picture(1), picture(2)
     path = cameras((0, 0, 0), (0.8, 0, 0), (1.6, 0, 0))
-    alone = shown_along(first, depth.log()[None], [0], path)
+    alone = shown_along(first, depth.log()[None], path[:1], path)
     hidden = alone.share[1, 0, 10:22, 13:19]  # 16 pixels nearer things move by, 8 those behind
     assert hidden.max() == 0
     assert alone.share[1, 0, 10:22, 1:8].min() == 1, "the near thing, moved"
     wall = torch.full((HEIGHT, WIDTH), 4.0)
-    both = shown_along(torch.cat([first, last]), torch.stack([depth, wall]).log(), [0, 2], path)
+    both = shown_along(torch.cat([first, last]), torch.stack([depth, wall]).log(), path[::2], path)
     assert both.share[1, 0, 10:22, 13:19].min() == 1
     torch.testing.assert_close(
         both.pictures[1, :, 12:20, 14:18], last[0, :, 12:20, 6:10], rtol=0, atol=1e-3
@@ -53,7 +53,9 @@ def test_what_something_hides_is_not_shown_and_another_image_shows_it():
 
 def test_a_larger_image_gives_a_larger_video_and_the_rest_is_enlarged():
     image = picture(3, (2 * HEIGHT, 2 * WIDTH))
-    shown = shown_along(image, torch.zeros(1, 4, 6), [0], cameras((0, 0, 0), (9, 0, 0)))
+    shown = shown_along(
+        image, torch.zeros(1, 4, 6), cameras((0, 0, 0)), cameras((0, 0, 0), (9, 0, 0))
+    )
     video = torch.rand(2, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(4))
     made = shown.over(video)
     torch.testing.assert_close(made[0], image[0])
