@@ -257,8 +257,8 @@ class JointComponents(DiffusionPipeline):
     def _check_takes_depths(self) -> None:
         if not self.takes_depths:
             raise InputError(
-                "this model takes no depths of images: its network has no view prior. Leave "
-                "them out, or use a model like the default one."
+                "this model takes no depths of images and no footage: its network has no view "
+                "prior. Leave them out, or use a model like the default one."
             )
 
     def _depth_of(self, latents: Float[Tensor, "1 c t h w"]) -> Float[Tensor, "h w"] | None:

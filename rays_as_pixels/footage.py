@@ -1,6 +1,7 @@
 """Frames of a clip whose cameras are known, to be filmed from elsewhere. Beyond the paper."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
@@ -11,7 +12,9 @@ from rays_as_pixels.framing import Framing
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.model.dense_depth import dense_log_depth_of
-from rays_as_pixels.outputs import EstimateOutput
+
+if TYPE_CHECKING:
+    from rays_as_pixels.outputs import EstimateOutput
 
 MOST_SOURCES = 5  # frames that are drawn from, evenly over the clip
 
@@ -45,7 +48,9 @@ class Footage:
             )
 
     @classmethod
-    def of(cls, video: Float[Tensor, "frames 3 height width"], found: EstimateOutput) -> "Footage":
+    def of(
+        cls, video: Float[Tensor, "frames 3 height width"], found: "EstimateOutput"
+    ) -> "Footage":
         """Put a clip together with what `estimate` says of it.
 
         Raises:

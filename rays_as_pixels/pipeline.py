@@ -109,7 +109,7 @@ class RaysAsPixelsPipeline(EstimatingComponents):
         check_image_frames(image_frames, known, len(stack), frames)
         check_seeds(num_seeds, run)
         check_scale(max_scale)
-        if image_depths is not None:
+        if image_depths is not None or footage is not None:
             self._check_takes_depths()
         log_depth = depths_for_images(image_depths, len(stack), framing)
         prompts = self._prompts(run, samples=num_seeds, guidance_scale=guidance_scale)

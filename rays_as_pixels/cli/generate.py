@@ -13,6 +13,7 @@ from rays_as_pixels.errors import InputError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from rays_as_pixels.footage import Footage
     from rays_as_pixels.geometry.trajectory import Trajectory
     from rays_as_pixels.pipeline import RaysAsPixelsPipeline
 
@@ -33,6 +34,12 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         help="how far away what an image shows is: the trajectory.json that `estimate` wrote for "
         "the clip whose frame 0 it is, or a .npy map of depths in the path's unit; the first for "
         "the first --image, and so on (default: the network tells)",
+    )
+    parser.add_argument(
+        "--clip",
+        metavar="VIDEO",
+        help="the clip that the first --depth, a trajectory.json, was estimated from: its other "
+        "frames show what the images do not",
     )
     parser.add_argument(
         "--trajectory", type=Path, required=True, metavar="FILE", help="the camera path"
@@ -67,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
     with staged_file(args.out, suffix=".mp4") as part:
         images = options.read_images(args)
         depths = read_depths(args.depth, len(images))
+        footage = None if args.clip is None else read_footage(args.clip, args.depth)
         from rays_as_pixels.trajectories.formats import load_info
 
         loaded = load_info(args.trajectory, format=args.from_format)
@@ -79,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
             trajectory,
             image_frames=options.image_frames(args, len(trajectory), progress),
             image_depths=depths,
+            footage=footage,
             num_inference_steps=args.steps,
             max_scale=args.max_scale,
             guidance_scale=args.guidance,
@@ -92,6 +101,39 @@ def run(args: argparse.Namespace) -> int:
         write_video(part, generated.video, fps=generated.trajectory.fps)
     print_results([args.out])
     return 0
+
+
+def read_footage(clip: str, depths: list[Path] | None) -> "Footage":
+    """Read the frames of a clip that a trajectory.json of `estimate` has cameras for.
+
+    Raises:
+        InputError: There is no such file, or the clip does not have the frames that it names.
+    """
+    options.check_video(clip)
+    if not depths or depths[0].suffix.lower() == ".npy":
+        raise InputError(
+            f"--clip must come with the trajectory.json that was estimated from it; got {clip} "
+            "without. Add --depth result/trajectory.json."
+        )
+    from rays_as_pixels.footage import Footage
+    from rays_as_pixels.media.video import read_clip
+    from rays_as_pixels.trajectories.depth import read_depth
+    from rays_as_pixels.trajectories.formats.native import read_native_with_extra
+
+    path, extra = read_native_with_extra(depths[0])
+    read = read_clip(clip, downscale=True)
+    place = {frame: k for k, frame in enumerate(read.source_frame)}
+    wanted = path.source_frame or ()
+    missing = [frame for frame in wanted if frame not in place]
+    if missing or len(wanted) != len(path):
+        raise InputError(
+            f"--clip must have the frames that {depths[0].name} was estimated from; got {clip} "
+            f"without {'numbers of them' if not wanted else f'frame {missing[0]}'}. Give the "
+            "video that `estimate` was run on."
+        )
+    video = read.video[[place[frame] for frame in wanted]]
+    path = path.resized(height=video.shape[-2], width=video.shape[-1])
+    return Footage(video, path, read_depth(depths[0]), float(extra.get("explained") or 1.0))
 
 
 def read_depths(files: list[Path] | None, images: int) -> "list[Tensor | None] | None":

@@ -17,11 +17,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.diffusion.steps import ESTIMATE_STEPS, GENERATE_STEPS
-from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.jobs.context import JobContext, Work
+from rays_as_pixels.jobs.footage_files import read_footage
+from rays_as_pixels.jobs.frame_files import load_frames, save_frames
 from rays_as_pixels.jobs.verbs import run_verb
 from rays_as_pixels.media.between import frames_between
 from rays_as_pixels.media.clip import Clip
@@ -187,7 +188,8 @@ def generate_work(
 ) -> Work:
     """Return the work of generating along the job's file wanted.json from image0.png, image1.png...
 
-    wanted.json may keep depths of the image that is frame 0, see `trajectories.depth`.
+    wanted.json may keep depths of the image that is frame 0, see `trajectories.depth`; the job may
+    have the clip that the path belongs to, see `jobs.footage_files`.
 
     Args:
         load: Gives the pipeline.
@@ -202,6 +204,7 @@ def generate_work(
         job.results.update(fps=wanted.fps)
         pipeline = _loaded(load, job)
         height, width = images[0].shape[-2:]
+        footage = read_footage(job.folder) if pipeline.takes_depths else None
         result = run_verb(
             job,
             pipeline,
@@ -212,6 +215,7 @@ def generate_work(
             image_frames=image_frames,
             image_cameras_known=image_cameras_known,
             image_depths=depths_for(pipeline, image_frames, depth_of_path(job.folder / WANTED)),
+            footage=footage,
             num_inference_steps=ask.steps,
             guidance_scale=ask.guidance_scale,
         )
@@ -312,26 +316,6 @@ def spread_numbers(spread: Any) -> dict[str, list[float]] | None:
     if spread is None:
         return None
     return {name: values.tolist() for name, values in vars(spread).items()}
-
-
-def save_frames(path: Path, video: Float[Tensor, "frames 3 h w"]) -> None:
-    """Keep frames exactly as 8-bit pictures show them. Inverse of `load_frames`."""
-    np.save(path, video.mul(255).round().to(torch.uint8).cpu().numpy(), allow_pickle=False)
-
-
-def load_frames(path: Path) -> Float[Tensor, "frames 3 h w"]:
-    """Read what `save_frames` wrote.
-
-    Raises:
-        InputError: The file is gone or damaged.
-    """
-    try:
-        frames = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path.name} must be a file of frames; got '{error}'. Estimate the path again."
-        ) from error
-    return torch.from_numpy(frames).to(torch.float32) / 255
 
 
 def first_frame_png(frames: Path) -> bytes:

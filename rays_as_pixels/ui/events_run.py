@@ -16,6 +16,7 @@ from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.rotations import rotation_angle_rad
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.jobs import loop_rounds, tasks
+from rays_as_pixels.jobs.footage_files import footage_files
 from rays_as_pixels.media.video import write_image
 from rays_as_pixels.trajectories.depth import depth_for_extra
 from rays_as_pixels.trajectories.formats.native import native_text, read_native
@@ -90,6 +91,8 @@ class RunEvents(Events):
         depth = None if form["images"] == "own" else self.depth_of(session)
         inputs: dict[str, Any] = {tasks.WANTED: path_file(path.reanchored(), depth)}
         inputs |= {f"image{k}.png": still.picture for k, still in enumerate(stills)}
+        if form["images"] == "clip" and depth is not None:
+            inputs |= self._footage(session, depth)
         frames = tuple(still.frame for still in stills)
         work = tasks.generate_work(
             self.model.get,
@@ -103,6 +106,15 @@ class RunEvents(Events):
             path=along, image_frames=list(frames), estimate=session.estimate,
         )  # fmt: skip
         return updates | {"generate_seed": ask.seed}
+
+    def _footage(self, session: Session, depth: Float[Tensor, "rows columns"]) -> dict[str, bytes]:
+        """Return the estimated clip as files: its other frames show what the first does not."""
+        result = self.estimate_of(session)
+        path = session.paths.get("estimated")
+        video = self.frames_for(session)
+        if path is None or len(path) != len(video):
+            return {}
+        return footage_files(video, path, depth, explained=result.results.get("explained"))
 
     def _imagine(self, session: Session, form: Form, ask: tasks.GenerateAsk) -> Updates:
         most = self.model.facts.max_frames
@@ -128,7 +140,7 @@ class RunEvents(Events):
             own = uploads.image_file(form["own"], text.say("need_image", session.lang))
             return [Still(own, 0, True)]
         video = self.frames_for(session)
-        wanted = {"first": [0], "ends": [0, len(video) - 1]}.get(choice)
+        wanted = {"clip": [0], "first": [0], "ends": [0, len(video) - 1]}.get(choice)
         if wanted is None:
             wanted = chosen_frames(form["chosen"], len(video))
         if wanted != [0] and len(video) != len(path):

@@ -19,7 +19,7 @@ from rays_as_pixels.ui.steps import (
 
 label = text.label
 PATHS = ("edited", "estimated", "imagine")
-IMAGES = ("first", "ends", "chosen", "own")
+IMAGES = ("clip", "first", "ends", "chosen", "own")
 LOOP_PATHS = ("estimated", "edited")
 DEMOS = ("stabilise", "reverse", "dolly_zoom")
 
@@ -40,7 +40,7 @@ def generate_step(parts: Components, facts: ModelFacts) -> None:
             elem_classes="rap-inline",
         )  # fmt: skip
         parts["images_choice"] = gr.Radio(
-            named("images_", IMAGES), value="first", label=label("images"),
+            named("images_", IMAGES), value="clip", label=label("images"),
             elem_id="images-choice", elem_classes="rap-inline",
         )  # fmt: skip
         parts["image_frames"] = gr.Dropdown(

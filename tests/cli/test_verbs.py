@@ -136,6 +136,14 @@ def test_depths_of_an_estimate_are_for_generate(capsys, tmp_path, clip, model_fo
     words = [*common, "--out", tmp_path / "no.mp4", *["--depth", result] * 2]
     assert main(["generate", *map(str, words)]) == 2
     assert "at most once per --image; got 2 for 1" in capsys.readouterr().err
+    words = ["--depth", result, "--clip", clip]
+    run(capsys, "generate", *common, "--out", tmp_path / "2.mp4", *words)
+    footage = given[2]["footage"]
+    assert len(footage.video) == len(footage.trajectory) == len(read_native(result))
+    torch.testing.assert_close(footage.depth, torch.tensor(depth))
+    words = [*common, "--out", tmp_path / "no.mp4", "--clip", clip]
+    assert main(["generate", *map(str, words)]) == 2
+    assert "must come with the trajectory.json" in capsys.readouterr().err
 
 
 def test_generate_shortens_a_long_path_only_when_told_to(capsys, tmp_path, clip, model_folder):

@@ -14,12 +14,13 @@ from rays_as_pixels.jobs import loop_rounds, tasks
 from rays_as_pixels.jobs.manager import JobManager
 from rays_as_pixels.jobs.records import JobState
 from rays_as_pixels.media.video import write_image
+from rays_as_pixels.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.trajectories.depth import depth_of_path
 from rays_as_pixels.ui import numbers
 from rays_as_pixels.ui.editor import document_from_preset, document_from_trajectory
 from rays_as_pixels.ui.examples import find_examples
 from rays_as_pixels.ui.handlers import Handlers
-from rays_as_pixels.ui.library import Library
+from rays_as_pixels.ui.library import Library, frames_of
 from rays_as_pixels.ui.session import HeldSession, Session
 from tests.ui.forms import ESTIMATE, GENERATE, LOOP, PLAN, SOON
 
@@ -282,6 +283,25 @@ def test_a_loop_demonstration_takes_one_click(handlers, calm, demo, has_psnr):
     if demo == "reverse":
         like = calm.paths["estimated"].reanchored(4).cameras.world_from_cam
         torch.testing.assert_close(path[-1], like[0], atol=1e-6, rtol=0)
+
+
+def test_the_whole_clip_goes_to_videos_along_an_edited_path(handlers, edited, monkeypatch):
+    given, generate = [], RaysAsPixelsPipeline.generate
+    monkeypatch.setattr(
+        RaysAsPixelsPipeline, "generate", lambda *a, **k: given.append(k) or generate(*a, **k)
+    )
+    for images in ("first", "clip"):
+        finished(handlers, handlers.generate(edited, GENERATE | {"images": images}))
+    assert given[0]["footage"] is None
+    footage = given[1]["footage"]
+    torch.testing.assert_close(
+        footage.video, frames_of(handlers.library.find(edited.estimate, edited.visitor))
+    )
+    torch.testing.assert_close(
+        footage.trajectory.cameras.world_from_cam,
+        edited.paths["estimated"].cameras.world_from_cam,
+    )
+    assert given[1]["image_frames"] == (0,)
 
 
 def test_a_stopped_video_keeps_what_there_was(handlers, edited):

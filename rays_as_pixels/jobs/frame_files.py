@@ -1,0 +1,30 @@
+"""Frames of a clip as one file, exactly as 8-bit pictures show them."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from rays_as_pixels.errors import InputError
+
+
+def save_frames(path: Path, video: Float[Tensor, "frames 3 h w"]) -> None:
+    """Keep frames exactly as 8-bit pictures show them. Inverse of `load_frames`."""
+    np.save(path, video.mul(255).round().to(torch.uint8).cpu().numpy(), allow_pickle=False)
+
+
+def load_frames(path: Path) -> Float[Tensor, "frames 3 h w"]:
+    """Read what `save_frames` wrote.
+
+    Raises:
+        InputError: The file is gone or damaged.
+    """
+    try:
+        frames = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path.name} must be a file of frames; got '{error}'. Estimate the path again."
+        ) from error
+    return torch.from_numpy(frames).to(torch.float32) / 255
