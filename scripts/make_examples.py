@@ -22,11 +22,13 @@ import torch
 
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.jobs import loop_rounds, tasks
+from rays_as_pixels.jobs.footage_files import footage_files
 from rays_as_pixels.jobs.manager import JobManager
 from rays_as_pixels.jobs.records import JobRecord
 from rays_as_pixels.media.video import write_image, write_video
 from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
 from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+from rays_as_pixels.trajectories.depth import depth_for_extra, depth_of_path
 from rays_as_pixels.trajectories.formats.native import native_text, read_native, write_native
 from rays_as_pixels.trajectories.presets import make_preset
 from rays_as_pixels.ui.points import POINTS
@@ -125,6 +127,8 @@ def solve(name: str, pipeline: RaysAsPixelsPipeline, made_with: str, jobs: JobMa
     _ship(jobs, estimate, solved, made_with)
     frames = jobs.folder(estimate.id) / tasks.FRAMES
     path = read_native(jobs.folder(estimate.id) / tasks.TRAJECTORY)
+    depth = depth_of_path(jobs.folder(estimate.id) / tasks.TRAJECTORY)
+    assert depth is not None
     first = tasks.first_frame_png(frames)
 
     preset, amount = EXAMPLES[name][2]
@@ -134,7 +138,13 @@ def solve(name: str, pipeline: RaysAsPixelsPipeline, made_with: str, jobs: JobMa
         hfov_deg=cameras.hfov_rad[0].rad2deg().item(), amount=amount,
     )  # fmt: skip
     make = tasks.GenerateAsk()
-    inputs: dict[str, Any] = {tasks.WANTED: native_text(wanted).encode(), "image0.png": first}
+    extra = depth_for_extra(depth)
+    inputs: dict[str, Any] = {
+        tasks.WANTED: native_text(wanted, extra=extra).encode(), "image0.png": first,
+        **footage_files(
+            tasks.load_frames(frames), path, depth, explained=estimate.results["explained"]
+        ),
+    }  # fmt: skip
     settings = asdict(make) | {"path": "edited", "image_frames": [0]}
     settings["estimate"] = f"example:{name}/estimate"
     work = tasks.generate_work(load, make, image_frames=(0,))
@@ -142,7 +152,7 @@ def solve(name: str, pipeline: RaysAsPixelsPipeline, made_with: str, jobs: JobMa
 
     loop = loop_rounds.LoopAsk(rounds=2)
     inputs = {
-        tasks.WANTED: native_text(path).encode(), loop_rounds.START: first,
+        tasks.WANTED: native_text(path, extra=extra).encode(), loop_rounds.START: first,
         tasks.INPUT_CLIP: frames,
     }  # fmt: skip
     work = loop_rounds.loop_rounds_work(load, loop)
