@@ -15,7 +15,10 @@ from rays_as_pixels.geometry.rotations import rotation_angle_rad
 from rays_as_pixels.model.image_flow import warped
 from rays_as_pixels.model.view_depths import FARTHEST, NEAREST, seen_in
 
-_MOST = 0.55  # share of the pixels around that must be shown too; specks are not
+_MOST, _ALL = (
+    0.5,
+    0.9,
+)  # share of the pixels around that must be shown too, to be shown at all, fully
 _FARTHER = 0.05  # logarithm of depth; what lies so far behind its neighbour is at an edge
 _PARALLAX = 1.0  # cells of the depths' grid; edges that open further are not shown
 
@@ -25,8 +28,9 @@ class Shown:
     """What a path's cameras see of some images.
 
     Attributes:
-        pictures: (F, 3, H, W) in [0, 1].
-        share: (F, 1, H, W) 1 where an image shows what the camera sees, 0 where none does.
+        pictures: (F, 3, H, W) in [0, 1], times the share.
+        share: (F, 1, H, W) 1 where an image shows what the camera sees, 0 where none does; less
+            than 1 at the edge of what is shown.
     """
 
     pictures: Float[Tensor, "frames 3 height width"]
@@ -43,7 +47,7 @@ class Shown:
             frames = video.flatten(0, -4)
             frames = nn.functional.interpolate(frames, size, mode="bicubic").clamp(0, 1)
             video = frames.unflatten(0, video.shape[:-3])
-        return torch.lerp(video, self.pictures, self.share)
+        return (video * (1 - self.share) + self.pictures).clamp(0, 1)
 
 
 @torch.no_grad()
@@ -75,6 +79,7 @@ def shown_along(
     depth, near = grid.exp().clamp(NEAREST, FARTHEST), near.exp().clamp(NEAREST, FARTHEST)
     behind = (grid - near.log() > _FARTHER).float()  # what is there may belong to what is before it
     opening = behind * (1 / near - 1 / depth) * log_depth.shape[-1] / size[1]
+    cell = max(1, round(size[1] / log_depth.shape[-1]))  # pixels between known depths
     pictures = images.new_zeros(count, 3, *size)
     share = images.new_zeros(count, 1, *size)
     away = (pose[:, None, :3, 3] - image_pose[:, :3, 3]).norm(dim=-1) + rotation_angle_rad(
@@ -94,12 +99,13 @@ def shown_along(
             apart = (moved.norm(dim=-1) * lens[at].amax((1, 2)).double()).to(images)
             torn = (opening[number] * apart[:, None, None, None] > _PARALLAX).float()
             shown = shown * (warped(torn, where) < 0.5)
-            around = nn.functional.avg_pool2d(shown, 3, 1, 1, count_include_pad=False)
-            shown = shown * (around > _MOST) * (1 - share[at])
+            around = nn.functional.avg_pool2d(shown, 2 * cell + 1, 1, cell, count_include_pad=False)
+            soft = ((around - _MOST) / (_ALL - _MOST)).clamp(0, 1)
+            shown = shown * soft * (1 - share[at])
             seen = warped(images[number].expand(many, -1, -1, -1), where)
-            pictures[at] = torch.lerp(pictures[at], seen, shown)
+            pictures[at] = pictures[at] + shown * seen
             share[at] = share[at] + shown
-    return Shown(pictures.clamp(0, 1), share)
+    return Shown(pictures, share)
 
 
 def _lenses(cameras: Cameras, images: Tensor) -> Float[Tensor, "n 1 2"]:

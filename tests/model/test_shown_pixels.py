@@ -27,10 +27,14 @@ def test_a_wall_is_shifted_by_whole_pixels_and_ends_where_the_image_does():
     torch.testing.assert_close(shown.pictures[0], image[0])
     assert shown.share[0].min() == 1
     torch.testing.assert_close(
-        shown.pictures[1, :, :, : WIDTH - 6], image[0, :, :, 5:-1], rtol=0, atol=1e-4
+        shown.pictures[1, :, :, : WIDTH - 14], image[0, :, :, 5:-9], rtol=0, atol=1e-4
     )
-    assert shown.share[1, 0, 1:-1, 1 : WIDTH - 6].min() == 1
+    assert shown.share[1, 0, 1:-1, : WIDTH - 14].min() == 1
     assert shown.share[1, 0, :, WIDTH - 5 :].max() == 0
+    edge = shown.share[1, 0, 16, WIDTH - 14 : WIDTH - 5]
+    assert (edge.diff() <= 0).all() and 0 < edge[-2] < 1, "fades out"
+    black = shown.over(torch.zeros(2, 3, HEIGHT, WIDTH))
+    torch.testing.assert_close(black, shown.pictures)
 
 
 def test_what_something_hides_is_not_shown_and_another_image_shows_it():
