@@ -11,16 +11,13 @@ from waiting import wait_until
 from rays_as_pixels.diffusion.steps import GENERATE_STEPS, IMAGINE_STEPS
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.jobs import loop_rounds, tasks
+from rays_as_pixels.jobs.footage_files import read_footage
 from rays_as_pixels.jobs.manager import JobManager
 from rays_as_pixels.jobs.records import JobState
 from rays_as_pixels.media.video import write_image
-from rays_as_pixels.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.trajectories.depth import depth_of_path
-from rays_as_pixels.ui import numbers
 from rays_as_pixels.ui.editor import document_from_preset, document_from_trajectory
-from rays_as_pixels.ui.examples import find_examples
 from rays_as_pixels.ui.handlers import Handlers
-from rays_as_pixels.ui.library import Library, frames_of
 from rays_as_pixels.ui.session import HeldSession, Session
 from tests.ui.forms import ESTIMATE, GENERATE, LOOP, PLAN, SOON
 
@@ -210,7 +207,7 @@ def test_a_video_is_generated_compared_listed_and_loaded_again(handlers, edited)
         handlers.use_result(session, {"id": first, "action": "load"})
 
 
-def test_depths_found_with_the_path_go_to_videos_from_the_first_frame(handlers, edited):
+def test_depths_found_with_the_path_and_the_whole_clip_go_to_videos(handlers, edited):
     kept = depth_of_path(handlers.estimate_of(edited).folder / tasks.TRAJECTORY)
     assert kept is not None and kept.min() > 0
     loop = handlers.run_loop(edited, LOOP | {"path": "edited"})
@@ -221,7 +218,14 @@ def test_depths_found_with_the_path_go_to_videos_from_the_first_frame(handlers, 
         found = depth_of_path(folder / tasks.WANTED)
         assert (found is None) == (expected is None)
         assert expected is None or torch.equal(found, expected)
+        assert read_footage(folder) is None
         finished(handlers, submitted)
+    whole = handlers.generate(edited, GENERATE | {"images": "clip"})
+    session, _ = finished(handlers, whole)
+    footage = read_footage(handlers.library.find(session.result, session.visitor).folder)
+    assert torch.equal(footage.video, handlers.frames_for(edited))
+    pose = edited.paths["estimated"].cameras.world_from_cam
+    torch.testing.assert_close(footage.trajectory.cameras.world_from_cam, pose)
 
 
 def test_other_frames_are_given_with_their_cameras_where_the_path_is_the_filmed_one(
@@ -260,15 +264,6 @@ def test_the_loop_shows_its_numbers_in_total_per_frame_and_from_round_to_round(h
     assert (folder / loop_rounds.video_name(done - 1)).is_file()
 
 
-def test_the_drift_over_rounds_is_shown_and_said(handlers):
-    result = Library(handlers.manager, find_examples()).find("example:1-orbit/loop", "")
-    report = json.loads((result.folder / tasks.REPORT).read_text())
-    words = numbers.loop_numbers(report, result, "en")
-    assert len(report["rounds"]) == 2
-    for word in ("Round 2", "Drift over rounds", "After 2 rounds"):
-        assert word in words
-
-
 @pytest.mark.parametrize(
     ("demo", "has_psnr"), [("stabilise", False), ("reverse", True), ("dolly_zoom", False)]
 )
@@ -283,25 +278,6 @@ def test_a_loop_demonstration_takes_one_click(handlers, calm, demo, has_psnr):
     if demo == "reverse":
         like = calm.paths["estimated"].reanchored(4).cameras.world_from_cam
         torch.testing.assert_close(path[-1], like[0], atol=1e-6, rtol=0)
-
-
-def test_the_whole_clip_goes_to_videos_along_an_edited_path(handlers, edited, monkeypatch):
-    given, generate = [], RaysAsPixelsPipeline.generate
-    monkeypatch.setattr(
-        RaysAsPixelsPipeline, "generate", lambda *a, **k: given.append(k) or generate(*a, **k)
-    )
-    for images in ("first", "clip"):
-        finished(handlers, handlers.generate(edited, GENERATE | {"images": images}))
-    assert given[0]["footage"] is None
-    footage = given[1]["footage"]
-    torch.testing.assert_close(
-        footage.video, frames_of(handlers.library.find(edited.estimate, edited.visitor))
-    )
-    torch.testing.assert_close(
-        footage.trajectory.cameras.world_from_cam,
-        edited.paths["estimated"].cameras.world_from_cam,
-    )
-    assert given[1]["image_frames"] == (0,)
 
 
 def test_a_stopped_video_keeps_what_there_was(handlers, edited):
