@@ -68,8 +68,8 @@ class ShowingComponents(JointComponents):
 def _together(first: Cameras, second: Cameras) -> Cameras:
     """Return all cameras, in pixels of the first ones' images."""
     second = second.resized(height=first.height, width=first.width)
-    names = ("world_from_cam", "focal_px", "center_px")
-    joined = [
-        torch.cat([getattr(one, name).double().cpu() for one in (first, second)]) for name in names
-    ]
-    return Cameras(*joined, first.height, first.width)
+    pose, focal, center = (
+        torch.cat([getattr(one, name).double().cpu() for one in (first, second)])
+        for name in ("world_from_cam", "focal_px", "center_px")
+    )
+    return Cameras(pose, focal, center, first.height, first.width)

@@ -130,7 +130,8 @@ def _loop_one(
         return first, [("identity", identity_cameras(first), copy, 0.0, None), answer]
     first = output.estimated.cameras.to(dtype=torch.float64, device="cpu")
     again = output.reestimated.cameras.to(dtype=torch.float64, device="cpu")
-    at_size = Framing.nearest(*output.video.shape[-2:], runner.pipe.sizes)
+    height, width = output.video.shape[-2:]
+    at_size = Framing.nearest(height, width, runner.pipe.sizes)
     video = at_size.images(output.video.float().cpu())
     answer = ("model", again, video, seconds, None)
     return first, [("identity", identity_cameras(first), copy, 0.0, None), answer]
