@@ -41,6 +41,8 @@ def test_other_frames_show_what_the_first_does_not(toy, clip):
     alone, both = made(), made(footage=footage)
     assert both[1::2].mean() > alone[1::2].mean() + 3, "frames that footage does not have"
     assert both[8] > 40 > alone[8], "and one that it has"
+    blind = made(footage=footage, image_cameras_known=[False])
+    assert blind[4] > 40, "without an image that is known"
     none = made(footage=footage, show_images=False)
     torch.testing.assert_close(none, made(show_images=False))
 

@@ -4,6 +4,7 @@ Not in the paper, whose video model draws every frame anew. What an image shows 
 it than from latents of 8 x 8 cells: depth-image-based rendering, without a network.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -15,12 +16,10 @@ from rays_as_pixels.geometry.rotations import rotation_angle_rad
 from rays_as_pixels.model.image_flow import warped
 from rays_as_pixels.model.view_depths import FARTHEST, NEAREST, seen_in
 
-_MOST, _ALL = (
-    0.5,
-    0.9,
-)  # share of the pixels around that must be shown too, to be shown at all, fully
+_MOST, _ALL = 0.4, 0.8  # share of the pixels around that must be shown, to be shown at all, fully
 _FARTHER = 0.05  # logarithm of depth; what lies so far behind its neighbour is at an edge
 _PARALLAX = 1.0  # cells of the depths' grid; edges that open further are not shown
+_AT_ONCE = 2**20  # pixels of some frames, which take about 150 bytes each
 
 
 @dataclass(frozen=True)
@@ -86,8 +85,7 @@ def shown_along(
         pose[:, None, :3, :3].mT @ image_pose[:, :3, :3]
     )
     for order in away.argsort(dim=1, stable=True).mT:  # every camera's nearest, then its next
-        for number in order.unique().tolist():
-            at = (order == number).nonzero()[:, 0]
+        for number, at in _portions(order, max(1, _AT_ONCE // (size[0] * size[1]))):
             own = image_pose[number]
             turned = own[:3, :3].mT @ pose[at, :3, :3]
             moved = (pose[at, :3, 3] - own[:3, 3]) @ own[:3, :3]
@@ -106,6 +104,13 @@ def shown_along(
             pictures[at] = pictures[at] + shown * seen
             share[at] = share[at] + shown
     return Shown(pictures, share)
+
+
+def _portions(numbers: Tensor, most: int) -> Iterator[tuple[int, Tensor]]:
+    """Yield each of some numbers with the places where it stands, so many at a time at most."""
+    for number in numbers.unique().tolist():
+        for at in (numbers == number).nonzero()[:, 0].split(most):
+            yield number, at
 
 
 def _lenses(cameras: Cameras, images: Tensor) -> Float[Tensor, "n 1 2"]:
