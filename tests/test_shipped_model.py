@@ -130,6 +130,7 @@ def test_an_imagined_video_shows_its_own_path(pipe):
     assert off < 0.5 * still.rotation_deg.mean()
 
 
+@pytest.mark.slow
 def test_generate_with_another_path_gives_another_video(pipe):
     image = render_clips([1], split="heldout", num_frames=1, height=64, width=64).video[0, 0]
     size = {"num_frames": 9, "fps": 10, "height": 64, "width": 64}

@@ -16,6 +16,7 @@ from rays_as_pixels.model.view_depths import nearest_depths
 _SIDE = 124.0  # root of the area that is looked at, pixels
 _FRAMES = 8  # that frame 0 is compared with, at most, evenly over the clip
 _DEPTHS, _REACH, _STEP = (-1.8, 2.4), 0.8, 0.06  # logarithms: limits, beyond the told ones, apart
+_AT_ONCE = 8  # depths, to stay small
 _BEHIND = 0.05  # scene units ahead of a camera
 _UNLIKE = 0.12  # of pictures in [0, 1]; more difference than that counts no more
 _OUTSIDE = 0.7  # of that, for what a frame does not show
@@ -117,12 +118,27 @@ def _unlikeness(
     down = (grey[..., 2:, 1:-1] - grey[..., :-2, 1:-1]) / 2
     looks = torch.cat([grey[..., 1:-1, 1:-1], across, down], 1)
     others = torch.linspace(1, len(frames) - 1, min(_FRAMES, len(frames) - 1)).round().long()
+    return torch.cat([
+        _unlike_at(part, looks, ray, cameras, others.tolist(), scale / half)
+        for part in tried.split(_AT_ONCE)
+    ])  # fmt: skip
+
+
+def _unlike_at(  # noqa: PLR0917 - what stays the same for all depths
+    tried: Float[Tensor, "d"],
+    looks: Float[Tensor, "f 3 h w"],
+    ray: Float[Tensor, "h w 3"],
+    cameras: Cameras,
+    others: list[int],
+    scale: Float[Tensor, "2"],
+) -> Float[Tensor, "d h w"]:
+    """Return what `_unlikeness` does of a few depths, from brightness and slopes of the frames."""
     found = []
-    for other in others.tolist():
+    for other in others:
         pose = cameras.world_from_cam[other]
         point = tried.exp()[:, None, None, None] * (ray @ pose[:3, :3]) - pose[:3, 3] @ pose[:3, :3]
         ahead = point[..., 2:]
-        at = point[..., :2] / ahead.clamp_min(_BEHIND) * (cameras.focal_px[other] * scale / half)
+        at = point[..., :2] / ahead.clamp_min(_BEHIND) * (cameras.focal_px[other] * scale)
         shown = nn.functional.grid_sample(
             looks[other][None].expand(len(tried), -1, -1, -1), at,
             padding_mode="border", align_corners=False,
@@ -139,8 +155,10 @@ def _with_surroundings(
     cost: Float[Tensor, "d h w"], picture: Float[Tensor, "3 h w"]
 ) -> Float[Tensor, "d h w"]:
     """Add to each depth's cost what it costs the pixels left, right, above and below."""
-    sides = [_from_one_side(cost, picture, side) for side in ("left", "right", "above", "below")]
-    return torch.stack(sides).mean(0)
+    total = torch.zeros_like(cost)
+    for side in ("left", "right", "above", "below"):
+        total += _from_one_side(cost, picture, side) / 4
+    return total
 
 
 def _from_one_side(cost: Tensor, picture: Tensor, side: str) -> Tensor:

@@ -32,6 +32,7 @@ _LEAST_EXPLAINED = 0.02  # share of the patches below which the guess stays
 _ENOUGH_EXPLAINED, _MORE_ROUNDS = 0.25, 4  # below that share the guess was poor: so often again
 _REVERSED_LEVELS, _REVERSED_NEARLY = 2, 0.97  # of what is explained there, to look again in full
 _REVERSED_BETTER, _REVERSED_LEAST = 1.02, 0.4  # of what is explained, to believe it
+_REVERSED_FROM = 0.35  # share explained below which the reverse cannot be believed either
 _DEPTHS = (-1.6, 1.6, 17)  # logarithms that are tried where none are told: from, to, how many
 _DEPTH_PENALTY, _HIDDEN_COST = 0.02, 0.6
 _NEAR = 0.06  # roots of the image's area, over which depths are carried from frame 0 to others
@@ -162,6 +163,8 @@ def _likelier_way(
 ) -> tuple[AnchoredScene, Tensor]:
     """Return a scene, or its reverse if that explains more; with the share of the patches."""
     told = partial(moved_scene, frames, patches=patches, shared_focal=shared_focal)
+    if share < _REVERSED_FROM:
+        return found, share
     other = reversed_travel(found)
     same, reverse = (
         told(replace(one, anchors=one.anchors[:1], log_depth=one.log_depth[:1]),
