@@ -11,7 +11,7 @@ from rays_as_pixels.errors import InputError
 from rays_as_pixels.framing import Framing
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.trajectory import Trajectory
-from rays_as_pixels.model.dense_depth import dense_log_depth_of
+from rays_as_pixels.model.dense_depth import dense_log_depth
 
 if TYPE_CHECKING:
     from rays_as_pixels.outputs import EstimateOutput
@@ -89,7 +89,7 @@ class Footage:
         chosen = torch.linspace(0, len(self.video) - 1, count).round().long()
         depths = [known]
         depths += [
-            dense_log_depth_of(k, fine, cameras, known, explained=self.explained)
+            dense_log_depth(fine, cameras, known, explained=self.explained, number=k)
             for k in chosen[1:].tolist()
         ]
         depths = [

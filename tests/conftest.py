@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from rays_as_pixels.evaluation.clips import EvalClip, world_clips
 from rays_as_pixels.model.codec import new_autoencoder
 from rays_as_pixels.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.training.config import training_config
@@ -43,6 +44,13 @@ def toy_pipeline(*, folded: bool = False) -> RaysAsPixelsPipeline:
     pipe = build_pipeline(config, codec.eval(), transformer.eval(), statistics)
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+@pytest.fixture(scope="session")
+def travelling() -> EvalClip:
+    """A rendered world along whose path a camera travels half a scene unit, 96 x 160 pixels."""
+    (one,) = world_clips(1, num_frames=9, sizes=((96, 160),), first_seed=7)
+    return one
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.evaluation.clips import EvalClip, world_clips
 from rays_as_pixels.footage import Footage
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.jobs.footage_files import footage_files, read_footage
@@ -14,26 +13,19 @@ from rays_as_pixels.metrics import psnr_db
 from tests.conftest import toy_pipeline
 
 SIZE = (96, 160)
-TRAVELS = 7  # the seed of a world along whose path a camera travels half a scene unit
 
 
-@pytest.fixture(scope="module")
-def clip() -> EvalClip:
-    (one,) = world_clips(1, num_frames=9, sizes=(SIZE,), first_seed=TRAVELS)
-    return one
-
-
-def test_other_frames_show_what_the_first_does_not(toy, clip):
+def test_other_frames_show_what_the_first_does_not(toy, travelling):
     even = [0, 2, 4, 6, 8]
     height, width = toy.sizes[0]
-    video = torch.nn.functional.interpolate(clip.video, (height, width), mode="area")
-    path = Trajectory(clip.cameras, fps=10.0).resized(height=height, width=width)
+    video = torch.nn.functional.interpolate(travelling.video, (height, width), mode="area")
+    path = Trajectory(travelling.cameras, fps=10.0).resized(height=height, width=width)
     kept = Trajectory(path.cameras[torch.tensor(even)], fps=5.0)
-    footage = Footage(video[even], kept, clip.depth[0])
+    footage = Footage(video[even], kept, travelling.depth[0])
 
     def made(**options):
         found = toy.generate(
-            video[0], path, image_depths=[clip.depth[0]], num_inference_steps=1,
+            video[0], path, image_depths=[travelling.depth[0]], num_inference_steps=1,
             generator=torch.Generator().manual_seed(0), **options,
         )  # fmt: skip
         return psnr_db(found.video, video)
@@ -47,36 +39,38 @@ def test_other_frames_show_what_the_first_does_not(toy, clip):
     torch.testing.assert_close(none, made(show_images=False))
 
 
-def test_what_does_not_belong_together_is_refused(toy, clip):
-    path = Trajectory(clip.cameras, fps=10.0)
+def test_what_does_not_belong_together_is_refused(toy, travelling):
+    path = Trajectory(travelling.cameras, fps=10.0)
     with pytest.raises(InputError, match="a camera for each; got 8 frames and 9 cameras"):
-        Footage(clip.video[:8], path, clip.depth[0])
-    tall = Footage(clip.video.mT, path, clip.depth[0].mT)
+        Footage(travelling.video[:8], path, travelling.depth[0])
+    tall = Footage(travelling.video.mT, path, travelling.depth[0].mT)
     with pytest.raises(InputError, match="footage must have the images' aspect"):
         tall.sources(SIZE, [SIZE, SIZE[::-1]])
     with pytest.raises(InputError, match="no footage"):
         toy_pipeline(folded=True).generate(
-            clip.video[0], path, footage=Footage(clip.video, path, clip.depth[0])
+            travelling.video[0], path, footage=Footage(travelling.video, path, travelling.depth[0])
         )
-    found = toy.estimate(clip.video, num_inference_steps=1, look_for_depth=False)
+    found = toy.estimate(travelling.video, num_inference_steps=1, look_for_depth=False)
     assert found.depth is None
     with pytest.raises(InputError, match="footage must have depths"):
-        Footage.of(clip.video, found)
+        Footage.of(travelling.video, found)
 
 
-def test_a_job_keeps_footage_as_two_files(tmp_path, clip):
+def test_a_job_keeps_footage_as_two_files(tmp_path, travelling):
     assert read_footage(tmp_path) is None
-    path = Trajectory(clip.cameras, fps=10.0)
-    for name, content in footage_files(clip.video, path, clip.depth[0], explained=0.5).items():
+    path = Trajectory(travelling.cameras, fps=10.0)
+    for name, content in footage_files(
+        travelling.video, path, travelling.depth[0], explained=0.5
+    ).items():
         (tmp_path / name).write_bytes(content)
     back = read_footage(tmp_path)
     assert back is not None and back.explained == 0.5
-    torch.testing.assert_close(back.video, clip.video, rtol=0, atol=0.5 / 255 + 1e-6)
-    torch.testing.assert_close(back.depth, clip.depth[0], rtol=6e-4, atol=0)
+    torch.testing.assert_close(back.video, travelling.video, rtol=0, atol=0.5 / 255 + 1e-6)
+    torch.testing.assert_close(back.depth, travelling.depth[0], rtol=6e-4, atol=0)
     large = replace(path, cameras=path.cameras.resized(height=960, width=1600))
     files = footage_files(
-        clip.video.repeat_interleave(10, 2).repeat_interleave(10, 3), large, clip.depth[0],
-        explained=None,
+        travelling.video.repeat_interleave(10, 2).repeat_interleave(10, 3),
+        large, travelling.depth[0], explained=None,
     )  # fmt: skip
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)

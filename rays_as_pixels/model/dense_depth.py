@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rays_as_pixels.geometry.cameras import Cameras
-from rays_as_pixels.model.view_depths import nearest_depths
+from rays_as_pixels.model.view_depths import nearest_depths, pixels_from_middle
 
 _SIDE = 124.0  # root of the area that is looked at, pixels
 _FRAMES = 8  # that frame 0 is compared with, at most, evenly over the clip
@@ -34,21 +34,25 @@ def dense_log_depth(
     log_depth: Float[Tensor, "rows columns"],
     *,
     explained: float = 1.0,
+    number: int = 0,
 ) -> Float[Tensor, "h w"]:
-    """Return the logarithm of the depth of frame 0's pixels, along its camera's axis.
+    """Return the logarithm of the depth of a frame's pixels, along its camera's axis.
 
     Args:
         frames: In [0, 1], two or more, of the cameras' aspect ratio.
         cameras: (F,) in frame 0's axes and scene units, principal point in the middle.
-        log_depth: Roughly known logarithms of frame 0's depths, on any grid over it. They decide
-            where the frames say nothing.
+        log_depth: Roughly known logarithms of frame 0's depths, on any grid over it. They, or what
+            another frame sees of them, decide where the frames say nothing.
         explained: Share of the frames' patches that look alike where the cameras show them. The
             less, the more the known depths count.
+        number: Of the frame whose pixels are meant.
 
     Returns:
         For pictures of the frames' size, or of an area of 124 x 124 pixels where that is smaller.
     """
     frames = frames.detach().to("cpu", torch.float32)
+    if number:
+        frames, cameras, log_depth = _from_frame(number, frames, cameras, log_depth)
     own = (frames.shape[-2] * frames.shape[-1]) ** 0.5
     if own > _SIDE:
         size = tuple(max(4, round(n * _SIDE / own)) for n in frames.shape[-2:])
@@ -70,27 +74,12 @@ def dense_log_depth(
     return around.median(1).values.view_as(told)
 
 
-@torch.no_grad()
-def dense_log_depth_of(
-    number: int,
-    frames: Float[Tensor, "f 3 height width"],
-    cameras: Cameras,
-    log_depth: Float[Tensor, "rows columns"],
-    *,
-    explained: float = 1.0,
-) -> Float[Tensor, "h w"]:
-    """Return what `dense_log_depth` does, of another frame than the first.
-
-    Args:
-        number: Of the frame.
-        frames: See `dense_log_depth`, as the rest.
-        cameras: These.
-        log_depth: Of frame 0; the frame's own are roughly what its camera sees of that.
-        explained: See there.
-    """
+def _from_frame(
+    number: int, frames: Tensor, cameras: Cameras, log_depth: Tensor
+) -> tuple[Tensor, Cameras, Float[Tensor, "rows columns"]]:
+    """Put a frame first, the cameras in its axes, and say roughly what it sees of the depths."""
     order = [number, *(k for k in range(len(frames)) if k != number)]
-    from_it = cameras[torch.tensor(order)].relative_to(0)
-    pose = cameras.relative_to(0).world_from_cam[number].to(log_depth)
+    pose = cameras.world_from_cam[number].to(log_depth)
     root = (log_depth.shape[0] * log_depth.shape[1]) ** 0.5
     unit = root / (cameras.height * cameras.width) ** 0.5
     lens = (cameras.focal_px * unit).to(log_depth)
@@ -98,8 +87,8 @@ def dense_log_depth_of(
         log_depth.exp()[None, None], pose[None, :3, :3], pose[None, :3, 3],
         lens[number][None, None], lens[0][None, None],
     )  # fmt: skip
-    told = known.view(log_depth.shape).log()
-    return dense_log_depth(frames[order], from_it, told, explained=explained)
+    from_it = cameras[torch.tensor(order)].relative_to(0)
+    return frames[order], from_it, known.view(log_depth.shape).log()
 
 
 def _unlikeness(
@@ -110,8 +99,7 @@ def _unlikeness(
     cameras = cameras.to(device="cpu", dtype=torch.float32)
     scale = torch.tensor([width / cameras.width, height / cameras.height])
     half = torch.tensor([width / 2, height / 2])
-    x, y = torch.arange(width) + 0.5 - width / 2, torch.arange(height) + 0.5 - height / 2
-    place = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)
+    place = pixels_from_middle((height, width)).view(height, width, 2)
     ray = nn.functional.pad(place / (cameras.focal_px[0] * scale), (0, 1), value=1.0)
     grey = nn.functional.pad(frames.mean(1, keepdim=True), (1, 1, 1, 1), "replicate")
     across = (grey[..., 1:-1, 2:] - grey[..., 1:-1, :-2]) / 2

@@ -162,9 +162,9 @@ def _likelier_way(
     check: Callable[[], None],
 ) -> tuple[AnchoredScene, Tensor]:
     """Return a scene, or its reverse if that explains more; with the share of the patches."""
-    told = partial(moved_scene, frames, patches=patches, shared_focal=shared_focal)
     if share < _REVERSED_FROM:
         return found, share
+    told = partial(moved_scene, frames, patches=patches, shared_focal=shared_focal)
     other = reversed_travel(found)
     same, reverse = (
         told(replace(one, anchors=one.anchors[:1], log_depth=one.log_depth[:1]),
