@@ -23,6 +23,7 @@ from rays_as_pixels.datasets.matching import Matcher, has_opencv
 from rays_as_pixels.datasets.two_views import sampson_px, triangulate
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.geometry.rays import rays_in_cam
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.jobs import tasks
 from rays_as_pixels.trajectories.depth import depth_of_path
@@ -147,11 +148,10 @@ def points_at(
     rows, columns = depth.shape
     colors = torch.nn.functional.interpolate(frame[None], (rows, columns), mode="area")[0]
     small = camera.to(device="cpu", dtype=torch.float64).resized(height=rows, width=columns)
-    x, y = torch.arange(columns) + 0.5, torch.arange(rows) + 0.5
-    pixel = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).double()
-    ray = torch.nn.functional.pad((pixel - small.center_px) / small.focal_px, (0, 1), value=1.0)
+    ray = rays_in_cam(small.focal_px, small.center_px, height=rows, width=columns)
+    at = ray / ray[..., 2:] * depth[..., None].double()
     pose = small.world_from_cam
-    points = (ray * depth[..., None].double()) @ pose[:3, :3].mT + pose[:3, 3]
+    points = at @ pose[:3, :3].mT + pose[:3, 3]
     image = depth.log()[None, None]
     least, most = (
         torch.nn.functional.max_pool2d(sign * image, 3, 1, 1)[0, 0] for sign in (-1.0, 1.0)
