@@ -68,8 +68,10 @@ class Footage:
     ) -> "tuple[Float[Tensor, 'n 3 h w'], Float[Tensor, 'n hm wm'], Cameras]":
         """Return some of the frames at a size, logarithms of their depths, and their cameras.
 
+        All on the CPU; cameras in frame 0's axes and in pixels of the model's size.
+
         Args:
-            size: (height, width), a whole number of times one of `sizes`.
+            size: (height, width) in pixels, a whole number of times one of `sizes`.
             sizes: The model's.
 
         Raises:
@@ -82,9 +84,10 @@ class Footage:
                 f"footage must have the images' aspect; got frames of {framing.height} x "
                 f"{framing.width} for a video of {size[0]} x {size[1]}. Use an image of the clip."
             )
-        cameras = framing.cameras(self.trajectory.cameras).to(dtype=torch.float64).relative_to(0)
+        cameras = framing.cameras(self.trajectory.cameras)
+        cameras = cameras.to(device="cpu", dtype=torch.float64).relative_to(0)
         fine = framing.finer().images(self.video.to("cpu", torch.float32))
-        known = framing.map(self.depth.float().log())
+        known = framing.map(self.depth.cpu().float().log())
         count = min(MOST_SOURCES, len(self.video))
         chosen = torch.linspace(0, len(self.video) - 1, count).round().long()
         depths = [known]

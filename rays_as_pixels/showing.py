@@ -49,6 +49,7 @@ class ShowingComponents(JointComponents):
         view = self.transformer.view_prior
         if view is None or (not len(images) and footage is None):
             return video
+        cameras = cameras.to(device="cpu", dtype=torch.float64)  # where pictures are put together
         size = (framing.model_height, framing.model_width)
         told = view.depths(latents[0].transpose(0, 1), size)[:, 0].log().cpu()
         if log_depth is not None:
@@ -66,10 +67,10 @@ class ShowingComponents(JointComponents):
 
 
 def _together(first: Cameras, second: Cameras) -> Cameras:
-    """Return all cameras, in pixels of the first ones' images."""
+    """Return all cameras, in pixels of the first ones' images; both float64 on the CPU."""
     second = second.resized(height=first.height, width=first.width)
     pose, focal, center = (
-        torch.cat([getattr(one, name).double().cpu() for one in (first, second)])
+        torch.cat([getattr(one, name) for one in (first, second)])
         for name in ("world_from_cam", "focal_px", "center_px")
     )
     return Cameras(pose, focal, center, first.height, first.width)

@@ -145,7 +145,7 @@ def solve(name: str, pipeline: RaysAsPixelsPipeline, made_with: str, jobs: JobMa
             tasks.load_frames(frames), path, depth, explained=estimate.results["explained"]
         ),
     }  # fmt: skip
-    settings = asdict(make) | {"path": "edited", "image_frames": [0]}
+    settings = asdict(make) | {"path": "edited", "image_frames": [0], "whole_clip": True}
     settings["estimate"] = f"example:{name}/estimate"
     work = tasks.generate_work(load, make, image_frames=(0,))
     _ship(jobs, _run(jobs, "generate", work, settings, inputs), solved, made_with)

@@ -11,13 +11,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rays_as_pixels.geometry.cameras import Cameras
-from rays_as_pixels.model.view_depths import nearest_depths, pixels_from_middle
+from rays_as_pixels.model.view_depths import BEHIND, nearest_depths, pixels_from_middle
 
 _SIDE = 124.0  # root of the area that is looked at, pixels
 _FRAMES = 8  # that frame 0 is compared with, at most, evenly over the clip
 _DEPTHS, _REACH, _STEP = (-1.8, 2.4), 0.8, 0.06  # logarithms: limits, beyond the told ones, apart
 _AT_ONCE = 8  # depths, to stay small
-_BEHIND = 0.05  # scene units ahead of a camera
 _UNLIKE = 0.12  # of pictures in [0, 1]; more difference than that counts no more
 _OUTSIDE = 0.7  # of that, for what a frame does not show
 _SHOWN = 0.5  # share of the frames, the likest, that must agree; others may see what is before it
@@ -126,14 +125,14 @@ def _unlike_at(  # noqa: PLR0917 - what stays the same for all depths
         pose = cameras.world_from_cam[other]
         point = tried.exp()[:, None, None, None] * (ray @ pose[:3, :3]) - pose[:3, 3] @ pose[:3, :3]
         ahead = point[..., 2:]
-        at = point[..., :2] / ahead.clamp_min(_BEHIND) * (cameras.focal_px[other] * scale)
+        at = point[..., :2] / ahead.clamp_min(BEHIND) * (cameras.focal_px[other] * scale)
         shown = nn.functional.grid_sample(
             looks[other][None].expand(len(tried), -1, -1, -1), at,
             padding_mode="border", align_corners=False,
         )  # fmt: skip
         unlike = (shown - looks[0]).abs().mean(1, keepdim=True)
         unlike = nn.functional.avg_pool2d(unlike, 3, 1, 1, count_include_pad=False)[:, 0]
-        inside = (at.abs() < 1).all(-1) & (ahead[..., 0] > _BEHIND)
+        inside = (at.abs() < 1).all(-1) & (ahead[..., 0] > BEHIND)
         found.append(torch.where(inside, (unlike / _UNLIKE).clamp_max(1), _OUTSIDE))
     likest = torch.stack(found).sort(0).values
     return likest[: max(1, round(_SHOWN * len(likest)))].mean(0)

@@ -91,8 +91,9 @@ class RunEvents(Events):
         depth = None if form["images"] == "own" else self.depth_of(session)
         inputs: dict[str, Any] = {tasks.WANTED: path_file(path.reanchored(), depth)}
         inputs |= {f"image{k}.png": still.picture for k, still in enumerate(stills)}
+        footage: dict[str, bytes] = {}
         if form["images"] == "clip" and depth is not None:
-            inputs |= self._footage(session, depth)
+            footage = self._footage(session, depth)
         frames = tuple(still.frame for still in stills)
         work = tasks.generate_work(
             self.model.get,
@@ -102,8 +103,9 @@ class RunEvents(Events):
         )
         cost = run_cost(ask.steps, len(path), guidance=ask.guidance_scale)
         updates = self.submit(
-            session, "generate", work, ask, inputs, cost=cost,
-            path=along, image_frames=list(frames), estimate=session.estimate,
+            session, "generate", work, ask, inputs | footage, cost=cost,
+            path=along, image_frames=list(frames), whole_clip=bool(footage),
+            estimate=session.estimate,
         )  # fmt: skip
         return updates | {"generate_seed": ask.seed}
 

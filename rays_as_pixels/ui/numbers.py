@@ -90,7 +90,9 @@ def _made_how(result: Result, lang: str) -> list[tuple[str, str]]:
     words = [text.steps(ask["steps"], lang)] if "steps" in ask else []
     if "guidance_scale" in ask:
         words.append(text.say("some_guidance", lang, x=ask["guidance_scale"]))
-    if ask.get("image_frames"):
+    if ask.get("whole_clip"):
+        words.append(text.say("some_clip", lang))
+    elif ask.get("image_frames"):
         shown = ", ".join(map(str, ask["image_frames"]))
         words.append(text.say("some_frames", lang, frames=shown))
     if "seed" in ask:

@@ -221,7 +221,8 @@ def test_depths_found_with_the_path_and_the_whole_clip_go_to_videos(handlers, ed
         assert read_footage(folder) is None
         finished(handlers, submitted)
     whole = handlers.generate(edited, GENERATE | {"images": "clip"})
-    session, _ = finished(handlers, whole)
+    session, shown = finished(handlers, whole)
+    assert "from the whole clip" in str(shown)
     footage = read_footage(handlers.library.find(session.result, session.visitor).folder)
     assert torch.equal(footage.video, handlers.frames_for(edited))
     pose = edited.paths["estimated"].cameras.world_from_cam
