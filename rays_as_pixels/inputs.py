@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rays_as_pixels.errors import Cancelled, InputError
 from rays_as_pixels.framing import Framing
-from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.geometry.cameras import Cameras, invert_rigid
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.model.codec import RAXEL_LIMIT, check_frame_count
@@ -195,8 +195,17 @@ def within_reach(
     return cameras.scaled(reach / furthest), log_depth + math.log(reach / furthest)
 
 
-def path_for_images(trajectory: Trajectory, framing: Framing) -> Cameras:
-    """Re-anchor a path at its first frame and state it for the model's images.
+def path_for_images(
+    trajectory: Trajectory,
+    framing: Framing,
+    world_from_first: Float[Tensor, "1 4 4"] | None = None,
+) -> Cameras:
+    """Re-anchor a path at its first frame, or another, and state it for the model's images.
+
+    Args:
+        trajectory: The path.
+        framing: To the model's images.
+        world_from_first: Pose that is to be the axes; None for the path's first.
 
     Raises:
         InputError: The path is for images of another aspect ratio (by more than 2 %).
@@ -210,7 +219,10 @@ def path_for_images(trajectory: Trajectory, framing: Framing) -> Cameras:
             "Crop the images, or state the path's intrinsics for their size."
         )
     resized = cameras.resized(height=framing.height, width=framing.width)
-    return framing.cameras(resized.relative_to(0))
+    if world_from_first is None:
+        return framing.cameras(resized.relative_to(0))
+    pose = invert_rigid(world_from_first) @ resized.world_from_cam.to(world_from_first)
+    return framing.cameras(replace(resized, world_from_cam=pose))
 
 
 def _check_values(name: str, images: Tensor) -> None:

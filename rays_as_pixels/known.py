@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from rays_as_pixels.diffusion.sampler import Given
@@ -37,6 +37,8 @@ def only_images(
     cameras_known: Tensor,
     temporal_stride: int,
     log_depth: Float[Tensor, "n height width"] | None = None,
+    still_rays: Float[Tensor, "1 c n hr wr"] | None = None,
+    shown: Bool[Tensor, "n"] | None = None,
 ) -> Given:
     """Images are known as clean stills, and perhaps the rays of the whole clip.
 
@@ -48,6 +50,8 @@ def only_images(
         cameras_known: (n,) whether the camera of each image is known.
         temporal_stride: Video frames per latent frame of the autoencoder.
         log_depth: Of the images, see `Stills.log_depth`.
+        still_rays: Latents of the images' rays; None for those of their frames.
+        shown: (n,) whether an image is what its frame shows; None for all.
     """
     channels, height, width = stills.shape[1], *stills.shape[-2:]
     known = rays is not None
@@ -57,8 +61,9 @@ def only_images(
     times = latent_frames(frames, temporal_stride)
     video = stills.new_zeros(1, channels, times, height, width)
     video_known = torch.zeros(video.shape[2], dtype=torch.bool)
-    if 0 in image_frames:
-        video[:, :, 0] = stills[:, :, list(image_frames).index(0)]
+    at_first = list(image_frames).index(0) if 0 in image_frames else None
+    if at_first is not None and (shown is None or bool(shown[at_first])):
+        video[:, :, 0] = stills[:, :, at_first]
         video_known[0] = True
     return Given(
         video=video,
@@ -66,7 +71,7 @@ def only_images(
         rays=rays,
         rays_known=torch.full((frames,), known),
         stills=stills,
-        still_rays=rays[:, :, index.to(rays.device)],
+        still_rays=rays[:, :, index.to(rays.device)] if still_rays is None else still_rays,
         still_rays_known=cameras_known,
         still_frame=index.float(),
         still_kind=torch.full((len(index),), SOURCE),

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from rays_as_pixels.diffusion.sampler import Given
 from rays_as_pixels.diffusion.steps import (
     ESTIMATE_STEPS,
     GENERATE_STEPS,
@@ -18,6 +19,7 @@ from rays_as_pixels.diffusion.steps import (
 from rays_as_pixels.estimating import EstimatingComponents
 from rays_as_pixels.footage import Footage
 from rays_as_pixels.framing import Framing
+from rays_as_pixels.geometry.cameras import joined
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.inputs import (
@@ -26,10 +28,7 @@ from rays_as_pixels.inputs import (
     check_image_frames,
     check_scale,
     check_seeds,
-    depths_for_images,
     framed_images,
-    path_for_images,
-    within_reach,
 )
 from rays_as_pixels.known import only_images, with_cameras_told, with_rays
 from rays_as_pixels.loop import loop_report
@@ -40,6 +39,7 @@ from rays_as_pixels.outputs import (
     ImagineOutput,
     LoopOutput,
 )
+from rays_as_pixels.placed_images import PlacedImages
 
 
 class RaysAsPixelsPipeline(EstimatingComponents):
@@ -60,6 +60,7 @@ class RaysAsPixelsPipeline(EstimatingComponents):
         trajectory: Trajectory,
         *,
         image_frames: Sequence[int] = (0,),
+        image_path: Trajectory | None = None,
         image_cameras_known: Sequence[bool] | None = None,
         image_depths: Sequence[Tensor | None] | None = None,
         footage: Footage | None = None,
@@ -76,14 +77,17 @@ class RaysAsPixelsPipeline(EstimatingComponents):
             images: One image in [0, 1] or several of the same size.
             trajectory: 4k+1 cameras; its image size must have the images' aspect ratio.
             image_frames: The trajectory's frame that each image belongs to.
+            image_path: Path that the images were taken along, in the trajectory's world and unit,
+                where that is another; `image_frames` are then frames of it, and the trajectory
+                may begin anywhere. Beyond the paper.
             image_cameras_known: False for images whose camera is not known; all True if None.
             image_depths: How far away what each image shows is, along its camera's axis, in scene
                 units, as maps (rows, columns) over the whole image on any grid; None for images
                 of which nothing is known, whose depths the network tells. Read as at least 0.1
                 and at most 20. Beyond the paper.
             footage: Frames of a clip with known cameras, drawn where the images show nothing; in
-                the path's unit, and its first camera is where the path's first one is. Beyond the
-                paper.
+                the path's unit, and its first camera is where the first one of `image_path` is,
+                or of the trajectory without. Beyond the paper.
             num_inference_steps: Denoising steps.
             guidance_scale: 1 for none; above 1 follows the path and the prompt more strongly, at
                 twice the time.
@@ -101,28 +105,18 @@ class RaysAsPixelsPipeline(EstimatingComponents):
             Cancelled: See `RunOptions`.
         """
         run = RunOptions(**options)
-        stack, framing = framed_images(images, self.sizes)
-        frames = len(trajectory)
-        check_clip_length(frames, max_frames=self.max_frames)
-        cameras = path_for_images(trajectory, framing)
-        known = [True] * len(stack) if image_cameras_known is None else list(image_cameras_known)
-        check_image_frames(image_frames, known, len(stack), frames)
+        placed = PlacedImages.beside(
+            trajectory, images, self.sizes, self.max_frames, image_frames, image_path,
+            image_cameras_known, image_depths,
+        )  # fmt: skip
         check_seeds(num_seeds, run)
         check_scale(max_scale)
         if image_depths is not None or footage is not None:
             self._check_takes_depths()
-        log_depth = depths_for_images(image_depths, len(stack), framing)
         prompts = self._prompts(run, samples=num_seeds, guidance_scale=guidance_scale)
         run.report("encode images", 0, 1)
-        near, near_depth = within_reach(cameras, log_depth)
-        raxels = raxels_from_cameras(near)[None].to(self._execution_device, torch.float32)
-        ray_latents = self.codec.encode_raxels(raxels)
-        stills = self._encode_stills(framing.images(stack))
-        given = only_images(
-            stills, image_frames,
-            frames=frames, rays=ray_latents, cameras_known=torch.tensor(known),
-            temporal_stride=self.codec.temporal_stride, log_depth=near_depth,
-        )  # fmt: skip
+        stills = self._encode_stills(placed.framing.images(placed.images))
+        given = self._given(placed, stills)
         latents, _ = self._denoise(
             given.repeated(num_seeds), run, steps=num_inference_steps, stage="generate video",
             prompts=prompts, guidance_scale=guidance_scale,
@@ -131,18 +125,32 @@ class RaysAsPixelsPipeline(EstimatingComponents):
         run.report("decode video", 0, 1)
         videos = self.codec.decode_video(latents).cpu()
         run.report("show images", 0, 1)
-        shown = torch.tensor(known) & show_images
+        used = placed.known & show_images
         videos = self._with_shown(
-            videos, stack[shown], stills[:, :, shown], framing,
-            image_frames=[frame for frame, one in zip(image_frames, shown, strict=True) if one],
-            cameras=cameras, log_depth=None if log_depth is None else log_depth[shown],
-            max_scale=max_scale, footage=footage if show_images else None,
+            videos, placed.images[used], stills[:, :, used], placed.framing,
+            taken=placed.taken[used], cameras=placed.cameras,
+            log_depth=None if placed.log_depth is None else placed.log_depth[used],
+            max_scale=max_scale, footage=footage if show_images else None, origin=placed.origin,
         )  # fmt: skip
         run.report("show images", 1, 1)
         self.maybe_free_model_hooks()
+        cameras = placed.cameras if image_path is None else placed.in_world_of(trajectory)
         path = Trajectory(cameras, trajectory.fps, trajectory.times_sec, trajectory.source_frame)
         path = path.resized(height=videos.shape[-2], width=videos.shape[-1])
         return GenerateOutput(video=videos[0], trajectory=path, videos=videos)
+
+    def _given(self, placed: PlacedImages, stills: Float[Tensor, "1 c n h w"]) -> Given:
+        """Encode the rays of a path and of images beside it, and say that these are known."""
+        path, taken, log_depth = placed.within_reach()
+        raxels = raxels_from_cameras(joined(path, taken))[None]
+        rays = self.codec.encode_raxels(raxels.to(self._execution_device, torch.float32))
+        frames = len(placed.cameras.world_from_cam)
+        return only_images(
+            stills, placed.frames,
+            frames=frames, rays=rays[:, :, :frames], cameras_known=placed.known,
+            temporal_stride=self.codec.temporal_stride, log_depth=log_depth,
+            still_rays=rays[:, :, frames:], shown=placed.shown,
+        )  # fmt: skip
 
     # 3. imagine: images -> video and rays
 
@@ -223,7 +231,8 @@ class RaysAsPixelsPipeline(EstimatingComponents):
         videos = torch.stack([
             self._with_shown(
                 videos[k], stack, stills, framing,
-                image_frames=image_frames, cameras=fit.cameras[k],
+                taken=fit.cameras[k][torch.tensor(list(image_frames[: len(stack)]))],
+                cameras=fit.cameras[k],
                 log_depth=given.still_log_depth, max_scale=max_scale,
             )
             for k in range(num_seeds)

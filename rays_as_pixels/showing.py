@@ -4,7 +4,7 @@ Not in the paper. The network draws 96 x 160 pixels; an image that shows what a 
 more, and all of them right.
 """
 
-from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -13,7 +13,7 @@ from torch import Tensor
 from rays_as_pixels.components import JointComponents
 from rays_as_pixels.footage import Footage
 from rays_as_pixels.framing import Framing
-from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.geometry.cameras import Cameras, joined
 from rays_as_pixels.model.shown_pixels import shown_along
 
 
@@ -27,11 +27,12 @@ class ShowingComponents(JointComponents):
         latents: Float[Tensor, "1 c n hl wl"],
         framing: Framing,
         *,
-        image_frames: Sequence[int],
+        taken: Cameras,
         cameras: Cameras,
         log_depth: Float[Tensor, "n h w"] | None,
         max_scale: int,
         footage: Footage | None = None,
+        origin: Float[Tensor, "4 4"] | None = None,
     ) -> Float[Tensor, "frames 3 _ _"]:
         """Draw what images show over a video, at their own size or the largest asked for.
 
@@ -40,11 +41,12 @@ class ShowingComponents(JointComponents):
             images: At their own size; without any and no footage the video stays as it is.
             latents: Of the images.
             framing: From their size to the model's.
-            image_frames: Frame of each.
+            taken: (n,) cameras of the images, in the video's axes.
             cameras: (F,) of the video.
             log_depth: Of the images, NaN where the network is to tell; None if everywhere.
             max_scale: So many times the model's size at most.
             footage: More images, whose cameras need not be on the path.
+            origin: Pose of its first camera; None for where the video's is.
         """
         view = self.transformer.view_prior
         if view is None or (not len(images) and footage is None):
@@ -56,21 +58,15 @@ class ShowingComponents(JointComponents):
             told = torch.where(log_depth.isnan(), told, log_depth.to(told))
         sharp = framing.sharpest(max_scale)
         pictures = sharp.images(images.cpu())
-        taken = cameras[torch.tensor(list(image_frames), dtype=torch.int64)]
+        taken = taken.to(device="cpu", dtype=torch.float64)
         if footage is not None:
             more, depths, others = footage.sources(
                 (sharp.model_height, sharp.model_width), self.sizes
             )
             pictures, told = torch.cat([pictures, more]), torch.cat([told, depths])
-            taken = _together(taken, others)
+            if origin is not None:
+                others = replace(
+                    others, world_from_cam=origin.to(taken.world_from_cam) @ others.world_from_cam
+                )
+            taken = joined(taken, others)
         return shown_along(pictures, told, taken, cameras).over(video)
-
-
-def _together(first: Cameras, second: Cameras) -> Cameras:
-    """Return all cameras, in pixels of the first ones' images; both float64 on the CPU."""
-    second = second.resized(height=first.height, width=first.width)
-    pose, focal, center = (
-        torch.cat([getattr(one, name) for one in (first, second)])
-        for name in ("world_from_cam", "focal_px", "center_px")
-    )
-    return Cameras(pose, focal, center, first.height, first.width)

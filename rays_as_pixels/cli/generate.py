@@ -45,6 +45,14 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "--trajectory", type=Path, required=True, metavar="FILE", help="the camera path"
     )
     parser.add_argument(
+        "--image-path",
+        type=Path,
+        metavar="FILE",
+        help="the camera path that the images were taken along, in the world and unit of "
+        "--trajectory, which may then begin elsewhere: the trajectory.json that `estimate` wrote; "
+        "--image-frame counts its frames (default: --trajectory, whose first camera took frame 0)",
+    )
+    parser.add_argument(
         "--from",
         dest="from_format",
         metavar="FORMAT",
@@ -82,10 +90,13 @@ def run(args: argparse.Namespace) -> int:
             progress.say(f"note: {note}")
         pipeline = options.load_pipeline(args, progress)
         trajectory = fit_length(loaded.trajectory, args.frames, pipeline)
+        taken = None if args.image_path is None else load_info(args.image_path).trajectory
+        own = trajectory if taken is None else taken
         generated = pipeline.generate(
             images,
             trajectory,
-            image_frames=options.image_frames(args, len(trajectory), progress),
+            image_frames=options.image_frames(args, len(own), progress),
+            image_path=taken,
             image_depths=depths,
             footage=footage,
             num_inference_steps=args.steps,

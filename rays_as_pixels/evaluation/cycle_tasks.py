@@ -242,7 +242,8 @@ def _imagine_one(
         return own, PathResult(identity_cameras(own), 0.0, str(error)), 0.0
     own = output.trajectory.cameras.to(dtype=torch.float64, device="cpu")
     video = output.video.float().cpu()
-    again = runner.estimate(video, own, generator=runner.generator(index, 10_000 + seed))
+    generator = runner.generator(index, 10_000 + seed)
+    again = runner.estimate(video, own, generator=generator, look_for_depth=False)
     again = PathResult(again.cameras, seconds, again.failure)
     return own, again, float((video[-1] - video[0]).abs().mean())
 

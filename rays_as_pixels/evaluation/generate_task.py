@@ -38,7 +38,9 @@ def clips_for_video(
         assert at_size.cameras is not None
         if clip.unit != SCENE_UNITS:
             generator = runner.generator(index, 0)
-            result = runner.estimate(at_size.video, at_size.cameras, generator=generator)
+            result = runner.estimate(
+                at_size.video, at_size.cameras, generator=generator, look_for_depth=False
+            )
             extent = float(result.cameras.world_from_cam[:, :3, 3].norm(dim=-1).max())
             if extent > 1e-6:
                 at_size = replace(at_size, cameras=at_size.cameras.scaled(extent))
@@ -126,7 +128,10 @@ def _scored(
 ) -> VideoScore:
     """Score a video and the path that it shows; the estimator's noise is the clip's own."""
     result = runner.estimate(
-        video, clip.trajectory().cameras, generator=runner.generator(index, 10_000 + seed)
+        video,
+        clip.trajectory().cameras,
+        generator=runner.generator(index, 10_000 + seed),
+        look_for_depth=False,
     )
     path = score_clip(result, clip, seed=seed)
     return score_video(video, clip, seed=seed, seconds=seconds, path=path, failure=failure)

@@ -194,3 +194,19 @@ class Cameras:
         pose = self.world_from_cam.clone()
         pose[..., :3, 3] = pose[..., :3, 3] * factor[..., None]
         return replace(self, world_from_cam=pose)
+
+
+def joined(first: Cameras, *others: Cameras) -> Cameras:
+    """Return the cameras of all, one after the other, in pixels of the first ones' images.
+
+    Args:
+        first: (F,).
+        others: (N,) each, in the same axes and scene units; on its device, in its precision.
+    """
+    size = {"height": first.height, "width": first.width}
+    every = [first, *(one.resized(**size) for one in others)]
+    pose, focal, center = (
+        torch.cat([getattr(one, name).to(getattr(first, name)) for one in every])
+        for name in ("world_from_cam", "focal_px", "center_px")
+    )
+    return Cameras(pose, focal, center, **size)

@@ -57,12 +57,14 @@ class LoopAsk:
 def loop_rounds_work(load: tasks.LoadPipeline, ask: LoopAsk) -> Work:
     """Return the work of the loop on the job's files wanted.json and start.png.
 
-    wanted.json is the path, which may keep the first frame's depths; start.png that frame;
-    input.npy, where `ask.has_reference`, the frames that a perfect model would make.
+    wanted.json is the path, which may keep the first frame's depths; start.png that frame, taken
+    by the path's first camera or by that of taken.json, in the same world; input.npy, where
+    `ask.has_reference`, the frames that a perfect model would make.
     """
 
     def work(job: JobContext) -> dict[str, Any]:
-        wanted = read_native(job.folder / tasks.WANTED).reanchored()
+        placed = read_native(job.folder / tasks.WANTED)
+        wanted = placed.reanchored()
         start = read_image(job.folder / START), depth_of_path(job.folder / tasks.WANTED)
         reference = tasks.load_frames(job.folder / tasks.INPUT_CLIP) if ask.has_reference else None
         job.progress(tasks.LOADING, 0, 1)
@@ -73,7 +75,7 @@ def loop_rounds_work(load: tasks.LoadPipeline, ask: LoopAsk) -> Work:
         if reference is not None:
             write_video(job.folder / tasks.CLIP, tasks.even_sized(reference), fps=wanted.fps)
             job.results.update(clip=tasks.CLIP)
-        path = wanted
+        path = placed
         stopped = ""
         for number in range(ask.rounds):
             try:
@@ -118,6 +120,7 @@ def _round(  # noqa: PLR0917 - a step of the loop above, whose values these are
     progress = _numbered(job.progress, number, ask.rounds)
     image, depth = start
     height, width = image.shape[-2:]
+    taken = tasks.taken_path(job.folder, height=height, width=width) if number == 0 else None
     made = run_verb(
         job,
         pipeline,
@@ -126,6 +129,7 @@ def _round(  # noqa: PLR0917 - a step of the loop above, whose values these are
         progress=progress,
         images=image,
         trajectory=tasks.path_for_image(path, height=height, width=width),
+        image_path=taken,
         image_depths=tasks.depths_for(pipeline, [0], depth),
         num_inference_steps=ask.steps,
         guidance_scale=ask.guidance_scale,

@@ -44,7 +44,7 @@ LoadPipeline = Callable[[], "RaysAsPixelsPipeline"]
 FRAMES, CLIP, VIDEO, SHEET = "frames.npy", "clip.mp4", "video.mp4", "sheet.png"
 TRAJECTORY, PAGE, REPORT = "trajectory.json", "path.html", "report.json"
 REESTIMATED, RAXELS = "reestimated.json", "raxels.npy"
-WANTED, INPUT_CLIP = "wanted.json", "input.npy"
+WANTED, TAKEN, INPUT_CLIP = "wanted.json", "taken.json", "input.npy"
 
 READING, LOADING, WRITING = "Reading the video", "Loading the model", "Writing the results"
 READING_BETWEEN = "Reading the frames between"
@@ -189,12 +189,13 @@ def generate_work(
     """Return the work of generating along the job's file wanted.json from image0.png, image1.png...
 
     wanted.json may keep depths of the image that is frame 0, see `trajectories.depth`; the job may
-    have the clip that the path belongs to, see `jobs.footage_files`.
+    have the path that the images were taken along, taken.json, in the same world, and the clip that
+    it belongs to, see `jobs.footage_files`.
 
     Args:
         load: Gives the pipeline.
         ask: How.
-        image_frames: For each image the frame of the path that it belongs to.
+        image_frames: For each image the frame of the path, or of taken.json, that it belongs to.
         image_cameras_known: For each image whether the path's camera took it; None for all.
     """
 
@@ -213,6 +214,7 @@ def generate_work(
             images=images,
             trajectory=path_for_image(wanted, height=height, width=width),
             image_frames=image_frames,
+            image_path=taken_path(job.folder, height=height, width=width),
             image_cameras_known=image_cameras_known,
             image_depths=depths_for(pipeline, image_frames, depth_of_path(job.folder / WANTED)),
             footage=footage,
@@ -339,6 +341,13 @@ def path_for_image(path: Trajectory, *, height: int, width: int) -> Trajectory:
     focal = (cameras.focal_px[:, :1] * width / cameras.width).expand(-1, 2)
     center = focal.new_tensor([width / 2, height / 2]).expand(len(path), 2)
     return replace(path, cameras=Cameras(cameras.world_from_cam, focal, center, height, width))
+
+
+def taken_path(folder: Path, *, height: int, width: int) -> Trajectory | None:
+    """Return the path that a job's images were taken along, for these; None for the wanted one."""
+    if not (folder / TAKEN).is_file():
+        return None
+    return path_for_image(read_native(folder / TAKEN), height=height, width=width)
 
 
 def even_sized(video: Float[Tensor, "frames 3 h w"]) -> Float[Tensor, "frames 3 _ _"]:

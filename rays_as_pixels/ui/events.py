@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from rays_as_pixels.jobs.context import Work
 from rays_as_pixels.jobs.manager import JobManager
 from rays_as_pixels.media.video import read_image
 from rays_as_pixels.trajectories.depth import depth_of_path
+from rays_as_pixels.trajectories.formats.native import native_text
 from rays_as_pixels.ui import results, text, widgets
 from rays_as_pixels.ui.examples import Example
 from rays_as_pixels.ui.library import Library, Result, frames_of
@@ -141,3 +143,24 @@ class Events:
 def run_cost(steps: int, frames: int, *, runs: int = 1, guidance: float = 1.0) -> float:
     """Return how much work a run is: passes through the network, times frames."""
     return float(steps * frames * runs * (2 if guidance > 1 else 1))
+
+
+def taken_along(session: Session, path: Trajectory, *, own: bool) -> Trajectory:
+    """Return the path that the images were taken along, in the world of the session's paths.
+
+    Args:
+        session: Where a clip was estimated, its frames were taken along that path.
+        path: Whose lens images of one's own have, which were taken where that world begins.
+        own: Whether it is such images.
+    """
+    estimated = None if own or session.still else session.paths.get("estimated")
+    if estimated is not None:
+        return estimated
+    first = path.cameras[:1]
+    at = torch.eye(4).to(first.world_from_cam).expand_as(first.world_from_cam)
+    return Trajectory(replace(first, world_from_cam=at), path.fps)
+
+
+def taken_file(path: Trajectory) -> dict[str, bytes]:
+    """Return what `taken_along` says as a job's file."""
+    return {tasks.TAKEN: native_text(path).encode()}

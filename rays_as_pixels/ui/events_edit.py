@@ -13,7 +13,7 @@ from rays_as_pixels.trajectories.training_range import check_range
 from rays_as_pixels.ui import numbers, text
 from rays_as_pixels.ui.downloads import download_root
 from rays_as_pixels.ui.editor import trajectory_from_document, trajectory_hash
-from rays_as_pixels.ui.events import Events
+from rays_as_pixels.ui.events import Events, taken_along
 from rays_as_pixels.ui.results import Updates, path_facts, view_updates
 from rays_as_pixels.ui.session import Session
 from rays_as_pixels.viz.parallax import parallax_preview
@@ -55,7 +55,10 @@ class EditEvents(Events):
         name = f"parallax-{trajectory_hash(path)}{'' if image is None else session.estimate[-8:]}"
         place = download_root() / f"{name.replace('/', '-')}.mp4"
         if not place.is_file():
-            preview = parallax_preview(path.reanchored(), image, depth=depth, height=PREVIEW_HEIGHT)
+            preview = parallax_preview(
+                path, image, depth=depth, height=PREVIEW_HEIGHT,
+                image_path=taken_along(session, path, own=False),
+            )  # fmt: skip
             write_video(place, preview.video, fps=path.fps)
         return {"parallax": gr.update(value=str(place), visible=True)}
 

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from rays_as_pixels.diffusion.steps import GENERATE_STEPS, IMAGINE_STEPS
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.geometry.rotations import rotation_angle_rad
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.jobs import loop_rounds, tasks
 from rays_as_pixels.jobs.footage_files import footage_files
@@ -25,7 +24,14 @@ from rays_as_pixels.trajectories.presets import PRESETS, make_preset
 from rays_as_pixels.trajectories.smoothing import smooth
 from rays_as_pixels.ui import checks, steps_run, text, uploads
 from rays_as_pixels.ui.editor import document_from_trajectory
-from rays_as_pixels.ui.events import MOST_STEPS, Events, Form, run_cost
+from rays_as_pixels.ui.events import (
+    MOST_STEPS,
+    Events,
+    Form,
+    run_cost,
+    taken_along,
+    taken_file,
+)
 from rays_as_pixels.ui.history import ACTIONS
 from rays_as_pixels.ui.library import Result
 from rays_as_pixels.ui.results import (
@@ -37,17 +43,15 @@ from rays_as_pixels.ui.results import (
 )
 from rays_as_pixels.ui.session import Session
 
-SAME = 1e-3  # scene units and radians up to which two cameras are one
 STABILISE = 0.6  # of `smooth`
 
 
 @dataclass(frozen=True)
 class Still:
-    """An image that the model is shown: its frame of the path, and whether its camera is known."""
+    """An image that the model is shown, and its frame."""
 
     picture: "Path | bytes"
     frame: int
-    known: bool
 
 
 class RunEvents(Events):
@@ -87,9 +91,10 @@ class RunEvents(Events):
         if along == "imagine":
             return self._imagine(session, form, ask) | {"generate_seed": ask.seed}
         path = self.path_of(session, along)
-        stills = self._stills(session, form, path, along=along)
+        stills = self._stills(session, form, path)
         depth = None if form["images"] == "own" else self.depth_of(session)
-        inputs: dict[str, Any] = {tasks.WANTED: path_file(path.reanchored(), depth)}
+        taken = taken_along(session, path, own=form["images"] == "own")
+        inputs: dict[str, Any] = {tasks.WANTED: path_file(path, depth), **taken_file(taken)}
         inputs |= {f"image{k}.png": still.picture for k, still in enumerate(stills)}
         footage: dict[str, bytes] = {}
         if form["images"] == "clip" and depth is not None:
@@ -99,7 +104,6 @@ class RunEvents(Events):
             self.model.get,
             ask,
             image_frames=frames,
-            image_cameras_known=tuple(still.known for still in stills),
         )
         cost = run_cost(ask.steps, len(path), guidance=ask.guidance_scale)
         updates = self.submit(
@@ -135,12 +139,11 @@ class RunEvents(Events):
         cost = run_cost(ask.steps, ask.num_frames or 1, guidance=ask.guidance_scale)
         return self.submit(session, "imagine", work, ask, {"image0.png": picture}, cost=cost)
 
-    def _stills(self, session: Session, form: Form, path: Trajectory, *, along: str) -> list[Still]:
-        """Return the images to show the model, and which frames of the path they belong to."""
+    def _stills(self, session: Session, form: Form, path: Trajectory) -> list[Still]:
+        """Return the images to show the model, and which frames of their path they are."""
         choice = checks.choice(text.say("images"), form["images"], steps_run.IMAGES)
         if choice == "own":
-            own = uploads.image_file(form["own"], text.say("need_image", session.lang))
-            return [Still(own, 0, True)]
+            return [Still(uploads.image_file(form["own"], text.say("need_image", session.lang)), 0)]
         video = self.frames_for(session)
         wanted = {"clip": [0], "first": [0], "ends": [0, len(video) - 1]}.get(choice)
         if wanted is None:
@@ -149,11 +152,7 @@ class RunEvents(Events):
             raise InputError(
                 text.say("need_same_length", session.lang).format(video=len(video), path=len(path))
             )
-        truth = session.paths.get("estimated")
-        return [
-            Still(png_bytes(video[k]), k, k == 0 or same_camera(path, truth, k))
-            for k in dict.fromkeys(wanted)
-        ]
+        return [Still(png_bytes(video[k]), k) for k in dict.fromkeys(wanted)]
 
     # --- The loop
 
@@ -217,6 +216,8 @@ class RunEvents(Events):
             tasks.WANTED: path_file(path, depth),
             loop_rounds.START: png_bytes(first),
         }
+        if name != "reverse":  # which begins with another frame
+            inputs |= taken_file(taken_along(session, path, own=False))
         if reference is not None:
             inputs[tasks.INPUT_CLIP] = npy_bytes(reference)
         work = loop_rounds.loop_rounds_work(self.model.get, ask)
@@ -288,16 +289,6 @@ class RunEvents(Events):
                 **editor_updates(after, self.library),
             }
         return shown | settings
-
-
-def same_camera(path: Trajectory, truth: Trajectory | None, frame: int) -> bool:
-    """Tell whether a frame's camera of a path is the one that took the video's frame."""
-    if truth is None or len(truth) != len(path):
-        return False
-    one = path.cameras.world_from_cam[frame]
-    two = truth.cameras.world_from_cam[frame]
-    turn = rotation_angle_rad((one[:3, :3].transpose(-1, -2) @ two[:3, :3])[None])
-    return bool((one[:3, 3] - two[:3, 3]).norm() < SAME and turn < SAME)
 
 
 def chosen_frames(value: object, count: int) -> list[int]:

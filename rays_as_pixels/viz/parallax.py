@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.geometry.cameras import Cameras, joined
 from rays_as_pixels.geometry.rays import rays_from_cameras
 from rays_as_pixels.geometry.trajectory import Trajectory
 
@@ -53,30 +53,35 @@ def parallax_preview(
     *,
     depth: Float[Tensor, "h w"] | None = None,
     height: int = 192,
+    image_path: Trajectory | None = None,
 ) -> ParallaxPreview:
     """Look along a path at the first image, without a model.
 
     Args:
-        trajectory: The path; its frame 0 is where the image was taken.
+        trajectory: The path.
         image: The first image in [0, 1], or None for a see-through reference card in its place.
         depth: Its depth along the camera's Z, scene units; without it all is at depth 1.
         height: Of the preview, in pixels; the width follows the path's aspect.
+        image_path: Path whose first camera took the image, in the trajectory's world; None for the
+            trajectory.
 
     Raises:
         InputError: A size of no use, or an image or depth that does not fit.
     """
-    path = trajectory.reanchored()
-    _check(path, image, depth, height)
-    width = 2 * max(1, round(height * path.cameras.width / path.cameras.height / 2))
-    cameras = path.cameras.to(dtype=torch.float32).resized(height=height, width=width)
-    first = cameras[0]
+    _check(trajectory, image, depth, height)
+    cameras = trajectory.cameras
+    width = 2 * max(1, round(height * cameras.width / cameras.height / 2))
+    taken = (trajectory if image_path is None else image_path).cameras[:1]
+    cameras = joined(cameras, taken).to(dtype=torch.float32).resized(height=height, width=width)
+    cameras = cameras.relative_to(len(trajectory))
+    first = cameras[-1]
     picture = _reference_card(height, width) if image is None else _resized(image, height, width)
     points = None
     if image is not None and depth is not None:
         points = _points(first, _resized(depth[None], height, width)[0])
     note = NOTE_GRID if image is None else NOTE_FLAT if points is None else NOTE_DEPTH
     frames, shares = [], []
-    for k in range(len(path)):
+    for k in range(len(trajectory)):
         ground = _surroundings(cameras[k])
         if points is None:
             colors, seen = _card(first, cameras[k], picture)

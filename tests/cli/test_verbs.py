@@ -141,6 +141,10 @@ def test_depths_of_an_estimate_are_for_generate(capsys, tmp_path, clip, model_fo
     footage = given[2]["footage"]
     assert len(footage.video) == len(footage.trajectory) == len(read_native(result))
     torch.testing.assert_close(footage.depth, torch.tensor(depth))
+    run(capsys, "generate", *common, "--out", tmp_path / "3.mp4", "--image-path", result)
+    pose = given[3]["image_path"].cameras.world_from_cam
+    torch.testing.assert_close(pose, read_native(result).cameras.world_from_cam)
+    assert given[0]["image_path"] is None
     words = [*common, "--out", tmp_path / "no.mp4", "--clip", clip]
     assert main(["generate", *map(str, words)]) == 2
     assert "must come with the trajectory.json" in capsys.readouterr().err

@@ -12,11 +12,14 @@ from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.jobs.manager import JobManager
 from rays_as_pixels.media.video import write_image, write_video
 from rays_as_pixels.trajectories.formats.native import write_native
+from rays_as_pixels.ui.editor import document_from_preset
 from rays_as_pixels.ui.examples import find_examples
 from rays_as_pixels.ui.handlers import Handlers
 from rays_as_pixels.ui.model_holder import ModelFacts, ModelHolder
+from rays_as_pixels.ui.session import Session
 from tests.optional import DEV
 from tests.ui.chromium import FLAGS, chromium_path
+from tests.ui.forms import ESTIMATE, PLAN, finished
 
 HERE = Path(__file__).parent
 
@@ -124,3 +127,26 @@ def browser():
         chromium = driver.chromium.launch(executable_path=path, args=FLAGS)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def opened(handlers) -> Session:
+    return handlers.open_page({})["session"]
+
+
+@pytest.fixture
+def estimated(handlers, opened) -> Session:
+    session = handlers.plan(opened, PLAN)["session"]
+    return finished(handlers, handlers.estimate(session, ESTIMATE))[0]
+
+
+@pytest.fixture
+def calm(estimated) -> Session:
+    """The same with the true path: an untrained model's can be too wild to film."""
+    return estimated.with_path("estimated", estimated.paths["truth"])
+
+
+@pytest.fixture
+def edited(handlers, calm) -> Session:
+    document = document_from_preset("arc-right", num_frames=5, fps=5, height=48, width=64)
+    return handlers.commit_edit(calm, document)["session"]

@@ -57,6 +57,16 @@ def test_a_camera_that_moves_right_sees_a_dot_at_depth_one_move_left_by_focal_ti
     assert dot_place(preview.video[1]) == pytest.approx((60, 40), abs=0.3)
 
 
+def test_a_path_that_begins_elsewhere_sees_the_image_from_there():
+    """Two cameras 0.2 units right of the image's: its dot is 20 pixels further left in both."""
+    image = path(centre=[[1, 2, 3]])
+    preview = parallax_preview(
+        path(centre=[[1.2, 2, 3], [1.2, 2, 3]]), dot_image(80, 40), height=HEIGHT, image_path=image
+    )
+    for frame in preview.video:
+        assert dot_place(frame) == pytest.approx((60, 40), abs=0.3)
+
+
 def test_a_camera_that_moves_down_sees_the_dot_move_up():
     preview = parallax_preview(
         path(centre=[[0, 0, 0], [0, 0.1, 0]]), dot_image(64, 40), height=HEIGHT
