@@ -23,6 +23,7 @@ from rays_as_pixels.jobs.records import JobRecord
 from rays_as_pixels.trajectories.depth import depth_for_extra, depth_map
 from rays_as_pixels.trajectories.formats.native import native_text
 from rays_as_pixels.ui import api_paths, checks, uploads
+from rays_as_pixels.ui.api_clip import clip_inputs
 from rays_as_pixels.ui.events import MOST_RUNS, MOST_STEPS, run_cost
 from rays_as_pixels.ui.handlers import Handlers
 
@@ -118,18 +119,19 @@ class Runs:
 
     async def generate(  # noqa: PLR0917 - callers see these names
         self,
-        image: File,
+        image: File | None,
         trajectory: dict[str, Any],
         request: gr.Request,
         steps: int = GENERATE_STEPS,
         guidance_scale: float = 1.0,
         seed: int = 0,
         depth: list[list[float]] | None = None,
+        estimate: str | None = None,
     ) -> AsyncIterator[dict[str, Any]]:
-        """Make the video that a camera sees along a path, from the path's first image.
+        """Make the video that a camera sees along a path, from an image or a whole clip.
 
         Args:
-            image: What the path's first camera sees.
+            image: What the path's first camera sees; none with `estimate`.
             request: Given by Gradio.
             trajectory: A camera path in the native format, as `estimate` and `make_path` return it.
             steps: Denoising steps.
@@ -137,14 +139,22 @@ class Runs:
             seed: Seed of the noise.
             depth: How far away what the image shows is, in scene units, as rows of numbers over
                 it: `extra.depth` of the trajectory that `estimate` found, for its first frame.
+            estimate: `job` of what `/estimate` yielded to the same client: its whole clip is
+                filmed, the path being in the world of the estimated one.
         """
 
         def submit() -> JobRecord:
-            picture = uploads.image_file(api_paths.path_in(image), api_paths.NEED_FILE)
-            path = api_paths.trajectory_from(trajectory).reanchored()
+            path = api_paths.trajectory_from(trajectory)
             ask = _generate_ask(steps, guidance_scale, seed)
             work = tasks.generate_work(self.model.get, ask, image_frames=(0,))
-            inputs = {tasks.WANTED: _path_file(path, depth), "image0.png": picture}
+            inputs: dict[str, Any] = {}
+            if estimate is None:
+                picture = uploads.image_file(api_paths.path_in(image), api_paths.NEED_FILE)
+                inputs |= {tasks.WANTED: _path_file(path.reanchored(), depth)}
+                inputs |= {"image0.png": picture}
+            else:
+                _only_one(image, depth)
+                inputs |= clip_inputs(self.manager, estimate, path, owner=_owner(request))
             cost = run_cost(ask.steps, len(path), guidance=ask.guidance_scale)
             return self._submit("generate", work, ask, inputs, request, cost)
 
@@ -294,6 +304,14 @@ KINDS = ("estimate", "generate", "imagine", "loop")
 def _path_file(path: Trajectory, depth: object) -> bytes:
     kept = None if depth is None else depth_map(depth, "depth")
     return native_text(path, extra=depth_for_extra(kept)).encode()
+
+
+def _only_one(image: object, depth: object) -> None:
+    if image is not None or depth is not None:
+        raise InputError(
+            "image and depth must be none where estimate is given, whose clip has both; got one. "
+            "Leave them out."
+        )
 
 
 def _generate_ask(steps: int, guidance_scale: float, seed: int) -> tasks.GenerateAsk:

@@ -8,6 +8,8 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from waiting import wait_until
 
+from rays_as_pixels.jobs.footage_files import read_footage
+from rays_as_pixels.trajectories.formats.native import read_native
 from rays_as_pixels.ui import launch as launching
 from rays_as_pixels.ui import layout
 from rays_as_pixels.ui.examples import find_examples
@@ -67,6 +69,27 @@ def test_a_run_tells_where_it_stands_and_stops_when_told(server, new_ones, examp
     job.cancel()
     (record,) = new_ones()
     assert manager.wait(record.id, timeout_sec=20).state == "cancelled"
+
+
+def test_the_whole_clip_of_an_estimate_is_filmed_from_elsewhere(server, examples):
+    manager, url = server
+    client, other = Client(url, verbose=False), Client(url, verbose=False)
+    found = client.predict(
+        handle_file(examples[0].clip), num_frames=5, look_between=False, api_name="/estimate"
+    )
+    path = found["trajectory"]
+    for frame in path["frames"]:
+        frame["world_from_cam"][0][3] += 0.1
+    video = client.predict(None, path, estimate=found["job"], api_name="/generate")
+    folder = manager.folder(video["job"])
+    footage, wanted = read_footage(folder), read_native(folder / "wanted.json")
+    assert len(footage.video) == 5 and wanted.positions[0, 0] == pytest.approx(0.1)
+    assert read_native(folder / "taken.json").positions[0, 0] == 0
+    for asked in (client.predict, other.predict):
+        image = handle_file(examples[0].poster) if asked == client.predict else None
+        words = "must be none where" if image else "in this session"
+        with pytest.raises(AppError, match=words):
+            asked(image, path, estimate=found["job"], api_name="/generate")
 
 
 def test_bad_input_is_refused_in_one_sentence(server, examples, tmp_path):
