@@ -8,6 +8,7 @@ import inspect
 import math
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -266,8 +267,9 @@ class JointComponents(DiffusionPipeline):
         prior = self.transformer.camera_prior
         return None if prior is None else prior.log_depth(latents.to(prior.spread.device))[0]
 
-    def _fitted_to_images(
+    def _fitted_to_images(  # noqa: PLR0917 - the first three are bound, see `known.Mend`
         self,
+        run: RunOptions,
         images: Sequence[Tensor],
         framing: Framing,
         order: list[int],
@@ -278,7 +280,8 @@ class JointComponents(DiffusionPipeline):
         told = read_cameras(self.codec, rays, iterations=0)[0].cameras[0]
         shown = torch.stack([images[k] for k in order]).to("cpu", torch.float32)
         fine = framing.finer().images(shown)
-        fit = adjusted_to_frames(fine, told, self._depth_of(latents))
+        check = partial(run.report, "fit path to frames", 0, 1)
+        fit = adjusted_to_frames(fine, told, self._depth_of(latents), before_round=check)
         raxels = raxels_from_cameras(fit.cameras)[None].to(rays.device, torch.float32)
         if float(raxels.abs().max()) > RAXEL_LIMIT:  # so far away no camera can be coded
             return rays, None

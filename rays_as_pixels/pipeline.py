@@ -142,14 +142,14 @@ class RaysAsPixelsPipeline(EstimatingComponents):
     def _given(self, placed: PlacedImages, stills: Float[Tensor, "1 c n h w"]) -> Given:
         """Encode the rays of a path and of images beside it, and say that these are known."""
         path, taken, log_depth = placed.within_reach()
-        raxels = raxels_from_cameras(joined(path, taken))[None]
+        raxels = raxels_from_cameras(joined(path, taken) if placed.apart else path)[None]
         rays = self.codec.encode_raxels(raxels.to(self._execution_device, torch.float32))
         frames = len(placed.cameras.world_from_cam)
         return only_images(
             stills, placed.frames,
             frames=frames, rays=rays[:, :, :frames], cameras_known=placed.known,
             temporal_stride=self.codec.temporal_stride, log_depth=log_depth,
-            still_rays=rays[:, :, frames:], shown=placed.shown,
+            still_rays=rays[:, :, frames:] if placed.apart else None, shown=placed.shown,
         )  # fmt: skip
 
     # 3. imagine: images -> video and rays
@@ -211,7 +211,7 @@ class RaysAsPixelsPipeline(EstimatingComponents):
             frames=frames, rays=None, cameras_known=torch.tensor(unknown),
             temporal_stride=self.codec.temporal_stride,
         )  # fmt: skip
-        mend = partial(self._fitted_to_images, list(images), framing)
+        mend = partial(self._fitted_to_images, run, list(images), framing)
         given = with_cameras_told(given, image_frames, self.transformer.camera_prior, mend)
         latents, rays = self._denoise(
             given.repeated(num_seeds), run, steps=num_inference_steps, stage="imagine",
@@ -228,10 +228,11 @@ class RaysAsPixelsPipeline(EstimatingComponents):
         fit, raxels = read_cameras(self.codec, rays)
         run.report("show images", 0, num_seeds)
         stack = stack[: len(stack) * show_images]
+        shown_at = torch.tensor(list(image_frames[: len(stack)]), dtype=torch.int64)
         videos = torch.stack([
             self._with_shown(
                 videos[k], stack, stills, framing,
-                taken=fit.cameras[k][torch.tensor(list(image_frames[: len(stack)]))],
+                taken=fit.cameras[k][shown_at],
                 cameras=fit.cameras[k],
                 log_depth=given.still_log_depth, max_scale=max_scale,
             )

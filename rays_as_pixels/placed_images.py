@@ -36,6 +36,7 @@ class PlacedImages:
         cameras: (F,) of the path, in axes of its first one.
         taken: (n,) of the images, in the same axes; without meaning where not known.
         origin: (4, 4) the camera that the images' own path begins with, in the same axes.
+        apart: Whether the images have a path of their own.
         shown: (n,) whether the path's camera at its frame shows what the image does.
         log_depth: (n, h, w) logarithms of what is known of depths, NaN elsewhere; None for
             nothing.
@@ -48,6 +49,7 @@ class PlacedImages:
     cameras: Cameras
     taken: Cameras
     origin: Float[Tensor, "4 4"]
+    apart: bool
     shown: Bool[Tensor, "n"]
     log_depth: Float[Tensor, "n h w"] | None
 
@@ -91,8 +93,9 @@ class PlacedImages:
             shown = _same(taken, cameras[torch.tensor(frames)])
         log_depth = depths_for_images(depths, len(stack), framing)
         return cls(
-            stack, framing, torch.tensor(known), frames, cameras, taken, origin, shown, log_depth
-        )
+            stack, framing, torch.tensor(known), frames, cameras, taken, origin,
+            image_path is not None, shown, log_depth,
+        )  # fmt: skip
 
     def in_world_of(self, trajectory: Trajectory) -> Cameras:
         """Return the path's cameras in the world that it was given in."""

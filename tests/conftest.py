@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from rays_as_pixels.evaluation.clips import EvalClip, world_clips
+from rays_as_pixels.model import photometric_adjustment
 from rays_as_pixels.model.codec import new_autoencoder
 from rays_as_pixels.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.training.config import training_config
@@ -68,3 +69,9 @@ def toy_folder(toy, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("model") / "tiny"
     toy.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture
+def one_attempt(monkeypatch) -> None:
+    """Fit paths once: what an untrained network tells would be tried four times more."""
+    monkeypatch.setattr(photometric_adjustment, "_MORE_ROUNDS", 0)

@@ -158,6 +158,19 @@ def test_progress_names_stages_and_cancel_stops_within_one_step(toy):
     assert seen[-1] == ("generate video", 1, 5)
 
 
+def test_the_fit_of_images_that_tell_their_cameras_can_be_cancelled(toy):
+    cancel, frames = Event(), video()
+
+    def progress(stage: str, done: int, total: int) -> None:
+        if stage == "fit path to frames":
+            cancel.set()
+
+    with pytest.raises(Cancelled):
+        toy.imagine([frames[0], frames[4]], num_frames=5, image_frames=[0, 4],
+                    num_inference_steps=1, progress=progress, cancel=cancel)  # fmt: skip
+    assert cancel.is_set()
+
+
 def test_the_step_callback_gets_the_pipeline_and_latents(toy):
     seen = []
 
@@ -318,6 +331,8 @@ def test_imagined_and_looped_videos_show_their_image_too(toy):
     assert imagined.videos.shape == (2, 5, 3, 2 * height, 2 * width)
     torch.testing.assert_close(imagined.videos[:, 0], frames[:1].expand(2, -1, -1, -1))
     assert imagined.trajectory.cameras.height == 2 * height
+    own = toy.imagine(frames[0], num_frames=5, num_inference_steps=1, show_images=False)
+    assert own.video.shape == (5, 3, height, width)
     looped = toy.loop(frames, estimate_steps=1, generate_steps=1, generator=seeded())
     assert looped.video.shape == frames.shape
     assert looped.reestimated.cameras.width == looped.estimated.cameras.width == 2 * width

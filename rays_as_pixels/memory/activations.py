@@ -99,15 +99,13 @@ class Activations:
         frames, seeds = self.work.frames, self.work.seeds
         images, others = self._given_images()
         given = self._latents(self.work.images, 1)
-        raxels = pixel_bytes(frames, self.ray_size)
         drawn = self._on_cpu(drawing_bytes(frames, self.ray_size))
         coded = self.codec.encode_images(frames, self.ray_size, pieces)
-        kept = images + raxels
         return {
-            "encode": others + raxels + given.rays.nbytes + self.codec.encode(1, self.size, pieces),
-            "encode rays": images + max(drawn, coded),
-            "denoise": kept + self._network(self.work.images, seeds),
-            "decode video": kept
+            "encode": others + self.codec.encode(1, self.size, pieces),
+            "encode rays": images + given.stills.nbytes + max(drawn, coded),
+            "denoise": images + self._network(self.work.images, seeds),
+            "decode video": images
             + given.nbytes
             + self._latents(0, seeds).rays.nbytes
             + self.codec.decode(frames, self.size, pieces, clips=seeds),
@@ -117,12 +115,14 @@ class Activations:
         frames, seeds = self.work.frames, self.work.seeds
         images, others = self._given_images()
         made = self._latents(0, seeds)
-        kept = images + self._latents(self.work.images, 1).nbytes
+        given = self._latents(self.work.images, 1)
+        kept = images + given.nbytes
+        again = given.video.nbytes + given.rays.nbytes + made.video.nbytes  # along the made path
         decoded = self.codec.decode(frames, self.size, pieces, clips=seeds)
         videos = self._on_cpu(seeds * self.video)
         return {
             "encode": others + self.codec.encode(1, self.size, pieces),
-            "denoise": images + self._network(self.work.images, seeds),
+            "denoise": images + again + self._network(self.work.images, seeds),
             "decode video": kept + made.rays.nbytes + decoded,
             **self._read(kept + made.video.nbytes + videos, seeds, pieces),
         }

@@ -8,3 +8,8 @@ import pytest
 @pytest.fixture(scope="session")
 def model_folder(toy_folder) -> Path:
     return toy_folder
+
+
+@pytest.fixture(autouse=True)
+def quick_estimates(one_attempt):
+    """The command line is tested here, not the path."""

@@ -16,3 +16,8 @@ def open_manager(tmp_path):
     yield make
     for manager in managers:
         manager.close()
+
+
+@pytest.fixture(autouse=True)
+def quick_estimates(one_attempt):
+    """Jobs are tested here, not the path."""
