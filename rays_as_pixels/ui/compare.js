@@ -9,7 +9,7 @@ const scrub = root.querySelector('.cmp-scrub');
 const readout = root.querySelector('output');
 const play = root.querySelector('.cmp-play');
 const modes = [...root.querySelectorAll('[data-mode]')];
-const table = props.words || {};
+// `table`: see `text.script`.
 const words = table[(navigator.language || '').startsWith('zh') ? 'zh' : 'en'] || {};
 let mode = 'slider', shown = '';
 

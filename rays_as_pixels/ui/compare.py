@@ -1,6 +1,5 @@
 """Two videos in step, to compare: a slider between them, or side by side."""
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +33,9 @@ def comparison(*, elem_id: str) -> gr.HTML:
 
     The <video>s lie in elements with the ids ELEM_ID-a and ELEM_ID-b.
     """
-    script = files("rays_as_pixels.ui").joinpath("compare.js").read_text(encoding="utf-8")
     return gr.HTML(
         html_template=_TEMPLATE.replace("{id}", elem_id),
-        js_on_load=script,
-        words=text.everywhere("cmp_"),
+        js_on_load=text.script("compare.js", "cmp_"),
         elem_id=elem_id,
         elem_classes="rap-flat",
     )

@@ -5,7 +5,7 @@ const used = root.querySelector('.film-used');
 const handles = [...root.querySelectorAll('.film-handle')];
 const shades = [...root.querySelectorAll('.film-shade')];
 const ticks = root.querySelector('.film-ticks');
-const table = props.words || {};
+// `table`: see `text.script`.
 const words = table[(navigator.language || '').startsWith('zh') ? 'zh' : 'en'] || {};
 let part = [0, 0], held = -1, drawn = '';
 

@@ -2,7 +2,6 @@
 
 import base64
 import io
-from importlib.resources import files
 from typing import Any
 
 import gradio as gr
@@ -35,12 +34,10 @@ def filmstrip(strip: dict[str, Any] | None = None, *, elem_id: str) -> gr.HTML:
     Its property `strip` is what `strip_of` returns, or None for none; its value the part that the
     visitor chose, {"start_sec", "end_sec"}.
     """
-    script = files("rays_as_pixels.ui").joinpath("filmstrip.js").read_text(encoding="utf-8")
     return gr.HTML(
         html_template=_TEMPLATE,
-        js_on_load=script,
+        js_on_load=text.script("filmstrip.js", "film_"),
         strip=strip,
-        words=text.everywhere("film_"),
         elem_id=elem_id,
         elem_classes="rap-flat",
     )

@@ -2,7 +2,7 @@
 const root = element.querySelector('.hist');
 const list = root.querySelector('ol');
 const empty = root.querySelector('p');
-const table = props.words || {};
+// `table`: see `text.script`.
 const words = table[(navigator.language || '').startsWith('zh') ? 'zh' : 'en'] || {};
 
 function button(name, item, kind) {

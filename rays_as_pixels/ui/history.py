@@ -1,7 +1,6 @@
 """The visitor's results as a list: load one with its settings, or compare with it."""
 
 import time
-from importlib.resources import files
 from typing import Any
 
 import gradio as gr
@@ -16,11 +15,9 @@ ACTIONS = ("load", "compare", "delete")
 
 def history(*, elem_id: str) -> gr.HTML:
     """Return the component; its event `select` has the data `id` and `action`."""
-    script = files("rays_as_pixels.ui").joinpath("history.js").read_text(encoding="utf-8")
     return gr.HTML(
         html_template=_TEMPLATE,
-        js_on_load=script,
-        words=text.everywhere("hist_"),
+        js_on_load=text.script("history.js", "hist_"),
         elem_id=elem_id,
         elem_classes="rap-flat",
     )

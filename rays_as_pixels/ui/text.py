@@ -5,6 +5,7 @@ server writes is looked up here, by the language the browser asked for (`say`).
 """
 
 import functools
+import json
 import tomllib
 from importlib.resources import files
 from typing import Any
@@ -59,6 +60,20 @@ def some(prefix: str, lang: str = "en") -> dict[str, str]:
 def everywhere(prefix: str) -> dict[str, dict[str, str]]:
     """Return the same for every language."""
     return {lang: some(prefix, lang) for lang in LANGUAGES}
+
+
+def script(name: str, prefix: str) -> str:
+    """Return a component's script with its words before it, by language, as `table`.
+
+    As a property they would be lost: Gradio takes a component's properties away at every event that
+    does not draw it, until its tab is first opened.
+
+    Args:
+        name: Of the file in this folder.
+        prefix: Of the words.
+    """
+    source = files("rays_as_pixels.ui").joinpath(name).read_text(encoding="utf-8")
+    return f"const table = {json.dumps(everywhere(prefix))};\n{source}"
 
 
 def i18n() -> gr.I18n:

@@ -117,6 +117,8 @@ def test_an_example_is_estimated_edited_generated_checked_and_nothing_comes_from
     page.click("#history-panel button")
     page.wait_for_function("document.querySelectorAll('#history .hist-item').length === 3")
     page.wait_for_selector("#history .hist-shown")
+    for button in page.locator(".cmp-bar button, #history button").all():
+        assert button.text_content().strip(), "words outlast events before a tab is first opened"
     assert page.foreign == [] and page.faults == []
 
 
