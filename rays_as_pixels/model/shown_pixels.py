@@ -4,7 +4,6 @@ Not in the paper, whose video model draws every frame anew. What an image shows 
 it than from latents of 8 x 8 cells: depth-image-based rendering, without a network.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +18,7 @@ from rays_as_pixels.model.view_depths import FARTHEST, NEAREST, seen_in
 _MOST, _ALL = 0.4, 0.8  # share of the pixels around that must be shown, to be shown at all, fully
 _FARTHER = 0.05  # logarithm of depth; what lies so far behind its neighbour is at an edge
 _PARALLAX = 1.0  # cells of the depths' grid; edges that open further are not shown
+_POWER, _BLUNT = 3, 0.05  # of the weights by distance; of the mean one, added to distances
 _AT_ONCE = 2**20  # pixels of some frames, which take about 150 bytes each
 
 
@@ -58,8 +58,8 @@ def shown_along(
 ) -> Shown:
     """Read what images show from where the cameras of a path are.
 
-    Each camera takes the image first whose camera is nearest to it (scene units and radians, added
-    up), and others where that shows nothing.
+    Where several images show the same, the nearer an image's camera the more it counts (scene units
+    and radians, added up), by the inverse cube.
 
     Args:
         images: In [0, 1], of the cameras' aspect ratio.
@@ -84,9 +84,11 @@ def shown_along(
     away = (pose[:, None, :3, 3] - image_pose[:, :3, 3]).norm(dim=-1) + rotation_angle_rad(
         pose[:, None, :3, :3].mT @ image_pose[:, :3, :3]
     )
-    for order in away.argsort(dim=1, stable=True).mT:  # every camera's nearest, then its next
-        for number, at in _portions(order, max(1, _AT_ONCE // (size[0] * size[1]))):
-            own = image_pose[number]
+    weights = (away / away.mean(1, keepdim=True).clamp_min(1e-6) + _BLUNT) ** -_POWER  # F n
+    counted = images.new_zeros(count, 1, *size)
+    for number, weight in enumerate(weights.to(images).T):
+        own = image_pose[number]
+        for at in torch.arange(count).split(max(1, _AT_ONCE // (size[0] * size[1]))):
             turned = own[:3, :3].mT @ pose[at, :3, :3]
             moved = (pose[at, :3, 3] - own[:3, 3]) @ own[:3, :3]
             many = len(at)
@@ -98,19 +100,13 @@ def shown_along(
             torn = (opening[number] * apart[:, None, None, None] > _PARALLAX).float()
             shown = shown * (warped(torn, where) < 0.5)
             around = nn.functional.avg_pool2d(shown, 2 * cell + 1, 1, cell, count_include_pad=False)
-            soft = ((around - _MOST) / (_ALL - _MOST)).clamp(0, 1)
-            shown = shown * soft * (1 - share[at])
+            shown = shown * ((around - _MOST) / (_ALL - _MOST)).clamp(0, 1)
             seen = warped(images[number].expand(many, -1, -1, -1), where)
-            pictures[at] = pictures[at] + shown * seen
-            share[at] = share[at] + shown
-    return Shown(pictures, share)
-
-
-def _portions(numbers: Tensor, most: int) -> Iterator[tuple[int, Tensor]]:
-    """Yield each of some numbers with the places where it stands, so many at a time at most."""
-    for number in numbers.unique().tolist():
-        for at in (numbers == number).nonzero()[:, 0].split(most):
-            yield number, at
+            counts = weight[at, None, None, None] * shown
+            pictures[at] += counts * seen
+            counted[at] += counts
+            share[at] = torch.maximum(share[at], shown)
+    return Shown(pictures * (share / counted.clamp_min(1e-9)), share)
 
 
 def _lenses(cameras: Cameras, images: Tensor) -> Float[Tensor, "n 1 2"]:

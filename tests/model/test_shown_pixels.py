@@ -52,7 +52,18 @@ def test_what_something_hides_is_not_shown_and_another_image_shows_it():
     torch.testing.assert_close(
         both.pictures[1, :, 12:20, 14:18], last[0, :, 12:20, 6:10], rtol=0, atol=1e-3
     )
-    torch.testing.assert_close(both.pictures[2], last[0])
+    torch.testing.assert_close(both.pictures[2], last[0], rtol=0, atol=1e-4)
+
+
+def test_of_two_images_of_the_same_wall_the_nearer_counts_more_by_the_inverse_cube():
+    black_and_white = torch.stack([torch.zeros(3, HEIGHT, WIDTH), torch.ones(3, HEIGHT, WIDTH)])
+    wall = torch.full((2, HEIGHT, WIDTH), 4.0).log()
+    path = cameras((0, 0, 0), (0.2, 0, 0), (0.1, 0, 0), (0.05, 0, 0))
+    shown = shown_along(black_and_white, wall, path[:2], path)
+    middle = shown.pictures[:, 0, 16, 24]
+    quarter = 1.55**-3 / (0.55**-3 + 1.55**-3)  # distances over their mean, and 0.05
+    expected = torch.tensor([0.0, 1.0, 0.5, quarter])
+    torch.testing.assert_close(middle, expected, rtol=0, atol=2e-3)
 
 
 def test_a_larger_image_gives_a_larger_video_and_the_rest_is_enlarged():
