@@ -71,7 +71,9 @@ def toy_folder(toy, tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture
-def one_attempt(monkeypatch) -> None:
+@pytest.fixture(scope="module")
+def one_attempt():
     """Fit paths once: what an untrained network tells would be tried four times more."""
-    monkeypatch.setattr(photometric_adjustment, "_MORE_ROUNDS", 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(photometric_adjustment, "_MORE_ROUNDS", 0)
+        yield

@@ -10,6 +10,8 @@ from rays_as_pixels.cli.main import main
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.media.video import write_video
 
+pytestmark = pytest.mark.usefixtures("one_attempt")
+
 
 def moving(frames: int) -> torch.Tensor:
     """Return smooth noise that changes from frame to frame, so that no path explains it."""

@@ -9,6 +9,8 @@ from rays_as_pixels.geometry.rotations import rotation_angle_rad, rotation_from_
 from rays_as_pixels.outputs import PoseSpread
 from rays_as_pixels.views import VIEWS, Answer, View, combined, expected_error_deg, views_of
 
+pytestmark = pytest.mark.usefixtures("one_attempt")
+
 ALL = VIEWS[4]
 
 

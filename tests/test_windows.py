@@ -21,6 +21,8 @@ from rays_as_pixels.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.windows import WindowPlan, estimate_in_windows
 from rays_as_pixels.worlds.tours import render_tour
 
+pytestmark = pytest.mark.usefixtures("one_attempt")
+
 
 def laid(frames: int, /, **plan):
     return WindowPlan(**plan).windows(frames, native=9, longest=17)

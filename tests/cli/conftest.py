@@ -10,6 +10,6 @@ def model_folder(toy_folder) -> Path:
     return toy_folder
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def quick_estimates(one_attempt):
     """The command line is tested here, not the path."""

@@ -18,6 +18,6 @@ def open_manager(tmp_path):
         manager.close()
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def quick_estimates(one_attempt):
     """Jobs are tested here, not the path."""
