@@ -4,7 +4,7 @@ import html
 import math
 from collections.abc import Sequence
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 260, 84, 36, 16, 8
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 260, 84, 46, 16, 8
 COLORS = ("#0f766e", "#c2410c", "#6d28d9", "#0369a1", "#a16207")
 
 
