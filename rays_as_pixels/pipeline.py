@@ -106,8 +106,9 @@ class RaysAsPixelsPipeline(EstimatingComponents):
         """
         run = RunOptions(**options)
         placed = PlacedImages.beside(
-            trajectory, images, self.sizes, self.max_frames, image_frames, image_path,
-            image_cameras_known, image_depths,
+            trajectory, images, sizes=self.sizes, max_frames=self.max_frames,
+            image_frames=image_frames, image_path=image_path,
+            cameras_known=image_cameras_known, depths=image_depths,
         )  # fmt: skip
         check_seeds(num_seeds, run)
         check_scale(max_scale)

@@ -54,10 +54,11 @@ class PlacedImages:
     log_depth: Float[Tensor, "n h w"] | None
 
     @classmethod
-    def beside(  # noqa: PLR0917 - what `generate` is given of them
+    def beside(
         cls,
         trajectory: Trajectory,
         images: "Float[Tensor, '3 height width'] | Sequence[Float[Tensor, '3 height width']]",
+        *,
         sizes: Sequence[tuple[int, int]],
         max_frames: int,
         image_frames: Sequence[int],

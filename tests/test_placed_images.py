@@ -72,8 +72,8 @@ def test_images_on_the_path_are_as_without(toy, clip):
 def placed(clip, path, frames, image_path):
     video = clip[0]
     return PlacedImages.beside(
-        path, [video[k] for k in frames], [tuple(video.shape[-2:])], 17, frames, image_path,
-        None, None,
+        path, [video[k] for k in frames], sizes=[tuple(video.shape[-2:])], max_frames=17,
+        image_frames=frames, image_path=image_path, cameras_known=None, depths=None,
     )  # fmt: skip
 
 

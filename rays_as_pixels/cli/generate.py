@@ -90,7 +90,12 @@ def run(args: argparse.Namespace) -> int:
             progress.say(f"note: {note}")
         pipeline = options.load_pipeline(args, progress)
         trajectory = fit_length(loaded.trajectory, args.frames, pipeline)
-        taken = None if args.image_path is None else load_info(args.image_path).trajectory
+        taken = None
+        if args.image_path is not None:
+            along = load_info(args.image_path)
+            taken = along.trajectory
+            for note in along.notes:
+                progress.say(f"note: {note}")
         own = trajectory if taken is None else taken
         generated = pipeline.generate(
             images,

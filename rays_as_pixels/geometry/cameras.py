@@ -201,7 +201,10 @@ def joined(first: Cameras, *others: Cameras) -> Cameras:
 
     Args:
         first: (F,).
-        others: (N,) each, in the same axes and scene units; on its device, in its precision.
+        others: (N,) each, in the same axes and scene units, of images of the same aspect.
+
+    Returns:
+        (F + N + ...), on the first ones' device and in their precision.
     """
     size = {"height": first.height, "width": first.width}
     every = [first, *(one.resized(**size) for one in others)]

@@ -184,7 +184,6 @@ def generate_work(
     ask: GenerateAsk,
     *,
     image_frames: tuple[int, ...],
-    image_cameras_known: tuple[bool, ...] | None = None,
 ) -> Work:
     """Return the work of generating along the job's file wanted.json from image0.png, image1.png...
 
@@ -196,7 +195,6 @@ def generate_work(
         load: Gives the pipeline.
         ask: How.
         image_frames: For each image the frame of the path, or of taken.json, that it belongs to.
-        image_cameras_known: For each image whether the path's camera took it; None for all.
     """
 
     def work(job: JobContext) -> dict[str, Any]:
@@ -215,7 +213,6 @@ def generate_work(
             trajectory=path_for_image(wanted, height=height, width=width),
             image_frames=image_frames,
             image_path=taken_path(job.folder, height=height, width=width),
-            image_cameras_known=image_cameras_known,
             image_depths=depths_for(pipeline, image_frames, depth_of_path(job.folder / WANTED)),
             footage=footage,
             num_inference_steps=ask.steps,

@@ -153,7 +153,7 @@ class Runs:
                 inputs |= {tasks.WANTED: _path_file(path.reanchored(), depth)}
                 inputs |= {"image0.png": picture}
             else:
-                _only_one(image, depth)
+                _check_only_the_clip(image, depth)
                 inputs |= clip_inputs(self.manager, estimate, path, owner=_owner(request))
             cost = run_cost(ask.steps, len(path), guidance=ask.guidance_scale)
             return self._submit("generate", work, ask, inputs, request, cost)
@@ -306,12 +306,13 @@ def _path_file(path: Trajectory, depth: object) -> bytes:
     return native_text(path, extra=depth_for_extra(kept)).encode()
 
 
-def _only_one(image: object, depth: object) -> None:
-    if image is not None or depth is not None:
-        raise InputError(
-            "image and depth must be none where estimate is given, whose clip has both; got one. "
-            "Leave them out."
-        )
+def _check_only_the_clip(image: object, depth: object) -> None:
+    for name, value in (("image", image), ("depth", depth)):
+        if value is not None:
+            raise InputError(
+                f"{name} must be none where estimate is given, whose clip has it; got one. "
+                "Leave it out."
+            )
 
 
 def _generate_ask(steps: int, guidance_scale: float, seed: int) -> tasks.GenerateAsk:
