@@ -7,7 +7,7 @@ for the four verbs of `pipeline.RaysAsPixelsPipeline`.
 import inspect
 import math
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -266,6 +266,11 @@ class JointComponents(DiffusionPipeline):
         """Return logarithms of the depths of frame 0's cells, where the network tells them."""
         prior = self.transformer.camera_prior
         return None if prior is None else prior.log_depth(latents.to(prior.spread.device))[0]
+
+    def _told_once(self) -> AbstractContextManager[None]:
+        """Until this ends, have the camera prior tell a clip once for rays and depths alike."""
+        prior = self.transformer.camera_prior
+        return nullcontext() if prior is None else prior.told_once()
 
     def _fitted_to_images(  # noqa: PLR0917 - the first three are bound, see `known.Mend`
         self,

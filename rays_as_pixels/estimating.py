@@ -91,8 +91,10 @@ class EstimatingComponents(ShowingComponents):
         for index, view in enumerate(views):
             run.report("encode video", 0, 1)
             latents = self._encode(view.video(fitted))
-            rays = self._rays_of(latents, len(video), run, steps=num_inference_steps,
-                                 num_seeds=num_seeds, number=index)  # fmt: skip
+            with self._told_once():
+                rays = self._rays_of(latents, len(video), run, steps=num_inference_steps,
+                                     num_seeds=num_seeds, number=index)  # fmt: skip
+                told = self._depth_of(latents) if photometric_adjustment else None
             run.report("read cameras", index, len(views))
             mean, drawn = read(rays.mean(0, keepdim=True))
             each = read(rays)[0].cameras if num_seeds > 1 else mean.cameras
@@ -100,7 +102,7 @@ class EstimatingComponents(ShowingComponents):
             if photometric_adjustment:
                 said = partial(run.report, "fit path to frames", index, len(views))
                 answer = answer.adjusted(
-                    view.video(fine), self._depth_of(latents),
+                    view.video(fine), told,
                     shared_focal=shared_focal, before_round=said,
                 )  # fmt: skip
             answers.append(answer)

@@ -213,7 +213,8 @@ class RaysAsPixelsPipeline(EstimatingComponents):
             temporal_stride=self.codec.temporal_stride,
         )  # fmt: skip
         mend = partial(self._fitted_to_images, run, list(images), framing)
-        given = with_cameras_told(given, image_frames, self.transformer.camera_prior, mend)
+        with self._told_once():
+            given = with_cameras_told(given, image_frames, self.transformer.camera_prior, mend)
         latents, rays = self._denoise(
             given.repeated(num_seeds), run, steps=num_inference_steps, stage="imagine",
             prompts=prompts, guidance_scale=guidance_scale,

@@ -8,6 +8,8 @@ what explains both; then again, with the errors of the last round in view, as DR
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -79,6 +81,7 @@ class CameraPrior(nn.Module):
         self.register_buffer("spread", torch.ones(CAMERA_NUMBERS))
         self.register_buffer("moment_mean", torch.zeros(MOMENTS))
         self.register_buffer("moment_spread", torch.ones(MOMENTS))
+        self._kept: list[tuple[Tensor, TrackedScene]] | None = None
 
     def initialise_from_scratch(self) -> None:
         """Guess cameras at rest with the usual lens, and depths of 1; trust tracks."""
@@ -140,12 +143,30 @@ class CameraPrior(nn.Module):
         if frames == 1:
             lens = self.mean[6:].float().expand(batch, 1, 2)
             return nn.functional.pad(lens, (6, 0))
-        return numbers_of_scene(self.told(self.motion(latents), latents[:, :, 0])[-1].scene)
+        return numbers_of_scene(self._scene(latents))
 
     def log_depth(self, latents: Float[Tensor, "batch c t h w"]) -> Float[Tensor, "batch h w"]:
         """Return logarithms of what frame 0's cells are away, scene units; two frames or more."""
+        return self._scene(latents).log_depth.unflatten(1, tuple(latents.shape[-2:]))
+
+    @contextmanager
+    def told_once(self) -> Iterator[None]:
+        """Until this ends, tell a clip once, however often it is asked for; the weights stay."""
+        self._kept = []
+        try:
+            yield
+        finally:
+            self._kept = None
+
+    def _scene(self, latents: Float[Tensor, "batch c t h w"]) -> TrackedScene:
+        kept = self._kept
+        for known, scene in kept or ():
+            if known.shape == latents.shape and torch.equal(known.to(latents), latents):
+                return scene
         scene = self.told(self.motion(latents), latents[:, :, 0])[-1].scene
-        return scene.log_depth.unflatten(1, tuple(latents.shape[-2:]))
+        if kept is not None:
+            kept[:] = [(latents, scene)]  # the last clip alone, to stay small
+        return scene
 
     def forward(
         self, latents: Float[Tensor, "batch c t h w"], raster: tuple[int, int]

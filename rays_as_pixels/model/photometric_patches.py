@@ -102,9 +102,12 @@ class Level:
         steps = torch.arange(-half, half + 1, device=cut.device, dtype=torch.float32)
         window = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), -1).reshape(-1, 2)
         self.window = window / self.side
+        # A frame's place of a patch's pixel is affine in it: (2, 3) matrices times this.
+        self.along = torch.nn.functional.pad(self.window, (0, 1), value=1.0).mT.contiguous()
         self.weight = torch.exp(-window.square().sum(-1) / (2 * (0.6 * half + 0.5) ** 2))
         pixels = patches.place[:, None] + self.window
-        read = self._read(torch.cat([cut, across, down], 1), pixels.expand(len(cut), -1, -1, -1))
+        at = (pixels / patches.half).expand(len(cut), -1, -1, -1)
+        read = self._read(torch.cat([cut, across, down], 1), at)
         read = read.movedim(1, 2).flatten(0, 1)  # A * N, 9, K
         self.template, x, y = read.split(3, dim=1)
         products = [(one * two).sum(1, keepdim=True) for one, two in (
@@ -119,11 +122,10 @@ class Level:
         frames = torch.arange(len(pictures), device=cut.device)
         self.other = frames[:, None] != anchors  # F A
 
-    def _read(
-        self, pictures: Tensor, at: Float[Tensor, "f m k 2"]
-    ) -> Float[Tensor, "f channels m k"]:
+    @staticmethod
+    def _read(pictures: Tensor, at: Float[Tensor, "f m k 2"]) -> Float[Tensor, "f channels m k"]:
         return torch.nn.functional.grid_sample(
-            pictures, at / self.patches.half, padding_mode="border", align_corners=False
+            pictures, at, padding_mode="border", align_corners=False
         )
 
     def shown(self, scene: AnchoredScene) -> Shown:
@@ -138,9 +140,10 @@ class Level:
         affine = torch.stack([right - middle, below - middle], -1) / reach[0, 0]
         ahead = (point[:, :, : len(place), 2] > NEAREST).flatten(1)  # F, A * N
         affine, middle = affine.float(), middle.float()
-        pixels = (middle[..., None, :] + self.window @ affine.mT).flatten(1, 2)  # F, A * N, K, 2
-        seen = (pixels.abs() < self.patches.half).all(-1) & ahead[..., None]
-        colour = self._read(self.pictures, pixels).permute(2, 0, 1, 3)
+        lines = torch.cat([affine, middle[..., None]], -1).flatten(1, 2)  # F, A * N, 2, 3
+        at = (lines / self.patches.half[:, None]) @ self.along  # its sides are at -1 and 1
+        seen = (at.abs().amax(-2) < 1) & ahead[..., None]  # F, A * N, K
+        colour = self._read(self.pictures, at.mT.contiguous()).permute(2, 0, 1, 3).contiguous()
         return Shown(colour, self.weight * (seen.transpose(0, 1) & self.inside), affine)
 
     def look(self, scene: AnchoredScene) -> tuple[Places, Tensor]:
@@ -163,7 +166,8 @@ class Level:
         pull_y = crossed[1] - y_here - (differ * y).sum(-1)
         both = crossed[2] - (here * there).sum(-1)
         own = own - here.square().sum(-1)
-        other = (weighted * shown.colour).sum((-2, -1)) - there.square().sum(-1)
+        squares = (weighted.flatten(2) * shown.colour.flatten(2)).sum(-1)
+        other = squares - there.square().sum(-1)
         like = both / (own * other).clamp_min(1e-12).sqrt()
         left = (own + other - 2 * both).clamp_min(0)
         good = torch.sigmoid((like - _LEAST_LIKENESS) / _LIKENESS_SPREAD) / (1 + left / LIKE**2)
