@@ -11,7 +11,7 @@ from rays_as_pixels.memory.tracker import META, peak_bytes
 from rays_as_pixels.model.anchored_scene import AnchoredScene
 from rays_as_pixels.model.camera_fit import read_cameras
 from rays_as_pixels.model.codec import SPATIAL_STRIDE, LatentCodec
-from rays_as_pixels.model.photometric_adjustment import anchors_of, moved_scene
+from rays_as_pixels.model.photometric_fit import anchors_of, moved_scene
 from rays_as_pixels.model.photometric_patches import Patches
 
 
