@@ -30,7 +30,7 @@ from rays_as_pixels.model.photometric_patches import Patches
 _LEVELS, _NEARLY = 2, 0.97  # of what is explained there, to look again in full
 _REVERSED_BETTER, _REVERSED_LEAST = 1.02, 0.4  # of what is explained, to believe in the reverse
 _REVERSED_FROM = 0.35  # share explained below which the reverse cannot be believed either
-_STAYS_ENOUGH, _LEVEL_ENOUGH = 0.985, 0.995  # of what is explained, to believe in no travel, turn
+_STAYS_ENOUGH, _LEVEL_ENOUGH = 0.985, 0.99  # of what is explained, to believe in no travel, turn
 _STAYS_BELOW = 0.03  # roots of the image's area; more than its travel moves what it shows
 _LEVEL_BELOW = 0.09  # radians that it turns by, if it may not turn at all
 
@@ -77,18 +77,22 @@ def likeliest_motion(
     for other in _others(*scenes, share, patches):
         if coarse is None:
             coarse = told(_seen_by_first(found), levels=_LEVELS)[1]
-        looks = (
-            told(_seen_by_first(start), motion=other.motion, levels=_LEVELS)
+        looks = [
+            (start, *told(_seen_by_first(start), motion=other.motion, levels=_LEVELS))
             for start in other.starts
-        )
-        scene, seen = max(looks, key=itemgetter(1))
+        ]
+        start, scene, seen = max(looks, key=itemgetter(2))
         if seen < _NEARLY * coarse:
             continue
         check()
-        scene = with_anchors(scene, scene.log_depth[0], patches)
-        scene, explained = told(scene, motion=other.motion)
+        if start is not found:  # whose depths in other frames are the best there are
+            start = with_anchors(scene, scene.log_depth[0], patches)
+        scene, explained = told(start, motion=other.motion)
         enough = max(1.0, other.enough) if other.motion == motion else other.enough
-        if explained < max(other.least, enough * most):
+        needed = max(other.least, enough * most)
+        if _NEARLY * needed <= explained < needed:  # it may not be where it ends yet
+            scene, explained = told(scene, motion=other.motion)
+        if explained < needed:
             continue
         best, motion, share = in_scene_units(scene), other.motion, explained
         most = max(most, share)

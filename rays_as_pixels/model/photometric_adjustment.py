@@ -90,16 +90,17 @@ def adjusted_to_frames(
             check()
             scene = with_anchors(scene, scene.log_depth[0], patches)
             scene, share = moved_scene(frames, scene, patches, shared_focal=shared_focal)
-    scene, explained = likeliest_motion(
-        frames, (guess, in_scene_units(scene)), share, patches,
-        shared_focal=shared_focal, check=check,
-    )  # fmt: skip
+    scene = in_scene_units(scene)
+    if share >= _LEAST_EXPLAINED:
+        scene, share = likeliest_motion(
+            frames, (guess, scene), share, patches, shared_focal=shared_focal, check=check
+        )
     depth = scene.log_depth[0].view(patches.grid)
     moved = _cameras_of(scene, cameras)
     fine = bool(moved.world_from_cam.isfinite().all() and moved.focal_px.isfinite().all())
-    if not fine or explained < _LEAST_EXPLAINED:
-        return PhotometricFit(cameras, guess.log_depth[0].view(patches.grid), explained)
-    return PhotometricFit(moved, depth, explained)
+    if not fine or share < _LEAST_EXPLAINED:
+        return PhotometricFit(cameras, guess.log_depth[0].view(patches.grid), share)
+    return PhotometricFit(moved, depth, share)
 
 
 def _tried_depths(pictures: list[Tensor], guess: AnchoredScene, patches: Patches) -> Tensor:
