@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from rays_as_pixels.cli.main import main
+from rays_as_pixels.media.images import write_image
 from rays_as_pixels.media.video import read_clip
 from rays_as_pixels.metrics import pair_errors
 from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
@@ -70,6 +71,18 @@ def test_loop_on_an_example_writes_all_its_files(tmp_path):
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["R_err"] >= 0
     assert read_clip(tmp_path / "out" / "video.mp4").video.shape[0] == 9
+
+
+def test_a_camera_on_a_tripod_is_said_to_only_turn(capsys, tmp_path):
+    clip = render_clips([37], split="heldout", num_frames=9, height=96, width=160)
+    for number, image in enumerate(clip.video[0]):
+        write_image(tmp_path / f"{number}.png", image)
+    assert main(["estimate", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
+    assert "only turns, as on a tripod" in capsys.readouterr().err
+    found = read_native(tmp_path / "out" / "trajectory.json").cameras
+    assert not found.world_from_cam[:, :3, 3].any()
+    errors = pair_errors(found, clip.cameras[0].relative_to(0))
+    assert float(errors.rotation_deg.mean()) < 0.2  # it turns by 14 degrees
 
 
 @pytest.mark.slow

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from rays_as_pixels.pipeline import RaysAsPixelsPipeline
 
 FILES = ("trajectory.json", "path.html")
+_MOVES = {
+    "still": "stands still; a move",
+    "turns": "only turns, as on a tripod; travel",
+    "travels": "only travels, as on a slider; turning",
+}
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
@@ -79,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
         pipeline = options.load_pipeline(args, progress)
         clip = options.read_frames(args, pipeline, progress)
         estimated = _estimated(args, pipeline, clip, progress)
+        from rays_as_pixels.geometry.cameras import kind_of_move
         from rays_as_pixels.trajectories.depth import depth_for_extra
         from rays_as_pixels.trajectories.formats.native import write_native
         from rays_as_pixels.viz.path_view.page import write_path_page
@@ -99,6 +105,8 @@ def run(args: argparse.Namespace) -> int:
             if explains_little(explained):
                 progress.say("note: so little may be a path that is wrong; use more --frames, "
                              "or a shorter part of the video")  # fmt: skip
+        if said := _MOVES.get(kind_of_move(estimated.trajectory.cameras)):
+            progress.say(f"note: the camera {said} would not explain the frames any better")
         write_native(estimated.trajectory, out / "trajectory.json", extra=extra)
         value = path_view_value(
             estimated.trajectory,

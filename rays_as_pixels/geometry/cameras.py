@@ -1,12 +1,15 @@
 """Cameras: poses and intrinsics of a batch of pinhole cameras, one value that checks itself."""
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.errors import InputError
+
+_NO_MOVE = 1e-6  # radians and scene units
 
 
 def invert_rigid(a_from_b: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 4 4"]:
@@ -213,3 +216,22 @@ def joined(first: Cameras, *others: Cameras) -> Cameras:
         for name in ("world_from_cam", "focal_px", "center_px")
     )
     return Cameras(pose, focal, center, **size)
+
+
+def kind_of_move(cameras: Cameras) -> Literal["still", "turns", "travels", "both"]:
+    """Say what cameras do, as far as they do it at all.
+
+    Paths fitted to a clip turn, or travel, by exactly 0 where the clip shows neither
+    (`model.likelier_motion`), up to the rounding of files: 1e-6 radians and scene units.
+
+    Args:
+        cameras: (F,) in any world frame.
+    """
+    pose = invert_rigid(cameras.world_from_cam[:1].double()) @ cameras.world_from_cam.double()
+    still = torch.eye(3, dtype=pose.dtype, device=pose.device)
+    # The chord of a small angle is the angle times the square root of 2.
+    turns = float((pose[:, :3, :3] - still).flatten(1).norm(dim=-1).max()) > 2**0.5 * _NO_MOVE
+    travels = float(pose[:, :3, 3].norm(dim=-1).max()) > _NO_MOVE
+    if turns and travels:
+        return "both"
+    return "turns" if turns else "travels" if travels else "still"

@@ -5,6 +5,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rays_as_pixels.geometry.cameras import kind_of_move
+from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.media.clip import Clip
 from rays_as_pixels.metrics import explains_little
 from rays_as_pixels.trajectories.training_range import RangeWarning
@@ -54,9 +56,12 @@ def facts(rows: Sequence[tuple[str, str]]) -> str:
     return f'<dl class="rap-facts">{cells}</dl>'
 
 
-def estimate_facts(result: Result, path_words: str, lang: str) -> str:
+def estimate_facts(result: Result, path: Trajectory, path_words: str, lang: str) -> str:
     """Describe an estimated path and how it came about."""
     rows = [(text.say("path_estimated", lang), path_words)]
+    move = kind_of_move(path.cameras)
+    if move != "both":
+        rows.append((text.say("fact_move", lang), text.say(f"fact_move_{move}", lang)))
     source_frame = result.results.get("source_frame")
     if source_frame:
         rows.append((text.say("fact_used", lang), _frames_words(source_frame, lang)))

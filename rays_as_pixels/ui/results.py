@@ -164,7 +164,7 @@ def _estimated(session: Session, result: Result, library: Library) -> tuple[Sess
     if not same:
         session = replace(session, edit=None, result="", other="", loop="")
     lang = session.lang
-    facts = numbers.estimate_facts(result, path_facts(path, lang), lang)
+    facts = numbers.estimate_facts(result, path, path_facts(path, lang), lang)
     updates: Updates = {
         "clip": gr.update(value=str(result.folder / tasks.CLIP), visible=True),
         "path_facts": facts,

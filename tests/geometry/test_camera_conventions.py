@@ -15,7 +15,7 @@ from geometry_cases import (
 )
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.geometry.cameras import Cameras, invert_rigid, rigid
+from rays_as_pixels.geometry.cameras import Cameras, invert_rigid, kind_of_move, rigid
 from rays_as_pixels.geometry.rays import pixel_grid_px, rays_from_cameras, rays_in_cam
 
 
@@ -229,3 +229,21 @@ def test_cameras_that_are_none_are_refused(changes, words):
 def test_a_pose_rounded_by_a_file_passes():
     rounded = (random_cameras((3,)).world_from_cam * 1e5).round() / 1e5
     assert Cameras(**_changed(world_from_cam=rounded)).batch_shape == (3,)
+
+
+@pytest.mark.parametrize(
+    ("end", "turn", "kind"),
+    [
+        ((1, 2, 3), False, "still"),
+        ((1, 2, 3), True, "turns"),
+        ((1, 2, 3.001), False, "travels"),
+        ((1, 2.5, 3), True, "both"),
+    ],
+)
+def test_the_kind_of_move_is_what_the_cameras_do_wherever_their_world_is(end, turn, kind):
+    start = camera_at((1, 2, 3), TURN_RIGHT)
+    tenth = _tensor(math.cos(0.1), -math.sin(0.1), math.sin(0.1), math.cos(0.1)).view(2, 2)
+    roll = torch.block_diag(tenth, torch.ones(1, 1, dtype=F64))
+    path = joined(start, camera_at(end, TURN_RIGHT @ roll if turn else TURN_RIGHT))
+    assert kind_of_move(path) == kind
+    assert kind_of_move(path.to(dtype=torch.float32)) == kind
