@@ -16,7 +16,7 @@ from rays_as_pixels.model.dense_depth import dense_log_depth
 if TYPE_CHECKING:
     from rays_as_pixels.outputs import EstimateOutput
 
-MOST_SOURCES = 5  # frames that are drawn from, evenly over the clip
+MOST_SOURCES = 9  # frames that are drawn from, evenly over the clip
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,10 +65,11 @@ class Footage:
 
     def sources(
         self, size: tuple[int, int], sizes: list[tuple[int, int]]
-    ) -> "tuple[Float[Tensor, 'n 3 h w'], Float[Tensor, 'n hm wm'], Cameras]":
-        """Return some of the frames at a size, logarithms of their depths, and their cameras.
+    ) -> "tuple[Float[Tensor, 'n 3 h w'], Float[Tensor, 'n hm wm'], Cameras, Float[Tensor, 'n']]":
+        """Return some of the frames at a size, logarithms of their depths, cameras, and times.
 
-        All on the CPU; cameras in frame 0's axes and in pixels of the model's size.
+        All on the CPU; cameras in frame 0's axes and in pixels of the model's size, times from 0
+        to 1 over the clip.
 
         Args:
             size: (height, width) in pixels, a whole number of times one of `sizes`.
@@ -100,4 +101,4 @@ class Footage:
             for one in depths
         ]
         pictures = at_size.images(self.video[chosen].to("cpu", torch.float32))
-        return pictures, torch.stack(depths), cameras[chosen]
+        return pictures, torch.stack(depths), cameras[chosen], chosen / (len(self.video) - 1)

@@ -129,7 +129,8 @@ class RaysAsPixelsPipeline(EstimatingComponents):
         used = placed.known & show_images
         videos = self._with_shown(
             videos, placed.images[used], stills[:, :, used], placed.framing,
-            taken=placed.taken[used], cameras=placed.cameras,
+            taken=placed.taken[used], frames=torch.tensor(placed.frames)[used],
+            cameras=placed.cameras,
             log_depth=None if placed.log_depth is None else placed.log_depth[used],
             max_scale=max_scale, footage=footage if show_images else None, origin=placed.origin,
         )  # fmt: skip
@@ -235,6 +236,7 @@ class RaysAsPixelsPipeline(EstimatingComponents):
             self._with_shown(
                 videos[k], stack, stills, framing,
                 taken=fit.cameras[k][shown_at],
+                frames=shown_at,
                 cameras=fit.cameras[k],
                 log_depth=given.still_log_depth, max_scale=max_scale,
             )

@@ -7,7 +7,7 @@ more, and all of them right.
 from dataclasses import replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from rays_as_pixels.components import JointComponents
@@ -28,6 +28,7 @@ class ShowingComponents(JointComponents):
         framing: Framing,
         *,
         taken: Cameras,
+        frames: Int[Tensor, "n"],
         cameras: Cameras,
         log_depth: Float[Tensor, "n h w"] | None,
         max_scale: int,
@@ -42,6 +43,7 @@ class ShowingComponents(JointComponents):
             latents: Of the images.
             framing: From their size to the model's.
             taken: (n,) cameras of the images, in the video's axes.
+            frames: Of the video, that the images belong to in time.
             cameras: (F,) of the video.
             log_depth: Of the images, NaN where the network is to tell; None if everywhere.
             max_scale: So many times the model's size at most.
@@ -59,14 +61,17 @@ class ShowingComponents(JointComponents):
         sharp = framing.sharpest(max_scale)
         pictures = sharp.images(images.cpu())
         taken = taken.to(device="cpu", dtype=torch.float64)
+        times = frames / max(1, len(cameras.world_from_cam) - 1)
         if footage is not None:
-            more, depths, others = footage.sources(
+            more, depths, others, at = footage.sources(
                 (sharp.model_height, sharp.model_width), self.sizes
             )
+            times = torch.cat([times, at])
             pictures, told = torch.cat([pictures, more]), torch.cat([told, depths])
             if origin is not None:
                 others = replace(
                     others, world_from_cam=origin.to(taken.world_from_cam) @ others.world_from_cam
                 )
             taken = joined(taken, others)
-        return shown_along(pictures, told, taken, cameras).over(video)
+        every = torch.linspace(0, 1, len(cameras.world_from_cam))
+        return shown_along(pictures, told, taken, cameras, times=(times, every)).over(video)

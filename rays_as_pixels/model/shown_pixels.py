@@ -19,6 +19,8 @@ _MOST, _ALL = 0.4, 0.8  # share of the pixels around that must be shown, to be s
 _FARTHER = 0.05  # logarithm of depth; what lies so far behind its neighbour is at an edge
 _PARALLAX = 1.0  # cells of the depths' grid; edges that open further are not shown
 _POWER, _BLUNT = 3, 0.05  # of the weights by distance; of the mean one, added to distances
+_LATER = 1e-2  # weight of the image that is next in time to another, where time decides
+_DIFFER = 0.06  # deviation of what images show, of pictures in [0, 1], from which time decides
 _AT_ONCE = 2**20  # pixels of some frames, which take about 150 bytes each
 
 
@@ -55,11 +57,14 @@ def shown_along(
     log_depth: Float[Tensor, "n rows columns"],
     image_cameras: Cameras,
     cameras: Cameras,
+    *,
+    times: tuple[Float[Tensor, "n"], Float[Tensor, "frames"]] | None = None,
 ) -> Shown:
     """Read what images show from where the cameras of a path are.
 
     Where several images show the same, the nearer an image's camera the more it counts (scene units
-    and radians, added up), by the inverse cube.
+    and radians, added up), by the inverse cube. Where they differ, something moved: there those
+    count that were taken at nearly the time of the frame, or the rest would shine through.
 
     Args:
         images: In [0, 1], of the cameras' aspect ratio.
@@ -67,6 +72,8 @@ def shown_along(
             units, on any grid over it.
         image_cameras: (n,) of the images, principal point in the middle.
         cameras: (F,) of the path, likewise; in the same axes and scene units.
+        times: Of the images and of the path's frames, on one clock that runs from 0 to 1 over the
+            path; None if nothing moves but the camera.
     """
     size = images.shape[-2:]
     count = cameras.world_from_cam.shape[0]
@@ -79,14 +86,16 @@ def shown_along(
     behind = (grid - near.log() > _FARTHER).float()  # what is there may belong to what is before it
     opening = behind * (1 / near - 1 / depth) * log_depth.shape[-1] / size[1]
     cell = max(1, round(size[1] / log_depth.shape[-1]))  # pixels between known depths
-    pictures = images.new_zeros(count, 3, *size)
     share = images.new_zeros(count, 1, *size)
     away = (pose[:, None, :3, 3] - image_pose[:, :3, 3]).norm(dim=-1) + rotation_angle_rad(
         pose[:, None, :3, :3].mT @ image_pose[:, :3, :3]
     )
     weights = (away / away.mean(1, keepdim=True).clamp_min(1e-6) + _BLUNT) ** -_POWER  # F n
-    counted = images.new_zeros(count, 1, *size)
-    for number, weight in enumerate(weights.to(images).T):
+    then = weights if times is None else weights * _soon(*times).to(weights)
+    every, timed = (_Mean(images.new_zeros(count, 5, *size)) for _ in range(2))
+    for number, (weight, soon) in enumerate(
+        zip(weights.to(images).T, then.to(images).T, strict=True)
+    ):
         own = image_pose[number]
         for at in torch.arange(count).split(max(1, _AT_ONCE // (size[0] * size[1]))):
             turned = own[:3, :3].mT @ pose[at, :3, :3]
@@ -102,11 +111,46 @@ def shown_along(
             around = nn.functional.avg_pool2d(shown, 2 * cell + 1, 1, cell, count_include_pad=False)
             shown = shown * ((around - _MOST) / (_ALL - _MOST)).clamp(0, 1)
             seen = warped(images[number].expand(many, -1, -1, -1), where)
-            counts = weight[at, None, None, None] * shown
-            pictures[at] += counts * seen
-            counted[at] += counts
+            every.add(at, seen, weight[at, None, None, None] * shown)
+            if times is not None:
+                timed.add(at, seen, soon[at, None, None, None] * shown)
             share[at] = torch.maximum(share[at], shown)
-    return Shown(pictures * (share / counted.clamp_min(1e-9)), share)
+    if times is None:
+        return Shown(every.pictures() * share, share)
+    moved = ((every.spread() - _DIFFER) / _DIFFER).clamp(0, 1)
+    moved = nn.functional.max_pool2d(moved, 2 * cell + 1, 1, cell)
+    return Shown(torch.lerp(every.pictures(), timed.pictures(), moved) * share, share)
+
+
+def _soon(taken: Float[Tensor, "n"], at: Float[Tensor, "frames"]) -> Float[Tensor, "frames n"]:
+    """Return weights of images by time: next to nothing where one nearer shows the same."""
+    order = (at[:, None] - taken).abs().argsort(dim=1, stable=True)  # of two as near, the first
+    return (_LATER ** order.argsort(1)).clamp_min(1e-6)
+
+
+@dataclass
+class _Mean:
+    """A weighted mean of pictures that are added one by one.
+
+    Attributes:
+        sums: (F, 5, H, W) of weighted colours, of their mean square, and of weights.
+    """
+
+    sums: Tensor
+
+    def add(self, at: Tensor, seen: Float[Tensor, "m 3 h w"], counts: Tensor) -> None:
+        """Add pictures of some frames."""
+        squares = seen.square().mean(1, keepdim=True)
+        self.sums[at] += counts * torch.cat([seen, squares, torch.ones_like(squares)], 1)
+
+    def pictures(self) -> Float[Tensor, "f 3 h w"]:
+        """Return the mean."""
+        return self.sums[:, :3] / self.sums[:, 4:].clamp_min(1e-9)
+
+    def spread(self) -> Float[Tensor, "f 1 h w"]:
+        """Return the standard deviation, over the colours."""
+        squares = self.sums[:, 3:4] / self.sums[:, 4:].clamp_min(1e-9)
+        return (squares - self.pictures().square().mean(1, keepdim=True)).clamp_min(0).sqrt()
 
 
 def _lenses(cameras: Cameras, images: Tensor) -> Float[Tensor, "n 1 2"]:

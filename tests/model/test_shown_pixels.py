@@ -79,3 +79,41 @@ def test_a_larger_image_gives_a_larger_video_and_the_rest_is_enlarged():
     assert (small[0] - video[1]).abs().mean() < 0.1, "noise, the hardest to enlarge"
     two = shown.over(video.expand(3, -1, -1, -1, -1))
     torch.testing.assert_close(two[2], made)
+
+
+def test_what_moves_is_shown_where_it_is_at_the_time_of_the_frame():
+    """A camera that stands still films a square that walks; all frames are given."""
+    wall, frames = picture(5)[0], []
+    for place in range(5):
+        frame = wall.clone()
+        frame[:, 10:22, 4 + 8 * place : 12 + 8 * place] = place / 4
+        frames.append(frame)
+    images, path = torch.stack(frames), cameras(*[(0, 0, 0)] * 5)
+    depth, clock = torch.zeros(5, 4, 6), torch.linspace(0, 1, 5)
+    shown = shown_along(images, depth, path, path, times=(clock, clock))
+    torch.testing.assert_close(shown.pictures, images, rtol=0, atol=0.02)
+    ghosts = shown_along(images, depth, path, path)
+    assert (ghosts.pictures - images).abs().amax() > 0.3, "without times all shine through"
+
+
+def test_between_two_images_of_something_that_moves_the_earlier_is_taken():
+    still, moved = picture(6)[0], picture(7)[0]
+    path, depth = cameras((0, 0, 0)), torch.zeros(2, 4, 6)
+    for times, expected in (((0.0, 1.0), still), ((0.2, 0.6), moved), ((1.0, 0.0), still)):
+        shown = shown_along(
+            torch.stack([still, moved]), depth, cameras((0, 0, 0), (0, 0, 0)), path,
+            times=(torch.tensor(times), torch.tensor([0.5])),
+        )  # fmt: skip
+        torch.testing.assert_close(shown.pictures[0], expected, rtol=0, atol=0.02)
+
+
+def test_where_nothing_moves_the_time_of_an_image_does_not_matter():
+    image = picture(8)
+    path = cameras((0, 0, 0), (0.5, 0, 0))
+    wall = torch.full((2, 4, 6), 4.0).log()
+    both = torch.cat([image, shown_along(image, wall[:1], path[:1], path).pictures[1:]])
+    clock = torch.tensor([0.0, 1.0])
+    plain = shown_along(both, wall, path, path)
+    turned = shown_along(both, wall, path, path, times=(clock, 1 - clock))
+    inside = (..., slice(2, -2), slice(2, WIDTH - 16))
+    torch.testing.assert_close(turned.pictures[inside], plain.pictures[inside], rtol=0, atol=1e-5)
