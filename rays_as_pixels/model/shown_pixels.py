@@ -4,6 +4,7 @@ Not in the paper, whose video model draws every frame anew. What an image shows 
 it than from latents of 8 x 8 cells: depth-image-based rendering, without a network.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -75,51 +76,109 @@ def shown_along(
         times: Of the images and of the path's frames, on one clock that runs from 0 to 1 over the
             path; None if nothing moves but the camera.
     """
-    size = images.shape[-2:]
-    count = cameras.world_from_cam.shape[0]
-    pose, image_pose = cameras.world_from_cam.double(), image_cameras.world_from_cam.double()
-    lens, image_lens = _lenses(cameras, images), _lenses(image_cameras, images)
-    grid = log_depth[:, None].to(images)
-    near = -nn.functional.max_pool2d(-grid, 3, 1, 1)
-    grid, near = (nn.functional.interpolate(one, size, mode="bilinear") for one in (grid, near))
-    depth, near = grid.exp().clamp(NEAREST, FARTHEST), near.exp().clamp(NEAREST, FARTHEST)
-    behind = (grid - near.log() > _FARTHER).float()  # what is there may belong to what is before it
-    opening = behind * (1 / near - 1 / depth) * log_depth.shape[-1] / size[1]
-    cell = max(1, round(size[1] / log_depth.shape[-1]))  # pixels between known depths
-    share = images.new_zeros(count, 1, *size)
-    away = (pose[:, None, :3, 3] - image_pose[:, :3, 3]).norm(dim=-1) + rotation_angle_rad(
-        pose[:, None, :3, :3].mT @ image_pose[:, :3, :3]
+    sources = _Sources.of(images, log_depth, image_cameras)
+    pose, own = cameras.world_from_cam.double(), sources.pose
+    away = (pose[:, None, :3, 3] - own[:, :3, 3]).norm(dim=-1) + rotation_angle_rad(
+        pose[:, None, :3, :3].mT @ own[:, :3, :3]
     )
     weights = (away / away.mean(1, keepdim=True).clamp_min(1e-6) + _BLUNT) ** -_POWER  # F n
-    then = weights if times is None else weights * _soon(*times).to(weights)
-    every, timed = (_Mean(images.new_zeros(count, 5, *size)) for _ in range(2))
-    for number, (weight, soon) in enumerate(
-        zip(weights.to(images).T, then.to(images).T, strict=True)
-    ):
-        own = image_pose[number]
-        for at in torch.arange(count).split(max(1, _AT_ONCE // (size[0] * size[1]))):
-            turned = own[:3, :3].mT @ pose[at, :3, :3]
-            moved = (pose[at, :3, 3] - own[:3, 3]) @ own[:3, :3]
-            many = len(at)
-            where, shown = seen_in(
-                depth[number].expand(many, -1, -1, -1), turned.to(images), moved.to(images),
-                lens[at], image_lens[number].expand(many, -1, -1),
-            )  # fmt: skip
-            apart = (moved.norm(dim=-1) * lens[at].amax((1, 2)).double()).to(images)
-            torn = (opening[number] * apart[:, None, None, None] > _PARALLAX).float()
-            shown = shown * (warped(torn, where) < 0.5)
-            around = nn.functional.avg_pool2d(shown, 2 * cell + 1, 1, cell, count_include_pad=False)
-            shown = shown * ((around - _MOST) / (_ALL - _MOST)).clamp(0, 1)
-            seen = warped(images[number].expand(many, -1, -1, -1), where)
-            every.add(at, seen, weight[at, None, None, None] * shown)
-            if times is not None:
-                timed.add(at, seen, soon[at, None, None, None] * shown)
-            share[at] = torch.maximum(share[at], shown)
-    if times is None:
-        return Shown(every.pictures() * share, share)
-    moved = ((every.spread() - _DIFFER) / _DIFFER).clamp(0, 1)
-    moved = nn.functional.max_pool2d(moved, 2 * cell + 1, 1, cell)
-    return Shown(torch.lerp(every.pictures(), timed.pictures(), moved) * share, share)
+    soon = None
+    if times is not None and len(images) > 1:
+        soon = (weights * _soon(*times).to(weights)).to(images)
+    lens, weights = _lenses(cameras, images), weights.to(images)
+    at_once = max(1, _AT_ONCE // (images.shape[-2] * images.shape[-1]))
+    parts = []
+    for at in torch.arange(len(pose)).split(at_once):
+        views = (sources.seen_from(pose[at], lens[at], k) for k in range(len(images)))
+        parts.append(
+            _together(views, weights[at], None if soon is None else soon[at], cell=sources.cell)
+        )
+    return Shown(
+        torch.cat([part.pictures for part in parts]), torch.cat([part.share for part in parts])
+    )
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """Images, and what is known of where what they show is.
+
+    Attributes:
+        images: In [0, 1].
+        pose: world_from_cam of their cameras.
+        lens: Their focal lengths in pixels.
+        depth: Of every pixel, scene units.
+        opening: Pixels of an edge of depth that open per pixel of parallax at depth 1; 0 elsewhere.
+        cell: Pixels between known depths.
+    """
+
+    images: Float[Tensor, "n 3 height width"]
+    pose: Float[Tensor, "n 4 4"]
+    lens: Float[Tensor, "n 1 2"]
+    depth: Float[Tensor, "n 1 height width"]
+    opening: Float[Tensor, "n 1 height width"]
+    cell: int
+
+    @classmethod
+    def of(
+        cls, images: Tensor, log_depth: Float[Tensor, "n rows columns"], cameras: Cameras
+    ) -> "_Sources":
+        size, columns = images.shape[-2:], log_depth.shape[-1]
+        grid = log_depth[:, None].to(images)
+        near = -nn.functional.max_pool2d(-grid, 3, 1, 1)
+        grid, near = (nn.functional.interpolate(one, size, mode="bilinear") for one in (grid, near))
+        depth, near = grid.exp().clamp(NEAREST, FARTHEST), near.exp().clamp(NEAREST, FARTHEST)
+        behind = (grid - near.log() > _FARTHER).float()  # may belong to what is before it
+        opening = behind * (1 / near - 1 / depth) * columns / size[1]
+        cell = max(1, round(size[1] / columns))
+        pose = cameras.world_from_cam.double()
+        return cls(images, pose, _lenses(cameras, images), depth, opening, cell)
+
+    def seen_from(
+        self, pose: Float[Tensor, "m 4 4"], lens: Float[Tensor, "m 1 2"], number: int
+    ) -> tuple[Float[Tensor, "m 3 height width"], Float[Tensor, "m 1 height width"]]:
+        """Return what cameras see of an image, and from 0 to 1 where it shows that."""
+        images, own, many = self.images, self.pose[number], len(pose)
+        turned = own[:3, :3].mT @ pose[:, :3, :3]
+        moved = (pose[:, :3, 3] - own[:3, 3]) @ own[:3, :3]
+        where, shown = seen_in(
+            self.depth[number].expand(many, -1, -1, -1), turned.to(images), moved.to(images),
+            lens, self.lens[number].expand(many, -1, -1),
+        )  # fmt: skip
+        apart = (moved.norm(dim=-1) * lens.amax((1, 2)).double()).to(images)
+        torn = (self.opening[number] * apart[:, None, None, None] > _PARALLAX).float()
+        shown = shown * (warped(torn, where) < 0.5)
+        around = nn.functional.avg_pool2d(
+            shown, 2 * self.cell + 1, 1, self.cell, count_include_pad=False
+        )
+        shown = shown * ((around - _MOST) / (_ALL - _MOST)).clamp(0, 1)
+        return warped(images[number].expand(many, -1, -1, -1), where), shown
+
+
+def _together(
+    views: Iterable[tuple[Tensor, Tensor]],
+    weights: Float[Tensor, "m n"],
+    soon: Float[Tensor, "m n"] | None,
+    *,
+    cell: int,
+) -> Shown:
+    """Put what several images show together, with weights, and with others where they differ."""
+    every = soonest = share = None
+    for number, (seen, shown) in enumerate(views):
+        if every is None or share is None:
+            share = torch.zeros_like(shown)
+            blank = shown.new_zeros(len(shown), 4 if soon is None else 5, *shown.shape[-2:])
+            every, soonest = _Mean(blank), None if soon is None else _Mean(blank.clone())
+        every.add(seen, weights[:, number, None, None, None] * shown)
+        if soonest is not None and soon is not None:
+            soonest.add(seen, soon[:, number, None, None, None] * shown)
+        share = torch.maximum(share, shown)
+    assert every is not None and share is not None  # there is an image
+    pictures = every.pictures()
+    if soonest is not None:
+        differ = ((every.spread() - _DIFFER) / _DIFFER).clamp(0, 1)
+        differ = nn.functional.max_pool2d(differ, 2 * cell + 1, 1, cell)
+        pictures = torch.lerp(pictures, soonest.pictures(), differ)
+    return Shown(pictures * share, share)
 
 
 def _soon(taken: Float[Tensor, "n"], at: Float[Tensor, "frames"]) -> Float[Tensor, "frames n"]:
@@ -133,23 +192,26 @@ class _Mean:
     """A weighted mean of pictures that are added one by one.
 
     Attributes:
-        sums: (F, 5, H, W) of weighted colours, of their mean square, and of weights.
+        sums: (m, 4, H, W) of weighted colours, then of weights; with a fifth of their mean square
+            if their spread is wanted.
     """
 
     sums: Tensor
 
-    def add(self, at: Tensor, seen: Float[Tensor, "m 3 h w"], counts: Tensor) -> None:
-        """Add pictures of some frames."""
-        squares = seen.square().mean(1, keepdim=True)
-        self.sums[at] += counts * torch.cat([seen, squares, torch.ones_like(squares)], 1)
+    def add(self, seen: Float[Tensor, "m 3 h w"], counts: Float[Tensor, "m 1 h w"]) -> None:
+        """Add pictures of the frames."""
+        self.sums[:, :3] += counts * seen
+        self.sums[:, 3:4] += counts
+        if self.sums.shape[1] == 5:
+            self.sums[:, 4:] += counts * seen.square().mean(1, keepdim=True)
 
-    def pictures(self) -> Float[Tensor, "f 3 h w"]:
+    def pictures(self) -> Float[Tensor, "m 3 h w"]:
         """Return the mean."""
-        return self.sums[:, :3] / self.sums[:, 4:].clamp_min(1e-9)
+        return self.sums[:, :3] / self.sums[:, 3:4].clamp_min(1e-9)
 
-    def spread(self) -> Float[Tensor, "f 1 h w"]:
+    def spread(self) -> Float[Tensor, "m 1 h w"]:
         """Return the standard deviation, over the colours."""
-        squares = self.sums[:, 3:4] / self.sums[:, 4:].clamp_min(1e-9)
+        squares = self.sums[:, 4:] / self.sums[:, 3:4].clamp_min(1e-9)
         return (squares - self.pictures().square().mean(1, keepdim=True)).clamp_min(0).sqrt()
 
 
