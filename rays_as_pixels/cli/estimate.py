@@ -105,8 +105,11 @@ def run(args: argparse.Namespace) -> int:
             if explains_little(explained):
                 progress.say("note: so little may be a path that is wrong; use more --frames, "
                              "or a shorter part of the video")  # fmt: skip
-        if said := _MOVES.get(kind_of_move(estimated.trajectory.cameras)):
+        move = kind_of_move(estimated.trajectory.cameras)
+        if said := _MOVES.get(move):
             progress.say(f"note: the camera {said} would not explain the frames any better")
+        if move == "still":
+            progress.say("note: nothing shows which lens a camera has that stands still")
         write_native(estimated.trajectory, out / "trajectory.json", extra=extra)
         value = path_view_value(
             estimated.trajectory,

@@ -148,7 +148,8 @@ def _sum_around(images: Float[Tensor, "n h w"]) -> Float[Tensor, "n h w"]:
     """Return the sum of each pixel and its eight neighbours; there is nothing outside."""
     for axis in (1, 2):
         wider = nn.functional.pad(images, (0, 0, 1, 1) if axis == 1 else (1, 1))
-        images = sum(wider.narrow(axis, step, images.shape[axis]) for step in range(3))
+        before, here, after = (wider.narrow(axis, at, images.shape[axis]) for at in range(3))
+        images = before + here + after
     return images
 
 
