@@ -143,30 +143,28 @@ class CameraPrior(nn.Module):
         if frames == 1:
             lens = self.mean[6:].float().expand(batch, 1, 2)
             return nn.functional.pad(lens, (6, 0))
-        return numbers_of_scene(self._scene(latents))
+        scene = self.told(self.motion(latents), latents[:, :, 0])[-1].scene
+        if self._kept is not None:
+            self._kept[:] = [(latents, scene)]  # the last clip alone, to stay small
+        return numbers_of_scene(scene)
 
     def log_depth(self, latents: Float[Tensor, "batch c t h w"]) -> Float[Tensor, "batch h w"]:
         """Return logarithms of what frame 0's cells are away, scene units; two frames or more."""
-        return self._scene(latents).log_depth.unflatten(1, tuple(latents.shape[-2:]))
+        size = tuple(latents.shape[-2:])
+        for known, scene in self._kept or ():
+            if known.shape == latents.shape and torch.equal(known.to(latents), latents):
+                return scene.log_depth.unflatten(1, size)
+        scene = self.told(self.motion(latents), latents[:, :, 0])[-1].scene
+        return scene.log_depth.unflatten(1, size)
 
     @contextmanager
     def told_once(self) -> Iterator[None]:
-        """Until this ends, tell a clip once, however often it is asked for; the weights stay."""
+        """Until this ends, depths of the clip whose cameras were told last are not told again."""
         self._kept = []
         try:
             yield
         finally:
             self._kept = None
-
-    def _scene(self, latents: Float[Tensor, "batch c t h w"]) -> TrackedScene:
-        kept = self._kept
-        for known, scene in kept or ():
-            if known.shape == latents.shape and torch.equal(known.to(latents), latents):
-                return scene
-        scene = self.told(self.motion(latents), latents[:, :, 0])[-1].scene
-        if kept is not None:
-            kept[:] = [(latents, scene)]  # the last clip alone, to stay small
-        return scene
 
     def forward(
         self, latents: Float[Tensor, "batch c t h w"], raster: tuple[int, int]

@@ -157,3 +157,22 @@ def test_no_rays_are_told_of_clips_whose_motion_is_hidden():
         assert prior.where_clear(latents[:1], sigma[:1], (2, 3)) is None
     assert rays[0].abs().max() == 0
     assert share[:, 0, :, 0, 0].tolist() == [[0, 0, 0], [0.5, 0.5, 0], [1, 1, 1]]
+
+
+def test_depths_of_a_clip_whose_cameras_were_told_are_not_told_again(monkeypatch):
+    prior = taught().eval()
+    generator = torch.Generator().manual_seed(3)
+    one, other = (torch.randn(1, 5, 3, 6, 8, generator=generator) for _ in range(2))
+    with torch.no_grad():
+        alone = prior.log_depth(one), prior.log_depth(other)
+        calls = []
+        told = prior.told
+        monkeypatch.setattr(prior, "told", lambda *clip: calls.append(1) or told(*clip))
+        with prior.told_once():
+            prior.numbers(one)
+            torch.testing.assert_close(prior.log_depth(one.clone()), alone[0], rtol=0, atol=0)
+            assert len(calls) == 1
+            torch.testing.assert_close(prior.log_depth(other), alone[1], rtol=0, atol=0)
+            assert len(calls) == 2
+        prior.log_depth(one)
+    assert len(calls) == 3, "nothing is kept afterwards: weights may change"
