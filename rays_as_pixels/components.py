@@ -267,10 +267,10 @@ class JointComponents(DiffusionPipeline):
         prior = self.transformer.camera_prior
         return None if prior is None else prior.log_depth(latents.to(prior.spread.device))[0]
 
-    def _told_once(self) -> AbstractContextManager[None]:
-        """Until this ends, have the camera prior tell a clip once for rays and depths alike."""
+    def _keeping_depths(self) -> AbstractContextManager[None]:
+        """Until this ends, the camera prior tells depths along with cameras, not anew."""
         prior = self.transformer.camera_prior
-        return nullcontext() if prior is None else prior.told_once()
+        return nullcontext() if prior is None else prior.keeping_depths()
 
     def _fitted_to_images(  # noqa: PLR0917 - the first three are bound, see `known.Mend`
         self,

@@ -91,7 +91,7 @@ class EstimatingComponents(ShowingComponents):
         for index, view in enumerate(views):
             run.report("encode video", 0, 1)
             latents = self._encode(view.video(fitted))
-            with self._told_once():
+            with self._keeping_depths():
                 rays = self._rays_of(latents, len(video), run, steps=num_inference_steps,
                                      num_seeds=num_seeds, number=index)  # fmt: skip
                 told = self._depth_of(latents) if photometric_adjustment else None

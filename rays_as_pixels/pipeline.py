@@ -214,7 +214,7 @@ class RaysAsPixelsPipeline(EstimatingComponents):
             temporal_stride=self.codec.temporal_stride,
         )  # fmt: skip
         mend = partial(self._fitted_to_images, run, list(images), framing)
-        with self._told_once():
+        with self._keeping_depths():
             given = with_cameras_told(given, image_frames, self.transformer.camera_prior, mend)
         latents, rays = self._denoise(
             given.repeated(num_seeds), run, steps=num_inference_steps, stage="imagine",

@@ -158,7 +158,7 @@ class CameraPrior(nn.Module):
         return scene.log_depth.unflatten(1, size)
 
     @contextmanager
-    def told_once(self) -> Iterator[None]:
+    def keeping_depths(self) -> Iterator[None]:
         """Until this ends, depths of the clip whose cameras were told last are not told again."""
         self._kept = []
         try:

@@ -59,6 +59,9 @@ def moved_scene(
         shared_focal: See `adjusted_to_frames`.
         motion: What the camera may do. What it may not is taken out of the guess first.
         levels: So many of the pyramid's, coarsest first.
+
+    Returns:
+        The scene moved, its cameras in frame 0's axes; and the share of the patches it explains.
     """
     turn, travel = _ROTATION if motion.turns else _FIXED, _CENTER if motion.travels else _FIXED
     deviation = guess.center.new_tensor((turn,) * 3 + (travel,) * 3 + (_FIXED,))

@@ -4,7 +4,6 @@ Not in the paper, whose video model draws every frame anew. What an image shows 
 it than from latents of 8 x 8 cells: depth-image-based rendering, without a network.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -89,10 +88,8 @@ def shown_along(
     at_once = max(1, _AT_ONCE // (images.shape[-2] * images.shape[-1]))
     parts = []
     for at in torch.arange(len(pose)).split(at_once):
-        views = (sources.seen_from(pose[at], lens[at], k) for k in range(len(images)))
-        parts.append(
-            _together(views, weights[at], None if soon is None else soon[at], cell=sources.cell)
-        )
+        when = None if soon is None else soon[at]
+        parts.append(_together(sources, pose[at], lens[at], weights[at], when))
     return Shown(
         torch.cat([part.pictures for part in parts]), torch.cat([part.share for part in parts])
     )
@@ -104,7 +101,7 @@ class _Sources:
 
     Attributes:
         images: In [0, 1].
-        pose: world_from_cam of their cameras.
+        pose: world_from_cam of their cameras, scene units, float64.
         lens: Their focal lengths in pixels.
         depth: Of every pixel, scene units.
         opening: Pixels of an edge of depth that open per pixel of parallax at depth 1; 0 elsewhere.
@@ -122,6 +119,7 @@ class _Sources:
     def of(
         cls, images: Tensor, log_depth: Float[Tensor, "n rows columns"], cameras: Cameras
     ) -> "_Sources":
+        """Read depths of every pixel, and where they have edges; see `shown_along`."""
         size, columns = images.shape[-2:], log_depth.shape[-1]
         grid = log_depth[:, None].to(images)
         near = -nn.functional.max_pool2d(-grid, 3, 1, 1)
@@ -136,7 +134,13 @@ class _Sources:
     def seen_from(
         self, pose: Float[Tensor, "m 4 4"], lens: Float[Tensor, "m 1 2"], number: int
     ) -> tuple[Float[Tensor, "m 3 height width"], Float[Tensor, "m 1 height width"]]:
-        """Return what cameras see of an image, and from 0 to 1 where it shows that."""
+        """Return what cameras see of an image, and from 0 to 1 where it shows that.
+
+        Args:
+            pose: world_from_cam, in scene units.
+            lens: Focal lengths in pixels of the images' size.
+            number: Of the image.
+        """
         images, own, many = self.images, self.pose[number], len(pose)
         turned = own[:3, :3].mT @ pose[:, :3, :3]
         moved = (pose[:, :3, 3] - own[:3, 3]) @ own[:3, :3]
@@ -155,29 +159,36 @@ class _Sources:
 
 
 def _together(
-    views: Iterable[tuple[Tensor, Tensor]],
+    sources: _Sources,
+    pose: Float[Tensor, "m 4 4"],
+    lens: Float[Tensor, "m 1 2"],
     weights: Float[Tensor, "m n"],
     soon: Float[Tensor, "m n"] | None,
-    *,
-    cell: int,
 ) -> Shown:
-    """Put what several images show together, with weights, and with others where they differ."""
-    every = soonest = share = None
-    for number, (seen, shown) in enumerate(views):
-        if every is None or share is None:
-            share = torch.zeros_like(shown)
-            blank = shown.new_zeros(len(shown), 4 if soon is None else 5, *shown.shape[-2:])
-            every, soonest = _Mean(blank), None if soon is None else _Mean(blank.clone())
+    """Put together what images show to some cameras.
+
+    Args:
+        sources: The images.
+        pose: world_from_cam, in scene units.
+        lens: Focal lengths in pixels of the images' size.
+        weights: Of each image for each camera.
+        soon: Weights that hold where images differ; None for the same.
+    """
+    blank = weights.new_zeros(len(pose), 4 if soon is None else 5, *sources.images.shape[-2:])
+    every, soonest = _Mean(blank), None if soon is None else (_Mean(blank.clone()), soon)
+    share = torch.zeros_like(blank[:, :1])
+    for number in range(len(sources.images)):
+        seen, shown = sources.seen_from(pose, lens, number)
         every.add(seen, weights[:, number, None, None, None] * shown)
-        if soonest is not None and soon is not None:
-            soonest.add(seen, soon[:, number, None, None, None] * shown)
+        if soonest is not None:
+            soonest[0].add(seen, soonest[1][:, number, None, None, None] * shown)
         share = torch.maximum(share, shown)
-    assert every is not None and share is not None  # there is an image
     pictures = every.pictures()
     if soonest is not None:
+        cell = sources.cell
         differ = ((every.spread() - _DIFFER) / _DIFFER).clamp(0, 1)
         differ = nn.functional.max_pool2d(differ, 2 * cell + 1, 1, cell)
-        pictures = torch.lerp(pictures, soonest.pictures(), differ)
+        pictures = torch.lerp(pictures, soonest[0].pictures(), differ)
     return Shown(pictures * share, share)
 
 

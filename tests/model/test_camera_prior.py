@@ -168,7 +168,7 @@ def test_depths_of_a_clip_whose_cameras_were_told_are_not_told_again(monkeypatch
         calls = []
         told = prior.told
         monkeypatch.setattr(prior, "told", lambda *clip: calls.append(1) or told(*clip))
-        with prior.told_once():
+        with prior.keeping_depths():
             prior.numbers(one)
             torch.testing.assert_close(prior.log_depth(one.clone()), alone[0], rtol=0, atol=0)
             assert len(calls) == 1
