@@ -9,8 +9,12 @@ from torch import nn
 from benchmarks.shapes import Network, joint_inputs
 from benchmarks.step import filled, plan
 from benchmarks.timing import interleaved, ratio
-from rays_as_pixels.acceleration import available_backends, compile_blocks, use_attention_backend
-from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
+from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
+from rays_as_pixels.pipeline.acceleration import (
+    available_backends,
+    compile_blocks,
+    use_attention_backend,
+)
 
 _UNMEASURED = ("flex",)  # compiles for long, for what is no mask
 

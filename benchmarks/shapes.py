@@ -6,9 +6,9 @@ import torch
 from diffusers import WanTransformer3DModel
 from torch import Tensor
 
-from rays_as_pixels.model.codec import latent_frames
-from rays_as_pixels.model.joint_state import JointState
-from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
+from rays_as_pixels.model.autoencoder import latent_frames
+from rays_as_pixels.model.transformer.joint_state import JointState
+from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 
 TEXT_TOKENS = 512
 

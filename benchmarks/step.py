@@ -10,7 +10,7 @@ from torch import nn
 from benchmarks import flops
 from benchmarks.shapes import SMALL_CLIP, Clip, Network, joint_inputs, wan_inputs
 from benchmarks.timing import interleaved, peak_bytes, ratio, reset_peak
-from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
+from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 
 
 @dataclass(frozen=True)

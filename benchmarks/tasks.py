@@ -10,9 +10,9 @@ from benchmarks import flops
 from benchmarks.shapes import NETWORKS, Network
 from benchmarks.step import StepResult, filled
 from benchmarks.timing import peak_bytes, reset_peak, timed
-from rays_as_pixels.diffusion.schedule import new_scheduler
 from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
-from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
+from rays_as_pixels.pipeline.schedule import new_scheduler
 from rays_as_pixels.trajectories.presets import make_preset
 
 ESTIMATE_STEPS, GENERATE_STEPS = 2, 50

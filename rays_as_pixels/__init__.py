@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rays_as_pixels.geometry.cameras import Cameras
     from rays_as_pixels.geometry.trajectory import Trajectory
     from rays_as_pixels.media.video import Clip, read_clip, read_image, write_video
-    from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+    from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
     from rays_as_pixels.trajectories.formats import load as load_trajectory
     from rays_as_pixels.trajectories.formats import save as save_trajectory
     from rays_as_pixels.trajectories.presets import make_preset

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import torch
 
-from rays_as_pixels.evaluation.running import Runner, Settings
-from rays_as_pixels.evaluation.spread_task import fit_scale
+from rays_as_pixels.evaluation.runner import Runner, Settings
+from rays_as_pixels.evaluation.tasks.uncertainty import fit_scale
 from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
-from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 
 
 def main() -> None:

@@ -20,18 +20,18 @@ from typing import Any
 import numpy as np
 import torch
 
+from rays_as_pixels.app.jobs import loop_rounds, tasks
+from rays_as_pixels.app.jobs.footage_files import footage_files
+from rays_as_pixels.app.jobs.manager import JobManager
+from rays_as_pixels.app.jobs.records import JobRecord
+from rays_as_pixels.app.page.points import POINTS
 from rays_as_pixels.geometry.trajectory import Trajectory
-from rays_as_pixels.jobs import loop_rounds, tasks
-from rays_as_pixels.jobs.footage_files import footage_files
-from rays_as_pixels.jobs.manager import JobManager
-from rays_as_pixels.jobs.records import JobRecord
 from rays_as_pixels.media.video import write_image, write_video
 from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
-from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.trajectories.depth import depth_for_extra, depth_of_path
 from rays_as_pixels.trajectories.formats.native import native_text, read_native, write_native
 from rays_as_pixels.trajectories.presets import make_preset
-from rays_as_pixels.ui.points import POINTS
 from rays_as_pixels.worlds.clips import WorldClips, render_clips
 
 FOLDER = Path(__file__).resolve().parents[1] / "assets" / "examples"

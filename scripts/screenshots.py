@@ -19,7 +19,7 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.ui.chromium import FLAGS, chromium_path  # noqa: E402 - found from the root
+from tests.app.chromium import FLAGS, chromium_path  # noqa: E402 - found from the root
 
 STEPS = ("video", "path", "edit", "generate", "loop")
 SIZES = {"desk": (1280, 900), "phone": (390, 844)}

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from rays_as_pixels.evaluation.clips import EvalClip, world_clips
-from rays_as_pixels.model import photometric_adjustment
-from rays_as_pixels.model.codec import new_autoencoder
-from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+from rays_as_pixels.model.autoencoder import new_autoencoder
+from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
+from rays_as_pixels.solve import photometric_refinement as photometric_adjustment
 from rays_as_pixels.training.config import training_config
 from rays_as_pixels.training.export import build_pipeline
-from rays_as_pixels.training.transformer import new_transformer
+from rays_as_pixels.training.stages.transformer import new_transformer
 
 
 def toy_pipeline(*, folded: bool = False) -> RaysAsPixelsPipeline:

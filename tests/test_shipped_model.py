@@ -6,15 +6,15 @@ import time
 import pytest
 import torch
 
+from rays_as_pixels.app.examples import find_examples
 from rays_as_pixels.cli.main import main
+from rays_as_pixels.geometry.camera_metrics import pair_errors
 from rays_as_pixels.media.images import write_image
 from rays_as_pixels.media.video import read_clip
-from rays_as_pixels.metrics import pair_errors
 from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
-from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.trajectories.formats.native import read_native
 from rays_as_pixels.trajectories.presets import make_preset
-from rays_as_pixels.ui.examples import find_examples
 from rays_as_pixels.worlds import render_clips
 
 

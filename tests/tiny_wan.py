@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
-from rays_as_pixels.model.wan_folder import ConvertOptions, convert_wan
+from rays_as_pixels.model.wan.folder import ConvertOptions, convert_wan
 
 WORDS = ["<pad>", "</s>", "<unk>", "a", "cat", "walks", "blurred", "room", "through", "the"]
 

@@ -17,8 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rays_as_pixels.datasets.frames import files_under
-from rays_as_pixels.diffusion.steps import ESTIMATE_STEPS
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.pipeline.defaults import ESTIMATE_STEPS
 from rays_as_pixels.trajectories.formats.textfile import write_atomically
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".webm", ".mkv", ".gif", ".m4v")

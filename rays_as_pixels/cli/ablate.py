@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: A variant is not known, the folder holds other sizes, or the model is broken.
     """
-    from rays_as_pixels.ablation.run import AblationOptions, run_ablation
-    from rays_as_pixels.ablation.variants import VARIANTS
+    from rays_as_pixels.evaluation.ablation.run import AblationOptions, run_ablation
+    from rays_as_pixels.evaluation.ablation.variants import VARIANTS
 
     names = args.variants.split(",") if args.variants is not None else list(VARIANTS)
     chosen = AblationOptions(

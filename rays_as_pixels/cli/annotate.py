@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from rays_as_pixels.cli import options
 from rays_as_pixels.cli.loading import add_loading_options
 from rays_as_pixels.cli.progress import ProgressLine, print_results
-from rays_as_pixels.diffusion.steps import ESTIMATE_STEPS
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.pipeline.defaults import ESTIMATE_STEPS
 
 if TYPE_CHECKING:
     from rays_as_pixels.annotate.job import Job

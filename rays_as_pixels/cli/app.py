@@ -11,7 +11,7 @@ from rays_as_pixels.cli import loading, options
 from rays_as_pixels.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
-    from rays_as_pixels.ui.model_holder import ModelFacts
+    from rays_as_pixels.app.server.model_holder import ModelFacts
 
 CARD = "README.md"
 TRAINED_ON = "trained on:"
@@ -66,15 +66,15 @@ def run(args: argparse.Namespace) -> int:
         InputError: The device or workspace cannot be used, the port is taken, or `--auth` is
             malformed. A missing model is no error: the page says what to do.
     """
-    from rays_as_pixels.jobs.zero_gpu import import_spaces_first, on_zero_gpu
-    from rays_as_pixels.ui.workspace import default_workspace, keep_uploads_in
+    from rays_as_pixels.app.jobs.zero_gpu import import_spaces_first, on_zero_gpu
+    from rays_as_pixels.app.server.workspace import default_workspace, keep_uploads_in
 
     workspace = args.workspace_dir or default_workspace()
     keep_uploads_in(workspace)
     import_spaces_first()
+    from rays_as_pixels.app.server.launch import LaunchOptions, launch
+    from rays_as_pixels.app.server.model_holder import ModelHolder
     from rays_as_pixels.hub.source import peek_model
-    from rays_as_pixels.ui.launch import LaunchOptions, launch
-    from rays_as_pixels.ui.model_holder import ModelHolder
 
     device = loading.choose_device(args.device)
     name, folder = peek_model(args.model)
@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
     )
     model = ModelHolder(load, model_facts(folder, str(device), name=name))
     if on_zero_gpu():  # processes with a GPU are forked from this one, with what is loaded now
-        from rays_as_pixels.jobs.verbs import prepare_zero_gpu
+        from rays_as_pixels.app.jobs.verbs import prepare_zero_gpu
 
         prepare_zero_gpu(model.get())
     launch(where, model)
@@ -108,7 +108,7 @@ def model_facts(folder: Path, device: str, *, name: str = "") -> "ModelFacts":
 
     A folder that is missing or damaged is described by its name alone; loading it says why.
     """
-    from rays_as_pixels.ui.model_holder import ModelFacts
+    from rays_as_pixels.app.server.model_holder import ModelFacts
 
     facts = ModelFacts(name or folder.name, device)
     try:

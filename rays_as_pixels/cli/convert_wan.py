@@ -10,7 +10,7 @@ from rays_as_pixels.cli.progress import ProgressLine, print_results, quieten
 from rays_as_pixels.errors import CheckpointError, InputError
 
 if TYPE_CHECKING:
-    from rays_as_pixels.model.wan_folder import ConvertOptions
+    from rays_as_pixels.model.wan.folder import ConvertOptions
 
 _FETCHED = ("vae", "transformer", "text_encoder", "tokenizer", "scheduler")
 
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     device = choose_device(args.device)
     quieten()
     source = find_wan(args.source, progress)
-    from rays_as_pixels.model.wan_folder import convert_wan
+    from rays_as_pixels.model.wan.folder import convert_wan
 
     counts = convert_wan(source, args.out, _options(args), progress=progress)
     for line in counts.table(counts.size()).splitlines():
@@ -108,7 +108,7 @@ def _size(text: str) -> tuple[int, int]:
 def _options(args: argparse.Namespace) -> "ConvertOptions":
     import torch
 
-    from rays_as_pixels.model.wan_folder import ConvertOptions
+    from rays_as_pixels.model.wan.folder import ConvertOptions
 
     chosen = ConvertOptions(
         num_frames=args.frames,
@@ -121,7 +121,7 @@ def _options(args: argparse.Namespace) -> "ConvertOptions":
 
 
 def _print_counts() -> int:
-    from rays_as_pixels.model.wan import WAN_SHAPES, count_parameters, shape_config
+    from rays_as_pixels.model.wan.convert import WAN_SHAPES, count_parameters, shape_config
 
     for size in WAN_SHAPES:
         print(f"Wan 2.1 T2V {size}")  # noqa: T201 - stdout is the command line's answer

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 from rays_as_pixels.cli import options
 from rays_as_pixels.cli.outputs import staged
 from rays_as_pixels.cli.progress import ProgressLine, print_results
-from rays_as_pixels.diffusion.steps import ESTIMATE_STEPS
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.pipeline.defaults import ESTIMATE_STEPS
 
 if TYPE_CHECKING:
     from rays_as_pixels.media.video import Clip
-    from rays_as_pixels.outputs import EstimateOutput, PoseSpread
-    from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+    from rays_as_pixels.pipeline.outputs import EstimateOutput, PoseSpread
+    from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 
 FILES = ("trajectory.json", "path.html")
 _MOVES = {
@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
         extra |= depth_for_extra(getattr(estimated, "depth", None))
         explained = getattr(estimated, "explained", None)
         if explained is not None:
-            from rays_as_pixels.metrics import explains_little
+            from rays_as_pixels.geometry.camera_metrics import explains_little
 
             extra["explained"] = explained
             seen = getattr(estimated, "frames_seen", None)
@@ -144,7 +144,7 @@ def _estimated(
     if args.frames != options.ALL_FRAMES:
         estimated = pipeline.estimate(clip.video, **given)
         return _with_a_second_look(args, pipeline, clip, estimated, progress)
-    from rays_as_pixels.windows import DEFAULT_OVERLAP, WindowPlan
+    from rays_as_pixels.pipeline.long_video import DEFAULT_OVERLAP, WindowPlan
 
     overlap = DEFAULT_OVERLAP if args.window_overlap is None else args.window_overlap
     estimated = pipeline.estimate_long(clip.video, plan=WindowPlan(overlap=overlap), **given)
@@ -163,8 +163,8 @@ def _with_a_second_look(
     progress: ProgressLine,
 ) -> "EstimateOutput":
     """Look at the frames between where the path shows little of those chosen."""
-    from rays_as_pixels.media.between import frames_between
-    from rays_as_pixels.metrics import explains_little
+    from rays_as_pixels.geometry.camera_metrics import explains_little
+    from rays_as_pixels.media.extra_frames import frames_between
 
     one_run = args.seeds * args.views == 1
     if args.only_these_frames or not (one_run and explains_little(estimated.explained)):

@@ -13,8 +13,8 @@ from rays_as_pixels.errors import InputError
 if TYPE_CHECKING:
     from rays_as_pixels.evaluation.clips import EvalClip
     from rays_as_pixels.evaluation.run import EvaluationResult
-    from rays_as_pixels.evaluation.running import Settings
-    from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+    from rays_as_pixels.evaluation.runner import Settings
+    from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 
 FILES = ("evaluation.json", "evaluation.md")
 
@@ -115,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: A rule on the options, the data or the model is broken.
     """
-    from rays_as_pixels.evaluation.running import Settings
+    from rays_as_pixels.evaluation.runner import Settings
 
     settings = Settings(
         tasks=tuple(dict.fromkeys(part.strip() for part in args.tasks.split(","))),
@@ -140,7 +140,7 @@ def run(args: argparse.Namespace) -> int:
 def _evaluated(
     args: argparse.Namespace, settings: "Settings", progress: ProgressLine
 ) -> "EvaluationResult":
-    from rays_as_pixels.evaluation.peers import installed_peers
+    from rays_as_pixels.evaluation.baselines.classical import installed_peers
     from rays_as_pixels.evaluation.run import evaluate
 
     peers = installed_peers() if settings.peers else []

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from rays_as_pixels.cli import options
 from rays_as_pixels.cli.outputs import staged_file
 from rays_as_pixels.cli.progress import ProgressLine, print_results
-from rays_as_pixels.diffusion.steps import GENERATE_STEPS
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.pipeline.defaults import GENERATE_STEPS
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from rays_as_pixels.footage import Footage
     from rays_as_pixels.geometry.trajectory import Trajectory
-    from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+    from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
+    from rays_as_pixels.pipeline.source_clip import Footage
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
@@ -131,8 +131,8 @@ def read_footage(clip: str, depths: list[Path] | None) -> "Footage":
             f"--clip must come with the trajectory.json that was estimated from it; got {clip} "
             "without. Add --depth result/trajectory.json."
         )
-    from rays_as_pixels.footage import Footage
     from rays_as_pixels.media.video import read_clip
+    from rays_as_pixels.pipeline.source_clip import Footage
     from rays_as_pixels.trajectories.depth import read_depth
     from rays_as_pixels.trajectories.formats.native import read_native_with_extra
 

@@ -5,7 +5,7 @@ import argparse
 from rays_as_pixels.cli import options
 from rays_as_pixels.cli.outputs import staged
 from rays_as_pixels.cli.progress import ProgressLine, print_results
-from rays_as_pixels.diffusion.steps import IMAGINE_STEPS
+from rays_as_pixels.pipeline.defaults import IMAGINE_STEPS
 
 FILES = ("video.mp4", "trajectory.json")
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from rays_as_pixels.memory.estimate import Planner
     from rays_as_pixels.memory.settings import MemorySetting
-    from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+    from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 
 SMALL_MODEL_BYTES = 10**9  # below, a CPU has room and is not worth a prediction
 
@@ -102,7 +102,7 @@ def load(args: argparse.Namespace, say: Callable[[str], None]) -> "RaysAsPixelsP
         InputError: The device is not there, or the attention backend does not work on it.
     """
     device = choose_device(args.device)
-    from rays_as_pixels.acceleration import accelerate, join_processes
+    from rays_as_pixels.pipeline.acceleration import accelerate, join_processes
 
     parallel = getattr(args, "parallel", None)
     if parallel is not None:
@@ -112,7 +112,7 @@ def load(args: argparse.Namespace, say: Callable[[str], None]) -> "RaysAsPixelsP
 
     from rays_as_pixels.hub.source import HubAccess, find_model, model_name
     from rays_as_pixels.memory.choose import apply_setting
-    from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+    from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 
     diffusers_logging.set_verbosity_error()  # our progress and errors say what matters
     diffusers_logging.disable_progress_bar()

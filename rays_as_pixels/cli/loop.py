@@ -6,7 +6,7 @@ import json
 from rays_as_pixels.cli import options
 from rays_as_pixels.cli.outputs import staged
 from rays_as_pixels.cli.progress import ProgressLine, print_results
-from rays_as_pixels.diffusion.steps import ESTIMATE_STEPS, GENERATE_STEPS
+from rays_as_pixels.pipeline.defaults import ESTIMATE_STEPS, GENERATE_STEPS
 
 FILES = (
     "video.mp4",

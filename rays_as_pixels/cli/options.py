@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from rays_as_pixels.cli.loading import add_loading_options, load
 from rays_as_pixels.cli.processes import add_parallel_option
-from rays_as_pixels.diffusion.steps import MAX_SCALE
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.pipeline.defaults import MAX_SCALE
 
 if TYPE_CHECKING:
     import torch
 
     from rays_as_pixels.cli.progress import ProgressLine
     from rays_as_pixels.media.video import Clip
-    from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+    from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 
 ALL_FRAMES = "all"
 

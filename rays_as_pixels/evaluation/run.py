@@ -7,22 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.evaluation.baselines.classical import Peer, installed_peers
 from rays_as_pixels.evaluation.clips import EvalClip
-from rays_as_pixels.evaluation.codec_task import codec_task
-from rays_as_pixels.evaluation.controls_task import estimate_controls, generate_controls
-from rays_as_pixels.evaluation.cycle_tasks import imagine_task, loop_task
-from rays_as_pixels.evaluation.estimate_task import estimate_task
-from rays_as_pixels.evaluation.generate_task import generate_task
-from rays_as_pixels.evaluation.long_task import long_task
-from rays_as_pixels.evaluation.movers_task import movers_task
-from rays_as_pixels.evaluation.peers import Peer, installed_peers
-from rays_as_pixels.evaluation.running import Progress, Runner, Settings
-from rays_as_pixels.evaluation.spread_task import spread_task
+from rays_as_pixels.evaluation.runner import Progress, Runner, Settings
 from rays_as_pixels.evaluation.tables import Row, Table
-from rays_as_pixels.evaluation.unposed_task import unposed_task
+from rays_as_pixels.evaluation.tasks.autoencoder import codec_task
+from rays_as_pixels.evaluation.tasks.controls import estimate_controls, generate_controls
+from rays_as_pixels.evaluation.tasks.cycle import imagine_task, loop_task
+from rays_as_pixels.evaluation.tasks.dynamic_objects import movers_task
+from rays_as_pixels.evaluation.tasks.estimate import estimate_task
+from rays_as_pixels.evaluation.tasks.generate import generate_task
+from rays_as_pixels.evaluation.tasks.long_video import long_task
+from rays_as_pixels.evaluation.tasks.uncertainty import spread_task
+from rays_as_pixels.evaluation.tasks.unposed_images import unposed_task
 
 if TYPE_CHECKING:
-    from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+    from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 
 RESULT_FORMAT = "rays-as-pixels/evaluation"
 RESULT_VERSION = 1

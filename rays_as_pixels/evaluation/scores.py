@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rays_as_pixels import metrics
+from rays_as_pixels.geometry import metrics
 from rays_as_pixels.geometry.cameras import Cameras
 
 

@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rays_as_pixels import metrics
 from rays_as_pixels.evaluation.clips import EvalClip
-from rays_as_pixels.evaluation.overlap import seen_by_reference
+from rays_as_pixels.evaluation.covisibility import seen_by_reference
 from rays_as_pixels.evaluation.scores import PathScore, mean, median, plain
 from rays_as_pixels.evaluation.tables import Column
+from rays_as_pixels.geometry import metrics
 
 PSNR_CAP_DB = 60.0  # 8-bit rounding alone is at 58.9 dB; keeps means finite on exact copies
 MIN_SEEN = 0.01  # a frame of which the source saw less is not judged on seen pixels

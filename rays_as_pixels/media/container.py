@@ -22,7 +22,7 @@ from rays_as_pixels.media.orientation import (
     orientation_note,
 )
 from rays_as_pixels.media.sampling import check_times, own_rate
-from rays_as_pixels.media.wholeness import check_whole, codec_tags
+from rays_as_pixels.media.truncation import check_whole, codec_tags
 
 # Only these demuxers: a playlist renamed to .mp4 must not make the reader open other files.
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,gif"

@@ -16,8 +16,8 @@ from rays_as_pixels.memory.settings import VaePieces
 from rays_as_pixels.memory.shapes import ModelShapes
 from rays_as_pixels.memory.tracker import META, peak_bytes
 from rays_as_pixels.memory.workload import Workload
-from rays_as_pixels.model.codec import SPATIAL_STRIDE, latent_frames
-from rays_as_pixels.model.joint_state import JointState, Stills
+from rays_as_pixels.model.autoencoder import SPATIAL_STRIDE, latent_frames
+from rays_as_pixels.model.transformer.joint_state import JointState, Stills
 
 TEXT_LENGTH = 512
 ORDER = (

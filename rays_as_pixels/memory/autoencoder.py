@@ -9,7 +9,7 @@ import torch
 from rays_as_pixels.memory.settings import VaePieces, use_pieces
 from rays_as_pixels.memory.shapes import ModelShapes
 from rays_as_pixels.memory.tracker import META, Trace, continued, held_bytes, peak_of
-from rays_as_pixels.model.codec import SPATIAL_STRIDE, LatentCodec, latent_frames
+from rays_as_pixels.model.autoencoder import SPATIAL_STRIDE, LatentCodec, latent_frames
 
 FLOAT = 4
 STEADY_FRAMES = (9, 13)  # from 9 frames on, each further group of 4 takes the same operations

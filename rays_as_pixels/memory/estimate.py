@@ -12,7 +12,7 @@ from rays_as_pixels.memory.activations import Activations
 from rays_as_pixels.memory.settings import FP8, MemorySetting, Offload
 from rays_as_pixels.memory.shapes import ModelShapes, kept_in_float
 from rays_as_pixels.memory.workload import Workload
-from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
+from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 
 CUDA_RESERVE = 900_000_000  # context, libraries and their workspaces; an allowance
 CUDA_FRAGMENTS = 0.06  # share of the activations that the allocator loses between them

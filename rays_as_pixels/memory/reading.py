@@ -8,11 +8,11 @@ from torch import Tensor
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import RASTER_STRIDE, raxels_from_cameras
 from rays_as_pixels.memory.tracker import META, peak_bytes
-from rays_as_pixels.model.anchored_scene import AnchoredScene
-from rays_as_pixels.model.camera_fit import read_cameras
-from rays_as_pixels.model.codec import SPATIAL_STRIDE, LatentCodec
-from rays_as_pixels.model.photometric_fit import anchors_of, moved_scene
-from rays_as_pixels.model.photometric_patches import Patches
+from rays_as_pixels.model.autoencoder import SPATIAL_STRIDE, LatentCodec
+from rays_as_pixels.model.camera_readout import read_cameras
+from rays_as_pixels.solve.bundle import AnchoredScene
+from rays_as_pixels.solve.patches import Patches
+from rays_as_pixels.solve.photometric_bundle_adjustment import anchors_of, moved_scene
 
 
 class _PricedCodec(LatentCodec):

@@ -13,7 +13,7 @@ from torch import nn
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
-from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
+from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 
 _WAN = {
     "attention_head_dim": 128, "in_channels": 16, "patch_size": (1, 2, 2), "ray_patch_size": 2,

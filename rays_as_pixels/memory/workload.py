@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.model.codec import SPATIAL_STRIDE, check_frame_count
+from rays_as_pixels.model.autoencoder import SPATIAL_STRIDE, check_frame_count
 
 TASKS = ("estimate", "generate", "imagine", "loop")
 

@@ -10,7 +10,10 @@ from rays_as_pixels.errors import CheckpointError
 
 DEFAULT_MODEL = Path(__file__).resolve().parents[2] / "checkpoints" / "raxel-mini"
 PIPELINE_CLASS = "RaysAsPixelsPipeline"
-TRANSFORMER = ("rays_as_pixels.model.joint_transformer", "RaysAsPixelsTransformer3DModel")
+TRANSFORMER = (
+    "rays_as_pixels.model.transformer.joint_transformer",
+    "RaysAsPixelsTransformer3DModel",
+)
 COMPONENTS = ("vae", "transformer", "scheduler", "ray_scheduler")
 WEIGHTED = ("vae", "transformer")
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")

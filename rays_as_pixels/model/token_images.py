@@ -5,7 +5,7 @@ from diffusers.models.embeddings import PixArtAlphaTextProjection, TimestepEmbed
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rays_as_pixels.model.rope import Tables
+from rays_as_pixels.model.transformer.rope import Tables
 
 TIMESTEPS_PER_SIGMA = 1000.0  # Wan's time embedding reads noise level 1 as timestep 1000
 

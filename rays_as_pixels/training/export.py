@@ -9,12 +9,12 @@ import torch
 from diffusers import AutoencoderKLWan
 from torch import Tensor
 
-from rays_as_pixels.diffusion.schedule import new_scheduler
-from rays_as_pixels.diffusion.steps import VIDEO_SHIFT
 from rays_as_pixels.errors import CheckpointError
 from rays_as_pixels.model.checkpoints import check_model_folder
-from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
-from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
+from rays_as_pixels.pipeline.defaults import VIDEO_SHIFT
+from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
+from rays_as_pixels.pipeline.schedule import new_scheduler
 from rays_as_pixels.training.config import TrainingConfig
 
 MAX_SHARD, MAX_SHARD_LARGE = "15MB", "5GB"

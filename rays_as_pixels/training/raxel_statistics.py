@@ -17,11 +17,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.files import write_json
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
+from rays_as_pixels.model.autoencoder import RAXEL_LIMIT, posterior_of
 from rays_as_pixels.model.checkpoints import check_model_folder
-from rays_as_pixels.model.codec import RAXEL_LIMIT, posterior_of
-from rays_as_pixels.training.whole import write_json
 from rays_as_pixels.worlds import render_clips
 
 _PIXELS = 16  # the worlds are drawn this small: only their cameras are used

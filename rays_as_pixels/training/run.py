@@ -12,18 +12,17 @@ from accelerate import Accelerator
 from diffusers import AutoencoderKLWan
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.files import write_json
 from rays_as_pixels.geometry.cameras import Cameras
-from rays_as_pixels.model.codec import LatentCodec, new_autoencoder
-from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
-from rays_as_pixels.training.adopt import (
-    adopt,
-    adopted_pipeline,
-    adopted_transformer,
-    carry_text,
-)
-from rays_as_pixels.training.check import check_clips, check_line
-from rays_as_pixels.training.codec import measure_statistics, train_codec
+from rays_as_pixels.model.autoencoder import LatentCodec, new_autoencoder
+from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.training.config import TrainingConfig, TransformerConfig
+from rays_as_pixels.training.data.latents import LatentCache, encode_pool, latent_batches
+from rays_as_pixels.training.data.online import online_batches, online_clips
+from rays_as_pixels.training.data.pool import PoolSpec, build_pool, pool_batches, shard_paths
+from rays_as_pixels.training.data.real import real_batches, real_clips
+from rays_as_pixels.training.data.still_frames import still_frames
+from rays_as_pixels.training.distributed import new_accelerator, one_after_the_other, own_seed
 from rays_as_pixels.training.export import (
     build_pipeline,
     save_pipeline,
@@ -32,21 +31,22 @@ from rays_as_pixels.training.export import (
     stored_codec,
     stored_raxel_statistics,
 )
-from rays_as_pixels.training.latents import LatentCache, encode_pool, latent_batches
-from rays_as_pixels.training.motion_codec import MotionSource, teach_motion
-from rays_as_pixels.training.motion_parts import fit_motion_parts, teach_motion_parts
+from rays_as_pixels.training.init_from_pipeline import (
+    adopt,
+    adopted_pipeline,
+    adopted_transformer,
+    carry_text,
+)
 from rays_as_pixels.training.objective import CleanBatch
-from rays_as_pixels.training.online import online_batches, online_clips
 from rays_as_pixels.training.plot import plot_log
-from rays_as_pixels.training.polish import polish_decoder
-from rays_as_pixels.training.pool import PoolSpec, build_pool, pool_batches, shard_paths
-from rays_as_pixels.training.principal import code_images, start_as_principal_code
-from rays_as_pixels.training.prior_stage import source_of_prior, teach_prior_on
-from rays_as_pixels.training.processes import new_accelerator, one_after_the_other, own_seed
-from rays_as_pixels.training.real import real_batches, real_clips
-from rays_as_pixels.training.still_frames import still_frames
-from rays_as_pixels.training.transformer import TransformerRun, has_state, new_transformer
-from rays_as_pixels.training.whole import write_json
+from rays_as_pixels.training.sanity_check import check_clips, check_line
+from rays_as_pixels.training.stages.autoencoder import measure_statistics, train_codec
+from rays_as_pixels.training.stages.camera_prior_only import source_of_prior, teach_prior_on
+from rays_as_pixels.training.stages.finetune_decoder import polish_decoder
+from rays_as_pixels.training.stages.motion_autoencoder import MotionSource, teach_motion
+from rays_as_pixels.training.stages.pretrain import fit_motion_parts, teach_motion_parts
+from rays_as_pixels.training.stages.principal_components import code_images, start_as_principal_code
+from rays_as_pixels.training.stages.transformer import TransformerRun, has_state, new_transformer
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, replace
 
 import torch
 
-from rays_as_pixels import metrics
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.geometry import metrics
 from rays_as_pixels.geometry.trajectory import Trajectory
 
 MATCHES = ("frame", "time")

@@ -10,14 +10,14 @@ from torch import Tensor
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras, invert_rigid
 from rays_as_pixels.geometry.rays import rays_in_cam
+from rays_as_pixels.worlds.camera_paths import Motion, cameras_from_motion, draw_motion
 from rays_as_pixels.worlds.degrade import degrade
-from rays_as_pixels.worlds.draws import SeededDraws
-from rays_as_pixels.worlds.movers import with_movers
-from rays_as_pixels.worlds.paths import Motion, cameras_from_motion, draw_motion
+from rays_as_pixels.worlds.dynamic_objects import with_movers
+from rays_as_pixels.worlds.object_centric import MIN_OVERLAP as MIN_SUBJECT_OVERLAP
+from rays_as_pixels.worlds.object_centric import SHARE, with_subjects
 from rays_as_pixels.worlds.render import render, trace
 from rays_as_pixels.worlds.scenes import Scene, draw_scenes
-from rays_as_pixels.worlds.subjects import MIN_OVERLAP as MIN_SUBJECT_OVERLAP
-from rays_as_pixels.worlds.subjects import SHARE, with_subjects
+from rays_as_pixels.worlds.seeded_random import SeededDraws
 from rays_as_pixels.worlds.textures import texture_bank
 
 SPLITS = ("train", "heldout")

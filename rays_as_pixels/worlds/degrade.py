@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rays_as_pixels.worlds.draws import SeededDraws
+from rays_as_pixels.worlds.seeded_random import SeededDraws
 
 # Luminance quantisation of JPEG (ITU-T T.81, Table K.1).
 _JPEG_TABLE = (

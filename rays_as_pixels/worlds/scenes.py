@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from rays_as_pixels.geometry.rotations import rotation_from_vector
-from rays_as_pixels.worlds.draws import SeededDraws
+from rays_as_pixels.worlds.seeded_random import SeededDraws
 from rays_as_pixels.worlds.textures import TextureBank
 
 BOX, SPHERE, CYLINDER = 0, 1, 2

@@ -11,7 +11,7 @@ from benchmarks.report import markdown
 from benchmarks.shapes import NETWORKS, Clip, joint_inputs, wan_inputs
 from benchmarks.step import build_pair, measure_step
 from benchmarks.timing import Times, interleaved, ratio
-from rays_as_pixels.acceleration import use_attention_backend
+from rays_as_pixels.pipeline.acceleration import use_attention_backend
 
 CPU = torch.device("cpu")
 TINY = replace(

@@ -15,7 +15,7 @@ import torch
 
 from rays_as_pixels.cli.main import main
 from rays_as_pixels.media.video import read_clip, write_image, write_video
-from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.trajectories.formats.native import (
     read_native,
     read_native_with_extra,

@@ -6,10 +6,10 @@ import pytest
 import rooms
 import torch
 
-from rays_as_pixels.evaluation import baselines
+from rays_as_pixels.evaluation.baselines import trivial as baselines
 from rays_as_pixels.evaluation.clips import PATH_LENGTHS, EvalClip
-from rays_as_pixels.evaluation.estimate_task import baseline_scores, score_clip
 from rays_as_pixels.evaluation.scores import PathResult, median, plain, score_path, summarise
+from rays_as_pixels.evaluation.tasks.estimate import baseline_scores, score_clip
 
 
 def straight(**size):

@@ -8,14 +8,14 @@ import torch
 from tiny_pipe import SIZE, tiny_pipeline
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.evaluation import long_task as long_videos
 from rays_as_pixels.evaluation.clips import EvalClip, world_clips
-from rays_as_pixels.evaluation.ranks import error_per_spread, ranks, spearman
+from rays_as_pixels.evaluation.rank_correlation import error_per_spread, ranks, spearman
 from rays_as_pixels.evaluation.run import evaluate
-from rays_as_pixels.evaluation.running import Settings
+from rays_as_pixels.evaluation.runner import Settings
+from rays_as_pixels.evaluation.tasks import long_video as long_videos
 from rays_as_pixels.geometry.rotations import rotation_angle_rad
 from rays_as_pixels.worlds import render_clips
-from rays_as_pixels.worlds.tours import render_tour
+from rays_as_pixels.worlds.long_sequences import render_tour
 
 
 @pytest.fixture(scope="module")

@@ -10,17 +10,17 @@ import torch
 from tiny_pipe import SIZE, tiny_pipeline
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.evaluation.baselines.classical import Peer, PeerFailure
 from rays_as_pixels.evaluation.clips import PATH_LENGTHS
-from rays_as_pixels.evaluation.controls_task import (
+from rays_as_pixels.evaluation.regression_gate import compare_results, read_result
+from rays_as_pixels.evaluation.run import evaluate
+from rays_as_pixels.evaluation.runner import Runner, Settings
+from rays_as_pixels.evaluation.tasks.controls import (
     estimate_controls,
     generate_controls,
     shuffled_order,
 )
-from rays_as_pixels.evaluation.gate import compare_results, read_result
-from rays_as_pixels.evaluation.generate_task import clips_for_video, generate_task
-from rays_as_pixels.evaluation.peers import Peer, PeerFailure
-from rays_as_pixels.evaluation.run import evaluate
-from rays_as_pixels.evaluation.running import Runner, Settings
+from rays_as_pixels.evaluation.tasks.generate import clips_for_video, generate_task
 
 QUICK = Settings(
     estimate_steps=(1, 2),

@@ -7,8 +7,8 @@ import pytest
 import rooms
 import torch
 
-from rays_as_pixels.evaluation.baselines import copy_first_frame
-from rays_as_pixels.evaluation.overlap import seen_by_reference
+from rays_as_pixels.evaluation.baselines.trivial import copy_first_frame
+from rays_as_pixels.evaluation.covisibility import seen_by_reference
 from rays_as_pixels.evaluation.video_scores import score_video, summarise_videos
 
 

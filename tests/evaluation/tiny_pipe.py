@@ -2,10 +2,10 @@
 
 import torch
 
-from rays_as_pixels.diffusion.schedule import new_scheduler
-from rays_as_pixels.model.codec import new_autoencoder
-from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
-from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+from rays_as_pixels.model.autoencoder import new_autoencoder
+from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
+from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
+from rays_as_pixels.pipeline.schedule import new_scheduler
 
 SIZE = (32, 48)
 

@@ -96,4 +96,4 @@ def test_push_prints_the_address_and_diffusers_own_loader_opens_it_when_trusted(
     assert pushed.stdout.split() == [f"{hub.url}/someone/pushed", commit]
     loaded = run("-c", GENERIC, **token)
     assert loaded.returncode == 0, loaded.stderr[-2000:]
-    assert loaded.stdout.strip() == "rays_as_pixels.pipeline RaysAsPixelsPipeline 5"
+    assert loaded.stdout.strip() == "rays_as_pixels.pipeline.pipeline RaysAsPixelsPipeline 5"

@@ -11,7 +11,7 @@ from server import REPOSITORY, TOKEN, files_of
 
 from rays_as_pixels.errors import CheckpointError
 from rays_as_pixels.hub.source import HubAccess, find_model
-from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 
 WEIGHTS = "transformer/diffusion_pytorch_model.safetensors"
 

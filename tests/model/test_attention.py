@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from rays_as_pixels.model.attention import RotaryAttention, slow_attention
-from rays_as_pixels.model.rope import (
+from rays_as_pixels.model.transformer.attention import RotaryAttention, slow_attention
+from rays_as_pixels.model.transformer.rope import (
     apply_rotary,
     frame_of_latent,
     latent_time,

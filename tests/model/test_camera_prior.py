@@ -6,16 +6,16 @@ import torch
 from rays_as_pixels.geometry.cameras import Cameras, rigid
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.rotations import rotation_from_vector
-from rays_as_pixels.model.camera_prior import (
+from rays_as_pixels.model.camera_prior.camera_prior import (
     CameraPrior,
     camera_numbers,
     raxels_of_numbers,
 )
-from rays_as_pixels.model.joint_state import JointState
-from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
+from rays_as_pixels.model.transformer.joint_state import JointState
+from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.training.auxiliary import pose_numbers
-from rays_as_pixels.training.motion_fit import fit_camera_prior
 from rays_as_pixels.training.objective import CleanBatch
+from rays_as_pixels.training.stages.fit_motion import fit_camera_prior
 
 
 def cameras(count: int, frames: int, height: int, width: int, seed: int = 0) -> Cameras:

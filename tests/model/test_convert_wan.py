@@ -13,10 +13,10 @@ from tiny_wan import saved_wan, tiny_transformer
 
 from rays_as_pixels.cli.main import main
 from rays_as_pixels.errors import CheckpointError, InputError
-from rays_as_pixels.model.codec import LatentCodec
-from rays_as_pixels.model.joint_state import JointState
-from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
-from rays_as_pixels.model.wan import (
+from rays_as_pixels.model.autoencoder import LatentCodec
+from rays_as_pixels.model.transformer.joint_state import JointState
+from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
+from rays_as_pixels.model.wan.convert import (
     closed_rows,
     closed_table,
     count_parameters,
@@ -24,8 +24,8 @@ from rays_as_pixels.model.wan import (
     joint_names,
     shape_config,
 )
-from rays_as_pixels.model.wan_folder import ConvertOptions, convert_wan
-from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+from rays_as_pixels.model.wan.folder import ConvertOptions, convert_wan
+from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 
 TINY = ConvertOptions(num_frames=5, max_frames=9, sizes=((32, 32),))
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rays_as_pixels.model.global_motion import (
+from rays_as_pixels.model.camera_prior.global_motion import (
     MOMENTS,
     TRACK_MAPS,
     GlobalMotion,
@@ -11,7 +11,8 @@ from rays_as_pixels.model.global_motion import (
     _fitted,
     cell_places,
 )
-from rays_as_pixels.model.image_flow import SIDE, Flow
+from rays_as_pixels.model.latent_pictures import SIDE
+from rays_as_pixels.solve.lucas_kanade import Flow
 
 GRID = (6, 10)
 TERMS = 10

@@ -5,9 +5,9 @@ import torch
 from diffusers import WanTransformer3DModel
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.model.joint_state import SOURCE, SPARSE_TARGET, JointState, Stills
-from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.model.token_images import unpatchify
+from rays_as_pixels.model.transformer.joint_state import SOURCE, SPARSE_TARGET, JointState, Stills
+from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 
 SMALL = {
     "num_attention_heads": 2,

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.model.joint_state import JointState, Stills
-from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
-from rays_as_pixels.model.motion_features import FLOW_MAPS, LatentFlow, MotionFeatures
+from rays_as_pixels.model.camera_prior.motion_features import FLOW_MAPS, LatentFlow, MotionFeatures
+from rays_as_pixels.model.transformer.joint_state import JointState, Stills
+from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 
 
 def costs_of(layer: MotionFeatures, latents: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:

@@ -3,8 +3,8 @@
 import torch
 
 from rays_as_pixels.geometry.rotations import rotation_from_vector, vector_from_rotation
-from rays_as_pixels.model.camera_prior import raxels_of_numbers
-from rays_as_pixels.model.ray_cameras import cameras_of_points
+from rays_as_pixels.model.camera_prior.camera_prior import raxels_of_numbers
+from rays_as_pixels.model.view_prior.ray_cameras import cameras_of_points
 
 
 def points_of(numbers: torch.Tensor, raster: tuple[int, int]) -> torch.Tensor:

@@ -2,8 +2,8 @@
 
 import torch
 
-from rays_as_pixels.model.global_motion import cell_places
-from rays_as_pixels.model.track_matching import MATCHES, TrackMatching, matches_around
+from rays_as_pixels.model.camera_prior.global_motion import cell_places
+from rays_as_pixels.model.camera_prior.track_matching import MATCHES, TrackMatching, matches_around
 
 GRID = (4, 6)
 MIDDLE = 12  # of a window of 25

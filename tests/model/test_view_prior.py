@@ -5,9 +5,9 @@ import itertools
 import pytest
 import torch
 
-from rays_as_pixels.model.camera_prior import raxels_of_numbers
-from rays_as_pixels.model.view_depths import filled
-from rays_as_pixels.model.view_prior import CELL, View, ViewPrior
+from rays_as_pixels.model.camera_prior.camera_prior import raxels_of_numbers
+from rays_as_pixels.model.view_prior.view_prior import CELL, View, ViewPrior
+from rays_as_pixels.solve.depth_reprojection import filled
 
 HEIGHT, WIDTH = 6, 8  # cells
 SIZE = 3 * CELL**2

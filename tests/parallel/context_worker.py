@@ -6,15 +6,15 @@ from dataclasses import replace
 import torch
 from diffusers.models import attention_dispatch
 
-from rays_as_pixels.acceleration import (
+from rays_as_pixels.errors import InputError
+from rays_as_pixels.model.transformer.joint_state import SOURCE, JointState, Stills
+from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
+from rays_as_pixels.pipeline.acceleration import (
     enable_context_parallel,
     join_processes,
     use_attention_backend,
 )
-from rays_as_pixels.errors import InputError
-from rays_as_pixels.model.joint_state import SOURCE, JointState, Stills
-from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
-from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 from tests.conftest import toy_pipeline
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 from tests.parallel.two_processes import ROOT, run_in_one, run_in_two
 
 pytestmark = pytest.mark.timeout(1300)  # two runs of two processes; seconds on an idle machine

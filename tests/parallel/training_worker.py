@@ -15,18 +15,18 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
-from rays_as_pixels.model.joint_transformer import RaysAsPixelsTransformer3DModel
-from rays_as_pixels.training import transformer as training
+from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.training.config import training_config
-from rays_as_pixels.training.objective import CleanBatch, NoisyBatch, joint_loss, noisy_batch
-from rays_as_pixels.training.processes import (
+from rays_as_pixels.training.distributed import (
     gathered,
     is_sharded,
     load_optimiser,
     new_accelerator,
 )
+from rays_as_pixels.training.objective import CleanBatch, NoisyBatch, joint_loss, noisy_batch
 from rays_as_pixels.training.run import TrainingOptions, train
-from rays_as_pixels.training.transformer import TransformerRun, new_optimisers
+from rays_as_pixels.training.stages import transformer as training
+from rays_as_pixels.training.stages.transformer import TransformerRun, new_optimisers
 
 STEPS, CLIPS = 4, 4
 KILLED_AFTER, RESUMED_UNTIL = 3, 6  # steps

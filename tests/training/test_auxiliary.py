@@ -9,7 +9,7 @@ from rays_as_pixels.geometry.cameras import Cameras, rigid
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.rotations import rotation_from_vector
 from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
-from rays_as_pixels.pipeline import RaysAsPixelsPipeline
+from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.training.auxiliary import (
     WithMotionHead,
     cell_motion,
@@ -20,10 +20,10 @@ from rays_as_pixels.training.auxiliary import (
     readout_loss,
 )
 from rays_as_pixels.training.config import training_config
+from rays_as_pixels.training.data.augment import mirrored, reversed_in_time
+from rays_as_pixels.training.data.pool import cell_disparity
 from rays_as_pixels.training.objective import CleanBatch, noisy_batch
-from rays_as_pixels.training.pool import cell_disparity
-from rays_as_pixels.training.transformer import new_transformer
-from rays_as_pixels.training.ways import mirrored, reversed_in_time
+from rays_as_pixels.training.stages.transformer import new_transformer
 from rays_as_pixels.worlds import render_clips
 
 

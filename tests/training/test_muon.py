@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from rays_as_pixels.training.distributed import load_optimiser
 from rays_as_pixels.training.muon import Float32Muon, orthogonalised
-from rays_as_pixels.training.processes import load_optimiser
 
 
 def test_singular_values_come_near_one_and_directions_stay():

@@ -6,11 +6,11 @@ import multiprocessing
 import pytest
 import torch
 
-from rays_as_pixels.model.codec import LatentCodec, new_autoencoder
-from rays_as_pixels.training import online
+from rays_as_pixels.model.autoencoder import LatentCodec, new_autoencoder
 from rays_as_pixels.training.config import training_config
-from rays_as_pixels.training.latents import LatentStore
-from rays_as_pixels.training.online import RecentClips, encoded_clips, online_batches
+from rays_as_pixels.training.data import online
+from rays_as_pixels.training.data.latents import LatentStore
+from rays_as_pixels.training.data.online import RecentClips, encoded_clips, online_batches
 
 CPU = torch.device("cpu")
 

@@ -9,7 +9,7 @@ from rays_as_pixels.cli.main import main
 from rays_as_pixels.datasets.clips import WindowRule, clip_batches, open_dataset
 from rays_as_pixels.media.video import write_video
 from rays_as_pixels.training.config import training_config
-from rays_as_pixels.training.real import real_batches
+from rays_as_pixels.training.data.real import real_batches
 from rays_as_pixels.trajectories.formats import load
 from tests.datasets.layouts import make_room, write_colmap
 

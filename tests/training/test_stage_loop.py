@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from rays_as_pixels.training import stage_loop
-from rays_as_pixels.training.processes import new_accelerator
-from rays_as_pixels.training.stage_loop import StageLoop
+from rays_as_pixels.training.distributed import new_accelerator
+from rays_as_pixels.training.stages import stage_loop
+from rays_as_pixels.training.stages.stage_loop import StageLoop
 
 MINUTES = 2.0
 

@@ -3,8 +3,8 @@
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_wan import WanCausalConv3d
 
-from rays_as_pixels.model.codec import decoded_by, new_autoencoder, posterior_of
-from rays_as_pixels.training.still_frames import forget_the_past, still_frames
+from rays_as_pixels.model.autoencoder import decoded_by, new_autoencoder, posterior_of
+from rays_as_pixels.training.data.still_frames import forget_the_past, still_frames
 
 
 def autoencoder():

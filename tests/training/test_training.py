@@ -10,15 +10,15 @@ from rays_as_pixels.geometry.cameras import Cameras, rigid
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.rotations import rotation_from_vector
 from rays_as_pixels.model.checkpoints import check_model_folder
-from rays_as_pixels.pipeline import RaysAsPixelsPipeline
-from rays_as_pixels.training.codec import pooled_loss, random_window, training_cameras
+from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.training.config import training_config
+from rays_as_pixels.training.data.augment import mirrored, reversed_in_time
+from rays_as_pixels.training.data.pool import PoolClips, PoolSpec, build_pool, shard_paths
 from rays_as_pixels.training.export import start_weights
-from rays_as_pixels.training.polish import pose_error
-from rays_as_pixels.training.pool import PoolClips, PoolSpec, build_pool, shard_paths
 from rays_as_pixels.training.run import TrainingOptions, train
-from rays_as_pixels.training.transformer import new_transformer
-from rays_as_pixels.training.ways import mirrored, reversed_in_time
+from rays_as_pixels.training.stages.autoencoder import pooled_loss, random_window, training_cameras
+from rays_as_pixels.training.stages.finetune_decoder import pose_error
+from rays_as_pixels.training.stages.transformer import new_transformer
 from rays_as_pixels.worlds import render_clips
 
 

@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.geometry.camera_metrics import frame_errors
 from rays_as_pixels.geometry.cameras import Cameras, rigid
 from rays_as_pixels.geometry.rotations import rotation_from_vector
 from rays_as_pixels.geometry.trajectory import Trajectory
-from rays_as_pixels.metrics import frame_errors
 from rays_as_pixels.trajectories.compare import compare
 from rays_as_pixels.trajectories.formats.native import parse_native
 from rays_as_pixels.viz.cloud import MOST_POINTS, PointCloud

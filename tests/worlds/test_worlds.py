@@ -8,9 +8,9 @@ from rays_as_pixels.geometry.cameras import Cameras, invert_rigid
 from rays_as_pixels.geometry.rotations import rotation_angle_rad
 from rays_as_pixels.worlds import render_clips
 from rays_as_pixels.worlds.degrade import jpeg_like
-from rays_as_pixels.worlds.draws import SeededDraws
 from rays_as_pixels.worlds.render import render, trace
 from rays_as_pixels.worlds.scenes import BOX, CYLINDER, SPHERE, Scene
+from rays_as_pixels.worlds.seeded_random import SeededDraws
 from rays_as_pixels.worlds.textures import SIZE, TextureBank, sample_texture, texture_bank
 
 

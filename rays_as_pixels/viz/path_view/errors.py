@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.geometry.camera_metrics import frame_errors
 from rays_as_pixels.geometry.trajectory import Trajectory
-from rays_as_pixels.metrics import frame_errors
 
 
 @dataclass(frozen=True)

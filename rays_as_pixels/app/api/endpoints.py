@@ -1,0 +1,331 @@
+"""The app as an API: every step a named, typed endpoint for gradio_client and, with --mcp, a tool.
+
+Long runs are generators: they yield where the job stands and, last, its results; whoever stops
+listening stops the job. `docs/app.md` lists the endpoints with examples.
+"""
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+import anyio.to_thread
+import gradio as gr
+
+from rays_as_pixels.app import checks
+from rays_as_pixels.app.api import paths as api_paths
+from rays_as_pixels.app.api.clip import clip_inputs
+from rays_as_pixels.app.jobs import loop_rounds, tasks
+from rays_as_pixels.app.jobs.records import JobRecord
+from rays_as_pixels.app.page.events import MOST_RUNS, MOST_STEPS, run_cost
+from rays_as_pixels.app.page.handlers import Handlers
+from rays_as_pixels.app.server import uploads
+from rays_as_pixels.errors import InputError
+from rays_as_pixels.geometry.trajectory import Trajectory
+from rays_as_pixels.pipeline.defaults import ESTIMATE_STEPS, GENERATE_STEPS, IMAGINE_STEPS
+from rays_as_pixels.trajectories.depth import depth_for_extra, depth_map
+from rays_as_pixels.trajectories.formats.native import native_text
+
+LOOK_SEC = 0.25
+WATCHERS = 64
+File = dict[str, Any]  # a file as Gradio's clients send and take it
+
+
+def add_endpoints(handlers: Handlers) -> None:
+    """Add all endpoints to the page that is being built."""
+    runs = Runs(handlers)
+    for run in (runs.estimate, runs.generate, runs.imagine, runs.loop):
+        gr.api(run, api_name=run.__name__, concurrency_limit=WATCHERS, concurrency_id="runs")
+    gr.api(runs.status, api_name="status")
+    for name, function in api_paths.ENDPOINTS.items():
+        gr.api(api_paths.refused(function), api_name=name)
+
+
+class Runs:
+    """The endpoints that run the model.
+
+    Args:
+        handlers: Of the page; its manager runs the jobs.
+    """
+
+    def __init__(self, handlers: Handlers) -> None:
+        self.manager = handlers.manager
+        self.model = handlers.model
+
+    async def status(self) -> dict[str, Any]:
+        """Describe the model, its device, the clip lengths it takes, and the queue."""
+        facts = self.model.facts
+        waiting = [record for record in self.manager.records() if not record.state.is_final]
+        return {
+            "model": facts.name,
+            "trained_on": facts.trained_on,
+            "device": facts.device,
+            "ready": self.model.ready is not None,
+            "problem": self.model.problem,
+            "num_frames": facts.num_frames,
+            "frame_counts": list(range(5, facts.max_frames + 1, 4)),
+            "jobs_waiting": len(waiting),
+            "expected_sec": {kind: self.manager.expected_sec(kind) for kind in KINDS},
+        }
+
+    async def estimate(  # noqa: PLR0917 - callers see these names
+        self,
+        video: File,
+        request: gr.Request,
+        num_frames: int = 9,
+        start_sec: float | None = None,
+        end_sec: float | None = None,
+        steps: int = ESTIMATE_STEPS,
+        runs: int = 1,
+        shared_focal: bool = False,
+        seed: int = 0,
+        look_between: bool = True,
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Estimate the camera path of a video.
+
+        Args:
+            video: The video file.
+            request: Given by Gradio.
+            num_frames: Frames to use, evenly spaced: 5, 9, 13, ...
+            start_sec: First moment to use, in seconds; none for the beginning.
+            end_sec: First moment to leave out, in seconds; none for the end.
+            steps: Denoising steps.
+            runs: Runs from different noise, averaged.
+            shared_focal: Whether the lens is known not to zoom.
+            seed: Seed of the noise.
+            look_between: Whether to look at the frames between where little is found again.
+        """
+
+        def submit() -> JobRecord:
+            path = uploads.video_file(api_paths.path_in(video), api_paths.NEED_FILE)
+            ask = tasks.EstimateAsk(
+                num_frames=checks.frame_count(num_frames, self.model.facts.max_frames),
+                start_sec=checks.optional_seconds("start_sec", start_sec),
+                end_sec=checks.optional_seconds("end_sec", end_sec),
+                steps=checks.whole("steps", steps, 1, MOST_STEPS),
+                num_seeds=checks.whole("runs", runs, 1, MOST_RUNS),
+                shared_focal=shared_focal is True,
+                seed=checks.seed(seed, locked=True),
+                look_between=look_between is True,
+            )
+            name = f"input{path.suffix.lower()[:8]}"
+            work = tasks.estimate_work(self.model.get, ask, video=name)
+            cost = run_cost(ask.steps, ask.num_frames, runs=ask.num_seeds)
+            return self._submit("estimate", work, ask, {name: path}, request, cost)
+
+        async for update in self._watch(submit):
+            yield update
+
+    async def generate(  # noqa: PLR0917 - callers see these names
+        self,
+        image: File | None,
+        trajectory: dict[str, Any],
+        request: gr.Request,
+        steps: int = GENERATE_STEPS,
+        guidance_scale: float = 1.0,
+        seed: int = 0,
+        depth: list[list[float]] | None = None,
+        estimate: str | None = None,
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Make the video that a camera sees along a path, from an image or a whole clip.
+
+        Args:
+            image: What the path's first camera sees; none with `estimate`.
+            request: Given by Gradio.
+            trajectory: A camera path in the native format, as `estimate` and `make_path` return it.
+            steps: Denoising steps.
+            guidance_scale: 1 for none; more follows image and path harder.
+            seed: Seed of the noise.
+            depth: How far away what the image shows is, in scene units, as rows of numbers over
+                it: `extra.depth` of the trajectory that `estimate` found, for its first frame.
+            estimate: `job` of what `/estimate` yielded to the same client: its whole clip is
+                filmed, the path being in the world of the estimated one.
+        """
+
+        def submit() -> JobRecord:
+            path = api_paths.trajectory_from(trajectory)
+            ask = _generate_ask(steps, guidance_scale, seed)
+            work = tasks.generate_work(self.model.get, ask, image_frames=(0,))
+            inputs: dict[str, Any] = {}
+            if estimate is None:
+                picture = uploads.image_file(api_paths.path_in(image), api_paths.NEED_FILE)
+                inputs |= {tasks.WANTED: _path_file(path.reanchored(), depth)}
+                inputs |= {"image0.png": picture}
+            else:
+                _check_only_the_clip(image, depth)
+                inputs |= clip_inputs(self.manager, estimate, path, owner=_owner(request))
+            cost = run_cost(ask.steps, len(path), guidance=ask.guidance_scale)
+            return self._submit("generate", work, ask, inputs, request, cost)
+
+        async for update in self._watch(submit):
+            yield update
+
+    async def imagine(  # noqa: PLR0917 - callers see these names
+        self,
+        image: File,
+        request: gr.Request,
+        num_frames: int = 9,
+        fps: float = 10.0,
+        steps: int = IMAGINE_STEPS,
+        guidance_scale: float = 1.0,
+        seed: int = 0,
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Imagine a video and the camera path that filmed it, from one image.
+
+        Args:
+            image: The first frame.
+            request: Given by Gradio.
+            num_frames: Length: 5, 9, 13, ...
+            fps: Frames per second.
+            steps: Denoising steps.
+            guidance_scale: 1 for none.
+            seed: Seed of the noise.
+        """
+
+        def submit() -> JobRecord:
+            picture = uploads.image_file(api_paths.path_in(image), api_paths.NEED_FILE)
+            ask = replace(
+                _generate_ask(steps, guidance_scale, seed),
+                num_frames=checks.frame_count(num_frames, self.model.facts.max_frames),
+                fps=checks.real("fps", fps, 0.1, 240.0),
+            )
+            work = tasks.imagine_work(self.model.get, ask)
+            cost = run_cost(ask.steps, num_frames, guidance=ask.guidance_scale)
+            return self._submit("imagine", work, ask, {"image0.png": picture}, request, cost)
+
+        async for update in self._watch(submit):
+            yield update
+
+    async def loop(  # noqa: PLR0917 - callers see these names
+        self,
+        image: File,
+        trajectory: dict[str, Any],
+        request: gr.Request,
+        rounds: int = 1,
+        steps: int = GENERATE_STEPS,
+        estimate_steps: int = ESTIMATE_STEPS,
+        seed: int = 0,
+        depth: list[list[float]] | None = None,
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Check the loop path -> video -> path along any path, once or several times.
+
+        Args:
+            image: What the path's first camera sees.
+            request: Given by Gradio.
+            trajectory: A camera path in the native format.
+            rounds: How often to go round; the drift shows from the second on.
+            steps: Denoising steps of each video.
+            estimate_steps: Denoising steps of each estimate.
+            seed: Seed of the noise.
+            depth: Of the image, as `generate` takes it.
+        """
+
+        def submit() -> JobRecord:
+            picture = uploads.image_file(api_paths.path_in(image), api_paths.NEED_FILE)
+            path = api_paths.trajectory_from(trajectory).reanchored()
+            ask = loop_rounds.LoopAsk(
+                path="edited",
+                rounds=checks.whole("rounds", rounds, 1, loop_rounds.MOST_ROUNDS),
+                steps=checks.whole("steps", steps, 1, MOST_STEPS),
+                estimate_steps=checks.whole("estimate_steps", estimate_steps, 1, MOST_STEPS),
+                seed=checks.seed(seed, locked=True),
+                has_reference=False,
+            )
+            work = loop_rounds.loop_rounds_work(self.model.get, ask)
+            inputs = {tasks.WANTED: _path_file(path, depth), loop_rounds.START: picture}
+            cost = run_cost(ask.steps + ask.estimate_steps, len(path), runs=ask.rounds)
+            return self._submit("loop", work, ask, inputs, request, cost)
+
+        async for update in self._watch(submit):
+            yield update
+
+    def _submit(  # noqa: PLR0917 - in the order of the manager's
+        self, kind: str, work: Any, ask: Any, inputs: dict[str, Any], request: Any, cost: float
+    ) -> JobRecord:
+        return self.manager.submit(
+            kind, work, owner=_owner(request), settings=asdict(ask), inputs=inputs, cost=cost
+        )
+
+    async def _watch(self, submit: Callable[[], JobRecord]) -> AsyncIterator[dict[str, Any]]:
+        """Submit a job, say where it stands, then what came out; stop it when nobody listens."""
+        try:
+            record = await anyio.to_thread.run_sync(submit)
+        except InputError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        before: dict[str, Any] = {}
+        try:
+            while not record.state.is_final:
+                now = self._standing(record)
+                if now != before:
+                    before = now
+                    yield now | {"at_unix": time.time()}
+                await asyncio.sleep(LOOK_SEC)
+                record = self.manager.get(record.id)
+        finally:
+            self.manager.cancel(record.id)
+        if record.state != "done":
+            raise gr.Error(record.message or str(record.state), print_exception=False)
+        yield self._standing(record) | {"at_unix": time.time()} | self._outcome(record)
+
+    def _standing(self, record: JobRecord) -> dict[str, Any]:
+        left = self.manager.remaining_sec(record.id)
+        return {
+            "job": record.id,
+            "state": str(record.state),
+            "stage": record.stage,
+            "step": record.done,
+            "steps": record.total,
+            "jobs_ahead": self.manager.place(record.id).ahead,
+            "remaining_sec": None if left is None else round(left, 1),
+        }
+
+    def _outcome(self, record: JobRecord) -> dict[str, Any]:
+        folder = self.manager.folder(record.id)
+        names = ("trajectory", "video", "clip", "reestimated", "report", "page")
+        files = {
+            name: api_paths.file_data(folder / str(record.results[name]))
+            for name in names
+            if name in record.results
+        }
+        outcome: dict[str, Any] = {"files": files, "settings": record.settings}
+        trajectory = folder / tasks.TRAJECTORY
+        if trajectory.is_file():
+            outcome["trajectory"] = json.loads(trajectory.read_text(encoding="utf-8"))
+        for name in ("rounds", "residual", "notes", "source_frame"):
+            if name in record.results:
+                outcome[name] = record.results[name]
+        return outcome
+
+
+KINDS = ("estimate", "generate", "imagine", "loop")
+
+
+def _path_file(path: Trajectory, depth: object) -> bytes:
+    kept = None if depth is None else depth_map(depth, "depth")
+    return native_text(path, extra=depth_for_extra(kept)).encode()
+
+
+def _check_only_the_clip(image: object, depth: object) -> None:
+    for name, value in (("image", image), ("depth", depth)):
+        if value is not None:
+            raise InputError(
+                f"{name} must be none where estimate is given, whose clip has it; got one. "
+                "Leave it out."
+            )
+
+
+def _generate_ask(steps: int, guidance_scale: float, seed: int) -> tasks.GenerateAsk:
+    return tasks.GenerateAsk(
+        steps=checks.whole("steps", steps, 1, MOST_STEPS),
+        guidance_scale=checks.real("guidance_scale", guidance_scale, 1.0, 20.0),
+        seed=checks.seed(seed, locked=True),
+    )
+
+
+def _owner(request: gr.Request) -> str:
+    """Return an id of the caller's session that tells nothing about it."""
+    session = getattr(request, "session_hash", None) or "anonymous"
+    return hashlib.sha256(f"api {session}".encode()).hexdigest()[:32]

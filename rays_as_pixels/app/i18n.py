@@ -1,0 +1,115 @@
+"""The words of the page: `words.toml` holds every label in every language; this file finds them.
+
+Labels of Gradio's components are looked up in the browser, by its language (`label`); HTML that the
+server writes is looked up here, by the language the browser asked for (`say`).
+"""
+
+import functools
+import json
+import tomllib
+from importlib.resources import files
+from typing import Any
+
+import gradio as gr
+from gradio.i18n import I18nData
+
+LANGUAGES = ("en", "zh")
+TITLE = "Rays as Pixels"
+_PREFIX = "rap_"  # Gradio has keys of its own
+
+
+@functools.cache
+def table() -> dict[str, tuple[str, ...]]:
+    """Return all words: key to one text per language, in the order of LANGUAGES."""
+    source = files("rays_as_pixels.app").joinpath("words.toml").read_text(encoding="utf-8")
+    return {key: tuple(words) for key, words in tomllib.loads(source).items()}
+
+
+def label(key: str) -> Any:
+    """Return words that the browser shows in its own language, for labels of components.
+
+    Raises:
+        KeyError: No such words: a slip of ours.
+    """
+    assert key in table(), f"{key!r} is missing in words.toml"
+    return I18nData(_PREFIX + key)
+
+
+def say(key: str, lang: str = "en", /, **values: Any) -> str:
+    """Return words in a language, with their places filled.
+
+    Args:
+        key: In words.toml.
+        lang: One of LANGUAGES; any other counts as English.
+        values: For the places in braces.
+    """
+    words = table()[key][LANGUAGES.index(lang) if lang in LANGUAGES else 0]
+    return words.format(**values) if values else words
+
+
+def steps(count: int, lang: str = "en") -> str:
+    """Say a number of denoising steps."""
+    return say("one_step", lang) if count == 1 else say("some_steps", lang, n=count)
+
+
+def some(prefix: str, lang: str = "en") -> dict[str, str]:
+    """Return all words whose key starts so, without that start, for a script of the page."""
+    return {key.removeprefix(prefix): say(key, lang) for key in table() if key.startswith(prefix)}
+
+
+def everywhere(prefix: str) -> dict[str, dict[str, str]]:
+    """Return the same for every language."""
+    return {lang: some(prefix, lang) for lang in LANGUAGES}
+
+
+def script(name: str, prefix: str) -> str:
+    """Return a component's script with its words before it, by language, as `table`.
+
+    As a property they would be lost: Gradio takes a component's properties away at every event that
+    does not draw it, until its tab is first opened.
+
+    Args:
+        name: Of the file in this folder.
+        prefix: Of the words.
+    """
+    source = files("rays_as_pixels.app.page").joinpath(name).read_text(encoding="utf-8")
+    return f"const table = {json.dumps(everywhere(prefix))};\n{source}"
+
+
+def i18n() -> gr.I18n:
+    """Return the table that Gradio's pages take."""
+    return gr.I18n(
+        **{
+            lang: {_PREFIX + key: words[place] for key, words in table().items()}
+            for place, lang in enumerate(LANGUAGES)
+        }
+    )
+
+
+def language(accepted: str | None) -> str:
+    """Return the one of LANGUAGES that an Accept-Language header asks for first."""
+    for part in (accepted or "").split(","):
+        name = part.split(";")[0].strip().lower().partition("-")[0]
+        if name in LANGUAGES:
+            return name
+    return LANGUAGES[0]
+
+
+def duration(seconds: float, lang: str = "en") -> str:
+    """Say a duration the way one reads a clock: '8 s', '2 min 5 s', '1 h 3 min'."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return say("time_s", lang, s=whole if seconds >= 1 or whole == 0 else 1)
+    if whole < 3600:
+        return say("time_min", lang, m=whole // 60, s=whole % 60)
+    return say("time_h", lang, h=whole // 3600, m=whole % 3600 // 60)
+
+
+def size(num_bytes: float) -> str:
+    """Say an amount of memory: '312 MB', '1.5 GB'."""
+    return f"{num_bytes / 2**20:.0f} MB" if num_bytes < 2**30 else f"{num_bytes / 2**30:.1f} GB"
+
+
+def both(key: str, /, **values: Any) -> dict[str, str]:
+    """Return words in every language, for components that choose by themselves."""
+    return {lang: say(key, lang, **values) for lang in LANGUAGES}

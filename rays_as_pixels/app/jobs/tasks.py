@@ -1,0 +1,370 @@
+"""The work of each kind of job: from the files in its folder, through the pipeline, to files.
+
+Files that several kinds write: `frames.npy` (the frames used, uint8 F 3 H W), `clip.mp4` (the same,
+to watch), `video.mp4` (what was generated), `trajectory.json`, `path.html`, `sheet.png` (frames
+above raxels), `raxels.npy` (decoded raxels, float16 F 3 h w).
+"""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from rays_as_pixels.app.jobs.context import JobContext, Work
+from rays_as_pixels.app.jobs.footage_files import read_footage
+from rays_as_pixels.app.jobs.frame_files import load_frames, save_frames
+from rays_as_pixels.app.jobs.verbs import run_verb
+from rays_as_pixels.geometry.camera_metrics import explains_little
+from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.geometry.raxels import raxels_from_cameras
+from rays_as_pixels.geometry.trajectory import Trajectory
+from rays_as_pixels.media.clip import Clip
+from rays_as_pixels.media.extra_frames import frames_between
+from rays_as_pixels.media.video import read_clip, read_image, write_image, write_video
+from rays_as_pixels.pipeline.defaults import ESTIMATE_STEPS, GENERATE_STEPS
+from rays_as_pixels.trajectories.depth import depth_for_extra, depth_of_path
+from rays_as_pixels.trajectories.formats.native import read_native, write_native
+from rays_as_pixels.viz.images import contact_sheet, images_from_raxels
+from rays_as_pixels.viz.path_view.page import write_path_page
+from rays_as_pixels.viz.path_view.text import WORDS
+from rays_as_pixels.viz.path_view.value import path_view_value
+
+if TYPE_CHECKING:
+    from rays_as_pixels.pipeline.outputs import EstimateOutput
+    from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
+
+LoadPipeline = Callable[[], "RaysAsPixelsPipeline"]
+
+FRAMES, CLIP, VIDEO, SHEET = "frames.npy", "clip.mp4", "video.mp4", "sheet.png"
+TRAJECTORY, PAGE, REPORT = "trajectory.json", "path.html", "report.json"
+REESTIMATED, RAXELS = "reestimated.json", "raxels.npy"
+WANTED, TAKEN, INPUT_CLIP = "wanted.json", "taken.json", "input.npy"
+
+READING, LOADING, WRITING = "Reading the video", "Loading the model", "Writing the results"
+READING_BETWEEN = "Reading the frames between"
+
+
+@dataclass(frozen=True)
+class EstimateAsk:
+    """What to estimate: which frames of a video, and how carefully.
+
+    Attributes:
+        num_frames: Frames to use, 4k+1, evenly spaced.
+        start_sec: Where the part to use starts; None for the beginning.
+        end_sec: Where it ends; None for the end.
+        steps: Denoising steps.
+        num_seeds: Runs from different noise, averaged.
+        shared_focal: Whether the lens is known not to zoom.
+        seed: Seed of the noise.
+        look_between: Whether to look at the frames between where the path shows little of these.
+    """
+
+    num_frames: int
+    start_sec: float | None = None
+    end_sec: float | None = None
+    steps: int = ESTIMATE_STEPS
+    num_seeds: int = 1
+    shared_focal: bool = False
+    seed: int = 0
+    look_between: bool = True
+
+
+@dataclass(frozen=True)
+class GenerateAsk:
+    """How to generate a video.
+
+    Attributes:
+        num_frames: Frames of the video; None where a path says it.
+        fps: Its frames per second.
+        steps: Denoising steps.
+        guidance_scale: 1 for none; more follows the input harder.
+        seed: Seed of the noise.
+    """
+
+    num_frames: int | None = None
+    fps: float = 10.0
+    steps: int = GENERATE_STEPS
+    guidance_scale: float = 1.0
+    seed: int = 0
+
+
+def estimate_work(load: LoadPipeline, ask: EstimateAsk, *, video: str) -> Work:
+    """Return the work of estimating the path of the job's file `video`."""
+
+    def work(job: JobContext) -> dict[str, Any]:
+        job.progress(READING, 0, 1)
+        clip = read_clip(
+            job.folder / video,
+            start_sec=ask.start_sec,
+            end_sec=ask.end_sec,
+            num_frames=ask.num_frames,
+            downscale=True,
+        )
+        save_frames(job.folder / FRAMES, clip.video)
+        write_video(job.folder / CLIP, even_sized(clip.video), fps=clip.fps)
+        job.results.update(
+            clip=CLIP,
+            frames=FRAMES,
+            fps=clip.fps,
+            source=asdict(clip.source),
+            source_frame=list(clip.source_frame),
+            notes=list(clip.notes),
+        )
+        pipeline = _loaded(load, job)
+        result = run_verb(
+            job,
+            pipeline,
+            "estimate",
+            seed=ask.seed,
+            video=clip.video,
+            fps=clip.fps,
+            time_sec=clip.time_sec,
+            source_frame=clip.source_frame,
+            num_inference_steps=ask.steps,
+            num_seeds=ask.num_seeds,
+            shared_focal=ask.shared_focal,
+        )
+        result = _with_a_second_look(job, pipeline, ask, clip, result, video=video)
+        job.progress(WRITING, 0, 1)
+        write_path(
+            job, result.trajectory, images=clip.video, settings=asdict(ask), depth=result.depth
+        )
+        write_sheet(job, clip.video, result.raxels)
+        save_raxels(job, result.raxels)
+        return {
+            "residual": result.residual.tolist(),
+            "spread": spread_numbers(result.spread),
+            "explained": result.explained,
+            "frames_seen": result.frames_seen,
+        }
+
+    return work
+
+
+def _with_a_second_look(
+    job: JobContext,
+    pipeline: "RaysAsPixelsPipeline",
+    ask: EstimateAsk,
+    clip: Clip,
+    result: "EstimateOutput",
+    *,
+    video: str,
+) -> "EstimateOutput":
+    """Look at the frames between where the path shows little of the frames; see the pipeline."""
+    wanted = ask.look_between and ask.num_seeds == 1 and explains_little(result.explained)
+    if not wanted:
+        return result
+    job.progress(READING_BETWEEN, 0, 1)
+    between = frames_between(job.folder / video, clip, end_sec=ask.end_sec)
+    if between is None:
+        return result
+    longer, places = between
+    return run_verb(
+        job,
+        pipeline,
+        "estimate_between",
+        seed=ask.seed,
+        video=clip.video,
+        estimated=result,
+        longer=longer.video,
+        places=places,
+        num_inference_steps=ask.steps,
+        shared_focal=ask.shared_focal,
+    )
+
+
+def generate_work(
+    load: LoadPipeline,
+    ask: GenerateAsk,
+    *,
+    image_frames: tuple[int, ...],
+) -> Work:
+    """Return the work of generating along the job's file wanted.json from image0.png, image1.png...
+
+    wanted.json may keep depths of the image that is frame 0, see `trajectories.depth`; the job may
+    have the path that the images were taken along, taken.json, in the same world, and the clip that
+    it belongs to, see `jobs.footage_files`.
+
+    Args:
+        load: Gives the pipeline.
+        ask: How.
+        image_frames: For each image the frame of the path, or of taken.json, that it belongs to.
+    """
+
+    def work(job: JobContext) -> dict[str, Any]:
+        wanted = read_native(job.folder / WANTED)
+        images = [read_image(job.folder / f"image{k}.png") for k in range(len(image_frames))]
+        job.results.update(fps=wanted.fps)
+        pipeline = _loaded(load, job)
+        height, width = images[0].shape[-2:]
+        footage = read_footage(job.folder) if pipeline.takes_depths else None
+        result = run_verb(
+            job,
+            pipeline,
+            "generate",
+            seed=ask.seed,
+            images=images,
+            trajectory=path_for_image(wanted, height=height, width=width),
+            image_frames=image_frames,
+            image_path=taken_path(job.folder, height=height, width=width),
+            image_depths=depths_for(pipeline, image_frames, depth_of_path(job.folder / WANTED)),
+            footage=footage,
+            num_inference_steps=ask.steps,
+            guidance_scale=ask.guidance_scale,
+        )
+        job.progress(WRITING, 0, 1)
+        write_video(job.folder / VIDEO, even_sized(result.video), fps=wanted.fps)
+        job.results.update(video=VIDEO)
+        write_path(job, result.trajectory, images=result.video, settings=asdict(ask))
+        write_sheet(job, result.video, raxels_from_cameras(_even(result.trajectory).cameras))
+        return {}
+
+    return work
+
+
+def imagine_work(load: LoadPipeline, ask: GenerateAsk) -> Work:
+    """Return the work of imagining a video and its path from the job's file image0.png."""
+
+    def work(job: JobContext) -> dict[str, Any]:
+        image = read_image(job.folder / "image0.png")
+        job.results.update(fps=ask.fps)
+        pipeline = _loaded(load, job)
+        result = run_verb(
+            job,
+            pipeline,
+            "imagine",
+            seed=ask.seed,
+            images=image,
+            num_frames=ask.num_frames,
+            fps=ask.fps,
+            num_inference_steps=ask.steps,
+            guidance_scale=ask.guidance_scale,
+        )
+        job.progress(WRITING, 0, 1)
+        write_video(job.folder / VIDEO, even_sized(result.video), fps=ask.fps)
+        save_frames(job.folder / FRAMES, result.video)
+        job.results.update(video=VIDEO, frames=FRAMES)
+        write_path(job, result.trajectory, images=result.video, settings=asdict(ask))
+        write_sheet(job, result.video, result.raxels)
+        return {}
+
+    return work
+
+
+def depths_for(
+    pipeline: "RaysAsPixelsPipeline",
+    image_frames: Sequence[int],
+    depth: Float[Tensor, "rows columns"] | None,
+) -> list[Tensor | None] | None:
+    """Return the depths of a verb's images, where known and where the model takes any.
+
+    Args:
+        pipeline: The pipeline.
+        image_frames: Frame of each image.
+        depth: Of frame 0.
+    """
+    if depth is None or not pipeline.takes_depths:
+        return None
+    return [depth if frame == 0 else None for frame in image_frames]
+
+
+def write_path(
+    job: JobContext,
+    trajectory: Trajectory,
+    *,
+    images: Float[Tensor, "frames 3 h w"],
+    settings: dict[str, Any],
+    depth: Float[Tensor, "rows columns"] | None = None,
+) -> None:
+    """Write a path as trajectory.json and as path.html and name both in the job's results."""
+    extra = {"settings": settings, **depth_for_extra(depth)}
+    write_native(trajectory, job.folder / TRAJECTORY, extra=extra)
+    value = path_view_value(trajectory, label=WORDS["path_shown"], images=images.cpu())
+    clips = [job.folder / name for name in (CLIP, VIDEO) if (job.folder / name).is_file()]
+    write_path_page(value, job.folder / PAGE, video=clips[0].read_bytes() if clips else None)
+    job.results.update(trajectory=TRAJECTORY, page=PAGE)
+
+
+def write_sheet(
+    job: JobContext,
+    video: Float[Tensor, "frames 3 h w"],
+    raxels: Float[Tensor, "frames 3 _ _"],
+) -> None:
+    """Write the frames above their raxels as sheet.png and name it in the job's results."""
+    pictures = images_from_raxels(raxels.detach().float().cpu())
+    sheet = contact_sheet([video, pictures], cell_height=112, columns=9)
+    write_image(job.folder / SHEET, sheet)
+    job.results.update(sheet=SHEET)
+
+
+def save_raxels(job: JobContext, raxels: Float[Tensor, "frames 3 h w"]) -> None:
+    """Keep decoded raxels as raxels.npy, in half precision, to be looked at beside the frames."""
+    half = raxels.detach().to(torch.float16).cpu().numpy()
+    np.save(job.folder / RAXELS, half, allow_pickle=False)
+    job.results.update(raxels=RAXELS)
+
+
+def spread_numbers(spread: Any) -> dict[str, list[float]] | None:
+    """Return the disagreement between runs as plain lists, None where there was one run."""
+    if spread is None:
+        return None
+    return {name: values.tolist() for name, values in vars(spread).items()}
+
+
+def first_frame_png(frames: Path) -> bytes:
+    """Return the first of the frames that `save_frames` wrote as a PNG file's bytes."""
+    picture = load_frames(frames)[0]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "frame.png"
+        write_image(path, picture)
+        return path.read_bytes()
+
+
+def path_for_image(path: Trajectory, *, height: int, width: int) -> Trajectory:
+    """State a path's intrinsics for an image of another shape: the horizontal field stays.
+
+    A path made for a video is so used with a photo of another aspect; pixels stay square and the
+    principal point is the photo's middle. Images of the path's own shape only change the size.
+    """
+    cameras = path.cameras
+    if abs(cameras.width * height - cameras.height * width) <= 0.02 * cameras.height * width:
+        return path.resized(height=height, width=width)
+    focal = (cameras.focal_px[:, :1] * width / cameras.width).expand(-1, 2)
+    center = focal.new_tensor([width / 2, height / 2]).expand(len(path), 2)
+    return replace(path, cameras=Cameras(cameras.world_from_cam, focal, center, height, width))
+
+
+def taken_path(folder: Path, *, height: int, width: int) -> Trajectory | None:
+    """Return the path that a job's images were taken along, for these; None for the wanted one."""
+    if not (folder / TAKEN).is_file():
+        return None
+    return path_for_image(read_native(folder / TAKEN), height=height, width=width)
+
+
+def even_sized(video: Float[Tensor, "frames 3 h w"]) -> Float[Tensor, "frames 3 _ _"]:
+    """Repeat the last row or column of odd sizes, which H.264 does not take, to show a video."""
+    height, width = video.shape[-2:]
+    padding = (0, width % 2, 0, height % 2)
+    return torch.nn.functional.pad(video, padding, mode="replicate")
+
+
+def _even(trajectory: Trajectory) -> Trajectory:
+    """State intrinsics for an even size of about a hundred pixels, to draw raxels of it."""
+    size = (trajectory.cameras.height, trajectory.cameras.width)
+    height, width = (2 * max(1, round(48 * side / min(size))) for side in size)
+    return trajectory.resized(height=height, width=width)
+
+
+def _loaded(load: LoadPipeline, job: JobContext) -> "RaysAsPixelsPipeline":
+    job.check()
+    job.progress(LOADING, 0, 1)
+    pipeline = load()
+    job.progress(LOADING, 1, 1)
+    job.check()
+    return pipeline

@@ -1,0 +1,112 @@
+"""Downloads: every path of the page in every format the library writes, and the videos."""
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from rays_as_pixels.app import checks, i18n
+from rays_as_pixels.app.jobs import tasks
+from rays_as_pixels.app.library import Library, Result
+from rays_as_pixels.app.server.session import Session
+from rays_as_pixels.errors import InputError
+from rays_as_pixels.geometry.trajectory import Trajectory
+from rays_as_pixels.trajectories.formats import FORMATS, save
+from rays_as_pixels.trajectories.formats.bundle import NAMES
+from rays_as_pixels.trajectories.formats.native import native_text
+
+VIDEO_KINDS = {"clip": "estimate", "video": "result", "loop_video": "loop"}
+FILE_NAMES = NAMES | {"bundle": "camera-path.zip", "colmap-bin": "colmap-bin"}
+KEEP_SEC = 86400
+
+
+def formats() -> dict[str, str]:
+    """Return the formats that can be written: name to title, the bundle of all of them first."""
+    writable = {name: spec.title for name, spec in FORMATS.items() if spec.writable}
+    first = {"native": writable.pop("native"), "bundle": writable.pop("bundle")}
+    return first | writable
+
+
+def choices(session: Session, library: Library) -> Mapping[str, Any]:
+    """Return what can be downloaded now: paths and videos."""
+    names = [(i18n.say(f"path_{name}", session.lang), f"path:{name}") for name in session.paths]
+    for what in VIDEO_KINDS:
+        if _video(what, session, library) is not None:
+            names.append((i18n.say(f"file_{what}", session.lang), f"file:{what}"))
+    value = f"path:{session.main}" if session.main in session.paths else None
+    return {
+        "dl_what": gr.update(choices=names, value=value),
+        "dl_panel": gr.update(visible=bool(names)),
+        "dl_button": gr.update(value=_first_file(session)),
+        "dl_notes": "",
+    }
+
+
+def _first_file(session: Session) -> str | None:
+    path = session.paths.get(session.main)
+    return None if path is None else str(written(path, "native")[0])
+
+
+def prepare(session: Session, library: Library, what: object, kind: object) -> Mapping[str, Any]:
+    """Write what was chosen and hand it to the button.
+
+    Raises:
+        InputError: No such path, file or format.
+    """
+    known = [f"path:{name}" for name in session.paths] + [f"file:{name}" for name in VIDEO_KINDS]
+    chosen = checks.choice(i18n.say("dl_what"), what, tuple(known))
+    group, _, name = chosen.partition(":")
+    if group == "file":
+        found = _video(name, session, library)
+        if found is None:
+            raise InputError("the file must be there; got none. Run the step that makes it.")
+        return {"dl_button": gr.update(value=str(found)), "dl_notes": "",
+                "dl_format": gr.update(interactive=False)}  # fmt: skip
+    wanted = checks.choice(i18n.say("dl_format"), kind, tuple(formats()))
+    file, notes = written(session.paths[name], wanted)
+    words = " ".join([FORMATS[wanted].convention, *notes])
+    return {
+        "dl_button": gr.update(value=str(file)),
+        "dl_notes": words,
+        "dl_format": gr.update(interactive=True),
+    }
+
+
+def _video(what: str, session: Session, library: Library) -> Path | None:
+    found: Result | None = library.find(getattr(session, VIDEO_KINDS[what]), session.visitor)
+    if found is None:
+        return None
+    return found.file(tasks.CLIP) if what == "clip" else found.video
+
+
+def written(path: Trajectory, kind: str) -> tuple[Path, tuple[str, ...]]:
+    """Write a path, once; a format of several files becomes a ZIP."""
+    digest = hashlib.sha256(native_text(path).encode()).hexdigest()[:16]
+    folder = download_root() / f"{digest}-{kind}"
+    archive, notes = folder / "camera-path.zip", folder / "notes.json"
+    if not notes.is_file():
+        inner = folder / "files"
+        inner.mkdir(parents=True, exist_ok=True)
+        done = save(path, inner / FILE_NAMES[kind], format=kind, extra={"app": i18n.TITLE})
+        files = list(done.paths)
+        if len(files) > 1 or not files[0].is_file():
+            shutil.make_archive(str(archive.with_suffix("")), "zip", inner)
+        notes.write_text(json.dumps([files[0].name, *done.notes]), encoding="utf-8")
+    name, *said = json.loads(notes.read_text(encoding="utf-8"))
+    return (archive if archive.is_file() else folder / "files" / name), tuple(said)
+
+
+def download_root() -> Path:
+    """Return the folder that downloads are written to; those of past days are deleted."""
+    place = Path(get_upload_folder()) / "downloads"
+    place.mkdir(parents=True, exist_ok=True)
+    for old in place.iterdir():
+        if time.time() - old.stat().st_mtime > KEEP_SEC:
+            shutil.rmtree(old, ignore_errors=True)
+    return place

@@ -1,0 +1,187 @@
+"""Run the pipeline on evaluation clips: seeds, wall time, and failures that count."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from rays_as_pixels.errors import InputError
+from rays_as_pixels.evaluation.baselines.trivial import identity_cameras
+from rays_as_pixels.evaluation.clips import EvalClip
+from rays_as_pixels.evaluation.scores import PathResult
+from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.geometry.raxels import raxels_from_cameras
+from rays_as_pixels.geometry.resize_crop import Framing
+from rays_as_pixels.model.camera_readout import read_cameras
+from rays_as_pixels.pipeline.defaults import ESTIMATE_STEPS, GENERATE_STEPS, IMAGINE_STEPS
+
+if TYPE_CHECKING:
+    from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
+
+TASKS = ("codec", "estimate", "generate", "loop", "imagine", "controls")
+# Beyond the paper; they run only where they are named.
+EXTRA_TASKS = ("spread", "long", "unposed", "movers")
+_SEED_STRIDE = 1_000_003  # prime, so that seeds of different clips do not meet
+
+Answer = TypeVar("Answer")
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to evaluate.
+
+    Attributes:
+        tasks: Any of `TASKS` and `EXTRA_TASKS`, in the order in which they are to run.
+        estimate_steps: Denoising steps of the estimate sweep.
+        generate_steps: Denoising steps of the generate sweep.
+        default_estimate_steps: Steps of every estimate outside the sweep.
+        default_generate_steps: Steps of every video outside the sweep.
+        default_imagine_steps: Steps of every imagined video.
+        seeds: Noise seeds per clip.
+        seed: First seed.
+        peers: Whether classical estimators run too.
+    """
+
+    tasks: tuple[str, ...] = TASKS
+    estimate_steps: tuple[int, ...] = (1, 2, 4, 8)
+    generate_steps: tuple[int, ...] = (4, 8, 20, 50)
+    default_estimate_steps: int = ESTIMATE_STEPS
+    default_generate_steps: int = GENERATE_STEPS
+    default_imagine_steps: int = IMAGINE_STEPS
+    seeds: int = 3
+    seed: int = 0
+    peers: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse unknown tasks and counts below 1."""
+        unknown = [task for task in self.tasks if task not in TASKS + EXTRA_TASKS]
+        if unknown or not self.tasks:
+            raise InputError(
+                f"tasks must be some of {', '.join(TASKS + EXTRA_TASKS)}; got "
+                f"{', '.join(unknown) or 'none'}. Separate them by commas."
+            )
+        defaults = (
+            self.default_estimate_steps, self.default_generate_steps, self.default_imagine_steps
+        )  # fmt: skip
+        steps = (*self.estimate_steps, *self.generate_steps, *defaults)
+        if min(*steps, self.seeds) < 1:
+            raise InputError(
+                f"steps and seeds must be 1 or more; got steps {steps} and {self.seeds} seeds. "
+                "Use --steps 2 --seeds 3."
+            )
+
+
+class Runner:
+    """The pipeline with the settings of one evaluation."""
+
+    def __init__(self, pipe: "RaysAsPixelsPipeline", settings: Settings) -> None:
+        self.pipe = pipe
+        self.settings = settings
+        self._sigmas: dict[int, list[float]] = {}
+
+    def generator(self, clip_index: int, seed: int) -> torch.Generator:
+        """Return the noise source of one clip and seed, the same on every device."""
+        value = self.settings.seed + seed + _SEED_STRIDE * clip_index
+        return torch.Generator().manual_seed(value)
+
+    def timed(self, work: Callable[[], Answer]) -> tuple[Answer, float]:
+        """Return what `work` returns and its wall time in seconds."""
+        cuda = torch.device(self.pipe.device).type == "cuda"
+        start = time.perf_counter()
+        answer = work()
+        if cuda:
+            torch.cuda.synchronize()
+        return answer, time.perf_counter() - start
+
+    def estimate(
+        self,
+        video: Float[Tensor, "frames 3 H W"],
+        truth: Cameras,
+        *,
+        generator: torch.Generator,
+        steps: int | None = None,
+        **options: Any,
+    ) -> PathResult:
+        """Estimate the path of a video; a refusal counts as a failure with the identity path.
+
+        Args:
+            video: (F, 3, H, W) in [0, 1].
+            truth: (F,) cameras that the answer will be compared with, in pixels of `video`.
+            generator: Noise.
+            steps: Denoising steps; the default ones if None.
+            options: Further arguments of the pipeline's `estimate`.
+        """
+        steps = self.settings.default_estimate_steps if steps is None else steps
+        try:
+            output, seconds = self.timed(
+                lambda: self.pipe.estimate(
+                    video,
+                    num_inference_steps=steps,
+                    generator=generator,
+                    callback_on_step_end=self.recorder(steps),
+                    **options,
+                )
+            )
+        except InputError as error:
+            return PathResult(identity_cameras(truth), 0.0, str(error))
+        cameras = output.trajectory.cameras.to(dtype=torch.float64, device="cpu")
+        return PathResult(cameras, seconds, depth=output.depth)
+
+    def recorder(self, steps: int) -> Callable[..., dict[str, Any]]:
+        """Return a diffusers callback that notes the noise level at which each step starts."""
+        visited: list[float] = []
+
+        def step_end(pipe: Any, index: int, timestep: Any, latents: Any) -> dict[str, Any]:
+            visited.append(float(timestep) / pipe.scheduler.config.num_train_timesteps)
+            if index + 1 == steps:
+                self._sigmas[steps] = visited
+            return {}
+
+        return step_end
+
+    def describe_sigmas(self, steps: int) -> str:
+        """Say which noise levels the last run with that many steps really went through."""
+        visited = self._sigmas.get(steps)
+        levels = "none, every run failed"
+        if visited is not None:
+            levels = ", ".join(f"{sigma:.3g}" for sigma in [*visited, 0.0])
+        return f"Noise levels of {steps} step{'s' if steps > 1 else ''}: {levels}."
+
+    def fitted(self, clip: EvalClip) -> EvalClip:
+        """Return a clip at the model's nearest size, cropped as the pipeline crops.
+
+        Depth is kept only where the size does not change.
+        """
+        framing = Framing.nearest(clip.video.shape[-2], clip.video.shape[-1], self.pipe.sizes)
+        if (framing.height, framing.width) == (framing.model_height, framing.model_width):
+            return clip
+        cameras = None if clip.cameras is None else framing.cameras(clip.cameras)
+        return replace(clip, video=framing.images(clip.video), cameras=cameras, depth=None)
+
+    @torch.no_grad()
+    def codec_cameras(self, truth: Cameras, *, fit_steps: int = 2) -> Cameras:
+        """Draw cameras as raxels, encode and read them back.
+
+        Args:
+            truth: (F,) cameras in pixels of one of the model's sizes.
+            fit_steps: Steps of fitting cameras to the latents; 0 reads the decoded raxels alone.
+
+        Raises:
+            InputError: The path goes further than the codec's range.
+        """
+        codec, device = self.pipe.codec, self.pipe.device
+        raxels = raxels_from_cameras(truth)[None].to(device, torch.float32)
+        fit, _ = read_cameras(codec, codec.encode_raxels(raxels), iterations=fit_steps)
+        return fit.cameras[0]
+
+    @torch.no_grad()
+    def codec_video(self, video: Float[Tensor, "frames 3 H W"]) -> Float[Tensor, "frames 3 H W"]:
+        """Encode and decode a video of one of the model's sizes."""
+        codec, device = self.pipe.codec, self.pipe.device
+        latents = codec.encode_video(video[None].to(device, torch.float32))
+        return codec.decode_video(latents)[0].float().cpu()

@@ -1,0 +1,327 @@
+"""The one denoising loop under all verbs: any subset of video, rays and stills may be given."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from threading import Event
+from typing import Any, cast
+
+import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
+from jaxtyping import Float
+from torch import Tensor
+
+from rays_as_pixels.errors import Cancelled
+from rays_as_pixels.model.transformer.joint_state import JointState, JointVelocity, Stills
+from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
+from rays_as_pixels.pipeline.schedule import set_sigmas
+
+Generators = torch.Generator | Sequence[torch.Generator] | None
+# Up to so many latent cells both halves of guidance go through the network in one call: a fifth
+# faster at 336 tokens. Beyond, a call fills the device anyway and one would only take more memory.
+ONE_CALL_CELLS = 8192
+
+StepEnd = Callable[[int, Tensor, dict[str, Tensor]], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Given:
+    """Which latents are known. Each mask is per image; True stays bit-identical.
+
+    Attributes:
+        video: (B, C, T, h, w) clean latents, read where `video_known`.
+        video_known: (T,) booleans.
+        rays: (B, C, F, hr, wr) clean latents, read where `rays_known`.
+        rays_known: (F,) booleans.
+        stills: (B, C, S, h, w) clean latents of single images, or None; always known.
+        still_rays: (B, C, S, hr, wr), read where `still_rays_known`.
+        still_rays_known: (S,) booleans.
+        still_frame: (S,) frame numbers.
+        still_kind: (S,) SOURCE or SPARSE_TARGET.
+        still_log_depth: (S, height, width), see `Stills.log_depth`.
+    """
+
+    video: Float[Tensor, "batch c t h w"]
+    video_known: Tensor
+    rays: Float[Tensor, "batch c frames hr wr"]
+    rays_known: Tensor
+    stills: Float[Tensor, "batch c s h w"] | None = None
+    still_rays: Float[Tensor, "batch c s hr wr"] | None = None
+    still_rays_known: Tensor | None = None
+    still_frame: Float[Tensor, "s"] | None = None
+    still_kind: Tensor | None = None
+    still_log_depth: Float[Tensor, "s height width"] | None = None
+
+    def repeated(self, count: int) -> "Given":
+        """Return the same for `count` samples, to be denoised at once from different noise."""
+
+        def spread(value: Tensor | None) -> Any:
+            return None if value is None else value.expand(count, -1, -1, -1, -1)
+
+        return replace(
+            self,
+            video=spread(self.video),
+            rays=spread(self.rays),
+            stills=spread(self.stills),
+            still_rays=spread(self.still_rays),
+        )
+
+
+@dataclass(frozen=True)
+class SamplerOptions:
+    """How to run the loop.
+
+    Attributes:
+        num_inference_steps: Euler steps n; the network is called n times (2 n with guidance).
+        guidance_scale: 1 for none; above 1 pushes away from what the network says without rays
+            and with the negative prompt.
+        shift: Of the noise levels, see `schedule.explicit_sigmas`.
+        generator: Source of the starting noise: one for all samples, or one per sample, which then
+            comes out as it would alone.
+        text: Prompt embeddings, one for all samples or one each; None for the network's own empty
+            prompt, or for a network without text.
+        negative_text: Of the negative prompt, read where guidance is on; None as for `text`.
+        step_end: Called after each step with (step, timestep, latents by name); may return
+            replacements, among them `text`, `negative_text` and `guidance_scale`.
+        progress: Called with (steps done, steps in all).
+        cancel: Checked before each step.
+        interrupted: Asked before each step; True ends the loop with the latents as they are.
+    """
+
+    num_inference_steps: int
+    guidance_scale: float = 1.0
+    shift: float = 1.0
+    generator: Generators = None
+    text: Float[Tensor, "samples k text"] | None = None
+    negative_text: Float[Tensor, "samples k text"] | None = None
+    step_end: StepEnd | None = None
+    progress: Callable[[int, int], None] | None = None
+    cancel: Event | None = None
+    interrupted: Callable[[], bool] | None = None
+
+
+def _noise_like(clean: Tensor, generator: Generators) -> Tensor:
+    if isinstance(generator, Sequence):
+        pairs = zip(clean.split(1), generator, strict=True)
+        return torch.cat([_noise_like(part, each) for part, each in pairs])
+    device = torch.device("cpu") if generator is None else generator.device
+    noise = torch.randn(clean.shape, generator=generator, device=device, dtype=torch.float32)
+    return noise.to(device=clean.device, dtype=clean.dtype)
+
+
+def _start(clean: Tensor, known: Tensor, generator: Generators) -> Tensor:
+    mask = known.to(clean.device)[None, None, :, None, None]
+    return torch.where(mask, clean, _noise_like(clean, generator))
+
+
+def _levels(known: Tensor, sigma: float, like: Tensor) -> Float[Tensor, "batch s"]:
+    row = torch.where(known, torch.zeros(len(known)), torch.full((len(known),), sigma))
+    return row.to(like.device).expand(like.shape[0], -1)
+
+
+class _Loop:
+    """State of one run: what is known, and the current value of what is not."""
+
+    def __init__(self, given: Given, options: SamplerOptions) -> None:
+        self.given, self.options = given, options
+        self.guidance_scale = options.guidance_scale
+        self.text, self.negative_text = options.text, options.negative_text
+        generator = options.generator
+        self.video = _start(given.video, given.video_known, generator)
+        self.rays = _start(given.rays, given.rays_known, generator)
+        self.still_rays = None
+        if given.stills is not None:
+            assert given.still_rays is not None
+            assert given.still_rays_known is not None
+            self.still_rays = _start(given.still_rays, given.still_rays_known, generator)
+
+    def state(self, sigma: float, *, blind: bool = False) -> JointState:
+        """Assemble the network's input; `blind` hides all rays behind noise, for guidance."""
+        given, rays, still_rays = self.given, self.rays, self.still_rays
+        rays_known, still_known = given.rays_known, given.still_rays_known
+        ray_level = _levels(rays_known, sigma, rays)
+        if blind:
+            rays = _noise_like(rays, self.options.generator)
+            ray_level = torch.ones_like(ray_level)
+        stills = None
+        if given.stills is not None:
+            assert still_rays is not None
+            assert still_known is not None
+            assert given.still_frame is not None
+            assert given.still_kind is not None
+            still_level = _levels(still_known, sigma, still_rays)
+            if blind:
+                still_rays = _noise_like(still_rays, self.options.generator)
+                still_level = torch.ones_like(still_level)
+            batch = len(rays)
+            device = rays.device
+            depth = given.still_log_depth
+            stills = Stills(
+                given.stills,
+                torch.zeros(batch, given.stills.shape[2], device=device),
+                still_rays,
+                still_level,
+                given.still_frame.to(device).expand(batch, -1),
+                given.still_kind.to(device).expand(batch, -1),
+                None if depth is None else depth.to(device).expand(batch, -1, -1, -1),
+            )
+        return JointState(
+            self.video, _levels(given.video_known, sigma, self.video), rays, ray_level, stills
+        )
+
+    def apply(self, name: str, new: Tensor, known: Tensor) -> None:
+        mask = known.to(new.device)[None, None, :, None, None]
+        setattr(self, name, torch.where(mask, getattr(self, name), new))
+
+    def end_step(self, index: int, timestep: Tensor) -> None:
+        """Show the step to `step_end` and take over what it returns."""
+        if self.options.step_end is None:
+            return
+        shown = {"latents": self.video, "ray_latents": self.rays}
+        for name in ("text", "negative_text"):
+            if getattr(self, name) is not None:
+                shown[name] = getattr(self, name)
+        changed = self.options.step_end(index, timestep, shown) or {}
+        self.apply("video", changed.get("latents", self.video), self.given.video_known)
+        self.apply("rays", changed.get("ray_latents", self.rays), self.given.rays_known)
+        for name in ("text", "negative_text", "guidance_scale"):
+            setattr(self, name, changed.get(name, getattr(self, name)))
+
+    def stops(self, index: int) -> bool:
+        """Tell whether to end early; raises Cancelled where the caller asked for that."""
+        options = self.options
+        if options.cancel is not None and options.cancel.is_set():
+            raise Cancelled(f"cancelled before step {index + 1} of {options.num_inference_steps}")
+        return options.interrupted is not None and options.interrupted()
+
+
+def _called(
+    model: RaysAsPixelsTransformer3DModel, state: JointState, text: Tensor | None
+) -> JointVelocity:
+    """Call the network in its own precision; the loop itself stays in the latents' precision."""
+    own, loop = model.dtype, state.latents.dtype
+    prompt: dict[str, Tensor] = {}
+    if text is not None:
+        text = text.to(device=state.latents.device, dtype=own)
+        prompt["encoder_hidden_states"] = text.expand(len(state.latents), -1, -1)
+    if own == loop:
+        return model(state, **prompt)
+    stills = state.stills
+    if stills is not None:
+        stills = replace(
+            stills, latents=stills.latents.to(own), ray_latents=stills.ray_latents.to(own)
+        )
+    velocity = model(
+        replace(
+            state,
+            latents=state.latents.to(own),
+            ray_latents=state.ray_latents.to(own),
+            stills=stills,
+        ),
+        **prompt,
+    )
+
+    def back(value: Tensor | None) -> Tensor | None:
+        return None if value is None else value.to(loop)
+
+    return JointVelocity(
+        velocity.video.to(loop), velocity.rays.to(loop), back(velocity.stills),
+        back(velocity.still_rays),
+    )  # fmt: skip
+
+
+def _guided(model: RaysAsPixelsTransformer3DModel, loop: _Loop, sigma: float) -> JointVelocity:
+    scale = loop.guidance_scale
+    if scale == 1.0:
+        return _called(model, loop.state(sigma), loop.text)
+    state, hidden = loop.state(sigma), loop.state(sigma, blind=True)
+    texts = _one_call_texts(state, loop.text, loop.negative_text)
+    if texts is None:
+        velocity = _called(model, state, loop.text)
+        blind = _called(model, hidden, loop.negative_text).video
+    else:
+        both = _called(model, _stacked(state, hidden), *texts)
+        velocity, blind = _first_half(both), both.video[len(both.video) // 2 :]
+    video = blind + scale * (velocity.video - blind)
+    return JointVelocity(video, velocity.rays, velocity.stills, velocity.still_rays)
+
+
+def _one_call_texts(
+    state: JointState, text: Tensor | None, negative: Tensor | None
+) -> tuple[Tensor | None] | None:
+    """Return the prompts of both halves of guidance if they fit one call, else None."""
+    cells = state.latents[0, 0].numel() + state.ray_latents[0, 0].numel()
+    if cells > ONE_CALL_CELLS or (text is None) != (negative is None):
+        return None
+    if text is None or negative is None:
+        return (None,)
+    if text.shape[1:] != negative.shape[1:]:
+        return None
+    count = len(state.latents)
+    return (torch.cat([text.expand(count, -1, -1), negative.expand(count, -1, -1)]),)
+
+
+def _stacked(one: Any, other: Any) -> Any:
+    """Join two states along the batch axis."""
+    if isinstance(one, Tensor):
+        return torch.cat([one, other])
+    if one is None:
+        return None
+    return replace(one, **{n: _stacked(v, getattr(other, n)) for n, v in vars(one).items()})
+
+
+def _first_half(velocity: JointVelocity) -> JointVelocity:
+    return JointVelocity(
+        *(None if v is None else v[: len(v) // 2] for v in vars(velocity).values())  # type: ignore[arg-type]
+    )
+
+
+def _stepped(scheduler: Any, velocity: Tensor, timestep: Tensor, current: Tensor) -> Tensor:
+    """Take one step; diffusers asks for a FloatTensor, which no tensor is to a type checker."""
+    return scheduler.step(velocity, timestep, current, return_dict=False)[0]
+
+
+@torch.no_grad()
+def denoise_jointly(
+    model: RaysAsPixelsTransformer3DModel,
+    given: Given,
+    options: SamplerOptions,
+    *,
+    scheduler: FlowMatchEulerDiscreteScheduler,
+    ray_scheduler: FlowMatchEulerDiscreteScheduler,
+) -> tuple[Float[Tensor, "batch c t h w"], Float[Tensor, "batch c frames hr wr"]]:
+    """Turn noise into whatever is not given, video and rays along the same noise levels.
+
+    Returns:
+        Video and ray latents; given parts are bit-identical to what came in.
+
+    Raises:
+        Cancelled: `options.cancel` was set; at most one step late.
+        InputError: The number of steps is out of range.
+    """
+    loop = _Loop(given, options)
+    device = given.video.device
+    steps = options.num_inference_steps
+    for each in (scheduler, ray_scheduler):
+        set_sigmas(each, steps, device, shift=options.shift)
+    for index, timestep in enumerate(cast(Tensor, scheduler.timesteps)):
+        if loop.stops(index):
+            break
+        sigma = float(cast(Tensor, scheduler.sigmas)[index])
+        velocity = _guided(model, loop, sigma)
+        video = _stepped(scheduler, velocity.video, timestep, loop.video)
+        # Rays of the stills and of the clip take the same step, so they go through as one tensor.
+        count = 0 if loop.still_rays is None else loop.still_rays.shape[2]
+        current, change = loop.rays, velocity.rays
+        if loop.still_rays is not None:
+            assert velocity.still_rays is not None
+            current = torch.cat([loop.still_rays, current], dim=2)
+            change = torch.cat([velocity.still_rays, change], dim=2)
+        rays = _stepped(ray_scheduler, change, timestep, current)
+        loop.apply("video", video, given.video_known)
+        loop.apply("rays", rays[:, :, count:], given.rays_known)
+        if given.still_rays_known is not None:
+            loop.apply("still_rays", rays[:, :, :count], given.still_rays_known)
+        loop.end_step(index, timestep)
+        if options.progress is not None:
+            options.progress(index + 1, steps)
+    return loop.video, loop.rays

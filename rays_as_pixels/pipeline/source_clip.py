@@ -1,0 +1,104 @@
+"""Frames of a clip whose cameras are known, to be filmed from elsewhere. Beyond the paper."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from rays_as_pixels.errors import InputError
+from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.geometry.resize_crop import Framing
+from rays_as_pixels.geometry.trajectory import Trajectory
+from rays_as_pixels.solve.plane_sweep import dense_log_depth
+
+if TYPE_CHECKING:
+    from rays_as_pixels.pipeline.outputs import EstimateOutput
+
+MOST_SOURCES = 9  # frames that are drawn from, evenly over the clip
+
+
+@dataclass(frozen=True, eq=False)
+class Footage:
+    """A clip with its cameras and how far away what frame 0 shows is.
+
+    Attributes:
+        video: (F, 3, H, W) in [0, 1].
+        trajectory: (F,) cameras in pixels of it.
+        depth: (rows, columns) of frame 0, along its camera's axis, in the trajectory's unit.
+        explained: As `EstimateOutput.explained`.
+
+    Raises:
+        InputError: There are not as many cameras as frames, or two frames at least.
+    """
+
+    video: Float[Tensor, "frames 3 height width"]
+    trajectory: Trajectory
+    depth: Float[Tensor, "rows columns"]
+    explained: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the rule in the class docstring."""
+        if len(self.video) != len(self.trajectory) or len(self.video) < 2:
+            raise InputError(
+                f"footage must have 2 frames or more and a camera for each; got {len(self.video)} "
+                f"frames and {len(self.trajectory)} cameras. Give the path that was estimated "
+                "for these frames."
+            )
+
+    @classmethod
+    def of(
+        cls, video: Float[Tensor, "frames 3 height width"], found: "EstimateOutput"
+    ) -> "Footage":
+        """Put a clip together with what `estimate` says of it.
+
+        Raises:
+            InputError: The estimate has no depths.
+        """
+        if found.depth is None:
+            raise InputError(
+                "footage must have depths; got an estimate without. Estimate with "
+                "photometric_adjustment and look_for_depth."
+            )
+        return cls(video, found.trajectory, found.depth, found.explained or 1.0)
+
+    def sources(
+        self, size: tuple[int, int], sizes: list[tuple[int, int]]
+    ) -> "tuple[Float[Tensor, 'n 3 h w'], Float[Tensor, 'n hm wm'], Cameras, Float[Tensor, 'n']]":
+        """Return some of the frames at a size, logarithms of their depths, cameras, and times.
+
+        All on the CPU; cameras in frame 0's axes and in pixels of the model's size, times from 0
+        to 1 over the clip.
+
+        Args:
+            size: (height, width) in pixels, a whole number of times one of `sizes`.
+            sizes: The model's.
+
+        Raises:
+            InputError: The frames would be cropped to another shape than that.
+        """
+        framing = Framing.nearest(self.video.shape[-2], self.video.shape[-1], sizes)
+        at_size = Framing(framing.height, framing.width, *size)
+        if size[0] * framing.model_width != size[1] * framing.model_height:
+            raise InputError(
+                f"footage must have the images' aspect; got frames of {framing.height} x "
+                f"{framing.width} for a video of {size[0]} x {size[1]}. Use an image of the clip."
+            )
+        cameras = framing.cameras(self.trajectory.cameras)
+        cameras = cameras.to(device="cpu", dtype=torch.float64).relative_to(0)
+        fine = framing.finer().images(self.video.to("cpu", torch.float32))
+        known = framing.map(self.depth.cpu().float().log())
+        count = min(MOST_SOURCES, len(self.video))
+        chosen = torch.linspace(0, len(self.video) - 1, count).round().long()
+        depths = [known]
+        depths += [
+            dense_log_depth(fine, cameras, known, explained=self.explained, number=k)
+            for k in chosen[1:].tolist()
+        ]
+        depths = [
+            torch.nn.functional.interpolate(one[None, None], known.shape, mode="bilinear")[0, 0]
+            for one in depths
+        ]
+        pictures = at_size.images(self.video[chosen].to("cpu", torch.float32))
+        return pictures, torch.stack(depths), cameras[chosen], chosen / (len(self.video) - 1)

@@ -1,0 +1,233 @@
+"""What the verbs accept: options they share, and the rules their inputs must keep."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from threading import Event
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from rays_as_pixels.errors import Cancelled, InputError
+from rays_as_pixels.geometry.cameras import Cameras, invert_rigid
+from rays_as_pixels.geometry.raxels import raxels_from_cameras
+from rays_as_pixels.geometry.resize_crop import Framing
+from rays_as_pixels.geometry.trajectory import Trajectory
+from rays_as_pixels.model.autoencoder import RAXEL_LIMIT, check_frame_count
+from rays_as_pixels.trajectories.depth import depth_map
+
+Progress = Callable[[str, int, int], None]
+MIN_FRAMES = 5  # one latent frame of motion
+_ASPECT_TOLERANCE = 0.02
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What all verbs share.
+
+    Attributes:
+        generator: Source of noise; None takes torch's global one. With num_seeds above 1 also a
+            list with one for each, which gives what each would give alone.
+        prompt: What the video shows, for models with a text branch; one, or a list with one per
+            seed. None is the empty prompt.
+        negative_prompt: What guidance leads away from; None is the empty prompt.
+        prompt_embeds: (samples, tokens, width) embeddings instead of `prompt`.
+        negative_prompt_embeds: The same, instead of `negative_prompt`.
+        callback_on_step_end: diffusers' callback (pipe, step, timestep, tensors by name); it may
+            return replacements.
+        callback_on_step_end_tensor_inputs: Names of the tensors that it gets.
+        progress: Called with (stage, done, total).
+        cancel: Set it to stop within one step; the verb raises `Cancelled`.
+    """
+
+    generator: "torch.Generator | Sequence[torch.Generator] | None" = None
+    prompt: str | list[str] | None = None
+    negative_prompt: str | list[str] | None = None
+    prompt_embeds: Float[Tensor, "samples tokens width"] | None = None
+    negative_prompt_embeds: Float[Tensor, "samples tokens width"] | None = None
+    callback_on_step_end: Callable[..., dict[str, Any]] | None = None
+    callback_on_step_end_tensor_inputs: Sequence[str] = ("latents", "ray_latents")
+    progress: Progress | None = None
+    cancel: Event | None = None
+
+    def report(self, stage: str, done: int, total: int) -> None:
+        """Check for cancellation, then report."""
+        if self.cancel is not None and self.cancel.is_set():
+            raise Cancelled(f"cancelled at {stage}")
+        if self.progress is not None:
+            self.progress(stage, done, total)
+
+
+def check_seeds(num_seeds: int, run: RunOptions) -> None:
+    """Refuse a number of seeds below 1, or generators that are neither one nor one per seed."""
+    if num_seeds < 1:
+        raise InputError(f"num_seeds must be 1 or more; got {num_seeds}. Use 1 for a quick look.")
+    if isinstance(run.generator, Sequence) and len(run.generator) != num_seeds:
+        raise InputError(
+            f"generator must be one, or a list of num_seeds = {num_seeds}; got a list of "
+            f"{len(run.generator)}. Make one for each seed."
+        )
+
+
+def check_scale(max_scale: int) -> None:
+    """Refuse a video that is to be smaller than the model's."""
+    if max_scale < 1:
+        raise InputError(
+            f"max_scale must be 1 or more; got {max_scale}. Use 1 for the model's own size."
+        )
+
+
+def check_clip_length(frames: int, *, max_frames: int) -> None:
+    """Refuse a number of frames that is not 4k+1, or not from 5 to `max_frames`."""
+    check_frame_count(frames)
+    if not MIN_FRAMES <= frames <= max_frames:
+        raise InputError(
+            f"num_frames must be from {MIN_FRAMES} to {max_frames} for this model; got {frames}. "
+            f"Use {min(max_frames, max(MIN_FRAMES, frames))} frames."
+        )
+
+
+def check_video(video: Float[Tensor, "frames 3 height width"], *, max_frames: int) -> None:
+    """Refuse a video of the wrong shape, length or range of values."""
+    check_frames(video)
+    check_clip_length(video.shape[0], max_frames=max_frames)
+
+
+def check_frames(video: Float[Tensor, "frames 3 height width"]) -> None:
+    """Refuse a video of the wrong shape or range of values."""
+    if video.dim() != 4 or video.shape[1] != 3:
+        raise InputError(
+            f"video must have shape F 3 H W; got {tuple(video.shape)}. "
+            "Put the colour channels second."
+        )
+    _check_values("video", video)
+
+
+def check_image_frames(
+    image_frames: Sequence[int], known: Sequence[bool], images: int, frames: int
+) -> None:
+    """Refuse frame numbers that do not fit the images one to one or lie outside the clip."""
+    given = list(image_frames)
+    if len(given) != images or len(known) != images or len(set(given)) != images:
+        raise InputError(
+            f"image_frames must name one frame for each of the {images} images, no two the "
+            f"same; got {given}. Number the frames from 0."
+        )
+    if any(not isinstance(f, int) or not 0 <= f < frames for f in given):
+        raise InputError(
+            f"image_frames must lie from 0 to {frames - 1}; got {given}. "
+            "Lengthen the path or choose an earlier frame."
+        )
+
+
+def framed_images(
+    images: "Tensor | Sequence[Tensor]", sizes: Sequence[tuple[int, int]]
+) -> tuple[Float[Tensor, "n 3 height width"], Framing]:
+    """Stack one or several images and choose the nearest model size for them.
+
+    Raises:
+        InputError: No image, shapes that differ or are not 3 H W, or values outside [0, 1].
+    """
+    listed = [images] if isinstance(images, Tensor) and images.dim() == 3 else list(images)
+    shapes = {tuple(image.shape) for image in listed}
+    if len(shapes) != 1 or len(next(iter(shapes))) != 3 or next(iter(shapes))[0] != 3:
+        raise InputError(
+            f"images must be one or more tensors 3 H W of one size; got shapes "
+            f"{sorted(shapes)}. Resize them to the same size."
+        )
+    stack = torch.stack(listed)
+    _check_values("images", stack)
+    framing = Framing.nearest(stack.shape[-2], stack.shape[-1], sizes)
+    return stack.to(torch.float32), framing
+
+
+def depths_for_images(
+    image_depths: "Sequence[Tensor | None] | None", images: int, framing: Framing
+) -> Float[Tensor, "n h w"] | None:
+    """Return logarithms of depths of every pixel the model sees, NaN where none is given.
+
+    Raises:
+        InputError: There is not one for each image, or one is no map of positive numbers.
+    """
+    if image_depths is None or all(depth is None for depth in image_depths):
+        return None
+    if len(image_depths) != images:
+        raise InputError(
+            f"image_depths must hold a map or None for each of the {images} images; got "
+            f"{len(image_depths)}. Give None for images whose depths are not known."
+        )
+    unknown = torch.full((framing.model_height, framing.model_width), torch.nan)
+    return torch.stack([
+        unknown if depth is None else framing.map(_checked_depth(depth).log())
+        for depth in image_depths
+    ])  # fmt: skip
+
+
+def _checked_depth(depth: Tensor) -> Tensor:
+    depth = depth_map(depth.detach().cpu(), "image_depths")
+    if not bool((depth > 0).all() and depth.isfinite().all()):
+        wrong = depth[~((depth > 0) & depth.isfinite())][0]
+        raise InputError(
+            f"depths must be positive numbers of scene units; got {float(wrong):g}. Give what is "
+            "endlessly far away a large number."
+        )
+    return depth
+
+
+def within_reach(
+    cameras: Cameras, log_depth: Float[Tensor, "n h w"] | None
+) -> tuple[Cameras, Float[Tensor, "n h w"] | None]:
+    """Scale a path and all depths down together, where it goes further than raxels can hold.
+
+    The two say the same of every picture. Where a depth is not known both stay as they are.
+
+    Args:
+        cameras: (F,) in the first one's axes, scene units.
+        log_depth: Of the images, NaN where not known; None if nowhere.
+    """
+    furthest = float(cameras.world_from_cam[:, :3, 3].norm(dim=-1).max())
+    reach = 0.99 * (RAXEL_LIMIT - 1)  # |d + o| with directions d of length 1
+    inside = float(raxels_from_cameras(cameras).abs().max()) <= RAXEL_LIMIT
+    if inside or log_depth is None or bool(log_depth.isnan().any()):
+        return cameras, log_depth
+    return cameras.scaled(reach / furthest), log_depth + math.log(reach / furthest)
+
+
+def path_for_images(
+    trajectory: Trajectory,
+    framing: Framing,
+    world_from_first: Float[Tensor, "1 4 4"] | None = None,
+) -> Cameras:
+    """Re-anchor a path at its first frame, or another, and state it for the model's images.
+
+    Args:
+        trajectory: The path.
+        framing: To the model's images.
+        world_from_first: Pose that is to be the axes; None for the path's first.
+
+    Raises:
+        InputError: The path is for images of another aspect ratio (by more than 2 %).
+    """
+    cameras = trajectory.cameras
+    aspect, wanted = cameras.width / cameras.height, framing.width / framing.height
+    if abs(aspect / wanted - 1) > _ASPECT_TOLERANCE:
+        raise InputError(
+            f"trajectory must be for images of aspect {wanted:.3f} like the ones given "
+            f"({framing.width} x {framing.height}); got {cameras.width} x {cameras.height}. "
+            "Crop the images, or state the path's intrinsics for their size."
+        )
+    resized = cameras.resized(height=framing.height, width=framing.width)
+    if world_from_first is None:
+        return framing.cameras(resized.relative_to(0))
+    pose = invert_rigid(world_from_first) @ resized.world_from_cam.to(world_from_first)
+    return framing.cameras(replace(resized, world_from_cam=pose))
+
+
+def _check_values(name: str, images: Tensor) -> None:
+    low, high = images.min().item(), images.max().item()
+    if not (low >= -1e-4 and high <= 1 + 1e-4):
+        raise InputError(
+            f"{name} must hold values in [0, 1]; got {low:.3g} to {high:.3g}. Divide uint8 by 255."
+        )

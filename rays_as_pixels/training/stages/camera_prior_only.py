@@ -1,0 +1,83 @@
+"""Teach a finished pipeline's camera prior on: what a CPU can improve in an hour."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import cast
+
+import torch
+from accelerate import Accelerator
+
+from rays_as_pixels.errors import InputError
+from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
+from rays_as_pixels.training.config import TransformerConfig
+from rays_as_pixels.training.export import save_pipeline, stored_raxel_statistics
+from rays_as_pixels.training.objective import CleanBatch
+from rays_as_pixels.training.stages.train_camera_prior import teach_prior
+
+
+def source_of_prior(start_from: Path | None, run_folder: Path) -> Path:
+    """Return the pipeline folder whose prior is taught on, and whose autoencoder encodes for it.
+
+    Raises:
+        InputError: None is given, or the run's clips were encoded by another one.
+        CheckpointError: The folder is damaged.
+    """
+    if start_from is None:
+        raise InputError(
+            "the stage prior needs a pipeline to start from; got none. "
+            "Add --from checkpoints/raxel-mini."
+        )
+    known = run_folder / "raxel-statistics.json"
+    if known.exists() and json.loads(known.read_text()) != stored_raxel_statistics(start_from):
+        raise InputError(
+            f"clips must be encoded by the pipeline to start from; got those of another in "
+            f"{run_folder}. Choose a new --run."
+        )
+    return start_from
+
+
+def teach_prior_on(
+    start_from: Path,
+    export_folder: Path,
+    batches: Iterator[CleanBatch],
+    size: TransformerConfig,
+    run_folder: Path,
+    *,
+    accelerator: Accelerator,
+    log: Callable[[str], None],
+) -> None:
+    """Teach for `size.prior_minutes` over all runs, and write the pipeline with its new prior.
+
+    Args:
+        start_from: Pipeline folder to begin with; all but its camera prior is kept.
+        export_folder: Where the new one goes.
+        batches: Clips, encoded by that pipeline's autoencoder.
+        size: Time and learning rate.
+        run_folder: State of the run.
+        accelerator: Device and processes.
+        log: Called with one line of text at a time.
+
+    Raises:
+        InputError: The pipeline has no camera prior.
+    """
+    known = start_from / "training.json"
+    facts = json.loads(known.read_text(encoding="utf-8")) if known.exists() else {}
+    pipeline = RaysAsPixelsPipeline.from_pretrained(start_from)
+    prior = pipeline.transformer.camera_prior
+    if prior is None:
+        raise InputError(
+            f"the stage prior needs a network with a camera prior; got {start_from} without. "
+            "Train with a configuration that has motion features."
+        )
+    cast(torch.nn.Module, pipeline.transformer).to(accelerator.device)
+    steps = teach_prior(
+        prior, batches, size.prior_minutes, run_folder,
+        learning_rate=size.prior_learning_rate, accelerator=accelerator, log=log,
+    )  # fmt: skip
+    if accelerator.is_main_process:
+        facts |= {"prior_steps": steps, "prior_batch": size.batch_size}
+        save_pipeline(
+            pipeline, export_folder, weights=pipeline.transformer.state_dict(), facts=facts
+        )
+    accelerator.wait_for_everyone()

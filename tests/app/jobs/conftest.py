@@ -1,0 +1,23 @@
+"""A job manager that is closed after the test."""
+
+import pytest
+
+from rays_as_pixels.app.jobs.manager import JobManager
+
+
+@pytest.fixture
+def open_manager(tmp_path):
+    managers = []
+
+    def make(**options) -> JobManager:
+        managers.append(JobManager(tmp_path / "jobs", **options))
+        return managers[-1]
+
+    yield make
+    for manager in managers:
+        manager.close()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_estimates(one_attempt):
+    """Jobs are tested here, not the path."""

@@ -1,0 +1,198 @@
+"""Running a verb for a job: here, and as on a GPU that is lent for the call."""
+
+import pickle
+import threading
+import time
+
+import pytest
+import torch
+from job_helpers import SOON
+from waiting import wait_until
+
+from rays_as_pixels.app.jobs import previews, tasks, verbs
+from rays_as_pixels.app.jobs.records import JobState
+from rays_as_pixels.app.jobs.verbs import VerbCall, Watch, events, gpu_seconds, perform, relayed
+from rays_as_pixels.errors import Cancelled, InputError
+from rays_as_pixels.media.video import probe_video, write_image
+from rays_as_pixels.trajectories.formats.native import native_text
+from rays_as_pixels.trajectories.presets import PRESETS, make_preset
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch):
+    monkeypatch.setattr(previews, "LEAST_APART_SEC", 0.0)
+
+
+def image(toy) -> torch.Tensor:
+    return torch.rand(3, *toy.sizes[0], generator=torch.Generator().manual_seed(1))
+
+
+def imagine(toy, *, steps: int) -> VerbCall:
+    return VerbCall("imagine", {"images": image(toy), "num_inference_steps": steps}, seed=5)
+
+
+class Seen:
+    """A watcher that notes what it is told, and stops the run at a step."""
+
+    def __init__(self, *, stop_at: int | None = None) -> None:
+        self.told = []
+        self.cancel = threading.Event()
+        self.stop_at = stop_at
+        self.watch = Watch(
+            self._progress, self._note("picture"), self._note("partial"), self.cancel
+        )
+
+    def _note(self, name):
+        return lambda *values: self.told.append((name, values))
+
+    def _progress(self, stage, done, total):
+        self.told.append(("progress", (stage, done, total)))
+        if stage == "imagine" and done == self.stop_at:
+            self.cancel.set()
+
+    def names(self) -> set:
+        return {name for name, _ in self.told}
+
+
+def through_a_pipe(stream):
+    """Pass on what arrives as another process would get it."""
+    for item in stream:
+        yield pickle.loads(pickle.dumps(item))
+
+
+def test_a_call_on_the_other_side_gives_what_it_gives_here(toy):
+    here, there = Seen(), Seen()
+    call = imagine(toy, steps=5)
+    wanted = perform(toy, call, here.watch)
+    sent = pickle.loads(pickle.dumps(call))
+    got = relayed(through_a_pipe(events(toy, sent)), there.watch)
+    torch.testing.assert_close(got.video, wanted.video, atol=0, rtol=0)
+    assert [item for item in there.told if item[0] == "progress"] == [
+        item for item in here.told if item[0] == "progress"
+    ]
+    assert there.names() == {"progress", "picture"}
+
+
+def test_a_stop_reaches_the_other_side_and_ends_its_thread(toy):
+    seen = Seen(stop_at=2)
+    with pytest.raises(Cancelled):
+        relayed(events(toy, imagine(toy, steps=150)), seen.watch)
+    steps = [values[1] for name, values in seen.told if values and values[0] == "imagine"]
+    assert max(steps) <= 4, "a step or two may be on their way already"
+    assert not [thread for thread in threading.enumerate() if thread.name == "verb"]
+
+
+def test_a_refusal_and_a_fault_of_the_other_side_are_told_apart(toy):
+    bad = VerbCall("imagine", {"images": image(toy), "num_frames": 4}, seed=0)
+    with pytest.raises(InputError, match="num_frames"):
+        relayed(through_a_pipe(events(toy, bad)), Seen().watch)
+    broken = VerbCall("imagine", {"images": image(toy), "no_such": 1}, seed=0)
+    with pytest.raises(RuntimeError, match="no_such"):
+        relayed(through_a_pipe(events(toy, broken)), Seen().watch)
+
+
+def test_a_process_that_dies_is_no_result():
+    with pytest.raises(RuntimeError, match="ended without a result"):
+        relayed(iter([("progress", ("x", 0, 1))]), Seen().watch)
+
+
+def test_a_gpu_that_is_refused_says_what_to_do():
+    import gradio as gr  # noqa: PLC0415
+
+    def refused():
+        raise gr.Error("You have exceeded your quota")
+        yield
+
+    with pytest.raises(InputError, match=r"exceeded your quota.*Sign in"):
+        relayed(refused(), Seen().watch)
+
+
+def test_the_gpu_time_asked_for_follows_the_measured_time():
+    def asked(expected):
+        return gpu_seconds(VerbCall("imagine", {}, 0, expected_sec=expected))
+
+    assert asked(None) == verbs.UNKNOWN_SEC
+    assert asked(0.1) == verbs.LEAST_SEC
+    assert asked(40.0) == 65
+
+
+def test_off_zerogpu_nothing_is_wrapped(monkeypatch):
+    for value in ("", "0", "false"):
+        monkeypatch.setenv("SPACES_ZERO_GPU", value)
+        assert not verbs.on_zero_gpu()
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    assert verbs.on_zero_gpu()
+    monkeypatch.setattr(verbs, "_lent", [])
+    with pytest.raises(InputError, match="before the app starts"):
+        verbs._lent_gpu()
+
+
+# Whole jobs
+
+
+def generate_job(manager, toy, tmp_path, *, steps: int, load=None):
+    height, width = toy.sizes[0]
+    count = toy.num_frames
+    path = make_preset(next(iter(PRESETS)), num_frames=count, fps=8.0, height=height, width=width)
+    picture = tmp_path / "image.png"
+    write_image(picture, image(toy))
+    ask = tasks.GenerateAsk(steps=steps)
+    work = tasks.generate_work(load or (lambda: toy), ask, image_frames=(0,))
+    inputs = {"image0.png": picture, tasks.WANTED: native_text(path).encode()}
+    return manager.submit("generate", work, inputs=inputs, cost=float(steps * count))
+
+
+def test_a_stopped_generation_keeps_its_last_picture_and_a_video(open_manager, toy, tmp_path):
+    manager = open_manager()
+    job = generate_job(manager, toy, tmp_path, steps=200)
+    wait_until(lambda: manager.get(job.id).preview_step >= 16)
+    preview = manager.preview(job.id)
+    assert preview.total == 200 and preview.data_uri().startswith("data:image/jpeg;base64,/9j/")
+    assert manager.get(job.id).remaining_sec > 0
+    step_sec = manager.get(job.id).stage_sec / manager.get(job.id).done
+    started = time.monotonic()
+    manager.cancel(job.id)
+    job = manager.wait(job.id, timeout_sec=SOON)
+    stop_sec = time.monotonic() - started
+    print(f"stopped in {stop_sec:.2f} s; a step takes {step_sec:.3f} s")
+    assert stop_sec <= step_sec + 1.0
+    assert job.state is JobState.CANCELLED and job.results["partial"] is True
+    assert job.results["steps_done"] >= 16
+    info = probe_video(manager.folder(job.id) / job.results["partial_video"])
+    assert info.num_frames == toy.num_frames and info.fps == pytest.approx(8.0)
+    assert (manager.folder(job.id) / job.results["preview"]).is_file()
+
+
+def test_a_finished_generation_leaves_no_pictures_and_measures_its_stages(
+    open_manager, toy, tmp_path
+):
+    manager = open_manager()
+    assert manager.expected_sec("generate", cost=1.0) is None
+    job = manager.wait(generate_job(manager, toy, tmp_path, steps=10).id, timeout_sec=60.0)
+    assert job.state is JobState.DONE, job.message
+    assert job.preview == "" and "preview" not in job.results and "pictures" not in job.results
+    assert not list(manager.folder(job.id).glob("preview-*"))
+    stages = {name: steps for name, steps, _ in job.stages}
+    assert stages["generate video"] == 10 and tasks.LOADING in stages
+    assert sum(stage[2] for stage in job.stages) == pytest.approx(job.duration_sec, abs=0.5)
+    twice = manager.expected_sec("generate", cost=2 * job.cost)
+    once = manager.expected_sec("generate", cost=job.cost)
+    assert once < twice < 2 * once, "steps are scaled, the rest is not"
+    assert manager.step_sec("generate video") > 0
+
+
+def test_a_stop_while_the_model_loads_ends_before_the_first_step(open_manager, toy, tmp_path):
+    manager = open_manager()
+    loading, go_on = threading.Event(), threading.Event()
+
+    def load():
+        loading.set()
+        go_on.wait(SOON)
+        return toy
+
+    job = generate_job(manager, toy, tmp_path, steps=200, load=load)
+    assert loading.wait(SOON)
+    manager.cancel(job.id)
+    go_on.set()
+    job = manager.wait(job.id, timeout_sec=SOON)
+    assert job.state is JobState.CANCELLED and job.stage == tasks.LOADING

@@ -1,0 +1,71 @@
+"""What the events do where something is missing, foreign or out of order."""
+
+import gradio as gr
+import pytest
+
+from rays_as_pixels.app.jobs.records import JobState
+from rays_as_pixels.app.page.handlers import Handlers
+from rays_as_pixels.app.page.results import editor_updates
+from rays_as_pixels.app.server.model_holder import ModelFacts, ModelHolder
+from rays_as_pixels.app.server.session import Session, session_from_browser
+from rays_as_pixels.errors import CheckpointError, InputError
+from tests.app.forms import ESTIMATE, GENERATE, LOOP, SOON
+
+pytestmark = pytest.mark.usefixtures("uploads_here")
+
+
+def test_steps_out_of_order_say_which_comes_first(handlers):
+    with pytest.raises(InputError, match="in step 3"):
+        handlers.generate(Session(), GENERATE)
+    with pytest.raises(InputError, match="in step 2"):
+        handlers.generate(Session(), GENERATE | {"along": "estimated"})
+    with pytest.raises(InputError, match="in step 2"):
+        handlers.run_loop(Session(), LOOP)
+    with pytest.raises(InputError, match="Compare with must be one of"):
+        handlers.choose_overlay(Session(), "estimated")
+    with pytest.raises(InputError, match="Film along must be one of"):
+        handlers.generate(Session(), GENERATE | {"along": "secret"})
+    with pytest.raises(InputError, match="one of the 1 shown; got 7"):
+        handlers.pick_example(Session(), 7)
+
+
+def test_without_a_model_the_page_opens_and_says_what_to_do(manager, examples):
+    def missing():
+        raise CheckpointError("model must be there; got none. Train one.")
+
+    holder = ModelHolder(missing, ModelFacts("none", "cpu"))
+    handlers = Handlers(manager, holder, examples)
+    holder.start_loading().join()
+    updates = handlers.open_page({})
+    assert "Train one." in updates["status"] and "No model" in updates["status"]
+    submitted = handlers.estimate(updates["session"], ESTIMATE)
+    record = manager.wait(submitted["session"].job, timeout_sec=SOON)
+    assert record.state is JobState.FAILED and record.message.endswith("Train one.")
+
+
+def test_names_from_outside_cannot_become_markup(manager, pipeline):
+    facts = ModelFacts("<script>", "<b>", '"><img src=x>')
+    handlers = Handlers(manager, ModelHolder(lambda: pipeline, facts), [])
+    status = handlers.open_page({})["status"]
+    assert "<script>" not in status and "<img" not in status and "&lt;script&gt;" in status
+
+
+def test_the_server_writes_in_the_browsers_language(handlers):
+    updates = handlers.open_page({}, "zh")
+    assert updates["session"].lang == "zh" and "设备" in updates["status"]
+    assert isinstance(updates["path_choice"], dict)
+    assert updates["path_choice"] == gr.update(
+        choices=[("编辑后的路径", "edited"), ("估计的路径", "estimated"),
+                 ("模型想象的路径", "imagine")]
+    )  # fmt: skip
+
+
+def test_a_malformed_visitor_id_is_replaced():
+    assert session_from_browser({"visitor": "abc"}).visitor != "abc"
+    assert session_from_browser({"visitor": "a" * 32}).visitor == "a" * 32
+
+
+def test_an_update_without_an_edit_takes_the_editors_old_path_away(handlers):
+    """An edit belongs to the estimate it started from; another video's must not stay in sight."""
+    given = editor_updates(Session(), handlers.library)["editor"].constructor_args
+    assert "value" in given and given["value"] is None

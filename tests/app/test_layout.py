@@ -1,0 +1,118 @@
+"""The page builds, and what its events send is what the handlers take; words and endpoints."""
+
+import inspect
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import gradio as gr
+import pytest
+
+from rays_as_pixels.app import i18n
+from rays_as_pixels.app.examples import EXAMPLES_DIR, KINDS, find_examples
+from rays_as_pixels.app.jobs.manager import JobManager
+from rays_as_pixels.app.library import Library, frames_of
+from rays_as_pixels.app.page import layout
+from rays_as_pixels.app.page.handlers import Handlers, refusing
+from rays_as_pixels.app.server.launch import theme
+from rays_as_pixels.app.server.model_holder import ModelFacts, ModelHolder
+from rays_as_pixels.errors import InputError
+
+ENDPOINTS = {
+    "estimate", "generate", "imagine", "loop", "status", "plan_video", "list_presets", "make_path",
+    "edit_path", "check_path", "preview_path", "list_formats", "read_path", "write_path",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory, pipeline, example_folder):
+    """The page and its components by name."""
+    seen = {}
+    manager = JobManager(tmp_path_factory.mktemp("jobs"))
+    model = ModelHolder(lambda: pipeline, ModelFacts("tiny", "cpu"))
+    wire = layout._wire
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layout, "_wire", lambda *values: (seen.update(values[1]), wire(*values)))
+        app = layout.build_app(manager, model, examples=find_examples(example_folder))
+    manager.close()
+    return app, seen
+
+
+def test_the_page_builds_with_every_step_and_endpoint(built):
+    app, parts = built
+    named = {fn.api_name for fn in app.fns.values() if fn.api_visibility == "public"}
+    assert named == ENDPOINTS
+    assert isinstance(theme(), gr.themes.Base)
+    assert {"estimate_button", "generate_button", "loop_button", "editor", "view"} <= set(parts)
+
+
+@pytest.mark.parametrize("event", layout.EVENTS, ids=lambda event: ".".join(event[:3]))
+def test_what_an_event_sends_is_what_its_handler_takes(event, built):
+    component, trigger, name, inputs = event
+    parts = built[1]
+    handler = getattr(Handlers, name)
+    assert hasattr(parts[component], trigger)
+    names = list(inputs.values() if isinstance(inputs, Mapping) else inputs)
+    assert set(names) <= set(parts)
+    parameters = list(inspect.signature(handler).parameters)[2:]  # after self and the session
+    if isinstance(inputs, Mapping):
+        assert parameters == ["form"]
+        missing = set(re.findall(r'form\["(\w+)"\]', inspect.getsource(handler))) - set(inputs)
+        assert not missing
+    else:
+        assert len(parameters) == len(names)
+
+
+def test_an_input_error_reaches_the_user_in_its_own_words_with_a_capital():
+    def refuse():
+        raise InputError("size must be even; got 3. Crop it.")
+
+    with pytest.raises(gr.Error) as caught:
+        refusing(refuse)()
+    assert caught.value.message == "Size must be even; got 3. Crop it."
+
+
+def test_every_word_is_there_in_both_languages_with_the_same_places():
+    for key, words in i18n.table().items():
+        assert len(words) == len(i18n.LANGUAGES) and all(words), key
+        places = [sorted(re.findall(r"\{(\w+)", each)) for each in words]
+        assert places[0] == places[1], key
+
+
+def test_every_word_that_is_used_is_there():
+    folder = Path(i18n.__file__).parent
+    source = "\n".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
+    used = set(re.findall(r'(?:\bsay|\blabel|\bboth|\bprimary)\(\s*"([a-z_0-9]+)"', source))
+    assert len(used) > 80 and used <= set(i18n.table())
+
+
+def test_no_label_is_in_title_case():
+    """Sentence case: after the first word, capitals only where a name or symbol needs them."""
+    names = {"PSNR", "Camera", "Edit", "Regenerate", "Loop", "Video"}
+    for key, (words, _) in i18n.table().items():
+        if len(words.split()) < 7 and not re.match(r"\d ", words):
+            later = [word.strip("(){}.,'") for word in words.split()[1:]]
+            wrong = [w for w in later if w[:1].isupper() and w not in names and not w.isupper()]
+            assert not wrong, f"{key}: {words}"
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [("zh-CN,zh;q=0.9,en;q=0.8", "zh"), ("en-US,zh;q=0.5", "en"), ("de, zh;q=0.2", "zh"),
+     (None, "en"), ("", "en"), ("fr", "en")],
+)  # fmt: skip
+def test_the_browser_chooses_the_language(header, expected):
+    assert i18n.language(header) == expected
+
+
+def test_every_shipped_example_is_solved_and_says_by_what(manager):
+    examples = find_examples(EXAMPLES_DIR)
+    library = Library(manager, examples)
+    assert len(examples) == 3
+    for example in examples:
+        for kind in KINDS:
+            result = library.find(f"example:{example.name}/{kind}", "")
+            assert result is not None and "weights" in result.made_with
+        estimate = library.find(f"example:{example.name}/estimate", "")
+        assert len(frames_of(estimate)) == estimate.settings["num_frames"]
+    assert library.find("example:../x/estimate", "") is None

@@ -1,0 +1,364 @@
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from rays_as_pixels.errors import Cancelled, CheckpointError, InputError
+from rays_as_pixels.geometry.resize_crop import Framing
+from rays_as_pixels.geometry.trajectory import Trajectory
+from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
+from rays_as_pixels.pipeline.validation import within_reach
+from rays_as_pixels.trajectories.presets import make_preset
+from tests.conftest import toy_pipeline
+
+
+def video(frames: int = 5, height: int = 40, width: int = 60) -> torch.Tensor:
+    return torch.rand(frames, 3, height, width, generator=torch.Generator().manual_seed(0))
+
+
+def path(frames: int = 5, height: int = 40, width: int = 60) -> Trajectory:
+    return make_preset("truck-right", num_frames=frames, fps=10, height=height, width=width)
+
+
+def test_an_imagined_video_is_made_again_along_its_path(toy):
+    def imagined(video_steps: int):
+        seen = []
+        made = toy.imagine(
+            video()[0], num_inference_steps=1, video_steps=video_steps, generator=seeded(),
+            progress=lambda stage, done, total: seen.append((stage, done, total)),
+        )  # fmt: skip
+        return made, seen
+
+    (alone, before), (again, after) = imagined(0), imagined(2)
+    stages = ("imagine", 1, 1), ("generate video", 2, 2)
+    assert [stage in before for stage in stages] == [True, False]
+    assert [stage in after for stage in stages] == [True, True]
+    assert torch.equal(
+        alone.trajectory.cameras.world_from_cam, again.trajectory.cameras.world_from_cam
+    )
+    assert not torch.equal(alone.video, again.video)
+
+
+def with_depths(pipe: RaysAsPixelsPipeline, depths: list):
+    return pipe.generate(video()[0], path(), image_depths=depths, num_inference_steps=1)
+
+
+def seeded(number: int = 3) -> torch.Generator:
+    return torch.Generator().manual_seed(number)
+
+
+def test_noise_levels_are_shifted_where_the_path_is_known_and_only_there(toy):
+    pipe = RaysAsPixelsPipeline(**toy.components, **(toy.parameters | {"video_shift": 3.0}))
+    pipe.set_progress_bar_config(disable=True)
+    levels: list[float] = []
+
+    def note(_pipe, _step, timestep, _tensors):
+        levels.append(float(timestep) / 1000)
+        return {}
+
+    shifted = pytest.approx([1.0, 0.9, 0.75, 0.5])
+    pipe.generate(video()[0], path(), num_inference_steps=4, callback_on_step_end=note)
+    assert levels == shifted
+    levels.clear()
+    pipe.imagine(
+        video()[0], num_frames=5, num_inference_steps=2, video_steps=4,
+        callback_on_step_end=note,
+    )  # fmt: skip
+    assert levels[:2] == pytest.approx([1.0, 0.5])
+    assert levels[2:] == shifted
+    with pytest.raises(InputError, match="video_shift must be a number above 0; got 0"):
+        RaysAsPixelsPipeline(**toy.components, **(toy.parameters | {"video_shift": 0}))
+
+
+def test_estimate_gives_one_camera_per_frame_in_pixels_of_the_given_video(toy):
+    out = toy.estimate(
+        video(), fps=5.0, source_frame=(0, 2, 4, 6, 8), generator=seeded(), num_seeds=2
+    )
+    cameras = out.trajectory.cameras
+    assert (len(out.trajectory), cameras.height, cameras.width) == (5, 40, 60)
+    torch.testing.assert_close(cameras.world_from_cam[0], torch.eye(4, dtype=torch.float64))
+    torch.testing.assert_close(
+        cameras.center_px[0], torch.tensor([30.0, 20.0]).double(), rtol=0, atol=0.5
+    )
+    assert out.trajectory.times_sec.tolist() == pytest.approx([0, 0.2, 0.4, 0.6, 0.8])
+    assert out.trajectory.source_frame == (0, 2, 4, 6, 8)
+    assert out.raxels.shape == (5, 3, 16, 16)
+    assert out.spread.rotation_rad.shape == (5,)
+
+
+def test_generate_follows_the_seed_and_the_path(toy):
+    image = video()[0]
+    one = toy.generate(image, path(), generator=seeded(1), num_inference_steps=2).video
+    again = toy.generate(image, path(), generator=seeded(1), num_inference_steps=2).video
+    other = toy.generate(image, path(), generator=seeded(2), num_inference_steps=2).video
+    still = make_preset("dolly-in", num_frames=5, fps=10, height=40, width=60)
+    elsewhere = toy.generate(image, still, generator=seeded(1), num_inference_steps=2).video
+    assert one.shape == (5, 3, 32, 32)
+    assert one.min() >= 0
+    assert one.max() <= 1
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+    assert not torch.equal(one, elsewhere)
+
+
+def test_generate_takes_several_images_anywhere_with_or_without_cameras(toy):
+    frames = video()
+    out = toy.generate(
+        [frames[2], frames[4]], path(), image_frames=(2, 4), image_cameras_known=(True, False),
+        num_inference_steps=1, generator=seeded(),
+    )  # fmt: skip
+    assert out.video.shape == (5, 3, 32, 32)
+
+
+def test_imagine_makes_video_and_path_together(toy):
+    out = toy.imagine(video()[0], num_frames=9, num_inference_steps=2, generator=seeded())
+    assert out.video.shape == (9, 3, 32, 32)
+    assert len(out.trajectory) == 9
+    assert out.trajectory.cameras.height == 32
+
+
+def test_loop_compares_both_paths_at_the_inputs_size_and_both_videos(toy):
+    out = toy.loop(video(), generate_steps=2, generator=seeded())
+    assert out.estimated.cameras.width == out.reestimated.cameras.width == 60
+    report = out.report.to_dict()
+    assert report["R_err"] == out.report.rotation_error_rad
+    assert len(out.report.psnr_db_by_frame) == 5
+    assert out.report.rotation_error_rad_by_frame[0] == 0
+    json.dumps(report)
+
+
+def test_guidance_doubles_the_calls_and_changes_the_result(toy):
+    image = video()[0]
+    plain = toy.generate(image, path(), generator=seeded(), num_inference_steps=2).video
+    guided = toy.generate(
+        image, path(), generator=seeded(), num_inference_steps=2, guidance_scale=3.0
+    ).video
+    assert not torch.equal(plain, guided)
+
+
+def test_progress_names_stages_and_cancel_stops_within_one_step(toy):
+    cancel, seen = Event(), []
+
+    def progress(stage: str, done: int, total: int) -> None:
+        seen.append((stage, done, total))
+        if stage == "generate video" and done == 1:
+            cancel.set()
+
+    with pytest.raises(Cancelled):
+        toy.generate(
+            video()[0], path(), num_inference_steps=5, progress=progress, cancel=cancel,
+            generator=seeded(),
+        )  # fmt: skip
+    assert seen[0][0] == "encode images"
+    assert seen[-1] == ("generate video", 1, 5)
+
+
+def test_the_fit_of_images_that_tell_their_cameras_can_be_cancelled(toy):
+    cancel, frames = Event(), video()
+
+    def progress(stage: str, done: int, total: int) -> None:
+        if stage == "fit path to frames":
+            cancel.set()
+
+    with pytest.raises(Cancelled):
+        toy.imagine([frames[0], frames[4]], num_frames=5, image_frames=[0, 4],
+                    num_inference_steps=1, progress=progress, cancel=cancel)  # fmt: skip
+    assert cancel.is_set()
+
+
+def test_the_step_callback_gets_the_pipeline_and_latents(toy):
+    seen = []
+
+    def callback(pipe, step, timestep, latents):
+        seen.append((pipe is toy, step, sorted(latents)))
+        return latents
+
+    toy.estimate(video(), num_inference_steps=2, callback_on_step_end=callback, generator=seeded())
+    assert seen == [(True, 0, ["latents", "ray_latents"]), (True, 1, ["latents", "ray_latents"])]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda p: p.estimate(video(6)), r"multiple of 4 plus 1; got 6. Use 5 or 9"),
+        (lambda p: p.estimate(video(1)), r"from 5 to 9 for this model; got 1"),
+        (lambda p: p.estimate(video(13)), r"from 5 to 9 for this model; got 13"),
+        (lambda p: p.estimate(video() * 255), r"values in \[0, 1\]"),
+        (lambda p: p.estimate(video() * float("nan")), r"values in \[0, 1\]"),
+        (lambda p: p.estimate(video()[:, :1]), "shape F 3 H W"),
+        (lambda p: p.estimate(video(height=8)), "at least 16 pixels"),
+        (lambda p: p.estimate(video(), num_seeds=0), "num_seeds"),
+        (lambda p: p.estimate(video(), num_inference_steps=0), "num_inference_steps"),
+        (lambda p: p.generate(video()[0], path(6)), "multiple of 4 plus 1"),
+        (lambda p: p.generate(video()[0], path(width=40)), "aspect 1.500"),
+        (lambda p: p.generate(video()[0], path(), image_frames=(5,)), "from 0 to 4; got"),
+        (lambda p: p.generate(video()[0], path().scaled(99)), r"\|d \+ o\| must be at most 2"),
+        (lambda p: p.generate(video()[0], path(), max_scale=0), "max_scale must be 1 or more"),
+        (lambda p: p.generate([video()[0], video(height=50)[0]], path()), "of one size"),
+        (lambda p: p.generate(list(video()[:2]), path(), image_frames=(0, 0)), "no two the same"),
+        (lambda p: p.imagine(video()[0], num_frames=7), "multiple of 4 plus 1"),
+        (lambda p: with_depths(p, [torch.ones(2, 3)] * 2), "each of the 1 images; got 2"),
+        (lambda p: with_depths(p, [torch.ones(3)]), r"must be rows of numbers.*; got shape \(3,\)"),
+        (lambda p: with_depths(p, [torch.zeros(2, 3)]), "positive numbers of scene units; got 0"),
+        (lambda p: with_depths(p, [torch.ones(2, 3) / 0]), "positive numbers .*; got inf"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_refused_with_rule_value_and_remedy(toy, call, message):
+    with pytest.raises(InputError, match=message) as refused:
+        call(toy)
+    assert str(refused.value).count(". ") >= 1  # a remedy follows
+
+
+def test_a_saved_pipeline_comes_back_bit_exact(toy, toy_folder):
+    loaded = RaysAsPixelsPipeline.from_pretrained(toy_folder)
+    loaded.set_progress_bar_config(disable=True)
+    for name in ("vae", "transformer"):
+        ours, theirs = getattr(toy, name).state_dict(), getattr(loaded, name).state_dict()
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+    assert loaded.sizes == toy.sizes
+    assert loaded.codec.raxel_statistics == toy.codec.raxel_statistics
+    a, b = (p.estimate(video(), generator=seeded()).raxels for p in (toy, loaded))
+    assert torch.equal(a, b)
+
+
+def damaged(toy_folder, tmp_path, change) -> Path:
+    copy = tmp_path / "copy"
+    shutil.copytree(toy_folder, copy)
+    change(copy)
+    return copy
+
+
+def edit_weights(folder, edit) -> None:
+    file = next((folder / "transformer").glob("*.safetensors"))
+    tensors = load_file(file)
+    edit(tensors)
+    save_file(tensors, file)
+
+
+def truncate(folder) -> None:
+    file = next((folder / "vae").glob("*.safetensors"))
+    file.write_bytes(file.read_bytes()[:1000])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: (f / "model_index.json").unlink(), "model_index.json"),
+        (lambda f: (f / "model_index.json").write_text("{"), "must be JSON"),
+        (lambda f: next((f / "vae").glob("*.safetensors")).unlink(), "got none in"),
+        (truncate, "whole safetensors file"),
+        (lambda f: edit_weights(f, lambda t: t.pop("proj_out.bias")), "1 missing"),
+        (lambda f: edit_weights(f, lambda t: t.update(extra=torch.zeros(1))), "1 unexpected"),
+    ],
+)
+def test_a_damaged_folder_is_refused_with_a_clear_error(toy_folder, tmp_path, change, message):
+    with pytest.raises(CheckpointError, match=message):
+        RaysAsPixelsPipeline.from_pretrained(damaged(toy_folder, tmp_path, change))
+
+
+def test_a_folder_that_does_not_exist_is_refused_before_anything_is_loaded(tmp_path):
+    with pytest.raises(CheckpointError, match="does not exist"):
+        RaysAsPixelsPipeline.from_pretrained(tmp_path / "nothing")
+
+
+def test_depths_of_images_reach_the_view_prior_and_the_loop_passes_them_on(toy, monkeypatch):
+    seen = []
+
+    def look(_module, _given, options):
+        seen.append(options["log_depth"])
+
+    with toy.transformer.view_prior.register_forward_pre_hook(look, with_kwargs=True):
+        for depths in (None, [None], [torch.full((3, 4), 0.3)], [None, torch.ones(2, 2)]):
+            images = [video()[0]] * (1 if depths is None else len(depths))
+            toy.generate(
+                images, path(), image_frames=range(len(images)), image_depths=depths,
+                num_inference_steps=1, num_seeds=2, generator=[seeded(), seeded()],
+            )  # fmt: skip
+    assert seen[:2] == [None, None]
+    size = toy.sizes[0] if len(toy.sizes) == 1 else seen[2].shape[-2:]
+    torch.testing.assert_close(seen[2], torch.full((2, 1, *size), 0.3).log())
+    assert seen[3][:, 0].isnan().all() and seen[3][:, 1].abs().max() == 0
+
+    found, given = [], []
+    estimate, generate = type(toy).estimate, type(toy).generate
+    monkeypatch.setattr(
+        type(toy), "estimate", lambda *a, **k: found.append(estimate(*a, **k)) or found[-1]
+    )
+    monkeypatch.setattr(type(toy), "generate", lambda *a, **k: given.append(k) or generate(*a, **k))
+    toy.loop(video(), estimate_steps=1, generate_steps=1, generator=seeded())
+    assert found[0].depth is not None and found[0].depth.min() > 0
+    assert given[0]["image_depths"] == [found[0].depth]
+
+
+def test_what_an_image_shows_is_taken_from_it_as_large_as_it_is(toy):
+    height, width = toy.sizes[0]
+    image = torch.rand(3, 5 * height, 5 * width, generator=seeded(1))
+    moving = path(height=height, width=width)
+    still = replace(moving, cameras=moving.cameras[torch.zeros(5, dtype=torch.int64)])
+
+    def made(**options):
+        return toy.generate(
+            image, still, num_inference_steps=1, generator=seeded(), **options
+        )  # fmt: skip
+
+    large = made()
+    assert large.video.shape == (5, 3, 4 * height, 4 * width)
+    assert large.trajectory.cameras.width == 4 * width
+    framing = Framing(5 * height, 5 * width, 4 * height, 4 * width)
+    torch.testing.assert_close(large.video, framing.images(image[None]).expand(5, -1, -1, -1))
+    own = made(max_scale=1)
+    assert own.video.shape == (5, 3, height, width)
+    alone = made(show_images=False)
+    assert alone.video.shape == own.video.shape
+    assert (alone.video[1:] - own.video[1:]).abs().mean() > 0.05
+    unknown = made(image_cameras_known=[False])
+    assert unknown.video.shape == own.video.shape
+
+
+def test_imagined_and_looped_videos_show_their_image_too(toy):
+    height, width = toy.sizes[0]
+    frames = torch.rand(5, 3, 2 * height, 2 * width, generator=seeded(1))
+    imagined = toy.imagine(
+        frames[0], num_frames=5, num_inference_steps=1, video_steps=1, num_seeds=2,
+        generator=[seeded(), seeded(4)],
+    )  # fmt: skip
+    assert imagined.videos.shape == (2, 5, 3, 2 * height, 2 * width)
+    torch.testing.assert_close(imagined.videos[:, 0], frames[:1].expand(2, -1, -1, -1))
+    assert imagined.trajectory.cameras.height == 2 * height
+    own = toy.imagine(frames[0], num_frames=5, num_inference_steps=1, show_images=False)
+    assert own.video.shape == (5, 3, height, width)
+    looped = toy.loop(frames, estimate_steps=1, generate_steps=1, generator=seeded())
+    assert looped.video.shape == frames.shape
+    assert looped.reestimated.cameras.width == looped.estimated.cameras.width == 2 * width
+    assert len(looped.report.psnr_db_by_frame) == 5
+
+
+def test_a_path_too_long_for_raxels_is_scaled_down_with_its_depths_where_all_are_known(toy):
+    far = path().scaled(99)
+    known = torch.full((4, 6), 50.0)
+    made = toy.generate(video()[0], far, image_depths=[known], num_inference_steps=1)
+    torch.testing.assert_close(
+        made.trajectory.cameras.world_from_cam, far.reanchored().cameras.world_from_cam
+    )
+    cameras = path().reanchored().cameras
+    same, depth = within_reach(cameras, known.log()[None])
+    assert same is cameras and torch.equal(depth, known.log()[None])
+    near, depth = within_reach(cameras.scaled(99), known.log()[None])
+    factor = near.world_from_cam[-1, :3, 3].norm() / (99 * cameras.world_from_cam[-1, :3, 3].norm())
+    torch.testing.assert_close(depth.exp(), (factor * known[None]).float())
+    hole = known.log()[None].clone()
+    hole[0, 0, 0] = torch.nan
+    assert within_reach(cameras.scaled(99), hole)[0].world_from_cam[-1, :3, 3].norm() > 2
+
+
+def test_a_model_without_a_view_prior_takes_no_depths_and_still_loops():
+    folded = toy_pipeline(folded=True)
+    with pytest.raises(InputError, match="takes no depths"):
+        with_depths(folded, [torch.ones(2, 3)])
+    folded.loop(video(), estimate_steps=1, generate_steps=1, generator=seeded())

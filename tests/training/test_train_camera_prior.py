@@ -1,0 +1,86 @@
+"""The camera prior learns cameras and tracks of clips, and goes on where it stopped."""
+
+import itertools
+
+import pytest
+import torch
+
+from rays_as_pixels.geometry.rotations import rotation_from_vector
+from rays_as_pixels.model.camera_prior.camera_prior import CameraPrior, Told, camera_numbers
+from rays_as_pixels.model.camera_prior.global_motion import cell_places
+from rays_as_pixels.solve.track_bundle_adjustment import TrackedScene
+from rays_as_pixels.training.distributed import new_accelerator
+from rays_as_pixels.training.objective import CleanBatch
+from rays_as_pixels.training.stages import stage_loop
+from rays_as_pixels.training.stages.train_camera_prior import prior_loss, teach_prior, true_tracks
+
+CLIPS, FRAMES, GRID = 3, 3, (4, 6)
+
+
+def batches(seed: int):
+    """Clips whose latents say how their cameras turn; nothing can be tracked in them."""
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        pose = 0.1 * torch.randn(CLIPS, FRAMES, 8, generator=generator)
+        pose[:, 0, :6] = 0
+        pose[..., 6:] = pose[:, :1, 6:]
+        latents = pose.mT[..., None, None].expand(-1, -1, -1, *GRID).clone()
+        latents[:, :, 0] = 10 * pose[:, -1, :, None, None]  # what frame 0 shows is given
+        empty = torch.zeros(CLIPS, 8, 0, *GRID)
+        motion = torch.ones(CLIPS, 5, FRAMES, *GRID)
+        yield CleanBatch(latents, empty, empty, empty, motion, pose)
+
+
+def new_prior() -> CameraPrior:
+    torch.manual_seed(0)
+    prior = CameraPrior(8, 8)
+    prior.initialise_from_scratch()
+    prior.spread.fill_(0.1)
+    return prior
+
+
+def loss_of(prior: CameraPrior, clean: CleanBatch) -> float:
+    with torch.no_grad():
+        told = prior.told(prior.motion(clean.latents), clean.latents[:, :, 0])
+        return float(prior_loss(told, clean, prior.spread)[0])
+
+
+@pytest.mark.slow
+def test_clips_that_were_seen_are_told_and_a_second_run_goes_on(tmp_path, monkeypatch):
+    seconds = itertools.count()  # one a step, on every machine
+    monkeypatch.setattr(stage_loop, "shared_clock", lambda accelerator: next(seconds))
+    prior, lines, clean = new_prior(), [], next(batches(0))
+    code, before = prior.code.weight.detach().clone(), loss_of(prior, clean)
+    common = {"accelerator": new_accelerator(), "log": lines.append}
+    teach_prior(prior, itertools.repeat(clean), 50 / 60, tmp_path, **common)
+    assert any(line.startswith("prior step 50") for line in lines)
+    assert torch.equal(prior.code.weight, code)
+    assert loss_of(prior, clean) < 0.75 * before
+
+    again = new_prior()
+    teach_prior(again, itertools.repeat(clean), 50 / 60, tmp_path, **common)
+    assert lines[-1].startswith("prior: resumed at step 50")
+    for name, value in prior.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name]), name
+
+
+def scene_of(pose: torch.Tensor) -> TrackedScene:
+    numbers = camera_numbers(pose, *GRID)
+    return TrackedScene(
+        rotation_from_vector(numbers[:, 1:, :3]), numbers[:, 1:, 3:6],
+        torch.zeros(len(pose), FRAMES - 1), numbers[:, 0, 6:], torch.zeros(len(pose), 24),
+    )  # fmt: skip
+
+
+def test_the_truth_costs_nothing_and_anything_else_does():
+    clean, place = next(batches(3)), cell_places(*GRID)
+    scene = scene_of(clean.pose)
+    tracks = true_tracks(camera_numbers(clean.pose, *GRID), scene.log_depth, place)
+    spread = torch.full((8,), 0.1)
+    loss, degrees = prior_loss([Told(scene, scene, tracks)], clean, spread)
+    assert loss < 1e-6
+    assert degrees < 1e-3
+    wrong = scene_of(clean.pose.roll(1, 0))
+    for told in (Told(wrong, scene, tracks), Told(scene, wrong, tracks)):
+        assert prior_loss([told], clean, spread)[0] > 0.1
+    assert prior_loss([Told(scene, scene, tracks + 0.02)], clean, spread)[0] > 0.05

@@ -1,0 +1,56 @@
+"""The view prior's maps are fitted and its depths are taught by what other frames show."""
+
+import itertools
+
+import pytest
+import torch
+
+from rays_as_pixels.geometry.raxels import raxels_from_cameras
+from rays_as_pixels.model.autoencoder import LatentCodec, new_autoencoder
+from rays_as_pixels.model.view_prior.view_prior import ViewPrior
+from rays_as_pixels.training.auxiliary import cell_motion, pose_numbers
+from rays_as_pixels.training.data.pool import cell_disparity
+from rays_as_pixels.training.distributed import new_accelerator
+from rays_as_pixels.training.objective import CleanBatch
+from rays_as_pixels.training.stages import stage_loop
+from rays_as_pixels.training.stages.fit_view_prior import fit_view_prior
+from rays_as_pixels.training.stages.principal_components import start_as_principal_code
+from rays_as_pixels.training.stages.train_depth_head import teach_view, view_loss
+from rays_as_pixels.worlds import render_clips
+
+
+@pytest.mark.slow
+def test_moved_is_nearer_than_unmoved_and_teaching_brings_it_nearer(tmp_path, monkeypatch):
+    seconds = itertools.count()  # one a step, on every machine
+    monkeypatch.setattr(stage_loop, "shared_clock", lambda accelerator: next(seconds))
+    clips = render_clips(
+        list(range(8)), split="train", num_frames=5, height=64, width=64, supersample=1
+    )
+    torch.manual_seed(0)
+    autoencoder = new_autoencoder(base_dim=80, z_dim=32, num_res_blocks=1, temporal_stride=1)
+    frames, raxels = clips.video.flatten(0, 1), raxels_from_cameras(clips.cameras)
+    start_as_principal_code(autoencoder, [frames * 2 - 1, 4 * raxels.flatten(0, 1)])
+    codec = LatentCodec(autoencoder.eval(), raxel_mean=[0.0] * 32, raxel_std=[1.0] * 32)
+    empty = torch.zeros(8, 32, 0, 8, 8)
+    motion = cell_motion(clips.cameras, cell_disparity(clips.depth), 1)
+    with torch.no_grad():
+        clean = CleanBatch(
+            codec.encode_video(clips.video), codec.encode_raxels(raxels), empty,
+            torch.zeros(8, 0), motion, pose_numbers(clips.cameras),
+        )  # fmt: skip
+    view, lines = ViewPrior(32, 32), []
+    view.initialise_from_scratch()
+    fit_view_prior(view, codec, frames, itertools.repeat(clean), lines.append)
+    assert "view prior" in lines[0]
+    assert view.moved.mean() < 0.9 * view.copied.mean()
+    first = torch.zeros(8, dtype=torch.int64)
+    with torch.no_grad():
+        before = view_loss(view, clean, first)[0]
+    teach_view(
+        view, itertools.repeat(clean), 40 / 60, tmp_path, accelerator=new_accelerator(),
+        log=lines.append,
+    )  # fmt: skip
+    with torch.no_grad():
+        after = view_loss(view, clean, first)[0]
+    assert after < 0.95 * before
+    assert (tmp_path / "view-state.pt").exists()
