@@ -57,9 +57,13 @@ def compared(
     """Time both ways in turn."""
     times = interleaved({"plain": plain, "with": faster}, device, budget_sec=budget_sec)
     return Lever(
-        name, network.name, times["plain"].median, times["with"].median,
-        ratio(times, "with", "plain"), note,
-    )  # fmt: skip
+        name,
+        network.name,
+        times["plain"].median,
+        times["with"].median,
+        ratio(times, "with", "plain"),
+        note,
+    )
 
 
 def build(network: Network, device: torch.device) -> RaysAsPixelsTransformer3DModel:
@@ -86,11 +90,14 @@ def backends(network: Network, device: torch.device, *, budget_sec: float) -> li
         use_attention_backend(other, name)
         found.append(
             compared(
-                f"attention backend {name}", network,
-                lambda: plain(state, text), lambda: other(state, text),
-                device=device, budget_sec=budget_sec,
+                f"attention backend {name}",
+                network,
+                lambda: plain(state, text),
+                lambda: other(state, text),
+                device=device,
+                budget_sec=budget_sec,
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -110,10 +117,14 @@ def batches(network: Network, device: torch.device, *, budget_sec: float) -> lis
 
         found.append(
             compared(
-                name, network, singly, lambda many=many, text=text: model(many, text),
-                device=device, budget_sec=budget_sec,
+                name,
+                network,
+                singly,
+                lambda many=many, text=text: model(many, text),
+                device=device,
+                budget_sec=budget_sec,
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -125,9 +136,13 @@ def compiled(network: Network, device: torch.device, *, budget_sec: float) -> Le
     plain, other = build(network, device), build(network, device)
     compile_blocks(other)
     return compared(
-        "compiled blocks", network, lambda: plain(state, text), lambda: other(state, text),
-        device=device, budget_sec=budget_sec,
-    )  # fmt: skip
+        "compiled blocks",
+        network,
+        lambda: plain(state, text),
+        lambda: other(state, text),
+        device=device,
+        budget_sec=budget_sec,
+    )
 
 
 @torch.no_grad()
@@ -173,9 +188,12 @@ def reuse(network: Network, device: torch.device, *, budget_sec: float) -> list[
         saved = ratio(times, "part", "step") * share
         levers.append(
             Lever(
-                f"reuse: {name}", network.name, times["step"].median,
-                times["step"].median * (1 - saved), 1 - saved,
+                f"reuse: {name}",
+                network.name,
+                times["step"].median,
+                times["step"].median * (1 - saved),
+                1 - saved,
                 f"an upper bound: {100 * saved:.1f} % of a step is the same every time",
             )
-        )  # fmt: skip
+        )
     return levers

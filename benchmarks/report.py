@@ -18,9 +18,13 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def _seconds(value: float) -> str:
-    return f"{value * 1000:.1f} ms" if value < 1 else f"{value:.2f} s" if value < 100 else (
-        f"{value:.0f} s" if value < 7200 else f"{value / 3600:.1f} h"
-    )  # fmt: skip
+    return (
+        f"{value * 1000:.1f} ms"
+        if value < 1
+        else f"{value:.2f} s"
+        if value < 100
+        else (f"{value:.0f} s" if value < 7200 else f"{value / 3600:.1f} h")
+    )
 
 
 def _bytes(value: int | None) -> str:
@@ -69,19 +73,31 @@ def step_table(results: dict[str, dict[str, Any]]) -> str:
             ceiling = results[device]["matmul"][row["dtype"]]
             rows.append(
                 [
-                    device, size, row["clip"], f"{row['video_tokens']} + {row['ray_tokens']}",
+                    device,
+                    size,
+                    row["clip"],
+                    f"{row['video_tokens']} + {row['ray_tokens']}",
                     f"{row['layers_measured']} of {row['layers']}, {row['dtype']}",
-                    _seconds(row["ours_sec"]), _seconds(row["wan_sec"]),
+                    _seconds(row["ours_sec"]),
+                    _seconds(row["wan_sec"]),
                     f"{row['ratio']:.2f} ({row['flops_ratio']:.2f})",
                     f"{100 * row['ours_flops_per_sec'] / ceiling:.0f} % "
                     f"({100 * row['wan_flops_per_sec'] / ceiling:.0f} %)",
                     _bytes(row["peak_bytes"]),
                 ]
-            )  # fmt: skip
+            )
     header = [
-        "device", "size", "clip", "tokens, video + rays", "blocks", "ours", "Wan",
-        "ours / Wan (operations)", "of matmul ceiling (Wan's)", "peak",
-    ]  # fmt: skip
+        "device",
+        "size",
+        "clip",
+        "tokens, video + rays",
+        "blocks",
+        "ours",
+        "Wan",
+        "ours / Wan (operations)",
+        "of matmul ceiling (Wan's)",
+        "peak",
+    ]
     return table(header, rows)
 
 
@@ -96,11 +112,16 @@ def task_table(results: dict[str, dict[str, Any]]) -> str:
                 rows.append([device, size, *["not measured"] * 5])
             rows += [
                 [
-                    device, size, row["task"], row["clip"], _seconds(row["seconds"]),
-                    _bytes(row["peak_bytes"]), row["how"],
+                    device,
+                    size,
+                    row["task"],
+                    row["clip"],
+                    _seconds(row["seconds"]),
+                    _bytes(row["peak_bytes"]),
+                    row["how"],
                 ]
                 for row in found
-            ]  # fmt: skip
+            ]
     return table(["device", "size", "task", "clip", "time", "peak", "how"], rows)
 
 
@@ -128,11 +149,16 @@ def lever_table(results: dict[str, dict[str, Any]]) -> str:
             rows.append([device, *["not measured"] * 6])
         rows += [
             [
-                device, row["network"], row["name"], _seconds(row["plain_sec"]),
-                _seconds(row["with_sec"]), f"{row['ratio']:.2f}", row["note"],
+                device,
+                row["network"],
+                row["name"],
+                _seconds(row["plain_sec"]),
+                _seconds(row["with_sec"]),
+                f"{row['ratio']:.2f}",
+                row["note"],
             ]
             for row in found
-        ]  # fmt: skip
+        ]
     header = ["device", "size", "lever", "without", "with", "ratio", "note"]
     return table(header, rows)
 

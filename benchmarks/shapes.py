@@ -151,4 +151,4 @@ def wan_inputs(
             device=device,
             dtype=dtype,
         ),
-    }  # fmt: skip
+    }

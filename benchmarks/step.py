@@ -82,8 +82,11 @@ def build_pair(
     filled(ours, device, dtype)
     theirs = ours.state_dict()
     missing = [n for n, p in wan.named_parameters() if _shape(theirs.get(n)) != p.shape]
-    wan.load_state_dict({n: theirs[n] for n, _ in wan.named_parameters() if n not in missing},
-                        strict=False, assign=True)  # fmt: skip
+    wan.load_state_dict(
+        {n: theirs[n] for n, _ in wan.named_parameters() if n not in missing},
+        strict=False,
+        assign=True,
+    )
     generator = torch.Generator(device).manual_seed(1)
     for name in missing:
         parent, leaf = wan.get_submodule(name.rpartition(".")[0]), name.rpartition(".")[2]
@@ -128,8 +131,9 @@ def measure_step(
     inputs = wan_inputs(network, clip, device=device, dtype=dtype)
     times = interleaved(
         {"ours": lambda: ours(state, text), "wan": lambda: wan(**inputs, return_dict=False)},
-        device, budget_sec=budget_sec,
-    )  # fmt: skip
+        device,
+        budget_sec=budget_sec,
+    )
     measured = replace(network, layers=layers)
     video, rays = network.tokens(clip)
     work, their_work = flops.joint_step(measured, clip), flops.wan_step(measured, clip)

@@ -60,10 +60,16 @@ def random_pipeline(network: Network, device: torch.device) -> RaysAsPixelsPipel
     vae = AutoencoderKLWan().to(device, torch.bfloat16).eval().requires_grad_(False)
     clip = network.clip
     pipeline = RaysAsPixelsPipeline(
-        vae, transformer, new_scheduler(), new_scheduler(),
-        raxel_latents_mean=[0.0] * network.channels, raxel_latents_std=[1.0] * network.channels,
-        num_frames=clip.frames, max_frames=clip.frames, sizes=[[clip.height, clip.width]],
-    )  # fmt: skip
+        vae,
+        transformer,
+        new_scheduler(),
+        new_scheduler(),
+        raxel_latents_mean=[0.0] * network.channels,
+        raxel_latents_std=[1.0] * network.channels,
+        num_frames=clip.frames,
+        max_frames=clip.frames,
+        sizes=[[clip.height, clip.width]],
+    )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 

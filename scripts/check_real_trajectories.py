@@ -164,9 +164,15 @@ def clip_files(data: Path) -> "list[tuple[str, str, Callable[[Clip, LoadedTrajec
     found = [
         (f"crossformat_{name}/{file}", name, plain)
         for name in ("fox_phone", "kitti06_street")
-        for file in ("colmap_bin", "colmap_txt", "kitti.txt", "re10k.txt", "transforms.json",
-                     "tum.txt")
-    ]  # fmt: skip
+        for file in (
+            "colmap_bin",
+            "colmap_txt",
+            "kitti.txt",
+            "re10k.txt",
+            "transforms.json",
+            "tum.txt",
+        )
+    ]
     found += [
         (f"re10k_txt/{path.name}", f"re10k_{path.stem}", plain)
         for path in sorted((files / "re10k_txt").glob("*.txt"))

@@ -81,12 +81,28 @@ def draw_axes(panel: plt.Axes, directions: Axes3, origin: np.ndarray, *, length:
             np.stack([origin, origin + length * direction, origin + 1.2 * length * direction])
         )
         panel.annotate(
-            "", tip, tail, zorder=6,
-            arrowprops={"arrowstyle": "-|>,head_width=0.3,head_length=0.6", "color": color,
-                        "lw": 2.2, "shrinkA": 0, "shrinkB": 0},
-        )  # fmt: skip
-        panel.text(*label, name, color=color, fontsize=13, weight="bold", ha="center",
-                   va="center", zorder=7)  # fmt: skip
+            "",
+            tip,
+            tail,
+            zorder=6,
+            arrowprops={
+                "arrowstyle": "-|>,head_width=0.3,head_length=0.6",
+                "color": color,
+                "lw": 2.2,
+                "shrinkA": 0,
+                "shrinkB": 0,
+            },
+        )
+        panel.text(
+            *label,
+            name,
+            color=color,
+            fontsize=13,
+            weight="bold",
+            ha="center",
+            va="center",
+            zorder=7,
+        )
 
 
 def draw_camera(panel: plt.Axes) -> None:
@@ -102,8 +118,15 @@ def draw_camera(panel: plt.Axes) -> None:
     panel.fill(*tick.T, color=INK, lw=0, zorder=3)
     top_left = screen[0]
     panel.plot(*top_left, "o", color=INK, ms=4, zorder=4)
-    panel.annotate("pixel (0, 0)", top_left, (-6, 3), textcoords="offset points", fontsize=8,
-                   color=INK, ha="right")  # fmt: skip
+    panel.annotate(
+        "pixel (0, 0)",
+        top_left,
+        (-6, 3),
+        textcoords="offset points",
+        fontsize=8,
+        color=INK,
+        ha="right",
+    )
 
 
 def draw_ground(panel: plt.Axes) -> None:
@@ -115,8 +138,9 @@ def draw_ground(panel: plt.Axes) -> None:
     foot = np.array([-0.95, 0.0, 0.5])
     trunk = project(np.stack([foot, foot + 0.25 * UP]))
     panel.plot(*trunk.T, color="#8a6f55", lw=3, zorder=1)
-    crown = project(np.stack([foot + 0.2 * UP + 0.2 * LEFT, foot + 0.2 * UP + 0.2 * RIGHT,
-                              foot + 0.8 * UP]))  # fmt: skip
+    crown = project(
+        np.stack([foot + 0.2 * UP + 0.2 * LEFT, foot + 0.2 * UP + 0.2 * RIGHT, foot + 0.8 * UP])
+    )
     panel.fill(*crown.T, color="#9dbfa5", lw=0, zorder=1)
 
 
@@ -124,8 +148,9 @@ def draw(convention: Convention) -> Image.Image:
     """Draw the camera's axes on the left and the world's on the right."""
     figure = plt.figure(figsize=(SIZE_PX[0] / 100, SIZE_PX[1] / 100), dpi=200)
     figure.text(0.03, 0.92, convention.title, fontsize=13, weight="bold", color=INK, va="center")
-    figure.text(0.97, 0.92, f"{convention.handed}-handed", fontsize=9, color=INK, va="center",
-                ha="right")  # fmt: skip
+    figure.text(
+        0.97, 0.92, f"{convention.handed}-handed", fontsize=9, color=INK, va="center", ha="right"
+    )
     for column, heading in enumerate(("camera", "world")):
         panel = figure.add_axes((0.5 * column, 0.0, 0.5, 0.86))
         panel.set_axis_off()
@@ -136,8 +161,15 @@ def draw(convention: Convention) -> Image.Image:
             draw_camera(panel)
             draw_axes(panel, convention.camera, np.zeros(3), length=0.85)
         elif convention.world is None:
-            panel.text(0, 0, "left open by the file:\nkept as it is", fontsize=10, color=INK,
-                       ha="center", va="center")  # fmt: skip
+            panel.text(
+                0,
+                0,
+                "left open by the file:\nkept as it is",
+                fontsize=10,
+                color=INK,
+                ha="center",
+                va="center",
+            )
         else:
             draw_ground(panel)
             draw_axes(panel, convention.world, np.zeros(3), length=0.85)
@@ -164,10 +196,14 @@ def draw_pixels() -> Image.Image:
     panel.text(0.5, 0.74, "(0.5, 0.5)", color=COLORS[2], ha="center", fontsize=9)
     panel.text(1.5, 0.74, "(1.5, 0.5)", color=COLORS[2], ha="center", fontsize=9)
     lines = (
-        "Ours and COLMAP's:", "(0, 0) is the image's corner,",
-        "the first centre is (0.5, 0.5).", "",
-        "OpenCV's: (0, 0) is the first", "centre, so every number is", "0.5 less.",
-    )  # fmt: skip
+        "Ours and COLMAP's:",
+        "(0, 0) is the image's corner,",
+        "the first centre is (0.5, 0.5).",
+        "",
+        "OpenCV's: (0, 0) is the first",
+        "centre, so every number is",
+        "0.5 less.",
+    )
     for index, line in enumerate(lines):
         panel.text(2.7, 0.6 + 0.24 * index, line, fontsize=8, color=INK)
     return as_small_image(figure)

@@ -26,18 +26,55 @@ OUT = Path(__file__).resolve().parents[1] / "assets" / "presets"
 SIZE_PX = (240, 180)
 MOST_BYTES = 15_000
 AMOUNTS = {
-    "hand-held": 12.0, "circle": 0.3, "spiral": 0.4, "lemniscate": 0.5, "pendulum": 35.0,
-    "look-around": 40.0, "pan-left": 60.0, "pan-right": 60.0, "tilt-up": 50.0, "tilt-down": 50.0,
-    "roll": 50.0, "zoom-in": 35.0, "zoom-out": 35.0, "dolly-zoom": 0.6, "fly-through": 1.6,
-    "arc-left": 60.0, "arc-right": 60.0, "arc-up": 50.0, "arc-down": 50.0, "push-and-pan": 0.9,
-    "crane-up": 0.7, "crane-down": 0.7, "slide-left": 0.7, "slide-right": 0.7, "helix": 300.0,
-    "pull-back-reveal": 0.8, "dolly-in": 0.6, "dolly-out": 0.6, "boomerang": 0.6,
-    "truck-left": 0.7, "truck-right": 0.7, "pedestal-up": 0.6, "pedestal-down": 0.6,
-}  # fmt: skip
+    "hand-held": 12.0,
+    "circle": 0.3,
+    "spiral": 0.4,
+    "lemniscate": 0.5,
+    "pendulum": 35.0,
+    "look-around": 40.0,
+    "pan-left": 60.0,
+    "pan-right": 60.0,
+    "tilt-up": 50.0,
+    "tilt-down": 50.0,
+    "roll": 50.0,
+    "zoom-in": 35.0,
+    "zoom-out": 35.0,
+    "dolly-zoom": 0.6,
+    "fly-through": 1.6,
+    "arc-left": 60.0,
+    "arc-right": 60.0,
+    "arc-up": 50.0,
+    "arc-down": 50.0,
+    "push-and-pan": 0.9,
+    "crane-up": 0.7,
+    "crane-down": 0.7,
+    "slide-left": 0.7,
+    "slide-right": 0.7,
+    "helix": 300.0,
+    "pull-back-reveal": 0.8,
+    "dolly-in": 0.6,
+    "dolly-out": 0.6,
+    "boomerang": 0.6,
+    "truck-left": 0.7,
+    "truck-right": 0.7,
+    "pedestal-up": 0.6,
+    "pedestal-down": 0.6,
+}
 CAMERAS_SHOWN = {
-    "orbit": 9, "helix": 8, "lemniscate": 9, "hand-held": 5, "circle": 7, "spiral": 6, "roll": 2,
-    "pan-left": 3, "pan-right": 3, "tilt-up": 3, "tilt-down": 3, "zoom-in": 2, "zoom-out": 2,
-}  # fmt: skip
+    "orbit": 9,
+    "helix": 8,
+    "lemniscate": 9,
+    "hand-held": 5,
+    "circle": 7,
+    "spiral": 6,
+    "roll": 2,
+    "pan-left": 3,
+    "pan-right": 3,
+    "tilt-up": 3,
+    "tilt-down": 3,
+    "zoom-in": 2,
+    "zoom-out": 2,
+}
 RETURNING = ("orbit", "pendulum", "circle", "lemniscate", "boomerang", "look-around", "hand-held")
 NUM_FRAMES = 97
 PICTURE = [1, 2, 3, 4]  # vertices of a frustum that are the corners of its picture
@@ -55,9 +92,14 @@ def draw(name: str) -> Image.Image:
     """Draw one preset."""
     preset = PRESETS[name]
     path = make_preset(
-        name, num_frames=NUM_FRAMES, fps=24.0, height=36, width=48, hfov_deg=50.0,
+        name,
+        num_frames=NUM_FRAMES,
+        fps=24.0,
+        height=36,
+        width=48,
+        hfov_deg=50.0,
         amount=AMOUNTS.get(name, preset.amount_default),
-    )  # fmt: skip
+    )
     centres = path.positions.numpy()
     subject = np.array([0.0, 0.0, 1.0])
     with_subject = preset.uses_pivot and name != "hand-held"  # which would look tiny beside it
@@ -116,8 +158,9 @@ def draw_path(axes: plt.Axes, centres: np.ndarray, *, floor: float) -> None:
     screen = project(centres)
     for index in range(len(screen) - 1):
         color = viridis(np.array(0.88 * index / len(screen)))
-        axes.plot(*screen[index : index + 2].T, color=color, lw=2.0, zorder=3,
-                  solid_capstyle="round")  # fmt: skip
+        axes.plot(
+            *screen[index : index + 2].T, color=color, lw=2.0, zorder=3, solid_capstyle="round"
+        )
 
 
 def draw_arrow(axes: plt.Axes, line: np.ndarray, *, at: float) -> None:
@@ -130,10 +173,19 @@ def draw_arrow(axes: plt.Axes, line: np.ndarray, *, at: float) -> None:
     tail = int(np.searchsorted(reached, reached[tip] - 0.02 * reached[-1]))
     axes.plot(*screen[: tip + 1].T, color="#20262e", lw=0.7, ls=(0, (3, 2)), zorder=7)
     axes.annotate(
-        "", screen[tip], screen[min(tail, tip - 1)], zorder=8, annotation_clip=False,
-        arrowprops={"arrowstyle": "-|>,head_width=0.22,head_length=0.5", "color": "#20262e",
-                    "lw": 0.7, "shrinkA": 0, "shrinkB": 0},
-    )  # fmt: skip
+        "",
+        screen[tip],
+        screen[min(tail, tip - 1)],
+        zorder=8,
+        annotation_clip=False,
+        arrowprops={
+            "arrowstyle": "-|>,head_width=0.22,head_length=0.5",
+            "color": "#20262e",
+            "lw": 0.7,
+            "shrinkA": 0,
+            "shrinkB": 0,
+        },
+    )
 
 
 def draw_camera(axes: plt.Axes, vertices: np.ndarray, color: np.ndarray) -> None:
@@ -146,8 +198,9 @@ def draw_camera(axes: plt.Axes, vertices: np.ndarray, color: np.ndarray) -> None
 
 def draw_subject(axes: plt.Axes, centre: np.ndarray, half: float) -> None:
     """Draw the subject as a cube."""
-    corners = centre + half * np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1)
-                                        for z in (-1, 1)])  # fmt: skip
+    corners = centre + half * np.array(
+        [[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]
+    )
     screen = project(corners)
     for face, shade in (((0, 1, 5, 4), 1.0), ((4, 5, 7, 6), 0.72), ((0, 4, 6, 2), 0.86)):
         rgb = shade * np.array(mpl.colors.to_rgb(OTHER_COLOR))

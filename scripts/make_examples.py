@@ -21,9 +21,9 @@ import numpy as np
 import torch
 
 from rays_as_pixels.app.jobs import loop_rounds, tasks
-from rays_as_pixels.app.jobs.footage_files import footage_files
 from rays_as_pixels.app.jobs.manager import JobManager
 from rays_as_pixels.app.jobs.records import JobRecord
+from rays_as_pixels.app.jobs.source_clip_files import source_clip_files
 from rays_as_pixels.app.page.points import POINTS
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.media.video import write_image, write_video
@@ -57,9 +57,13 @@ SHIPPED = {
 def rendered(name: str) -> WorldClips:
     """Render an example's clip."""
     return render_clips(
-        [EXAMPLES[name][0]], split="heldout", num_frames=NUM_FRAMES, height=HEIGHT, width=WIDTH,
+        [EXAMPLES[name][0]],
+        split="heldout",
+        num_frames=NUM_FRAMES,
+        height=HEIGHT,
+        width=WIDTH,
         degraded=False,
-    )  # fmt: skip
+    )
 
 
 def write_points(name: str, clips: WorldClips) -> None:
@@ -79,9 +83,10 @@ def write_points(name: str, clips: WorldClips) -> None:
             at.flatten()
             for at in torch.meshgrid(
                 torch.arange(POINT_STEP // 2, HEIGHT, POINT_STEP),
-                torch.arange(POINT_STEP // 2, WIDTH, POINT_STEP), indexing="ij",
+                torch.arange(POINT_STEP // 2, WIDTH, POINT_STEP),
+                indexing="ij",
             )
-        )  # fmt: skip
+        )
         pixel = torch.stack([column, row], dim=1) + 0.5
         depth = clips.depth[0, frame, row, column].double()
         ray = torch.cat([(pixel - camera.center_px) / camera.focal_px, torch.ones(len(row), 1)], 1)
@@ -120,7 +125,7 @@ def solve(name: str, pipeline: RaysAsPixelsPipeline, made_with: str, jobs: JobMa
     def load() -> RaysAsPixelsPipeline:
         return pipeline
 
-    ask = tasks.EstimateAsk(num_frames=USED)
+    ask = tasks.EstimateRequest(num_frames=USED)
     clip = FOLDER / name / "clip.mp4"
     work = tasks.estimate_work(load, ask, video="input.mp4")
     estimate = _run(jobs, "estimate", work, asdict(ask), {"input.mp4": clip})
@@ -134,27 +139,34 @@ def solve(name: str, pipeline: RaysAsPixelsPipeline, made_with: str, jobs: JobMa
     preset, amount = EXAMPLES[name][2]
     cameras = path.cameras
     wanted = make_preset(
-        preset, num_frames=len(path), fps=path.fps, height=cameras.height, width=cameras.width,
-        hfov_deg=cameras.hfov_rad[0].rad2deg().item(), amount=amount,
-    )  # fmt: skip
-    make = tasks.GenerateAsk()
+        preset,
+        num_frames=len(path),
+        fps=path.fps,
+        height=cameras.height,
+        width=cameras.width,
+        hfov_deg=cameras.hfov_rad[0].rad2deg().item(),
+        amount=amount,
+    )
+    make = tasks.GenerateRequest()
     extra = depth_for_extra(depth)
     inputs: dict[str, Any] = {
-        tasks.WANTED: native_text(wanted, extra=extra).encode(), "image0.png": first,
-        **footage_files(
-            tasks.load_frames(frames), path, depth, explained=estimate.results["explained"]
+        tasks.WANTED: native_text(wanted, extra=extra).encode(),
+        "image0.png": first,
+        **source_clip_files(
+            tasks.load_frames(frames), path, depth, inlier_ratio=estimate.results["inlier_ratio"]
         ),
-    }  # fmt: skip
+    }
     settings = asdict(make) | {"path": "edited", "image_frames": [0], "whole_clip": True}
     settings["estimate"] = f"example:{name}/estimate"
     work = tasks.generate_work(load, make, image_frames=(0,))
     _ship(jobs, _run(jobs, "generate", work, settings, inputs), solved, made_with)
 
-    loop = loop_rounds.LoopAsk(rounds=2)
+    loop = loop_rounds.LoopRequest(rounds=2)
     inputs = {
-        tasks.WANTED: native_text(path, extra=extra).encode(), loop_rounds.START: first,
+        tasks.WANTED: native_text(path, extra=extra).encode(),
+        loop_rounds.START: first,
         tasks.INPUT_CLIP: frames,
-    }  # fmt: skip
+    }
     work = loop_rounds.loop_rounds_work(load, loop)
     settings = asdict(loop) | {"estimate": f"example:{name}/estimate"}
     _ship(jobs, _run(jobs, "loop", work, settings, inputs), solved, made_with)

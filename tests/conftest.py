@@ -29,9 +29,11 @@ def toy_pipeline(*, folded: bool = False) -> RaysAsPixelsPipeline:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         codec = new_autoencoder(
-            base_dim=size.base_dim, z_dim=size.z_dim, num_res_blocks=size.num_res_blocks,
+            base_dim=size.base_dim,
+            z_dim=size.z_dim,
+            num_res_blocks=size.num_res_blocks,
             temporal_stride=size.temporal_stride,
-        )  # fmt: skip
+        )
         transformer = new_transformer(
             config.transformer, channels=size.z_dim, temporal_stride=size.temporal_stride
         )

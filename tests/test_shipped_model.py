@@ -43,7 +43,7 @@ def test_estimate_on_an_example_writes_a_path_and_a_page_within_ten_seconds(pipe
     assert path["format"] == "rays-as-pixels/trajectory"
     assert len(path["frames"]) == pipe.num_frames
     assert "plotly" in (tmp_path / "out" / "path.html").read_text()[:200_000].lower()
-    assert 0.2 < path["extra"]["explained"] <= 1
+    assert 0.2 < path["extra"]["inlier_ratio"] <= 1
 
 
 def test_fitting_the_path_to_the_pixels_brings_an_example_nearer_to_its_truth(pipe):
@@ -57,7 +57,7 @@ def test_fitting_the_path_to_the_pixels_brings_an_example_nearer_to_its_truth(pi
         found = pipe.estimate(
             clip.video, photometric_adjustment=fitted, generator=torch.Generator().manual_seed(0)
         )
-        assert (found.explained is None) != fitted
+        assert (found.inlier_ratio is None) != fitted
         errors = pair_errors(found.trajectory.cameras, true)
         off[fitted] = float(errors.rotation_deg.mean())
     assert off[True] < 0.5 * off[False], off

@@ -20,10 +20,16 @@ WORDS = ["<pad>", "</s>", "<unk>", "a", "cat", "walks", "blurred", "room", "thro
 
 def tiny_transformer(**changes) -> WanTransformer3DModel:
     config = {
-        "patch_size": (1, 2, 2), "num_attention_heads": 2, "attention_head_dim": 12,
-        "in_channels": 4, "out_channels": 4, "text_dim": 16, "freq_dim": 32, "ffn_dim": 48,
+        "patch_size": (1, 2, 2),
+        "num_attention_heads": 2,
+        "attention_head_dim": 12,
+        "in_channels": 4,
+        "out_channels": 4,
+        "text_dim": 16,
+        "freq_dim": 32,
+        "ffn_dim": 48,
         "num_layers": 2,
-    }  # fmt: skip
+    }
     model = WanTransformer3DModel(**{**config, **changes}).eval()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
@@ -57,22 +63,28 @@ def tiny_text_encoder() -> UMT5EncoderModel:
 
 def tiny_vae() -> AutoencoderKLWan:
     return AutoencoderKLWan(
-        base_dim=4, z_dim=4, dim_mult=[1, 1, 1, 1], num_res_blocks=1,
-        temperal_downsample=[False, True, True], latents_mean=[0.1, -0.2, 0.3, 0.0],
+        base_dim=4,
+        z_dim=4,
+        dim_mult=[1, 1, 1, 1],
+        num_res_blocks=1,
+        temperal_downsample=[False, True, True],
+        latents_mean=[0.1, -0.2, 0.3, 0.0],
         latents_std=[1.5, 0.7, 1.0, 2.0],
-    ).eval()  # fmt: skip
+    ).eval()
 
 
 def tiny_wan(**changes) -> WanPipeline:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         pipe = WanPipeline(
-            tokenizer=tiny_tokenizer(), text_encoder=tiny_text_encoder(), vae=tiny_vae(),
+            tokenizer=tiny_tokenizer(),
+            text_encoder=tiny_text_encoder(),
+            vae=tiny_vae(),
             transformer=tiny_transformer(**changes),
             scheduler=UniPCMultistepScheduler(
                 prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0
             ),
-        )  # fmt: skip
+        )
     pipe.set_progress_bar_config(disable=True)
     return pipe
 

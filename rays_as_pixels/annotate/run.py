@@ -106,9 +106,11 @@ def annotate(
 
 
 def _run(job: Job, videos: Sequence[str], choice: RunnerChoice) -> Iterator[tuple[str, str]]:
-    if choice.runner == "ray" or choice.address is not None or (
-        choice.runner == "auto" and has_ray()
-    ):  # fmt: skip
+    if (
+        choice.runner == "ray"
+        or choice.address is not None
+        or (choice.runner == "auto" and has_ray())
+    ):
         yield from run_on_ray(job, videos, choice.workers, address=choice.address, gpus=choice.gpus)
     else:
         yield from run_locally(job, videos, choice.workers)

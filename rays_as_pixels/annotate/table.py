@@ -34,8 +34,12 @@ _COLUMNS = (
     ("fy", "float64", "focal length, in pixels of width x height"),
     ("cx", "float64", "principal point; (0, 0) is the image's top-left corner"),
     ("cy", "float64", "principal point; (0, 0) is the image's top-left corner"),
-    ("world_from_cam", "pose", "16 numbers, 4x4 row by row, camera to world, OpenCV axes (x right, "
-     "y down, z forward), the clip's first frame is the world, lengths in scene units"),
+    (
+        "world_from_cam",
+        "pose",
+        "16 numbers, 4x4 row by row, camera to world, OpenCV axes (x right, "
+        "y down, z forward), the clip's first frame is the world, lengths in scene units",
+    ),
     ("residual", "float32", "misfit of the camera to its raxels, scene units"),
     ("spread_rotation_rad", "float32", "disagreement of noise seeds, radians; null with one seed"),
     ("spread_position", "float32", "the same of the position, scene units"),
@@ -44,7 +48,7 @@ _COLUMNS = (
     ("revision", "string", "commit of the repository, or fingerprint of the folder"),
     ("settings", "string", "JSON of everything else that decides the numbers"),
     ("seconds", "float32", "computing time of the whole video"),
-)  # fmt: skip
+)
 
 
 def arrow() -> Any:

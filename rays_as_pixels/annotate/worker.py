@@ -52,8 +52,12 @@ class Annotator:
             return OK, None
         started = time.monotonic()
         settings = asdict(self.job.settings)
-        base = {"video": video, "model": settings.pop("model"),
-                "revision": settings.pop("revision"), "settings": json.dumps(settings)}  # fmt: skip
+        base = {
+            "video": video,
+            "model": settings.pop("model"),
+            "revision": settings.pop("revision"),
+            "settings": json.dumps(settings),
+        }
         before = self.job.begin(video)
         reason: str | None = None
         rows: list[dict[str, Any]] = []

@@ -21,13 +21,17 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "ablation.json and ablation.md. Stop it at any time: the same command goes on.",
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("runs/ablation"), metavar="DIR",
+        "--out",
+        type=Path,
+        default=Path("runs/ablation"),
+        metavar="DIR",
         help="clips, weights, logs and results (default: %(default)s)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--variants", metavar="LIST",
+        "--variants",
+        metavar="LIST",
         help="which, separated by commas (default: all; docs/ablations.md names them)",
-    )  # fmt: skip
+    )
     for name, default, what in (
         ("steps", 350, "training steps of each variant, 16 clips each"),
         ("clips", 3072, "rendered training clips"),
@@ -35,9 +39,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         ("seeds", 2, "noise seeds per world"),
     ):
         parser.add_argument(
-            f"--{name}", type=options.whole, default=default, metavar="N",
+            f"--{name}",
+            type=options.whole,
+            default=default,
+            metavar="N",
             help=f"{what} (default: %(default)s)",
-        )  # fmt: skip
+        )
     group = parser.add_argument_group(
         "the model whose autoencoder and motion features all variants share"
     )

@@ -32,33 +32,47 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "--workers", type=options.whole, default=1, metavar="N", help="workers (default: 1)"
     )
     parser.add_argument(
-        "--runner", choices=("auto", "ray", "local"), default="auto",
+        "--runner",
+        choices=("auto", "ray", "local"),
+        default="auto",
         help="Ray Data, or plain processes; auto is Ray where it is installed",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--address", metavar="A",
+        "--address",
+        metavar="A",
         help="a running Ray cluster, host:port or auto; every machine must see SRC, DIR and MODEL "
         "under the same path (default: Ray on this machine)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--gpus", type=options.seconds, default=0.0, metavar="G",
+        "--gpus",
+        type=options.seconds,
+        default=0.0,
+        metavar="G",
         help="GPUs per worker on Ray, 0.5 say (default: 0)",
-    )  # fmt: skip
+    )
     parser.add_argument("--retry-failed", action="store_true", help="try failed videos again")
     group = parser.add_argument_group("clips")
     group.add_argument(
-        "--fps", type=options.positive, default=10.0, metavar="F",
+        "--fps",
+        type=options.positive,
+        default=10.0,
+        metavar="F",
         help="frames per second looked at (default: %(default)s)",
-    )  # fmt: skip
+    )
     group.add_argument(
-        "--frames", type=options.whole, metavar="N",
+        "--frames",
+        type=options.whole,
+        metavar="N",
         help="frames per clip, 4k+1; a video is cut into clips one after another, each with its "
         "own world frame (default: what the model was trained on)",
-    )  # fmt: skip
+    )
     group.add_argument(
-        "--seeds", type=options.whole, default=1, metavar="N",
+        "--num-samples",
+        type=options.whole,
+        default=1,
+        metavar="N",
         help="average N runs from different noise, which also gives the spread columns",
-    )  # fmt: skip
+    )
     model = parser.add_argument_group("model")
     add_loading_options(model)
     options.add_noise_options(model, steps=ESTIMATE_STEPS)
@@ -106,7 +120,12 @@ def _job(args: argparse.Namespace, root: Path, progress: ProgressLine) -> "Job":
     if frames < 5:
         raise InputError(f"--frames must be 5 or more; got {frames}. Use 9.")
     settings = Settings(
-        found.name, found.commit or fingerprint(folder), args.fps, frames, args.steps, args.seeds,
+        found.name,
+        found.commit or fingerprint(folder),
+        args.fps,
+        frames,
+        args.steps,
+        args.num_samples,
         args.seed,
-    )  # fmt: skip
+    )
     return Job(str(root), str(args.out.resolve()), str(folder), args.device, settings)

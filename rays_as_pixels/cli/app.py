@@ -41,17 +41,25 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--workspace-dir", type=Path, metavar="DIR", help="folder of jobs and results"
     )
     parser.add_argument(
-        "--max-upload-mb", type=options.whole, default=512, metavar="MB",
+        "--max-upload-mb",
+        type=options.whole,
+        default=512,
+        metavar="MB",
         help="largest file a visitor may upload (default: %(default)s)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--workspace-mb", type=options.whole, default=4096, metavar="MB",
+        "--workspace-mb",
+        type=options.whole,
+        default=4096,
+        metavar="MB",
         help="what results may keep on the disk, and again what uploads may (default: %(default)s)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--root-path", default=os.environ.get("GRADIO_ROOT_PATH", ""), metavar="PATH",
+        "--root-path",
+        default=os.environ.get("GRADIO_ROOT_PATH", ""),
+        metavar="PATH",
         help="path under which a proxy serves the app",
-    )  # fmt: skip
+    )
     parser.add_argument("--share", action="store_true", help="make a public link")
     parser.add_argument("--auth", metavar="NAME:PASSWORD", help="ask for this name and password")
     parser.add_argument(

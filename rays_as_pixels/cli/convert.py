@@ -8,10 +8,25 @@ from rays_as_pixels.cli import options
 from rays_as_pixels.cli.progress import ProgressLine, print_results
 
 WRITABLE = (
-    "native", "re10k", "colmap", "nerfstudio", "camera-path", "tum", "kitti", "inria",
-    "recammaster", "motionctrl", "da3", "ngp", "gltf", "usda", "blender", "csv", "bundle",
+    "native",
+    "re10k",
+    "colmap",
+    "nerfstudio",
+    "camera-path",
+    "tum",
+    "kitti",
+    "inria",
+    "recammaster",
+    "motionctrl",
+    "da3",
+    "ngp",
+    "gltf",
+    "usda",
+    "blender",
+    "csv",
+    "bundle",
     "colmap-bin",
-)  # fmt: skip
+)
 READ_ONLY = ("bundler", "nvm", "open3d", "euroc", "pyslam", "trajectorycrafter")
 
 
@@ -27,8 +42,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.add_argument("input", metavar="IN", type=Path, help="a file, or a COLMAP model's folder")
     parser.add_argument("output", metavar="OUT", type=Path, help="a file; for colmap a folder")
     parser.add_argument(
-        "--from",
-        dest="from_format",
+        "--input-format",
         choices=(*WRITABLE, *READ_ONLY),
         metavar="F",
         help=f"format of IN, also {', '.join(READ_ONLY)} (default: detected from its content)",
@@ -90,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
     to_format = args.to_format if args.to_format is not None else output_format(args.output)
     loaded = load_info(
         args.input,
-        format=args.from_format,
+        format=args.input_format,
         size=args.size,
         fps=args.fps,
         hfov_deg=args.hfov,
@@ -98,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
     )
     progress = ProgressLine()
     cameras = loaded.trajectory.cameras
-    found = "given" if args.from_format is not None else "detected"
+    found = "given" if args.input_format is not None else "detected"
     progress.say(
         f"read: {len(loaded.trajectory)} frames, {cameras.width}x{cameras.height}, "
         f"{loaded.trajectory.fps:g} fps"

@@ -22,46 +22,67 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         help="make a joint pipeline of a Wan 2.1 text-to-video model",
         description="Write a pipeline folder whose video branch is Wan's and whose ray branch "
         "starts as a copy of its norms and feed-forwards. At the start its video velocity is "
-        "Wan's: it has to be trained (`train --from OUT`). See docs/wan.md.",
+        "Wan's: it has to be trained (`train --init-from OUT`). See docs/wan.md.",
     )
     parser.add_argument(
-        "source", nargs="?", metavar="SRC",
+        "source",
+        nargs="?",
+        metavar="SRC",
         help="folder in diffusers' format, or org/name[@revision] on the Hugging Face Hub",
-    )  # fmt: skip
+    )
     parser.add_argument("out", nargs="?", type=Path, metavar="OUT", help="new folder")
     parser.add_argument(
-        "--counts", action="store_true",
+        "--counts",
+        action="store_true",
         help="only print the parameter counts at Wan's published sizes, beside the paper's",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--frames", type=options.whole, default=49, metavar="N",
+        "--frames",
+        type=options.whole,
+        default=49,
+        metavar="N",
         help="clip length, 4k+1 (default: %(default)s, the paper's)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--max-frames", type=options.whole, default=81, metavar="N",
+        "--max-frames",
+        type=options.whole,
+        default=81,
+        metavar="N",
         help="longest clip, 4k+1 (default: %(default)s, Wan's)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--size", action="append", type=_size, metavar="HxW",
+        "--size",
+        action="append",
+        type=_size,
+        metavar="HxW",
         help="height and width in pixels, may be repeated (default: 480x832 and 832x480)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--dtype", choices=("own", "float32", "bfloat16", "float16"), default="own",
+        "--dtype",
+        choices=("own", "float32", "bfloat16", "float16"),
+        default="own",
         help="of the transformer's weights (default: as they are)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--shard-mb", type=options.positive, default=5000.0, metavar="MB",
+        "--shard-mb",
+        type=options.positive,
+        default=5000.0,
+        metavar="MB",
         help="largest weight file, and about the memory this takes (default: %(default)g)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--no-text-encoder", action="store_true",
+        "--no-text-encoder",
+        action="store_true",
         help="leave tokenizer and text encoder behind; prompts then have to come as embeddings",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--raxel-clips", type=options.seed, default=32, metavar="N",
+        "--raxel-clips",
+        type=options.seed,
+        default=32,
+        metavar="N",
         help="measure raxel statistics on N paths (default: %(default)s; 0 takes the video's: "
         "measure them later with measure-raxels)",
-    )  # fmt: skip
+    )
     add_device_option(parser, "for measuring: ")
 
 
@@ -89,9 +110,11 @@ def run(args: argparse.Namespace) -> int:
         from rays_as_pixels.training.raxel_statistics import RaxelSample, measure_folder
 
         measure_folder(
-            args.out, RaxelSample(clips=args.raxel_clips), device=device,
+            args.out,
+            RaxelSample(clips=args.raxel_clips),
+            device=device,
             progress=lambda done, total: progress("measure raxels", done, total),
-        )  # fmt: skip
+        )
     else:
         progress.say("note: raxels have the video's statistics; run measure-raxels before training")
     print_results([args.out])
@@ -148,9 +171,10 @@ def find_wan(name: str, progress: ProgressLine) -> Path:
     patterns = [f"{part}/*.{end}" for part in _FETCHED for end in ("json", "safetensors", "model")]
     try:
         folder = snapshot_download(
-            parsed.repository, revision=parsed.revision,
+            parsed.repository,
+            revision=parsed.revision,
             allow_patterns=["model_index.json", *patterns],
-        )  # fmt: skip
+        )
     except CheckpointError:
         raise
     except Exception as error:

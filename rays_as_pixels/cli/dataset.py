@@ -43,22 +43,30 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     for action in (check, pack):
         action.add_argument("spec", metavar="SPEC", help=_SPEC_HELP)
         action.add_argument(
-            "--no-images", action="store_true",
+            "--no-images",
+            action="store_true",
             help="do not compare images with cameras (and triangulate nothing): no OpenCV needed",
-        )  # fmt: skip
+        )
     check.add_argument(
-        "--report", type=Path, metavar="FILE",
+        "--report",
+        type=Path,
+        metavar="FILE",
         help="write the whole result as JSON; training takes it as ,report=FILE",
-    )  # fmt: skip
+    )
     pack.add_argument("out", type=Path, metavar="OUT", help="folder for the shards")
     pack.add_argument(
-        "--per-shard", type=options.whole, default=100, metavar="N",
+        "--per-shard",
+        type=options.whole,
+        default=100,
+        metavar="N",
         help="sequences per shard (default: %(default)s)",
-    )  # fmt: skip
+    )
     pack.add_argument(
-        "--encoding", choices=("mp4", "jpg"), default="mp4",
+        "--encoding",
+        choices=("mp4", "jpg"),
+        default="mp4",
         help="mp4 is small; jpg keeps every frame apart (default: %(default)s)",
-    )  # fmt: skip
+    )
     pack.add_argument(
         "--short-side", type=options.whole, metavar="PX", help="reduce frames to this short side"
     )
@@ -84,9 +92,11 @@ def _check(args: argparse.Namespace) -> int:
     source = open_source(parse_spec(args.spec))
     progress = ProgressLine()
     report = check_sequences(
-        args.spec, source.refs, images=not args.no_images,
+        args.spec,
+        source.refs,
+        images=not args.no_images,
         say=lambda done, total: progress("check", done, total),
-    )  # fmt: skip
+    )
     if args.report is not None:
         write_atomically(args.report, json.dumps(report.to_dict(), indent=1) + "\n")
     for refusal in report.refused:

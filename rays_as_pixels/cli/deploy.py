@@ -91,13 +91,20 @@ def upload(folder: Path, space: str, *, private: bool, hardware: str | None) -> 
     api = HfApi(library_name="rays-as-pixels")
     try:
         made = api.create_repo(
-            space, repo_type="space", space_sdk="gradio", space_hardware=cast(Any, hardware),
-            private=private or None, exist_ok=True,
-        )  # fmt: skip
+            space,
+            repo_type="space",
+            space_sdk="gradio",
+            space_hardware=cast(Any, hardware),
+            private=private or None,
+            exist_ok=True,
+        )
         api.upload_folder(
-            repo_id=space, repo_type="space", folder_path=folder, delete_patterns="*",
+            repo_id=space,
+            repo_type="space",
+            folder_path=folder,
+            delete_patterns="*",
             commit_message="Deploy rays_as_pixels",
-        )  # fmt: skip
+        )
     except LocalTokenNotFoundError as error:
         raise InputError(f"a token must be known to upload; there is none. {REMEDY}.") from error
     except HfHubHTTPError as error:

@@ -33,7 +33,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.add_argument("video", metavar="VIDEO", help="a video, a folder of images, or one image")
     options.add_out_folder(parser, *FILES)
     parser.add_argument(
-        "--seeds",
+        "--num-samples",
         type=options.whole,
         default=1,
         metavar="N",
@@ -43,7 +43,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "--shared-focal", action="store_true", help="one focal length for all frames: no zoom"
     )
     parser.add_argument(
-        "--views",
+        "--flips",
         type=options.whole,
         choices=(1, 2, 4),
         default=1,
@@ -51,13 +51,15 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "(default: %(default)s)",
     )
     parser.add_argument(
-        "--network-alone", action="store_true",
+        "--no-refine",
+        action="store_true",
         help="what the network says, without fitting its path to the frames' pixels",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--only-these-frames", action="store_true",
+        "--no-extra-frames",
+        action="store_true",
         help="do not look at the frames between where the path shows little of those chosen",
-    )  # fmt: skip
+    )
     options.add_video_options(parser, all_frames=True)
     parser.add_argument(
         "--window-overlap",
@@ -93,18 +95,20 @@ def run(args: argparse.Namespace) -> int:
         extra = {"verb": "estimate", "input": clip.source.name, **options.settings(args)}
         extra |= _spread(estimated)
         extra |= depth_for_extra(getattr(estimated, "depth", None))
-        explained = getattr(estimated, "explained", None)
-        if explained is not None:
-            from rays_as_pixels.geometry.camera_metrics import explains_little
+        inlier_ratio = getattr(estimated, "inlier_ratio", None)
+        if inlier_ratio is not None:
+            from rays_as_pixels.geometry.camera_metrics import is_doubtful
 
-            extra["explained"] = explained
+            extra["inlier_ratio"] = inlier_ratio
             seen = getattr(estimated, "frames_seen", None)
             if seen is not None:
                 extra["frames_seen"] = seen
-            progress.say(f"{explained:.0%} of the frames' patches are where the path shows them")
-            if explains_little(explained):
-                progress.say("note: so little may be a path that is wrong; use more --frames, "
-                             "or a shorter part of the video")  # fmt: skip
+            progress.say(f"{inlier_ratio:.0%} of the frames' patches are where the path shows them")
+            if is_doubtful(inlier_ratio):
+                progress.say(
+                    "note: so little may be a path that is wrong; use more --frames, "
+                    "or a shorter part of the video"
+                )
         move = kind_of_move(estimated.trajectory.cameras)
         if said := _MOVES.get(move):
             progress.say(f"note: the camera {said} would not explain the frames any better")
@@ -134,10 +138,10 @@ def _estimated(
         "time_sec": clip.time_sec,
         "source_frame": clip.source_frame,
         "num_inference_steps": args.steps,
-        "num_seeds": args.seeds,
-        "num_views": args.views,
+        "num_seeds": args.num_samples,
+        "num_flips": args.flips,
         "shared_focal": args.shared_focal,
-        "photometric_adjustment": not args.network_alone,
+        "photometric_adjustment": not args.no_refine,
         "generator": options.make_generator(args.seed),
         "progress": progress,
     }
@@ -149,8 +153,8 @@ def _estimated(
     overlap = DEFAULT_OVERLAP if args.window_overlap is None else args.window_overlap
     estimated = pipeline.estimate_long(clip.video, plan=WindowPlan(overlap=overlap), **given)
     progress.say(
-        f"{estimated.windows} windows joined; {estimated.doubted} of them disagreed with the "
-        "others so much that they hardly count"
+        f"{estimated.windows} windows joined; {estimated.num_outlier_windows} of them disagreed "
+        "with the others so much that they hardly count"
     )
     return estimated
 
@@ -163,21 +167,21 @@ def _with_a_second_look(
     progress: ProgressLine,
 ) -> "EstimateOutput":
     """Look at the frames between where the path shows little of those chosen."""
-    from rays_as_pixels.geometry.camera_metrics import explains_little
+    from rays_as_pixels.geometry.camera_metrics import is_doubtful
     from rays_as_pixels.media.extra_frames import frames_between
 
-    one_run = args.seeds * args.views == 1
-    if args.only_these_frames or not (one_run and explains_little(estimated.explained)):
+    one_run = args.num_samples * args.flips == 1
+    if args.no_extra_frames or not (one_run and is_doubtful(estimated.inlier_ratio)):
         return estimated
     between = frames_between(args.video, clip, end_sec=args.end_sec)
     if between is None:
         return estimated
     longer, places = between
     progress.say(
-        f"note: {estimated.explained:.0%} of the frames' patches are where the path shows them; "
+        f"note: {estimated.inlier_ratio:.0%} of the frames' patches are where the path shows them; "
         f"looking at {len(longer)} frames of this part"
     )
-    return pipeline.estimate_between(
+    return pipeline.estimate_with_extra_frames(
         clip.video,
         estimated,
         longer=longer.video,

@@ -47,10 +47,13 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "spread, long, unposed, movers (docs/beyond.md)",
     )
     parser.add_argument(
-        "--peers", action="store_true", help="run OpenCV and pycolmap where they are installed"
+        "--baselines", action="store_true", help="run OpenCV and pycolmap where they are installed"
     )
     parser.add_argument(
-        "--seeds", type=options.whole, default=3, help="noise seeds per clip (default: %(default)s)"
+        "--num-samples",
+        type=options.whole,
+        default=3,
+        help="noise seeds per clip (default: %(default)s)",
     )
     parser.add_argument(
         "--steps",
@@ -69,23 +72,32 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
 
 def _add_other_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--first-world", type=options.seed, default=0, metavar="S",
+        "--world-seed",
+        type=options.seed,
+        default=0,
+        metavar="S",
         help="seed of the first world (default: %(default)s)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--frames", type=options.whole, metavar="N",
+        "--frames",
+        type=options.whole,
+        metavar="N",
         help="frames per clip, 4k+1 (default: what the model was trained on)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--stride", type=options.whole, metavar="K",
+        "--stride",
+        type=options.whole,
+        metavar="K",
         help="with --data: take every K-th frame from the first on (default: half the largest "
         "stride that fits, at least 1)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--movers", choices=("drawn", "none", "crowd"), default="drawn",
+        "--dynamic-objects",
+        choices=("random", "none", "many"),
+        default="random",
         help="with --worlds: what moves by itself: what the world drew, nothing, or five things "
         "(default: %(default)s)",
-    )  # fmt: skip
+    )
     group = parser.add_argument_group("model")
     add_loading_options(group)
     group.add_argument(
@@ -121,9 +133,9 @@ def run(args: argparse.Namespace) -> int:
         tasks=tuple(dict.fromkeys(part.strip() for part in args.tasks.split(","))),
         estimate_steps=step_list(args.steps),
         generate_steps=step_list(args.generate_steps),
-        seeds=args.seeds,
+        seeds=args.num_samples,
         seed=args.seed,
-        peers=args.peers,
+        peers=args.baselines,
     )
     progress = ProgressLine()
     if args.out is None:
@@ -188,9 +200,9 @@ def _clips(
         args.worlds,
         num_frames=num_frames,
         sizes=pipe.sizes,
-        first_seed=args.first_world,
+        first_seed=args.world_seed,
         device=pipe.device,
-        movers=args.movers,
+        movers=args.dynamic_objects,
     )
     for index, clip in enumerate(worlds):
         clips.append(clip)
@@ -200,7 +212,8 @@ def _clips(
 
 def _source(args: argparse.Namespace) -> str:
     if args.data is None:
-        moving = {"drawn": "", "none": ", nothing moving", "crowd": ", a crowd moving"}
-        return f"{args.worlds} held-out worlds, seeds from {args.first_world}{moving[args.movers]}"
+        moving = {"random": "", "none": ", nothing moving", "many": ", many moving"}
+        what = moving[args.dynamic_objects]
+        return f"{args.worlds} held-out worlds, seeds from {args.world_seed}{what}"
     rule = "half the largest stride that fits" if args.stride is None else f"stride {args.stride}"
     return f"real clips in {args.data.name}, frames equally spaced from the first on, {rule}"

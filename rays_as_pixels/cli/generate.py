@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rays_as_pixels.geometry.trajectory import Trajectory
     from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
-    from rays_as_pixels.pipeline.source_clip import Footage
+    from rays_as_pixels.pipeline.source_clip import PosedClip
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
@@ -45,7 +45,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "--trajectory", type=Path, required=True, metavar="FILE", help="the camera path"
     )
     parser.add_argument(
-        "--image-path",
+        "--source-trajectory",
         type=Path,
         metavar="FILE",
         help="the camera path that the images were taken along, in the world and unit of "
@@ -53,8 +53,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "--image-frame counts its frames (default: --trajectory, whose first camera took frame 0)",
     )
     parser.add_argument(
-        "--from",
-        dest="from_format",
+        "--input-format",
         metavar="FORMAT",
         help="format of the camera path, as `convert` names it (default: detected)",
     )
@@ -66,7 +65,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         help="read the path at N evenly spaced times; N must be 4k+1 (default: the path's frames)",
     )
     options.add_guidance(parser)
-    options.add_max_scale(parser)
+    options.add_max_upscale(parser)
     options.add_prompt(parser)
     options.add_model_options(parser, steps=GENERATE_STEPS)
 
@@ -82,17 +81,17 @@ def run(args: argparse.Namespace) -> int:
     with staged_file(args.out, suffix=".mp4") as part:
         images = options.read_images(args)
         depths = read_depths(args.depth, len(images))
-        footage = None if args.clip is None else read_footage(args.clip, args.depth)
+        source_clip = None if args.clip is None else read_footage(args.clip, args.depth)
         from rays_as_pixels.trajectories.formats import load_info
 
-        loaded = load_info(args.trajectory, format=args.from_format)
+        loaded = load_info(args.trajectory, format=args.input_format)
         for note in loaded.notes:
             progress.say(f"note: {note}")
         pipeline = options.load_pipeline(args, progress)
         trajectory = fit_length(loaded.trajectory, args.frames, pipeline)
         taken = None
-        if args.image_path is not None:
-            along = load_info(args.image_path)
+        if args.source_trajectory is not None:
+            along = load_info(args.source_trajectory)
             taken = along.trajectory
             for note in along.notes:
                 progress.say(f"note: {note}")
@@ -101,11 +100,11 @@ def run(args: argparse.Namespace) -> int:
             images,
             trajectory,
             image_frames=options.image_frames(args, len(own), progress),
-            image_path=taken,
+            source_trajectory=taken,
             image_depths=depths,
-            footage=footage,
+            source_clip=source_clip,
             num_inference_steps=args.steps,
-            max_scale=args.max_scale,
+            max_upscale=args.max_upscale,
             guidance_scale=args.guidance,
             prompt=args.prompt,
             negative_prompt=args.negative_prompt,
@@ -119,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def read_footage(clip: str, depths: list[Path] | None) -> "Footage":
+def read_footage(clip: str, depths: list[Path] | None) -> "PosedClip":
     """Read the frames of a clip that a trajectory.json of `estimate` has cameras for.
 
     Raises:
@@ -132,7 +131,7 @@ def read_footage(clip: str, depths: list[Path] | None) -> "Footage":
             "without. Add --depth result/trajectory.json."
         )
     from rays_as_pixels.media.video import read_clip
-    from rays_as_pixels.pipeline.source_clip import Footage
+    from rays_as_pixels.pipeline.source_clip import PosedClip
     from rays_as_pixels.trajectories.depth import read_depth
     from rays_as_pixels.trajectories.formats.native import read_native_with_extra
 
@@ -149,7 +148,7 @@ def read_footage(clip: str, depths: list[Path] | None) -> "Footage":
         )
     video = read.video[[place[frame] for frame in wanted]]
     path = path.resized(height=video.shape[-2], width=video.shape[-1])
-    return Footage(video, path, read_depth(depths[0]), float(extra.get("explained") or 1.0))
+    return PosedClip(video, path, read_depth(depths[0]), float(extra.get("inlier_ratio") or 1.0))
 
 
 def read_depths(files: list[Path] | None, images: int) -> "list[Tensor | None] | None":

@@ -33,7 +33,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         help="frames per second (default: %(default)s)",
     )
     options.add_guidance(parser)
-    options.add_max_scale(parser)
+    options.add_max_upscale(parser)
     options.add_prompt(parser)
     options.add_model_options(parser, steps=IMAGINE_STEPS)
 
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
             fps=args.fps,
             image_frames=frames,
             num_inference_steps=args.steps,
-            max_scale=args.max_scale,
+            max_upscale=args.max_upscale,
             guidance_scale=args.guidance,
             prompt=args.prompt,
             negative_prompt=args.negative_prompt,

@@ -20,40 +20,47 @@ SMALL_MODEL_BYTES = 10**9  # below, a CPU has room and is not worth a prediction
 def add_device_option(parser: "argparse._ActionsContainer", purpose: str = "") -> None:
     """Add --device, which `choose_device` reads."""
     parser.add_argument(
-        "--device", default="auto",
+        "--device",
+        default="auto",
         help=f"{purpose}auto, cpu, cuda, cuda:N or mps (default: %(default)s)",
-    )  # fmt: skip
+    )
 
 
 def add_dtype_option(parser: "argparse._ActionsContainer") -> None:
     """Add --dtype, the precision of the network, which `choose_dtype` reads."""
     parser.add_argument(
-        "--dtype", default="auto", choices=("auto", "float32", "bfloat16", "float16"),
+        "--dtype",
+        default="auto",
+        choices=("auto", "float32", "bfloat16", "float16"),
         help="precision of the network; auto is bfloat16 for large ones on a GPU, else float32",
-    )  # fmt: skip
+    )
 
 
 def add_loading_options(parser: "argparse._ActionsContainer") -> None:
-    """Add --model, --device, --memory, --dtype, --attention-backend and --compile."""
+    """Add --model, --device, --offload, --dtype, --attention-backend and --compile."""
     from rays_as_pixels.hub.source import MODEL_HELP
 
     parser.add_argument("--model", metavar="MODEL", help=MODEL_HELP)
     add_device_option(parser)
     parser.add_argument(
-        "--memory", default="auto", metavar="HOW",
+        "--offload",
+        default="auto",
+        metavar="HOW",
         help="auto, full, model-offload, group-offload or fp8, each with +slicing or +tiling; "
         "auto takes the first that fits (default: %(default)s)",
-    )  # fmt: skip
+    )
     add_dtype_option(parser)
     parser.add_argument(
-        "--attention-backend", metavar="NAME",
+        "--attention-backend",
+        metavar="NAME",
         help="kernel of the attention, as diffusers names it: native, flash, sage, ... (default: "
         "torch's own choice)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--compile", action="store_true",
+        "--compile",
+        action="store_true",
         help="compile the network's repeated block: the first call takes a minute, later ones less",
-    )  # fmt: skip
+    )
 
 
 def choose_device(name: str) -> "torch.device":
@@ -128,9 +135,11 @@ def load(args: argparse.Namespace, say: Callable[[str], None]) -> "RaysAsPixelsP
     pipeline.memory_setting = setting.name
     pipeline.set_progress_bar_config(disable=True)
     accelerate(
-        pipeline.transformer, attention_backend=args.attention_backend, compiled=args.compile,
+        pipeline.transformer,
+        attention_backend=args.attention_backend,
+        compiled=args.compile,
         parallel=parallel,
-    )  # fmt: skip
+    )
     return pipeline
 
 
@@ -151,7 +160,7 @@ def _planner(args: argparse.Namespace, folder: Path, device: "torch.device") -> 
         frames if isinstance(frames, int) and frames % 4 == 1 else shapes.max_frames,
         height,
         width,
-        seeds=args.seeds if task == "estimate" else 1,
+        seeds=args.num_samples if task == "estimate" else 1,
         images=len(getattr(args, "image", None) or [0]),
     )
     dtype = choose_dtype(args.dtype, device_type=device.type, parameters=parameters)
@@ -167,8 +176,8 @@ def _setting(
     from rays_as_pixels.memory.choose import GB, choose_setting, free_memory, named_setting
     from rays_as_pixels.memory.settings import MemorySetting
 
-    if args.memory != "auto":
-        return named_setting(args.memory, device.type)
+    if args.offload != "auto":
+        return named_setting(args.offload, device.type)
     if sum(planner.shapes.stored_bytes.values()) < SMALL_MODEL_BYTES and device.type != "cuda":
         return MemorySetting()
     chosen = choose_setting(planner, free_memory(device))

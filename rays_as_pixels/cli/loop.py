@@ -38,7 +38,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "(default: %(default)s)",
     )
     options.add_video_options(parser)
-    options.add_max_scale(parser)
+    options.add_max_upscale(parser)
     options.add_model_options(parser, steps=GENERATE_STEPS)
 
 
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
             source_frame=clip.source_frame,
             estimate_steps=args.estimate_steps,
             generate_steps=args.steps,
-            max_scale=args.max_scale,
+            max_upscale=args.max_upscale,
             generator=options.make_generator(args.seed),
             progress=progress,
         )

@@ -114,7 +114,7 @@ def explain(error: BaseException) -> tuple[int, str]:
             text += "Run 'pip install -r requirements.txt'."
         case _ if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
             text = f"error: the work must fit in memory; it did not ({text[:200]}). "
-            text += "Use fewer --frames, a smaller --memory setting or another --device."
+            text += "Use fewer --frames, a smaller --offload setting or another --device."
         case _:
             code = EXIT_FAULT
             text = f"error: a fault of the program, not of your input: {type(error).__name__}: "

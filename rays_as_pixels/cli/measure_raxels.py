@@ -22,9 +22,12 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "--clips", type=options.whole, default=64, metavar="N", help="paths (default: %(default)s)"
     )
     parser.add_argument(
-        "--frames", type=options.whole, default=4, metavar="N",
+        "--frames",
+        type=options.whole,
+        default=4,
+        metavar="N",
         help="frames of each path (default: %(default)s)",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--seed", type=options.seed, default=0, help="of the paths (default: %(default)s)"
     )
@@ -43,10 +46,11 @@ def run(args: argparse.Namespace) -> int:
     progress = ProgressLine()
     quieten()
     measured = measure_folder(
-        args.folder, RaxelSample(args.clips, args.frames, args.seed),
+        args.folder,
+        RaxelSample(args.clips, args.frames, args.seed),
         device=choose_device(args.device),
         progress=lambda done, total: progress("measure raxels", done, total),
-    )  # fmt: skip
+    )
     for channel, (mean, std) in enumerate(zip(measured["mean"], measured["std"], strict=True)):
         progress.say(f"channel {channel:2d}: mean {mean:8.4f}, deviation {std:7.4f}")
     print_results([args.folder / "model_index.json"])

@@ -26,20 +26,24 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "Predictions for GPUs include an allowance for libraries.",
     )
     parser.add_argument(
-        "--model", metavar="MODEL",
+        "--model",
+        metavar="MODEL",
         help="mini, 1.3B or 14B for a size that need not exist yet, a folder, or "
         "org/name[@revision] (default: the project's own)",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--frames", type=options.whole, metavar="N", help="4k+1 (default: the model's own)"
     )
     parser.add_argument("--size", metavar="HxW", help="pixels, 480x832 say (default: its first)")
-    parser.add_argument("--seeds", type=options.whole, default=1, help="samples in one pass")
+    parser.add_argument("--num-samples", type=options.whole, default=1, help="samples in one pass")
     add_dtype_option(parser)
     parser.add_argument(
-        "--gpu-gb", type=options.positive, action="append", metavar="GB",
+        "--gpu-gb",
+        type=options.positive,
+        action="append",
+        metavar="GB",
         help="size of a GPU; may be given several times (default: 8, 16, 24, 48, 80)",
-    )  # fmt: skip
+    )
     parser.add_argument("--all", action="store_true", help="also every setting, with its phases")
 
 
@@ -89,7 +93,7 @@ def _planners(args: argparse.Namespace, shapes: "ModelShapes") -> "list[Planner]
     dtype = choose_dtype(args.dtype, device_type="cuda", parameters=parameters)
     frames = shapes.num_frames if args.frames is None else args.frames
     return [
-        Planner(shapes, Workload(task, frames, height, width, seeds=args.seeds), dtype=dtype)
+        Planner(shapes, Workload(task, frames, height, width, seeds=args.num_samples), dtype=dtype)
         for task in TASKS
     ]
 

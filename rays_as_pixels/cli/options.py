@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rays_as_pixels.cli.loading import add_loading_options, load
 from rays_as_pixels.cli.processes import add_parallel_option
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.pipeline.defaults import MAX_SCALE
+from rays_as_pixels.pipeline.defaults import MAX_UPSCALE
 
 if TYPE_CHECKING:
     import torch
@@ -185,8 +185,21 @@ def check_video(path: str) -> None:
 
 def settings(args: argparse.Namespace) -> dict:
     """Return the settings that a result was made with, to be kept inside the result."""
-    kept = ("model", "steps", "seed", "start_sec", "end_sec", "fps", "frames", "guidance",
-            "prompt", "negative_prompt", "max_scale", "views", "window_overlap")  # fmt: skip
+    kept = (
+        "model",
+        "steps",
+        "seed",
+        "start_sec",
+        "end_sec",
+        "fps",
+        "frames",
+        "guidance",
+        "prompt",
+        "negative_prompt",
+        "max_upscale",
+        "flips",
+        "window_overlap",
+    )
     return {name: getattr(args, name) for name in kept if getattr(args, name, None) is not None}
 
 
@@ -225,12 +238,12 @@ def add_guidance(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_max_scale(parser: argparse.ArgumentParser) -> None:
-    """Add --max-scale, how large a video may be."""
+def add_max_upscale(parser: argparse.ArgumentParser) -> None:
+    """Add --max-upscale, how large a video may be."""
     parser.add_argument(
-        "--max-scale",
+        "--max-upscale",
         type=whole,
-        default=MAX_SCALE,
+        default=MAX_UPSCALE,
         metavar="N",
         help="the video has up to N times the network's size along each side, as far as the image "
         "has the pixels: what an image shows stays as sharp (default: %(default)s)",

@@ -9,7 +9,7 @@ from rays_as_pixels.cli import options
 
 _CONFIGS = ("tiny", "small", "small-gpu", "mini", "mini-cpu", "paper", "wan")
 _STAGES = ("pool", "codec", "polish", "latents", "transformer")  # in order
-_ALONE = "prior"  # teaches the camera prior of --from on
+_ALONE = "prior"  # teaches the camera prior of --init-from on
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -22,48 +22,69 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "devices: `accelerate launch -m rays_as_pixels train ...`.",
     )
     parser.add_argument(
-        "--config", default="mini", choices=_CONFIGS,
+        "--config",
+        default="mini",
+        choices=_CONFIGS,
         help="tiny for a test, small for a CPU, small-gpu for the same network on a GPU, mini for "
         "a larger one on a GPU, mini-cpu to teach its camera prior on without one, paper for small "
         "with the paper's loss alone, wan for what convert-wan made (default: %(default)s)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--run", type=Path, default=None, metavar="DIR",
+        "--run",
+        type=Path,
+        default=None,
+        metavar="DIR",
         help="state, log and plot (default: runs/CONFIG); a run found there is continued",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--out", type=Path, default=None, metavar="DIR",
+        "--out",
+        type=Path,
+        default=None,
+        metavar="DIR",
         help="where the pipeline goes (default: RUN/pipeline)",
-    )  # fmt: skip
+    )
     _add_minutes(parser)
     parser.add_argument(
-        "--stage", action="append", choices=(*_STAGES, _ALONE),
+        "--stage",
+        action="append",
+        choices=(*_STAGES, _ALONE),
         help="run only this stage; may be given several times (default: all, in order, but prior, "
-        "which teaches the camera prior of --from on for --motion-minutes)",
-    )  # fmt: skip
+        "which teaches the camera prior of --init-from on for --motion-minutes)",
+    )
     parser.add_argument(
-        "--from", dest="start_from", default=None, metavar="MODEL",
+        "--init-from",
+        dest="start_from",
+        default=None,
+        metavar="MODEL",
         help="pipeline whose weights a new run starts from: a folder, checkpoints/raxel-mini say, "
         "or org/name[@revision] on the Hugging Face Hub",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--codec-from", default=None, metavar="MODEL",
+        "--codec-from",
+        default=None,
+        metavar="MODEL",
         help="pipeline whose autoencoder is taken as it is, likewise; none is then trained",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--data", action="append", default=[], metavar="SPEC",
+        "--data",
+        action="append",
+        default=[],
+        metavar="SPEC",
         help="train on real posed videos, KIND:PATH[,key=value...] with KIND re10k, dl3dv, colmap "
         "or shards, in place of rendered worlds; may be repeated (see docs/data.md)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--seed", type=options.seed, default=0,
+        "--seed",
+        type=options.seed,
+        default=0,
         help="of clips, noise and first weights (default: %(default)s)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--compile", action="store_true",
+        "--compile",
+        action="store_true",
         help="compile the transformer's blocks: a quarter faster after some minutes; needs a C++ "
         "compiler on a CPU",
-    )  # fmt: skip
+    )
     parser.add_argument("--no-check", action="store_true", help="no look at held-out clips")
 
 
@@ -75,9 +96,12 @@ def _add_minutes(parser: argparse.ArgumentParser) -> None:
         ("transformer", "the transformer"),
     ):
         parser.add_argument(
-            f"--{part}-minutes", type=_minutes, default=None, metavar="N",
+            f"--{part}-minutes",
+            type=_minutes,
+            default=None,
+            metavar="N",
             help=f"time for {what}, all runs together (default: the configuration's)",
-        )  # fmt: skip
+        )
 
 
 def _minutes(text: str) -> float:

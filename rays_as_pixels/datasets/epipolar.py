@@ -102,9 +102,13 @@ def _fitted(cameras: Cameras, matches: Matches) -> float:
     cv2.setRNGSeed(0)
     focal = float((one.focal_px.mean() + two.focal_px.mean()) / 2)
     _, mask = cv2.findEssentialMat(
-        first, second, torch.eye(3, dtype=torch.float64).numpy(), method=cv2.RANSAC, prob=0.999,
+        first,
+        second,
+        torch.eye(3, dtype=torch.float64).numpy(),
+        method=cv2.RANSAC,
+        prob=0.999,
         threshold=LIMIT_PX / focal,
-    )  # fmt: skip
+    )
     return 0.0 if mask is None else float(mask.mean())
 
 

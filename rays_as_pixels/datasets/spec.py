@@ -120,8 +120,12 @@ def guess_kind(path: str) -> str:
         return "shards"
     folder = Path(path)
     if folder.is_dir():
-        signs = (("*.tar", "shards"), ("transforms.json", "dl3dv"), ("images.bin", "colmap"),
-                 ("images.txt", "colmap"))  # fmt: skip
+        signs = (
+            ("*.tar", "shards"),
+            ("transforms.json", "dl3dv"),
+            ("images.bin", "colmap"),
+            ("images.txt", "colmap"),
+        )
         for sign, kind in signs:
             if next(files_under(folder, sign), None) is not None:
                 return kind

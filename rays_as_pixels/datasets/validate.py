@@ -179,17 +179,27 @@ def _check_focal(name: str, cameras: Cameras) -> None:
     center = cameras.center_px / focal.new_tensor([cameras.width, cameras.height])
     steps = (focal[1:] / focal[:-1]).log().abs().amax(dim=1)
     broken = (
-        (bool(((hfov < HFOV_RAD[0]) | (hfov > HFOV_RAD[1])).any()),
-         "a horizontal field of view of 5 to 150 degrees",
-         f"{math.degrees(float(hfov.min())):.3g} to {math.degrees(float(hfov.max())):.3g}"),
-        (bool((shape > math.log(PIXEL_SHAPE)).any()), "fx within a factor 2 of fy",
-         f"{float(shape.max().exp()):.3g}"),
-        (bool(((center < 0) | (center > 1)).any()), "the principal point inside the image",
-         f"{cameras.center_px[int((center - 0.5).abs().amax(1).argmax())].tolist()}"),
-        (bool((steps > math.log(FOCAL_STEP)).any()),
-         f"a focal length that changes by less than a factor {FOCAL_STEP} between frames",
-         f"{float(steps.max().exp()):.3g} at frame {int(steps.argmax())}"),
-    )  # fmt: skip
+        (
+            bool(((hfov < HFOV_RAD[0]) | (hfov > HFOV_RAD[1])).any()),
+            "a horizontal field of view of 5 to 150 degrees",
+            f"{math.degrees(float(hfov.min())):.3g} to {math.degrees(float(hfov.max())):.3g}",
+        ),
+        (
+            bool((shape > math.log(PIXEL_SHAPE)).any()),
+            "fx within a factor 2 of fy",
+            f"{float(shape.max().exp()):.3g}",
+        ),
+        (
+            bool(((center < 0) | (center > 1)).any()),
+            "the principal point inside the image",
+            f"{cameras.center_px[int((center - 0.5).abs().amax(1).argmax())].tolist()}",
+        ),
+        (
+            bool((steps > math.log(FOCAL_STEP)).any()),
+            f"a focal length that changes by less than a factor {FOCAL_STEP} between frames",
+            f"{float(steps.max().exp()):.3g} at frame {int(steps.argmax())}",
+        ),
+    )
     for is_broken, rule, value in broken:
         if is_broken:
             raise RefusedError(

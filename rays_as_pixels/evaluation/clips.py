@@ -69,7 +69,7 @@ def world_clips(
     first_seed: int = 0,
     device: "torch.device | str" = "cpu",
     split: str = "heldout",
-    movers: str = "drawn",
+    movers: str = "random",
 ) -> Iterator[EvalClip]:
     """Render worlds with seeds `first_seed`, `first_seed` + 1, ...
 
@@ -93,9 +93,15 @@ def world_clips(
         for start in range(0, len(mine), _RENDER_BATCH):
             seeds = [first_seed + i for i in mine[start : start + _RENDER_BATCH]]
             batch = render_clips(
-                seeds, split=split, num_frames=num_frames, height=height, width=width,
-                device=device, movers=movers, subjects=0.0,
-            )  # fmt: skip
+                seeds,
+                split=split,
+                num_frames=num_frames,
+                height=height,
+                width=width,
+                device=device,
+                movers=movers,
+                subjects=0.0,
+            )
             cameras = batch.cameras.to(dtype=torch.float64, device="cpu").relative_to(0)
             for row, seed in enumerate(seeds):
                 yield EvalClip(

@@ -15,7 +15,7 @@ from rays_as_pixels.evaluation.clips import EvalClip
 from rays_as_pixels.evaluation.scores import PathResult
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
-from rays_as_pixels.geometry.resize_crop import Framing
+from rays_as_pixels.geometry.resize_crop import ResizeCrop
 from rays_as_pixels.model.camera_readout import read_cameras
 from rays_as_pixels.pipeline.defaults import ESTIMATE_STEPS, GENERATE_STEPS, IMAGINE_STEPS
 
@@ -27,7 +27,7 @@ TASKS = ("codec", "estimate", "generate", "loop", "imagine", "controls")
 EXTRA_TASKS = ("spread", "long", "unposed", "movers")
 _SEED_STRIDE = 1_000_003  # prime, so that seeds of different clips do not meet
 
-Answer = TypeVar("Answer")
+AugmentedEstimate = TypeVar("AugmentedEstimate")
 Progress = Callable[[str, int, int], None]
 
 
@@ -66,13 +66,15 @@ class Settings:
                 f"{', '.join(unknown) or 'none'}. Separate them by commas."
             )
         defaults = (
-            self.default_estimate_steps, self.default_generate_steps, self.default_imagine_steps
-        )  # fmt: skip
+            self.default_estimate_steps,
+            self.default_generate_steps,
+            self.default_imagine_steps,
+        )
         steps = (*self.estimate_steps, *self.generate_steps, *defaults)
         if min(*steps, self.seeds) < 1:
             raise InputError(
                 f"steps and seeds must be 1 or more; got steps {steps} and {self.seeds} seeds. "
-                "Use --steps 2 --seeds 3."
+                "Use --steps 2 --num-samples 3."
             )
 
 
@@ -89,7 +91,7 @@ class Runner:
         value = self.settings.seed + seed + _SEED_STRIDE * clip_index
         return torch.Generator().manual_seed(value)
 
-    def timed(self, work: Callable[[], Answer]) -> tuple[Answer, float]:
+    def timed(self, work: Callable[[], AugmentedEstimate]) -> tuple[AugmentedEstimate, float]:
         """Return what `work` returns and its wall time in seconds."""
         cuda = torch.device(self.pipe.device).type == "cuda"
         start = time.perf_counter()
@@ -157,11 +159,16 @@ class Runner:
 
         Depth is kept only where the size does not change.
         """
-        framing = Framing.nearest(clip.video.shape[-2], clip.video.shape[-1], self.pipe.sizes)
-        if (framing.height, framing.width) == (framing.model_height, framing.model_width):
+        resize_crop = ResizeCrop.nearest(
+            clip.video.shape[-2], clip.video.shape[-1], self.pipe.sizes
+        )
+        if (resize_crop.height, resize_crop.width) == (
+            resize_crop.model_height,
+            resize_crop.model_width,
+        ):
             return clip
-        cameras = None if clip.cameras is None else framing.cameras(clip.cameras)
-        return replace(clip, video=framing.images(clip.video), cameras=cameras, depth=None)
+        cameras = None if clip.cameras is None else resize_crop.cameras(clip.cameras)
+        return replace(clip, video=resize_crop.images(clip.video), cameras=cameras, depth=None)
 
     @torch.no_grad()
     def codec_cameras(self, truth: Cameras, *, fit_steps: int = 2) -> Cameras:

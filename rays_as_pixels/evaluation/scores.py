@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rays_as_pixels.geometry import metrics
+from rays_as_pixels.geometry import camera_metrics
 from rays_as_pixels.geometry.cameras import Cameras
 
 
@@ -46,7 +46,7 @@ class PathScore:
 
     clip: str
     seed: int
-    pairs: metrics.PairErrors
+    pairs: camera_metrics.PairErrors
     r_err_rad: float
     t_err: float
     t_err_fixed_scale: float
@@ -68,8 +68,8 @@ class PathScore:
             "translation_median_deg": plain(median(self.pairs.translation_deg)),
             "pairs": len(self.pairs.rotation_deg),
             "pairs_masked": self.pairs.num_masked,
-            "mrra30": plain(metrics.mrra(self.pairs)),
-            "auc30": plain(metrics.auc(self.pairs)),
+            "mrra30": plain(camera_metrics.mrra(self.pairs)),
+            "auc30": plain(camera_metrics.auc(self.pairs)),
             "r_err_rad": plain(self.r_err_rad),
             "t_err": plain(self.t_err),
             "t_err_fixed_scale": plain(self.t_err_fixed_scale),
@@ -112,15 +112,17 @@ def score_path(
         scale_known: False where the truth is not in scene units, so that lengths cannot be
             compared at a fixed scale.
     """
-    frames = metrics.frame_errors(result.cameras, truth)
-    aligned = metrics.ate(result.cameras, truth)
-    steps = metrics.rpe(result.cameras, truth, scale=aligned.scale)
+    frames = camera_metrics.frame_errors(result.cameras, truth)
+    aligned = camera_metrics.ate(result.cameras, truth)
+    steps = camera_metrics.rpe(result.cameras, truth, scale=aligned.scale)
     fixed = frames.t_err_fixed_scale if scale_known and result.knows_scale else math.nan
-    focal = math.nan if result.knows_intrinsics else metrics.focal_error(result.cameras, truth)
+    focal = (
+        math.nan if result.knows_intrinsics else camera_metrics.focal_error(result.cameras, truth)
+    )
     return PathScore(
         clip=clip,
         seed=seed,
-        pairs=metrics.pair_errors(result.cameras, truth),
+        pairs=camera_metrics.pair_errors(result.cameras, truth),
         r_err_rad=frames.r_err_rad,
         t_err=frames.t_err,
         t_err_fixed_scale=fixed,
@@ -157,12 +159,12 @@ def summarise(scores: Sequence[PathScore], identity: Sequence[PathScore] = ()) -
         "seeds": len({score.seed for score in scores}),
         "rotation_mean_deg": plain(mean(rotation)),
         "rotation_median_deg": plain(median(rotation)),
-        "mrra30": plain(mean(column.of(lambda s: metrics.mrra(s.pairs)))),
-        "rra5": plain(mean(column.of(lambda s: metrics.rra(s.pairs, 5)))),
+        "mrra30": plain(mean(column.of(lambda s: camera_metrics.mrra(s.pairs)))),
+        "rra5": plain(mean(column.of(lambda s: camera_metrics.rra(s.pairs, 5)))),
         "translation_mean_deg": plain(mean(translation)),
         "translation_median_deg": plain(median(translation)),
-        "rta15": plain(mean(column.of(lambda s: metrics.rta(s.pairs, 15)))),
-        "auc30": plain(mean(column.of(lambda s: metrics.auc(s.pairs)))),
+        "rta15": plain(mean(column.of(lambda s: camera_metrics.rta(s.pairs, 15)))),
+        "auc30": plain(mean(column.of(lambda s: camera_metrics.auc(s.pairs)))),
         "pairs": len(rotation),
         "pairs_masked": int(translation.isnan().sum()),
         "r_err_rad": plain(mean(column.of(lambda s: s.r_err_rad))),

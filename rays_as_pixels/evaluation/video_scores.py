@@ -12,7 +12,7 @@ from rays_as_pixels.evaluation.clips import EvalClip
 from rays_as_pixels.evaluation.covisibility import seen_by_reference
 from rays_as_pixels.evaluation.scores import PathScore, mean, median, plain
 from rays_as_pixels.evaluation.tables import Column
-from rays_as_pixels.geometry import metrics
+from rays_as_pixels.media import video_metrics
 
 PSNR_CAP_DB = 60.0  # 8-bit rounding alone is at 58.9 dB; keeps means finite on exact copies
 MIN_SEEN = 0.01  # a frame of which the source saw less is not judged on seen pixels
@@ -90,13 +90,13 @@ def score_video(
         seen = float(share.mean())
         judged = share >= MIN_SEEN
         if bool(judged.any()):
-            psnr_seen = _capped(metrics.psnr_db(made, true, mask=mask)[judged])
-            ssim_seen = mean(metrics.ssim(made, true, mask=mask)[judged])
+            psnr_seen = _capped(video_metrics.psnr_db(made, true, mask=mask)[judged])
+            ssim_seen = mean(video_metrics.ssim(made, true, mask=mask)[judged])
     return VideoScore(
         clip=clip.name,
         seed=seed,
-        psnr_db=_capped(metrics.psnr_db(made, true)),
-        ssim=mean(metrics.ssim(made, true)),
+        psnr_db=_capped(video_metrics.psnr_db(made, true)),
+        ssim=mean(video_metrics.ssim(made, true)),
         psnr_seen_db=psnr_seen,
         ssim_seen=ssim_seen,
         seen=seen,

@@ -16,7 +16,7 @@ _WORTH_FINER = 1.5  # of the model's sides; below, twice the pixels would be mad
 
 
 @dataclass(frozen=True)
-class Framing:
+class ResizeCrop:
     """A resize followed by a centred crop, from an input size to a model size.
 
     Attributes:
@@ -32,7 +32,7 @@ class Framing:
     model_width: int
 
     @classmethod
-    def nearest(cls, height: int, width: int, sizes: Sequence[tuple[int, int]]) -> "Framing":
+    def nearest(cls, height: int, width: int, sizes: Sequence[tuple[int, int]]) -> "ResizeCrop":
         """Choose the model size whose aspect ratio is closest, so that the crop loses least.
 
         Raises:
@@ -83,14 +83,14 @@ class Framing:
             0, 1
         )
 
-    def finer(self) -> "Framing":
+    def finer(self) -> "ResizeCrop":
         """Return the same crop with twice the pixels along each side, if the input has them."""
         scale = min(self.height / self.model_height, self.width / self.model_width)
         if scale < _WORTH_FINER:
             return self
-        return Framing(self.height, self.width, 2 * self.model_height, 2 * self.model_width)
+        return ResizeCrop(self.height, self.width, 2 * self.model_height, 2 * self.model_width)
 
-    def sharpest(self, most: int) -> "Framing":
+    def sharpest(self, most: int) -> "ResizeCrop":
         """Return the same crop with as many times the model's pixels along each side as there are.
 
         Args:
@@ -102,7 +102,7 @@ class Framing:
             self, model_height=times * self.model_height, model_width=times * self.model_width
         )
 
-    def of_model(self) -> "Framing":
+    def of_model(self) -> "ResizeCrop":
         """Return the framing of images that have the model's size: they stay as they are."""
         return replace(self, height=self.model_height, width=self.model_width)
 

@@ -128,9 +128,12 @@ class Trajectory:
         if len(self) == 1:
             index = torch.zeros(len(time), dtype=torch.long)
             return replace(
-                self, cameras=self.cameras[index], time_sec=time, fps=fps,
+                self,
+                cameras=self.cameras[index],
+                time_sec=time,
+                fps=fps,
                 source_frame=None,
-            )  # fmt: skip
+            )
         right = torch.searchsorted(known, time.clamp(first, last)).clamp(1, len(self) - 1)
         left = right - 1
         weight = (time.clamp(first, last) - known[left]) / (known[right] - known[left])

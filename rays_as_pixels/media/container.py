@@ -157,9 +157,7 @@ def index_video(path: Path, *, by_decoding: bool = False) -> VideoIndex:
             rotation_deg=orientation.rotation_deg,
         )
         notes = (*orientation_note(orientation), *_remarks(container, stream, shown))
-        return VideoIndex(
-            path, tuple(pts), time_base, tuple(keyframes), orientation, info, notes
-        )  # fmt: skip
+        return VideoIndex(path, tuple(pts), time_base, tuple(keyframes), orientation, info, notes)
 
 
 def _first_frame(

@@ -13,7 +13,7 @@ from torch import Tensor
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.media.clip import SourceInfo
 from rays_as_pixels.media.orientation import Orientation, orientation_from_exif, orientation_note
-from rays_as_pixels.media.writing import as_uint8, check_unit_range, written_whole
+from rays_as_pixels.media.writing import as_uint8, atomic_write, check_unit_range
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 NOMINAL_FPS = 10.0  # images carry no times
@@ -150,7 +150,7 @@ def write_image(path: "str | Path", image: Float[Tensor, "3 height width"]) -> N
         )
     check_unit_range("image", image)
     pixels = as_uint8(image).numpy()
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         Image.fromarray(pixels).save(partial, quality=95)
 
 

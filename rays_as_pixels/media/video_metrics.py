@@ -69,8 +69,9 @@ def ssim(
     window = window / window.sum()
 
     def blur(channels: Tensor) -> Tensor:
-        return torch.conv2d(torch.conv2d(channels, window.view(1, 1, 11, 1)),
-                            window.view(1, 1, 1, 11))  # fmt: skip
+        return torch.conv2d(
+            torch.conv2d(channels, window.view(1, 1, 11, 1)), window.view(1, 1, 1, 11)
+        )
 
     x = image.double().reshape(-1, 1, *image.shape[-2:])
     y = target.double().reshape(-1, 1, *image.shape[-2:])

@@ -28,7 +28,7 @@ _KR, _KB = 0.2126, 0.0722  # luma weights of red and blue (ITU-R BT.709)
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Give a partial file beside `path`, and rename it to `path` once the block ends well.
 
     On an error the partial file goes away and an older `path` stays as it was.
@@ -115,7 +115,7 @@ def write_video(path: "str | Path", video: Float[Tensor, "frames 3 h w"], *, fps
     path = Path(path)
     _check_video(path, video, fps)
     check_unit_range("video", video)
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         _encode(partial, video, Fraction(fps).limit_denominator(1001))
 
 

@@ -17,13 +17,19 @@ from rays_as_pixels.memory.shapes import ModelShapes
 from rays_as_pixels.memory.tracker import META, peak_bytes
 from rays_as_pixels.memory.workload import Workload
 from rays_as_pixels.model.autoencoder import SPATIAL_STRIDE, latent_frames
-from rays_as_pixels.model.transformer.joint_state import JointState, Stills
+from rays_as_pixels.model.transformer.joint_state import JointState, ReferenceImages
 
 TEXT_LENGTH = 512
 ORDER = (
-    "read prompt", "encode", "encode rays", "denoise", "decode video", "decode rays",
-    "read cameras", "fit path to frames",
-)  # fmt: skip
+    "read prompt",
+    "encode",
+    "encode rays",
+    "denoise",
+    "decode video",
+    "decode rays",
+    "read cameras",
+    "fit path to frames",
+)
 Phases = dict[str, int]
 
 
@@ -33,8 +39,8 @@ class _Latents:
 
     video: Tensor
     rays: Tensor
-    stills: Tensor
-    still_rays: Tensor
+    reference_images: Tensor
+    reference_rays: Tensor
 
     @property
     def nbytes(self) -> int:
@@ -103,7 +109,7 @@ class Activations:
         coded = self.codec.encode_images(frames, self.ray_size, pieces)
         return {
             "encode": others + self.codec.encode(1, self.size, pieces),
-            "encode rays": images + given.stills.nbytes + max(drawn, coded),
+            "encode rays": images + given.reference_images.nbytes + max(drawn, coded),
             "denoise": images + self._network(self.work.images, seeds),
             "decode video": images
             + given.nbytes
@@ -152,17 +158,20 @@ class Activations:
             self._on_cpu(pixel_bytes(count - 1, self.size)),
         )
 
-    def _denoise(self, stills: int, seeds: int) -> int:
+    def _denoise(self, reference_images: int, seeds: int) -> int:
         network = self.shapes.thin_network(self.dtype)
         held = [*network.parameters(), *network.buffers()]
-        if stills:  # the video is noise, of which the prior is not asked
+        if reference_images:  # the video is noise, of which the prior is not asked
             network.camera_prior = None
         alone = network.camera_prior is not None  # a clear clip is not shown to the rest
 
         def run() -> object:
             # what is given and, for each seed, its noisy copy; stills have none
-            given, noisy = self._latents(stills, 1), self._latents(stills, seeds)
-            noisy = _Latents(noisy.video, noisy.rays, given.stills, noisy.still_rays)
+            given, noisy = (
+                self._latents(reference_images, 1),
+                self._latents(reference_images, seeds),
+            )
+            noisy = _Latents(noisy.video, noisy.rays, given.reference_images, noisy.reference_rays)
             state = self._state(noisy, seeds)
             if alone:
                 return given, noisy, network.told_by_prior(state)
@@ -174,7 +183,7 @@ class Activations:
             device_type=self.device_type,
         )
 
-    def _latents(self, stills: int, seeds: int) -> _Latents:
+    def _latents(self, reference_images: int, seeds: int) -> _Latents:
         height, width = (side // SPATIAL_STRIDE for side in self.size)
         times = latent_frames(self.work.frames, self.codec.stride)
 
@@ -184,8 +193,8 @@ class Activations:
         return _Latents(
             video=of(times, height, width),
             rays=of(self.work.frames, height // 2, width // 2),
-            stills=of(stills, height, width),
-            still_rays=of(stills, height // 2, width // 2),
+            reference_images=of(reference_images, height, width),
+            reference_rays=of(reference_images, height // 2, width // 2),
         )
 
     def _state(self, noisy: _Latents, seeds: int) -> JointState:
@@ -194,22 +203,22 @@ class Activations:
         def levels(images: Tensor) -> Tensor:
             return torch.empty(seeds, images.shape[2], device=META)
 
-        stills = None
-        if noisy.stills.shape[2]:
-            stills = Stills(
-                latents=noisy.stills.to(self.dtype).expand(seeds, -1, -1, -1, -1),
-                sigma=levels(noisy.stills),
-                ray_latents=noisy.still_rays.to(self.dtype),
-                ray_sigma=levels(noisy.stills),
-                frame=levels(noisy.stills),
-                kind=levels(noisy.stills).to(torch.int64),
+        reference_images = None
+        if noisy.reference_images.shape[2]:
+            reference_images = ReferenceImages(
+                latents=noisy.reference_images.to(self.dtype).expand(seeds, -1, -1, -1, -1),
+                sigma=levels(noisy.reference_images),
+                ray_latents=noisy.reference_rays.to(self.dtype),
+                ray_sigma=levels(noisy.reference_images),
+                frame=levels(noisy.reference_images),
+                kind=levels(noisy.reference_images).to(torch.int64),
             )
         return JointState(
             latents=noisy.video.to(self.dtype),
             sigma=levels(noisy.video),
             ray_latents=noisy.rays.to(self.dtype),
             ray_sigma=levels(noisy.rays),
-            stills=stills,
+            reference_images=reference_images,
         )
 
     def _text(self, network: Any, seeds: int) -> Tensor | None:

@@ -75,7 +75,7 @@ def choose_setting(planner: Planner, budget: Budget) -> MemoryEstimate:
     raise InputError(
         f"memory must hold {work.task} of {work.frames} frames at {work.height} x {work.width}; "
         f"got {budget.device / GB:.1f} GB free on the device and {budget.host / GB:.1f} GB beside "
-        f"it, and --memory {least.setting.name} needs {least.total / GB:.1f} and "
+        f"it, and --offload {least.setting.name} needs {least.total / GB:.1f} and "
         f"{least.host_bytes / GB:.1f} GB. Use fewer --frames, a smaller model or another --device."
     )
 

@@ -37,7 +37,7 @@ def out_of_memory(pipeline: Any, verb: str, error: BaseException) -> InputError:
     words = " ".join(str(error).split())[:160]
     device = getattr(pipeline, "_execution_device", "the device")
     return InputError(
-        f"{verb} must fit in the memory of {device}; with --memory {now} it did not ({words}). "
+        f"{verb} must fit in the memory of {device}; with --offload {now} it did not ({words}). "
         f"{_remedy(now)}, or take fewer frames or seeds; `python -m rays_as_pixels memory` shows "
         "what each setting needs."
     )
@@ -47,17 +47,17 @@ def _remedy(now: str) -> str:
     """Name the next smaller setting."""
     words = now.split("+")
     if "slicing" not in words and "tiling" not in words:
-        return f"Use --memory {now}+slicing"
+        return f"Use --offload {now}+slicing"
     if "group-offload" not in words:
-        return "Use --memory group-offload+tiling"
+        return "Use --offload group-offload+tiling"
     return (
-        "Use --memory group-offload+fp8+tiling"
+        "Use --offload group-offload+fp8+tiling"
         if now != "group-offload+fp8+tiling"
         else ("Use a smaller model")
     )
 
 
-def says_what_to_change(method: Callable[P, R]) -> Callable[P, R]:
+def explain_out_of_memory(method: Callable[P, R]) -> Callable[P, R]:
     """Make a pipeline's verb raise InputError where memory runs out."""
 
     @functools.wraps(method)

@@ -10,7 +10,7 @@ from rays_as_pixels.geometry.raxels import RASTER_STRIDE, raxels_from_cameras
 from rays_as_pixels.memory.tracker import META, peak_bytes
 from rays_as_pixels.model.autoencoder import SPATIAL_STRIDE, LatentCodec
 from rays_as_pixels.model.camera_readout import read_cameras
-from rays_as_pixels.solve.bundle import AnchoredScene
+from rays_as_pixels.solve.bundle import BundleState
 from rays_as_pixels.solve.patches import Patches
 from rays_as_pixels.solve.photometric_bundle_adjustment import anchors_of, moved_scene
 
@@ -58,7 +58,7 @@ def adjusting_bytes(frames: int, size: tuple[int, int]) -> int:
     patches = Patches.on(video)
     double = {"device": META, "dtype": torch.float64}
     anchors = anchors_of(frames)
-    guess = AnchoredScene(
+    guess = BundleState(
         torch.empty(frames, 3, 3, **double),
         torch.empty(frames, 3, **double),
         torch.empty(frames, **double),
@@ -68,8 +68,9 @@ def adjusting_bytes(frames: int, size: tuple[int, int]) -> int:
     )
     return peak_bytes(
         lambda: moved_scene(video, guess, patches, shared_focal=False),
-        held=[video], device_type="cpu",
-    )  # fmt: skip
+        held=[video],
+        device_type="cpu",
+    )
 
 
 def drawing_bytes(frames: int, raster: tuple[int, int]) -> int:

@@ -39,7 +39,7 @@ class MemorySetting:
 
     @property
     def name(self) -> str:
-        """The words of --memory that choose it."""
+        """The words of --offload that choose it."""
         words = {
             Offload.NONE: ["fp8"] if self.fp8 else ["full"],
             Offload.MODEL: ["model-offload"],

@@ -16,10 +16,16 @@ from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
 from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 
 _WAN = {
-    "attention_head_dim": 128, "in_channels": 16, "patch_size": (1, 2, 2), "ray_patch_size": 2,
-    "text_dim": 4096, "share_attention": True, "ray_prediction": "velocity",
-    "rope_theta": 10000.0, "rope_extent": None,
-}  # fmt: skip
+    "attention_head_dim": 128,
+    "in_channels": 16,
+    "patch_size": (1, 2, 2),
+    "ray_patch_size": 2,
+    "text_dim": 4096,
+    "share_attention": True,
+    "ray_prediction": "velocity",
+    "rope_theta": 10000.0,
+    "rope_extent": None,
+}
 _WAN_SIZES = ((480, 832), (720, 1280))
 UMT5_XXL = 5_680_910_336  # parameters of Wan's text encoder (hidden 4096, 24 layers, 256,384 words)
 

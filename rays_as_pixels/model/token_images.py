@@ -36,8 +36,8 @@ def plus_last(
     images: Float[Tensor, "batch width s h w"], clip: Float[Tensor, "batch width t h w"]
 ) -> Float[Tensor, "batch width s h w"]:
     """Add to the clip's images, which come after the stills."""
-    stills = images.shape[2] - clip.shape[2]
-    return images + nn.functional.pad(clip, (0, 0, 0, 0, stills, 0))
+    reference_images = images.shape[2] - clip.shape[2]
+    return images + nn.functional.pad(clip, (0, 0, 0, 0, reference_images, 0))
 
 
 def by_image(tables: Tables, tokens: Float[Tensor, "batch s n width"]) -> Tables:

@@ -21,7 +21,7 @@ from torch import Tensor
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
-from rays_as_pixels.geometry.resize_crop import Framing
+from rays_as_pixels.geometry.resize_crop import ResizeCrop
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.hub.source import HubAccess, find_model
 from rays_as_pixels.model.autoencoder import RAXEL_LIMIT, LatentCodec
@@ -30,20 +30,22 @@ from rays_as_pixels.model.checkpoints import check_component_weights, with_own_c
 from rays_as_pixels.model.root_module import write_root_module
 from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.pipeline.prompts import PromptEmbeddings, Prompter
-from rays_as_pixels.pipeline.sampler import Given, SamplerOptions, denoise_jointly
+from rays_as_pixels.pipeline.sampler import Conditioning, SamplerOptions, denoise_jointly
 from rays_as_pixels.pipeline.schedule import explicit_sigmas
 from rays_as_pixels.pipeline.validation import RunOptions
-from rays_as_pixels.solve.photometric_refinement import adjusted_to_frames
+from rays_as_pixels.solve.photometric_refinement import refine_photometrically
 from rays_as_pixels.solve.plane_sweep import dense_log_depth
 
 # The sampler's names of what a step's callback may see, and diffusers' names.
 _SHOWN = {
-    "latents": "latents", "ray_latents": "ray_latents",
-    "text": "prompt_embeds", "negative_text": "negative_prompt_embeds",
-}  # fmt: skip
+    "latents": "latents",
+    "ray_latents": "ray_latents",
+    "text": "prompt_embeds",
+    "negative_text": "negative_prompt_embeds",
+}
 
 
-class JointComponents(DiffusionPipeline):
+class PipelineBase(DiffusionPipeline):
     """The components of `RaysAsPixelsPipeline`.
 
     Args:
@@ -96,9 +98,13 @@ class JointComponents(DiffusionPipeline):
                 "are evenly spread."
             )
         self.register_modules(
-            vae=vae, transformer=transformer, scheduler=scheduler, ray_scheduler=ray_scheduler,
-            tokenizer=tokenizer, text_encoder=text_encoder,
-        )  # fmt: skip
+            vae=vae,
+            transformer=transformer,
+            scheduler=scheduler,
+            ray_scheduler=ray_scheduler,
+            tokenizer=tokenizer,
+            text_encoder=text_encoder,
+        )
         self.register_to_config(
             raxel_latents_mean=list(raxel_latents_mean),
             raxel_latents_std=list(raxel_latents_std),
@@ -141,8 +147,9 @@ class JointComponents(DiffusionPipeline):
         names = list(inspect.signature(cls.__init__).parameters)[1:]
         types: dict[str, Any] = dict.fromkeys(names, (inspect.Signature.empty,))
         return types | {
-            "vae": (AutoencoderKLWan,), "transformer": (RaysAsPixelsTransformer3DModel,),
-        }  # fmt: skip
+            "vae": (AutoencoderKLWan,),
+            "transformer": (RaysAsPixelsTransformer3DModel,),
+        }
 
     @classmethod
     def load_config(cls, *args: Any, **kwargs: Any) -> Any:
@@ -164,8 +171,9 @@ class JointComponents(DiffusionPipeline):
         revision = kwargs.pop("revision", None)
         found = find_model(pretrained_model_name_or_path, revision=revision, access=access)
         for name, component in (
-            ("vae", AutoencoderKLWan), ("transformer", RaysAsPixelsTransformer3DModel),
-        ):  # fmt: skip
+            ("vae", AutoencoderKLWan),
+            ("transformer", RaysAsPixelsTransformer3DModel),
+        ):
             if kwargs.get(name) is not None:
                 continue
             with torch.device("meta"):
@@ -185,14 +193,16 @@ class JointComponents(DiffusionPipeline):
 
     def _prompts(self, run: RunOptions, *, samples: int, guidance_scale: float) -> PromptEmbeddings:
         prompter = Prompter(
-            self.transformer, tokenizer=self.tokenizer, text_encoder=self.text_encoder,
+            self.transformer,
+            tokenizer=self.tokenizer,
+            text_encoder=self.text_encoder,
             device=self._execution_device,
-        )  # fmt: skip
+        )
         return prompter.embeddings(run, samples=samples, guided=guidance_scale != 1.0)
 
     def _denoise(
         self,
-        given: Given,
+        given: Conditioning,
         run: RunOptions,
         *,
         steps: int,
@@ -227,9 +237,12 @@ class JointComponents(DiffusionPipeline):
                 interrupted=lambda: self._interrupt,
             )
             return denoise_jointly(
-                self.transformer, given, options,
-                scheduler=self.scheduler, ray_scheduler=self.ray_scheduler,
-            )  # fmt: skip
+                self.transformer,
+                given,
+                options,
+                scheduler=self.scheduler,
+                ray_scheduler=self.ray_scheduler,
+            )
 
     def _step_end(self, run: RunOptions) -> Any:
         """Adapt diffusers' callback to the sampler's; None where there is none."""
@@ -272,26 +285,26 @@ class JointComponents(DiffusionPipeline):
         prior = self.transformer.camera_prior
         return nullcontext() if prior is None else prior.keeping_depths()
 
-    def _fitted_to_images(  # noqa: PLR0917 - the first three are bound, see `known.Mend`
+    def _fitted_to_images(  # noqa: PLR0917 - the first three are bound, see `known.RefineCameras`
         self,
         run: RunOptions,
         images: Sequence[Tensor],
-        framing: Framing,
+        resize_crop: ResizeCrop,
         order: list[int],
         latents: Float[Tensor, "1 c n h w"],
         rays: Float[Tensor, "1 c n hr wr"],
     ) -> tuple[Float[Tensor, "1 c n hr wr"], Float[Tensor, "height width"] | None]:
-        """Move the cameras that images tell until their pixels fit; see `known.Mend`."""
+        """Move the cameras that images tell until their pixels fit; see `known.RefineCameras`."""
         told = read_cameras(self.codec, rays, iterations=0)[0].cameras[0]
         shown = torch.stack([images[k] for k in order]).to("cpu", torch.float32)
-        fine = framing.finer().images(shown)
+        fine = resize_crop.finer().images(shown)
         check = partial(run.report, "fit path to frames", 0, 1)
-        fit = adjusted_to_frames(fine, told, self._depth_of(latents), before_round=check)
+        fit = refine_photometrically(fine, told, self._depth_of(latents), before_round=check)
         raxels = raxels_from_cameras(fit.cameras)[None].to(rays.device, torch.float32)
         if float(raxels.abs().max()) > RAXEL_LIMIT:  # so far away no camera can be coded
             return rays, None
-        depth = dense_log_depth(fine, fit.cameras, fit.log_depth, explained=fit.explained)
-        return self.codec.encode_raxels(raxels), framing.of_model().map(depth)
+        depth = dense_log_depth(fine, fit.cameras, fit.log_depth, inlier_ratio=fit.inlier_ratio)
+        return self.codec.encode_raxels(raxels), resize_crop.of_model().map(depth)
 
     def _encode(self, images: Float[Tensor, "frames 3 h w"]) -> Float[Tensor, "1 c t h w"]:
         return self.codec.encode_video(images[None].to(self._execution_device, torch.float32))
@@ -302,10 +315,10 @@ class JointComponents(DiffusionPipeline):
     def _trajectory(
         self,
         cameras: Cameras,
-        framing: Framing,
+        resize_crop: ResizeCrop,
         fps: float,
         time_sec: Tensor | None,
         source_frame: tuple[int, ...] | None,
     ) -> Trajectory:
-        restored = framing.restored(cameras.to(dtype=torch.float64))
+        restored = resize_crop.restored(cameras.to(dtype=torch.float64))
         return Trajectory(restored, fps, time_sec, source_frame)

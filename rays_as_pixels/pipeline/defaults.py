@@ -8,4 +8,4 @@ ESTIMATE_STEPS = 1
 GENERATE_STEPS = 2
 IMAGINE_STEPS = 20
 VIDEO_SHIFT = 16.0  # of a video's noise levels along a known path, for networks with a view prior
-MAX_SCALE = 4  # times the network's size, of a video of which images show more
+MAX_UPSCALE = 4  # times the network's size, of a video of which images show more

@@ -12,18 +12,23 @@ from torch import Tensor
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
-from rays_as_pixels.geometry.resize_crop import Framing
+from rays_as_pixels.geometry.resize_crop import ResizeCrop
 from rays_as_pixels.geometry.trajectory import Trajectory
-from rays_as_pixels.memory.guard import says_what_to_change
+from rays_as_pixels.memory.guard import explain_out_of_memory
 from rays_as_pixels.model.camera_readout import read_cameras
 from rays_as_pixels.pipeline.compositing import ShowingComponents
-from rays_as_pixels.pipeline.conditioning import only_video
+from rays_as_pixels.pipeline.conditioning import condition_on_video
 from rays_as_pixels.pipeline.defaults import ESTIMATE_STEPS
-from rays_as_pixels.pipeline.flip_augmentation import Answer, combined, expected_error_deg, views_of
+from rays_as_pixels.pipeline.flip_augmentation import (
+    AugmentedEstimate,
+    combined,
+    expected_error_deg,
+    flips_of,
+)
 from rays_as_pixels.pipeline.long_video import DEFAULT_OVERLAP, WindowPlan, estimate_in_windows
 from rays_as_pixels.pipeline.outputs import EstimateOutput, LongEstimateOutput
 from rays_as_pixels.pipeline.validation import RunOptions, check_frames, check_seeds, check_video
-from rays_as_pixels.solve.photometric_refinement import adjusted_to_frames
+from rays_as_pixels.solve.photometric_refinement import refine_photometrically
 from rays_as_pixels.solve.plane_sweep import dense_log_depth
 
 _ENOUGH = 0.75  # of what an estimate explains, for a path that more frames were looked at for
@@ -32,7 +37,7 @@ _ENOUGH = 0.75  # of what an estimate explains, for a path that more frames were
 class EstimatingComponents(ShowingComponents):
     """The components, and what reads camera paths with them."""
 
-    @says_what_to_change
+    @explain_out_of_memory
     @torch.no_grad()
     def estimate(
         self,
@@ -43,7 +48,7 @@ class EstimatingComponents(ShowingComponents):
         source_frame: tuple[int, ...] | None = None,
         num_inference_steps: int = ESTIMATE_STEPS,
         num_seeds: int = 1,
-        num_views: int = 1,
+        num_flips: int = 1,
         shared_focal: bool = False,
         camera_fit_steps: int | None = None,
         photometric_adjustment: bool = True,
@@ -60,7 +65,7 @@ class EstimatingComponents(ShowingComponents):
             source_frame: Indices of the frames in the file they came from.
             num_inference_steps: Denoising steps.
             num_seeds: Noise seeds to average over; more than one also gives a spread.
-            num_views: 1, 2 (also mirrored) or 4 (both also backwards) looks at the clip, averaged;
+            num_flips: 1, 2 (also mirrored) or 4 (both also backwards) looks at the clip, averaged;
                 more than one also gives a spread. Beyond the paper; see `views`.
             shared_focal: One focal length for the whole clip, for a lens that does not zoom.
             camera_fit_steps: Steps of fitting cameras to the latents (`model.camera_fit`), beyond
@@ -81,50 +86,62 @@ class EstimatingComponents(ShowingComponents):
         run = RunOptions(**options)
         check_video(video, max_frames=self.max_frames)
         check_seeds(num_seeds, run)
-        views = views_of(num_views)
-        framing = Framing.nearest(video.shape[-2], video.shape[-1], self.sizes)
-        fitted = framing.images(video.to(self._execution_device, torch.float32))
+        views = flips_of(num_flips)
+        resize_crop = ResizeCrop.nearest(video.shape[-2], video.shape[-1], self.sizes)
+        fitted = resize_crop.images(video.to(self._execution_device, torch.float32))
         fits = 2 * (not photometric_adjustment) if camera_fit_steps is None else camera_fit_steps
         read = partial(read_cameras, self.codec, shared_focal=shared_focal, iterations=fits)
-        fine = framing.finer().images(video.to(torch.float32).cpu())
+        fine = resize_crop.finer().images(video.to(torch.float32).cpu())
         answers, decoded = [], []
         for index, view in enumerate(views):
             run.report("encode video", 0, 1)
             latents = self._encode(view.video(fitted))
             with self._keeping_depths():
-                rays = self._rays_of(latents, len(video), run, steps=num_inference_steps,
-                                     num_seeds=num_seeds, number=index)  # fmt: skip
+                rays = self._rays_of(
+                    latents,
+                    len(video),
+                    run,
+                    steps=num_inference_steps,
+                    num_seeds=num_seeds,
+                    number=index,
+                )
                 told = self._depth_of(latents) if photometric_adjustment else None
             run.report("read cameras", index, len(views))
             mean, drawn = read(rays.mean(0, keepdim=True))
             each = read(rays)[0].cameras if num_seeds > 1 else mean.cameras
-            answer = Answer(view, mean.cameras[0], each)
+            answer = AugmentedEstimate(view, mean.cameras[0], each)
             if photometric_adjustment:
                 said = partial(run.report, "fit path to frames", index, len(views))
                 answer = answer.adjusted(
-                    view.video(fine), told,
-                    shared_focal=shared_focal, before_round=said,
-                )  # fmt: skip
+                    view.video(fine),
+                    told,
+                    shared_focal=shared_focal,
+                    before_round=said,
+                )
             answers.append(answer)
             decoded.append((drawn[0], mean.residual[0]))
         cameras, spread = combined(answers)
         depth = answers[0].log_depth if look_for_depth else None
         if depth is not None:
             run.report("look for depths", 0, 1)
-            depth = dense_log_depth(fine, cameras, depth, explained=answers[0].explained or 0.0)
+            depth = dense_log_depth(
+                fine, cameras, depth, inlier_ratio=answers[0].inlier_ratio or 0.0
+            )
         run.report("read cameras", len(views), len(views))
         self.maybe_free_model_hooks()
         return EstimateOutput(
-            trajectory=self._trajectory(cameras, framing, fps, time_sec, source_frame),
-            raxels=decoded[0][0], residual=decoded[0][1], spread=spread,
-            explained=answers[0].explained,
-            depth=None if depth is None else framing.restored_map(depth).float().exp(),
+            trajectory=self._trajectory(cameras, resize_crop, fps, time_sec, source_frame),
+            raxels=decoded[0][0],
+            residual=decoded[0][1],
+            spread=spread,
+            inlier_ratio=answers[0].inlier_ratio,
+            depth=None if depth is None else resize_crop.restored_map(depth).float().exp(),
             expected_error_deg=expected_error_deg(
-                spread, self.config["error_per_spread"], num_seeds=num_seeds, num_views=num_views
+                spread, self.config["error_per_spread"], num_seeds=num_seeds, num_flips=num_flips
             ),
-        )  # fmt: skip
+        )
 
-    @says_what_to_change
+    @explain_out_of_memory
     def estimate_long(
         self,
         video: Float[Tensor, "frames 3 height width"],
@@ -165,12 +182,14 @@ class EstimatingComponents(ShowingComponents):
         run.report("estimate windows", len(windows), len(windows))
         return LongEstimateOutput(
             trajectory=Trajectory(found.cameras, fps, time_sec, source_frame),
-            spread=found.spread, windows=found.windows, doubted=found.doubted,
-        )  # fmt: skip
+            spread=found.spread,
+            windows=found.windows,
+            num_outlier_windows=found.num_outlier_windows,
+        )
 
-    @says_what_to_change
+    @explain_out_of_memory
     @torch.no_grad()
-    def estimate_between(
+    def estimate_with_extra_frames(
         self,
         video: Float[Tensor, "frames 3 height width"],
         estimated: EstimateOutput,
@@ -195,7 +214,7 @@ class EstimatingComponents(ShowingComponents):
             options: See `RunOptions`, and `num_inference_steps`.
 
         Returns:
-            One of the two, by `explained`, on the same frames; `frames_seen` of the result says
+            One of the two, by `inlier_ratio`, on the same frames; `frames_seen` of the result says
             that `longer` was looked at. A path found between has its own raxels, drawn.
 
         Raises:
@@ -211,29 +230,29 @@ class EstimatingComponents(ShowingComponents):
         run = RunOptions(cancel=options.get("cancel"))
         plan = WindowPlan(overlap=min(DEFAULT_OVERLAP, self.num_frames // 2))
         long = self.estimate_long(longer, plan=plan, shared_focal=shared_focal, **options)
-        framing = Framing.nearest(video.shape[-2], video.shape[-1], self.sizes)
-        fine = framing.finer().images(video.to(torch.float32).cpu())
-        fit = adjusted_to_frames(
+        resize_crop = ResizeCrop.nearest(video.shape[-2], video.shape[-1], self.sizes)
+        fine = resize_crop.finer().images(video.to(torch.float32).cpu())
+        fit = refine_photometrically(
             fine,
-            framing.cameras(long.trajectory.cameras[index].relative_to(0)),
+            resize_crop.cameras(long.trajectory.cameras[index].relative_to(0)),
             None,
             shared_focal=shared_focal,
             before_round=partial(run.report, "fit path to frames", 0, 1),
         )
-        if fit.explained < _ENOUGH * (estimated.explained or 0.0):
+        if fit.inlier_ratio < _ENOUGH * (estimated.inlier_ratio or 0.0):
             return replace(estimated, frames_seen=len(longer))
         run.report("look for depths", 0, 1)
-        depth = dense_log_depth(fine, fit.cameras, fit.log_depth, explained=fit.explained)
+        depth = dense_log_depth(fine, fit.cameras, fit.log_depth, inlier_ratio=fit.inlier_ratio)
         old = estimated.trajectory
         return EstimateOutput(
             trajectory=self._trajectory(
-                fit.cameras, framing, old.fps, old.times_sec, old.source_frame
+                fit.cameras, resize_crop, old.fps, old.times_sec, old.source_frame
             ),
             raxels=raxels_from_cameras(fit.cameras).to(estimated.raxels),
             residual=torch.zeros_like(estimated.residual),
             spread=None,
-            explained=fit.explained,
-            depth=framing.restored_map(depth).float().exp(),
+            inlier_ratio=fit.inlier_ratio,
+            depth=resize_crop.restored_map(depth).float().exp(),
             frames_seen=len(longer),
         )
 
@@ -251,6 +270,6 @@ class EstimatingComponents(ShowingComponents):
     ) -> Float[Tensor, "seeds c frames hr wr"]:
         """Estimate the ray latents of a clip's latents; `number` is its view's."""
         prompts = self._prompts(run, samples=num_seeds, guidance_scale=1.0)
-        given = only_video(latents, frames=frames).repeated(num_seeds)
+        given = condition_on_video(latents, frames=frames).repeated(num_seeds)
         stage = "estimate path" if number == 0 else f"estimate path, view {number + 1}"
         return self._denoise(given, run, steps=steps, stage=stage, prompts=prompts)[1]

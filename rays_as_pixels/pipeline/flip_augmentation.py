@@ -16,7 +16,7 @@ from rays_as_pixels.geometry.cameras import Cameras, rigid
 from rays_as_pixels.geometry.rotations import nearest_rotation
 from rays_as_pixels.pipeline.loop import pose_spread
 from rays_as_pixels.pipeline.outputs import PoseSpread
-from rays_as_pixels.solve.photometric_refinement import adjusted_to_frames
+from rays_as_pixels.solve.photometric_refinement import refine_photometrically
 
 _STILL = 1e-9  # scene units; a path that reaches no further has no size to compare
 
@@ -62,36 +62,36 @@ VIEWS = {
 }
 
 
-def views_of(num_views: int) -> tuple[View, ...]:
+def flips_of(num_flips: int) -> tuple[View, ...]:
     """Return the views to look at: 1, 2 (also mirrored) or 4 (both also backwards).
 
     Raises:
         InputError: Another number.
     """
-    if num_views not in VIEWS:
+    if num_flips not in VIEWS:
         raise InputError(
-            f"num_views must be 1, 2 or 4; got {num_views}. Use 4 to look at the clip mirrored "
+            f"num_flips must be 1, 2 or 4; got {num_flips}. Use 4 to look at the clip mirrored "
             "and backwards too."
         )
-    return VIEWS[num_views]
+    return VIEWS[num_flips]
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class AugmentedEstimate:
     """What the network said about one view.
 
     Attributes:
         view: How the clip was shown.
         mean: (F,) cameras of the mean over seeds, as the view shows them.
         each: (S, F) cameras of each seed.
-        explained: Share of the clip's patches that fit, see `photometric_adjustment`.
+        inlier_ratio: Share of the clip's patches that fit, see `photometric_adjustment`.
         log_depth: (rows, columns) of what the view's first frame shows, from the same.
     """
 
     view: View
     mean: Cameras
     each: Cameras
-    explained: float | None = None
+    inlier_ratio: float | None = None
     log_depth: Float[Tensor, "rows columns"] | None = None
 
     def adjusted(
@@ -101,27 +101,29 @@ class Answer:
         *,
         shared_focal: bool,
         before_round: Callable[[], None],
-    ) -> "Answer":
+    ) -> "AugmentedEstimate":
         """Return the answer fitted to the view's frames; `log_depth` is of the first of them."""
         seeds = len(self.each.focal_px)
         alone = [self.mean] if seeds == 1 else [self.mean, *(self.each[k] for k in range(seeds))]
         fits = [
-            adjusted_to_frames(
+            refine_photometrically(
                 frames, cameras, log_depth, shared_focal=shared_focal, before_round=before_round
             )
             for cameras in alone
         ]
         moved = _stacked([fit.cameras for fit in fits[-seeds:]])
         first = fits[0]
-        return Answer(self.view, first.cameras, moved, first.explained, first.log_depth)
+        return AugmentedEstimate(
+            self.view, first.cameras, moved, first.inlier_ratio, first.log_depth
+        )
 
     @classmethod
-    def of_one(cls, view: View, cameras: Cameras) -> "Answer":
+    def of_one(cls, view: View, cameras: Cameras) -> "AugmentedEstimate":
         """Return the answer of a single seed."""
         return cls(view, cameras, _stacked([cameras]))
 
 
-def combined(answers: Sequence[Answer]) -> tuple[Cameras, PoseSpread | None]:
+def combined(answers: Sequence[AugmentedEstimate]) -> tuple[Cameras, PoseSpread | None]:
     """Average the views' answers; the spread is over all seeds and views, None for a single run."""
     if len(answers) == 1:
         (only,) = answers
@@ -143,13 +145,13 @@ def expected_error_deg(
     error_per_spread: float | None,
     *,
     num_seeds: int,
-    num_views: int,
+    num_flips: int,
 ) -> Float[Tensor, "frames"] | None:
     """Return the rotation error that two of three frames stay below, where it was calibrated.
 
     Calibrated is the spread over 4 views with one seed; other spreads are others by size.
     """
-    if spread is None or error_per_spread is None or (num_seeds, num_views) != (1, 4):
+    if spread is None or error_per_spread is None or (num_seeds, num_flips) != (1, 4):
         return None
     return error_per_spread * spread.rotation_rad.rad2deg()
 

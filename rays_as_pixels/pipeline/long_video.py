@@ -101,14 +101,14 @@ class LongPath:
         cameras: (F,) one per frame, frame 0 the identity.
         spread: How far the windows disagree, per frame.
         windows: How many there were.
-        doubted: How many of them disagreed so much with the others that they were left out or
-            count for less than a tenth.
+        num_outlier_windows: How many of them disagreed so much with the others that they were left
+            out or count for less than a tenth.
     """
 
     cameras: Cameras
     spread: PoseSpread
     windows: int
-    doubted: int
+    num_outlier_windows: int
 
 
 def estimate_in_windows(

@@ -35,14 +35,14 @@ class EstimateOutput(BaseOutput):
         spread: Disagreement between seeds and views, or None with one of each.
         expected_error_deg: (F,) rotation error that two of three frames stay below, in degrees;
             None where the model was not calibrated, or with other than 1 seed and 4 views.
-        explained: Share of patches, over pairs of frames, that look alike where the path shows
+        inlier_ratio: Share of patches, over pairs of frames, that look alike where the path shows
             them; None without photometric adjustment.
         depth: How far away what frame 0 shows is, along its camera's axis, in scene units, on a
             grid over the whole frame, for every pixel of a small one (`model.dense_depth`); None
             without photometric adjustment, or where it was not wanted. `generate` takes it as
             `image_depths`.
         frames_seen: How many frames were looked at where these were more than the path's, see
-            `estimate_between`; None otherwise.
+            `estimate_with_extra_frames`; None otherwise.
     """
 
     trajectory: Trajectory
@@ -50,7 +50,7 @@ class EstimateOutput(BaseOutput):
     residual: Float[Tensor, "frames"]
     spread: PoseSpread | None
     expected_error_deg: Float[Tensor, "frames"] | None = None
-    explained: float | None = None
+    inlier_ratio: float | None = None
     depth: Float[Tensor, "rows columns"] | None = None
     frames_seen: int | None = None
 
@@ -63,13 +63,14 @@ class LongEstimateOutput(BaseOutput):
         trajectory: One camera per frame, intrinsics in pixels of the video that was given.
         spread: Disagreement between the windows that hold a frame.
         windows: How many there were.
-        doubted: How many of them disagreed with the others so much that they hardly count.
+        num_outlier_windows: How many of them disagreed with the others so much that they hardly
+            count.
     """
 
     trajectory: Trajectory
     spread: PoseSpread
     windows: int
-    doubted: int
+    num_outlier_windows: int
 
 
 @dataclass

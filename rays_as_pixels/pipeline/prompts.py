@@ -58,10 +58,11 @@ class Prompter:
                 its embeddings, or a wrong count or shape.
         """
         given = {
-            "prompt": run.prompt, "negative_prompt": run.negative_prompt,
+            "prompt": run.prompt,
+            "negative_prompt": run.negative_prompt,
             "prompt_embeds": run.prompt_embeds,
             "negative_prompt_embeds": run.negative_prompt_embeds,
-        }  # fmt: skip
+        }
         named = [name for name, value in given.items() if value is not None]
         if self.width is None:
             if named:

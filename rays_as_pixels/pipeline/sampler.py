@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.errors import Cancelled
-from rays_as_pixels.model.transformer.joint_state import JointState, JointVelocity, Stills
+from rays_as_pixels.model.transformer.joint_state import JointState, JointVelocity, ReferenceImages
 from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.pipeline.schedule import set_sigmas
 
@@ -24,7 +24,7 @@ StepEnd = Callable[[int, Tensor, dict[str, Tensor]], dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Given:
+class Conditioning:
     """Which latents are known. Each mask is per image; True stays bit-identical.
 
     Attributes:
@@ -32,26 +32,26 @@ class Given:
         video_known: (T,) booleans.
         rays: (B, C, F, hr, wr) clean latents, read where `rays_known`.
         rays_known: (F,) booleans.
-        stills: (B, C, S, h, w) clean latents of single images, or None; always known.
-        still_rays: (B, C, S, hr, wr), read where `still_rays_known`.
-        still_rays_known: (S,) booleans.
-        still_frame: (S,) frame numbers.
-        still_kind: (S,) SOURCE or SPARSE_TARGET.
-        still_log_depth: (S, height, width), see `Stills.log_depth`.
+        reference_images: (B, C, S, h, w) clean latents of single images, or None; always known.
+        reference_rays: (B, C, S, hr, wr), read where `reference_rays_known`.
+        reference_rays_known: (S,) booleans.
+        reference_frame: (S,) frame numbers.
+        reference_kind: (S,) SOURCE or SPARSE_TARGET.
+        reference_log_depth: (S, height, width), see `ReferenceImages.log_depth`.
     """
 
     video: Float[Tensor, "batch c t h w"]
     video_known: Tensor
     rays: Float[Tensor, "batch c frames hr wr"]
     rays_known: Tensor
-    stills: Float[Tensor, "batch c s h w"] | None = None
-    still_rays: Float[Tensor, "batch c s hr wr"] | None = None
-    still_rays_known: Tensor | None = None
-    still_frame: Float[Tensor, "s"] | None = None
-    still_kind: Tensor | None = None
-    still_log_depth: Float[Tensor, "s height width"] | None = None
+    reference_images: Float[Tensor, "batch c s h w"] | None = None
+    reference_rays: Float[Tensor, "batch c s hr wr"] | None = None
+    reference_rays_known: Tensor | None = None
+    reference_frame: Float[Tensor, "s"] | None = None
+    reference_kind: Tensor | None = None
+    reference_log_depth: Float[Tensor, "s height width"] | None = None
 
-    def repeated(self, count: int) -> "Given":
+    def repeated(self, count: int) -> "Conditioning":
         """Return the same for `count` samples, to be denoised at once from different noise."""
 
         def spread(value: Tensor | None) -> Any:
@@ -61,8 +61,8 @@ class Given:
             self,
             video=spread(self.video),
             rays=spread(self.rays),
-            stills=spread(self.stills),
-            still_rays=spread(self.still_rays),
+            reference_images=spread(self.reference_images),
+            reference_rays=spread(self.reference_rays),
         )
 
 
@@ -121,51 +121,57 @@ def _levels(known: Tensor, sigma: float, like: Tensor) -> Float[Tensor, "batch s
 class _Loop:
     """State of one run: what is known, and the current value of what is not."""
 
-    def __init__(self, given: Given, options: SamplerOptions) -> None:
+    def __init__(self, given: Conditioning, options: SamplerOptions) -> None:
         self.given, self.options = given, options
         self.guidance_scale = options.guidance_scale
         self.text, self.negative_text = options.text, options.negative_text
         generator = options.generator
         self.video = _start(given.video, given.video_known, generator)
         self.rays = _start(given.rays, given.rays_known, generator)
-        self.still_rays = None
-        if given.stills is not None:
-            assert given.still_rays is not None
-            assert given.still_rays_known is not None
-            self.still_rays = _start(given.still_rays, given.still_rays_known, generator)
+        self.reference_rays = None
+        if given.reference_images is not None:
+            assert given.reference_rays is not None
+            assert given.reference_rays_known is not None
+            self.reference_rays = _start(
+                given.reference_rays, given.reference_rays_known, generator
+            )
 
-    def state(self, sigma: float, *, blind: bool = False) -> JointState:
-        """Assemble the network's input; `blind` hides all rays behind noise, for guidance."""
-        given, rays, still_rays = self.given, self.rays, self.still_rays
-        rays_known, still_known = given.rays_known, given.still_rays_known
+    def state(self, sigma: float, *, unconditional: bool = False) -> JointState:
+        """Assemble the network's input; `unconditional` hides all rays behind noise (guidance)."""
+        given, rays, reference_rays = self.given, self.rays, self.reference_rays
+        rays_known, still_known = given.rays_known, given.reference_rays_known
         ray_level = _levels(rays_known, sigma, rays)
-        if blind:
+        if unconditional:
             rays = _noise_like(rays, self.options.generator)
             ray_level = torch.ones_like(ray_level)
-        stills = None
-        if given.stills is not None:
-            assert still_rays is not None
+        reference_images = None
+        if given.reference_images is not None:
+            assert reference_rays is not None
             assert still_known is not None
-            assert given.still_frame is not None
-            assert given.still_kind is not None
-            still_level = _levels(still_known, sigma, still_rays)
-            if blind:
-                still_rays = _noise_like(still_rays, self.options.generator)
+            assert given.reference_frame is not None
+            assert given.reference_kind is not None
+            still_level = _levels(still_known, sigma, reference_rays)
+            if unconditional:
+                reference_rays = _noise_like(reference_rays, self.options.generator)
                 still_level = torch.ones_like(still_level)
             batch = len(rays)
             device = rays.device
-            depth = given.still_log_depth
-            stills = Stills(
-                given.stills,
-                torch.zeros(batch, given.stills.shape[2], device=device),
-                still_rays,
+            depth = given.reference_log_depth
+            reference_images = ReferenceImages(
+                given.reference_images,
+                torch.zeros(batch, given.reference_images.shape[2], device=device),
+                reference_rays,
                 still_level,
-                given.still_frame.to(device).expand(batch, -1),
-                given.still_kind.to(device).expand(batch, -1),
+                given.reference_frame.to(device).expand(batch, -1),
+                given.reference_kind.to(device).expand(batch, -1),
                 None if depth is None else depth.to(device).expand(batch, -1, -1, -1),
             )
         return JointState(
-            self.video, _levels(given.video_known, sigma, self.video), rays, ray_level, stills
+            self.video,
+            _levels(given.video_known, sigma, self.video),
+            rays,
+            ray_level,
+            reference_images,
         )
 
     def apply(self, name: str, new: Tensor, known: Tensor) -> None:
@@ -205,17 +211,19 @@ def _called(
         prompt["encoder_hidden_states"] = text.expand(len(state.latents), -1, -1)
     if own == loop:
         return model(state, **prompt)
-    stills = state.stills
-    if stills is not None:
-        stills = replace(
-            stills, latents=stills.latents.to(own), ray_latents=stills.ray_latents.to(own)
+    reference_images = state.reference_images
+    if reference_images is not None:
+        reference_images = replace(
+            reference_images,
+            latents=reference_images.latents.to(own),
+            ray_latents=reference_images.ray_latents.to(own),
         )
     velocity = model(
         replace(
             state,
             latents=state.latents.to(own),
             ray_latents=state.ray_latents.to(own),
-            stills=stills,
+            reference_images=reference_images,
         ),
         **prompt,
     )
@@ -224,25 +232,27 @@ def _called(
         return None if value is None else value.to(loop)
 
     return JointVelocity(
-        velocity.video.to(loop), velocity.rays.to(loop), back(velocity.stills),
-        back(velocity.still_rays),
-    )  # fmt: skip
+        velocity.video.to(loop),
+        velocity.rays.to(loop),
+        back(velocity.reference_images),
+        back(velocity.reference_rays),
+    )
 
 
 def _guided(model: RaysAsPixelsTransformer3DModel, loop: _Loop, sigma: float) -> JointVelocity:
     scale = loop.guidance_scale
     if scale == 1.0:
         return _called(model, loop.state(sigma), loop.text)
-    state, hidden = loop.state(sigma), loop.state(sigma, blind=True)
+    state, hidden = loop.state(sigma), loop.state(sigma, unconditional=True)
     texts = _one_call_texts(state, loop.text, loop.negative_text)
     if texts is None:
         velocity = _called(model, state, loop.text)
-        blind = _called(model, hidden, loop.negative_text).video
+        unconditional = _called(model, hidden, loop.negative_text).video
     else:
         both = _called(model, _stacked(state, hidden), *texts)
-        velocity, blind = _first_half(both), both.video[len(both.video) // 2 :]
-    video = blind + scale * (velocity.video - blind)
-    return JointVelocity(video, velocity.rays, velocity.stills, velocity.still_rays)
+        velocity, unconditional = _first_half(both), both.video[len(both.video) // 2 :]
+    video = unconditional + scale * (velocity.video - unconditional)
+    return JointVelocity(video, velocity.rays, velocity.reference_images, velocity.reference_rays)
 
 
 def _one_call_texts(
@@ -283,7 +293,7 @@ def _stepped(scheduler: Any, velocity: Tensor, timestep: Tensor, current: Tensor
 @torch.no_grad()
 def denoise_jointly(
     model: RaysAsPixelsTransformer3DModel,
-    given: Given,
+    given: Conditioning,
     options: SamplerOptions,
     *,
     scheduler: FlowMatchEulerDiscreteScheduler,
@@ -310,17 +320,17 @@ def denoise_jointly(
         velocity = _guided(model, loop, sigma)
         video = _stepped(scheduler, velocity.video, timestep, loop.video)
         # Rays of the stills and of the clip take the same step, so they go through as one tensor.
-        count = 0 if loop.still_rays is None else loop.still_rays.shape[2]
+        count = 0 if loop.reference_rays is None else loop.reference_rays.shape[2]
         current, change = loop.rays, velocity.rays
-        if loop.still_rays is not None:
-            assert velocity.still_rays is not None
-            current = torch.cat([loop.still_rays, current], dim=2)
-            change = torch.cat([velocity.still_rays, change], dim=2)
+        if loop.reference_rays is not None:
+            assert velocity.reference_rays is not None
+            current = torch.cat([loop.reference_rays, current], dim=2)
+            change = torch.cat([velocity.reference_rays, change], dim=2)
         rays = _stepped(ray_scheduler, change, timestep, current)
         loop.apply("video", video, given.video_known)
         loop.apply("rays", rays[:, :, count:], given.rays_known)
-        if given.still_rays_known is not None:
-            loop.apply("still_rays", rays[:, :, :count], given.still_rays_known)
+        if given.reference_rays_known is not None:
+            loop.apply("reference_rays", rays[:, :, :count], given.reference_rays_known)
         loop.end_step(index, timestep)
         if options.progress is not None:
             options.progress(index + 1, steps)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras
-from rays_as_pixels.geometry.resize_crop import Framing
+from rays_as_pixels.geometry.resize_crop import ResizeCrop
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.solve.plane_sweep import dense_log_depth
 
@@ -20,14 +20,14 @@ MOST_SOURCES = 9  # frames that are drawn from, evenly over the clip
 
 
 @dataclass(frozen=True, eq=False)
-class Footage:
+class PosedClip:
     """A clip with its cameras and how far away what frame 0 shows is.
 
     Attributes:
         video: (F, 3, H, W) in [0, 1].
         trajectory: (F,) cameras in pixels of it.
         depth: (rows, columns) of frame 0, along its camera's axis, in the trajectory's unit.
-        explained: As `EstimateOutput.explained`.
+        inlier_ratio: As `EstimateOutput.inlier_ratio`.
 
     Raises:
         InputError: There are not as many cameras as frames, or two frames at least.
@@ -36,7 +36,7 @@ class Footage:
     video: Float[Tensor, "frames 3 height width"]
     trajectory: Trajectory
     depth: Float[Tensor, "rows columns"]
-    explained: float = 1.0
+    inlier_ratio: float = 1.0
 
     def __post_init__(self) -> None:
         """Check the rule in the class docstring."""
@@ -50,7 +50,7 @@ class Footage:
     @classmethod
     def of(
         cls, video: Float[Tensor, "frames 3 height width"], found: "EstimateOutput"
-    ) -> "Footage":
+    ) -> "PosedClip":
         """Put a clip together with what `estimate` says of it.
 
         Raises:
@@ -61,7 +61,7 @@ class Footage:
                 "footage must have depths; got an estimate without. Estimate with "
                 "photometric_adjustment and look_for_depth."
             )
-        return cls(video, found.trajectory, found.depth, found.explained or 1.0)
+        return cls(video, found.trajectory, found.depth, found.inlier_ratio or 1.0)
 
     def sources(
         self, size: tuple[int, int], sizes: list[tuple[int, int]]
@@ -78,22 +78,23 @@ class Footage:
         Raises:
             InputError: The frames would be cropped to another shape than that.
         """
-        framing = Framing.nearest(self.video.shape[-2], self.video.shape[-1], sizes)
-        at_size = Framing(framing.height, framing.width, *size)
-        if size[0] * framing.model_width != size[1] * framing.model_height:
+        resize_crop = ResizeCrop.nearest(self.video.shape[-2], self.video.shape[-1], sizes)
+        at_size = ResizeCrop(resize_crop.height, resize_crop.width, *size)
+        if size[0] * resize_crop.model_width != size[1] * resize_crop.model_height:
             raise InputError(
-                f"footage must have the images' aspect; got frames of {framing.height} x "
-                f"{framing.width} for a video of {size[0]} x {size[1]}. Use an image of the clip."
+                f"footage must have the images' aspect; got frames of {resize_crop.height} x "
+                f"{resize_crop.width} for a video of {size[0]} x {size[1]}. "
+                "Use an image of the clip."
             )
-        cameras = framing.cameras(self.trajectory.cameras)
+        cameras = resize_crop.cameras(self.trajectory.cameras)
         cameras = cameras.to(device="cpu", dtype=torch.float64).relative_to(0)
-        fine = framing.finer().images(self.video.to("cpu", torch.float32))
-        known = framing.map(self.depth.cpu().float().log())
+        fine = resize_crop.finer().images(self.video.to("cpu", torch.float32))
+        known = resize_crop.map(self.depth.cpu().float().log())
         count = min(MOST_SOURCES, len(self.video))
         chosen = torch.linspace(0, len(self.video) - 1, count).round().long()
         depths = [known]
         depths += [
-            dense_log_depth(fine, cameras, known, explained=self.explained, number=k)
+            dense_log_depth(fine, cameras, known, inlier_ratio=self.inlier_ratio, number=k)
             for k in chosen[1:].tolist()
         ]
         depths = [

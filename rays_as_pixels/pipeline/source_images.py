@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras, joined
-from rays_as_pixels.geometry.resize_crop import Framing
+from rays_as_pixels.geometry.resize_crop import ResizeCrop
 from rays_as_pixels.geometry.rotations import rotation_angle_rad
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.pipeline.validation import (
@@ -25,12 +25,12 @@ _SAME = 1e-3  # scene units, radians and logarithms of a lens up to which two ca
 
 
 @dataclass(frozen=True, eq=False)
-class PlacedImages:
+class PosedImages:
     """Images with their cameras and a path, all for the model's images.
 
     Attributes:
         images: (n, 3, H, W) in [0, 1] at their own size.
-        framing: From that size to the model's.
+        resize_crop: From that size to the model's.
         known: (n,) whether the camera of each is known.
         frames: Frame of the path that each belongs to in time.
         cameras: (F,) of the path, in axes of its first one.
@@ -43,7 +43,7 @@ class PlacedImages:
     """
 
     images: Float[Tensor, "n 3 height width"]
-    framing: Framing
+    resize_crop: ResizeCrop
     known: Bool[Tensor, "n"]
     frames: tuple[int, ...]
     cameras: Cameras
@@ -62,20 +62,20 @@ class PlacedImages:
         sizes: Sequence[tuple[int, int]],
         max_frames: int,
         image_frames: Sequence[int],
-        image_path: Trajectory | None,
+        source_trajectory: Trajectory | None,
         cameras_known: Sequence[bool] | None,
         depths: "Sequence[Tensor | None] | None",
-    ) -> "PlacedImages":
+    ) -> "PosedImages":
         """Check and put together what `RaysAsPixelsPipeline.generate` is given.
 
         Raises:
             InputError: See there.
         """
-        stack, framing = framed_images(images, sizes)
+        stack, resize_crop = framed_images(images, sizes)
         check_clip_length(len(trajectory), max_frames=max_frames)
-        cameras = path_for_images(trajectory, framing)
+        cameras = path_for_images(trajectory, resize_crop)
         known = [True] * len(stack) if cameras_known is None else list(cameras_known)
-        own = len(trajectory) if image_path is None else len(image_path)
+        own = len(trajectory) if source_trajectory is None else len(source_trajectory)
         check_image_frames(image_frames, known, len(stack), own)
         frames = tuple(min(frame, len(trajectory) - 1) for frame in image_frames)
         if len(set(frames)) != len(frames):
@@ -85,18 +85,26 @@ class PlacedImages:
                 "images near its end."
             )
         path = cameras
-        if image_path is not None:
+        if source_trajectory is not None:
             first = trajectory.cameras.world_from_cam[:1].to(cameras.world_from_cam)
-            path = path_for_images(image_path, framing, world_from_first=first)
+            path = path_for_images(source_trajectory, resize_crop, world_from_first=first)
         taken, origin = path[torch.tensor(list(image_frames))], path.world_from_cam[0]
         shown = torch.ones(len(frames), dtype=torch.bool)
-        if image_path is not None:
+        if source_trajectory is not None:
             shown = _same(taken, cameras[torch.tensor(frames)])
-        log_depth = depths_for_images(depths, len(stack), framing)
+        log_depth = depths_for_images(depths, len(stack), resize_crop)
         return cls(
-            stack, framing, torch.tensor(known), frames, cameras, taken, origin,
-            image_path is not None, shown, log_depth,
-        )  # fmt: skip
+            stack,
+            resize_crop,
+            torch.tensor(known),
+            frames,
+            cameras,
+            taken,
+            origin,
+            source_trajectory is not None,
+            shown,
+            log_depth,
+        )
 
     def in_world_of(self, trajectory: Trajectory) -> Cameras:
         """Return the path's cameras in the world that it was given in."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from rays_as_pixels.errors import Cancelled, InputError
 from rays_as_pixels.geometry.cameras import Cameras, invert_rigid
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
-from rays_as_pixels.geometry.resize_crop import Framing
+from rays_as_pixels.geometry.resize_crop import ResizeCrop
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.model.autoencoder import RAXEL_LIMIT, check_frame_count
 from rays_as_pixels.trajectories.depth import depth_map
@@ -71,11 +71,11 @@ def check_seeds(num_seeds: int, run: RunOptions) -> None:
         )
 
 
-def check_scale(max_scale: int) -> None:
+def check_upscale(max_upscale: int) -> None:
     """Refuse a video that is to be smaller than the model's."""
-    if max_scale < 1:
+    if max_upscale < 1:
         raise InputError(
-            f"max_scale must be 1 or more; got {max_scale}. Use 1 for the model's own size."
+            f"max_scale must be 1 or more; got {max_upscale}. Use 1 for the model's own size."
         )
 
 
@@ -124,7 +124,7 @@ def check_image_frames(
 
 def framed_images(
     images: "Tensor | Sequence[Tensor]", sizes: Sequence[tuple[int, int]]
-) -> tuple[Float[Tensor, "n 3 height width"], Framing]:
+) -> tuple[Float[Tensor, "n 3 height width"], ResizeCrop]:
     """Stack one or several images and choose the nearest model size for them.
 
     Raises:
@@ -139,12 +139,12 @@ def framed_images(
         )
     stack = torch.stack(listed)
     _check_values("images", stack)
-    framing = Framing.nearest(stack.shape[-2], stack.shape[-1], sizes)
-    return stack.to(torch.float32), framing
+    resize_crop = ResizeCrop.nearest(stack.shape[-2], stack.shape[-1], sizes)
+    return stack.to(torch.float32), resize_crop
 
 
 def depths_for_images(
-    image_depths: "Sequence[Tensor | None] | None", images: int, framing: Framing
+    image_depths: "Sequence[Tensor | None] | None", images: int, resize_crop: ResizeCrop
 ) -> Float[Tensor, "n h w"] | None:
     """Return logarithms of depths of every pixel the model sees, NaN where none is given.
 
@@ -158,11 +158,13 @@ def depths_for_images(
             f"image_depths must hold a map or None for each of the {images} images; got "
             f"{len(image_depths)}. Give None for images whose depths are not known."
         )
-    unknown = torch.full((framing.model_height, framing.model_width), torch.nan)
-    return torch.stack([
-        unknown if depth is None else framing.map(_checked_depth(depth).log())
-        for depth in image_depths
-    ])  # fmt: skip
+    unknown = torch.full((resize_crop.model_height, resize_crop.model_width), torch.nan)
+    return torch.stack(
+        [
+            unknown if depth is None else resize_crop.map(_checked_depth(depth).log())
+            for depth in image_depths
+        ]
+    )
 
 
 def _checked_depth(depth: Tensor) -> Tensor:
@@ -197,32 +199,32 @@ def within_reach(
 
 def path_for_images(
     trajectory: Trajectory,
-    framing: Framing,
+    resize_crop: ResizeCrop,
     world_from_first: Float[Tensor, "1 4 4"] | None = None,
 ) -> Cameras:
     """Re-anchor a path at its first frame, or another, and state it for the model's images.
 
     Args:
         trajectory: The path.
-        framing: To the model's images.
+        resize_crop: To the model's images.
         world_from_first: Pose that is to be the axes; None for the path's first.
 
     Raises:
         InputError: The path is for images of another aspect ratio (by more than 2 %).
     """
     cameras = trajectory.cameras
-    aspect, wanted = cameras.width / cameras.height, framing.width / framing.height
+    aspect, wanted = cameras.width / cameras.height, resize_crop.width / resize_crop.height
     if abs(aspect / wanted - 1) > _ASPECT_TOLERANCE:
         raise InputError(
             f"trajectory must be for images of aspect {wanted:.3f} like the ones given "
-            f"({framing.width} x {framing.height}); got {cameras.width} x {cameras.height}. "
-            "Crop the images, or state the path's intrinsics for their size."
+            f"({resize_crop.width} x {resize_crop.height}); got {cameras.width} x "
+            f"{cameras.height}. Crop the images, or state the path's intrinsics for their size."
         )
-    resized = cameras.resized(height=framing.height, width=framing.width)
+    resized = cameras.resized(height=resize_crop.height, width=resize_crop.width)
     if world_from_first is None:
-        return framing.cameras(resized.relative_to(0))
+        return resize_crop.cameras(resized.relative_to(0))
     pose = invert_rigid(world_from_first) @ resized.world_from_cam.to(world_from_first)
-    return framing.cameras(replace(resized, world_from_cam=pose))
+    return resize_crop.cameras(replace(resized, world_from_cam=pose))
 
 
 def _check_values(name: str, images: Tensor) -> None:

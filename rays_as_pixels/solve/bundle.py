@@ -16,7 +16,7 @@ NEAREST = 0.05  # scene units ahead of a camera
 
 
 @dataclass(frozen=True)
-class AnchoredScene:
+class BundleState:
     """Cameras of all frames, and how far away is what the patches of some of them show.
 
     Attributes:
@@ -35,7 +35,7 @@ class AnchoredScene:
     anchors: Tensor
     log_depth: Float[Tensor, "a n"]
 
-    def moved(self, frames: Tensor, lens: Tensor, log_depth: Tensor) -> "AnchoredScene":
+    def moved(self, frames: Tensor, lens: Tensor, log_depth: Tensor) -> "BundleState":
         """Return it changed by (F, 7) turn, shift and zoom, the lens by one number, (A, N)."""
         return replace(
             self,
@@ -65,13 +65,13 @@ class AnchoredScene:
         shift = torch.einsum("faj,fjk->fak", center[self.anchors] - center[:, None], rotation)
         return turned + shift[:, :, None]
 
-    def to(self, dtype: torch.dtype) -> "AnchoredScene":
+    def to(self, dtype: torch.dtype) -> "BundleState":
         """Return it in another precision."""
         kept = {k: v.to(dtype) for k, v in vars(self).items() if k != "anchors"}
         return replace(self, **kept)
 
 
-def reversed_travel(scene: AnchoredScene) -> AnchoredScene:
+def reversed_travel(scene: BundleState) -> BundleState:
     """Return a scene that frames can hardly tell from it: travel reversed, near and far swapped.
 
     Every camera turns so that what is at depth 1 in the middle of frame 0 stays where it is seen.
@@ -100,7 +100,7 @@ class Places:
 
     Attributes:
         error: (F, A, N, 2).
-        by_frame: (F, A, N, 2, 7) change with the frame's numbers, see `AnchoredScene.moved`.
+        by_frame: (F, A, N, 2, 7) change with the frame's numbers, see `BundleState.moved`.
         by_anchor: (F, A, N, 2, 7) change with the anchor's.
         by_lens: (F, A, N, 2) change with the logarithm of all focal lengths.
         by_depth: (F, A, N, 2) change with the logarithm of the patch's depth.
@@ -114,7 +114,7 @@ class Places:
 
 
 def linearised(
-    scene: AnchoredScene,
+    scene: BundleState,
     place: Float[Tensor, "n 2"],
     error: Float[Tensor, "f a n 2"],
     root: Float[Tensor, "f a n 2 2"],

@@ -24,7 +24,7 @@ def pixels_from_middle(size: tuple[int, int]) -> Float[Tensor, "pixels 2"]:
     return torch.stack([x.flatten(), y.flatten()], -1)
 
 
-def seen_in(
+def reproject(
     depth: Float[Tensor, "n 1 height width"],
     rotation: Float[Tensor, "n 3 3"],
     center: Float[Tensor, "n 3"],
@@ -37,7 +37,7 @@ def seen_in(
     Differentiable by the depths, through the last look at them.
 
     Args:
-        depth: See `nearest_depths`, as all others.
+        depth: See `splat_depth`, as all others.
         rotation: Of the other cameras.
         center: Of these.
         lens: Of these.
@@ -48,7 +48,7 @@ def seen_in(
     ray = nn.functional.pad(pixel / lens, (0, 1), value=1.0)
     turned, move = ray @ rotation.mT, center[:, None]
     # Depths along the targets' axes. From all at 1, what hides something would be met by luck.
-    far = nearest_depths(depth, rotation, center, lens, source_lens)
+    far = splat_depth(depth, rotation, center, lens, source_lens)
     for turn in range(_ROUNDS + 1):
         point = turned * far + move
         ahead = point[..., 2:]
@@ -68,7 +68,7 @@ def seen_in(
 
 
 @torch.no_grad()
-def nearest_depths(
+def splat_depth(
     depth: Float[Tensor, "n 1 height width"],
     rotation: Float[Tensor, "n 3 3"],
     center: Float[Tensor, "n 3"],

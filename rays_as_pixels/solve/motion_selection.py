@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.geometry.rotations import vector_from_rotation
-from rays_as_pixels.solve.bundle import NEAREST, AnchoredScene, reversed_travel
+from rays_as_pixels.solve.bundle import NEAREST, BundleState, reversed_travel
 from rays_as_pixels.solve.patches import Patches
 from rays_as_pixels.solve.photometric_bundle_adjustment import (
     ANY,
@@ -46,7 +46,7 @@ class _Other:
         least: Share of the patches, to be believed at all.
     """
 
-    starts: tuple[AnchoredScene, ...]
+    starts: tuple[BundleState, ...]
     motion: Motion
     enough: float
     least: float = 0.0
@@ -54,17 +54,17 @@ class _Other:
 
 def likeliest_motion(
     frames: Float[Tensor, "f 3 height width"],
-    scenes: tuple[AnchoredScene, AnchoredScene],
+    scenes: tuple[BundleState, BundleState],
     share: float,
     patches: Patches,
     *,
     shared_focal: bool,
     check: Callable[[], None],
-) -> tuple[AnchoredScene, float]:
+) -> tuple[BundleState, float]:
     """Return a scene, or another that is likelier or simpler; with the share of the patches.
 
     Args:
-        frames: See `photometric_adjustment.adjusted_to_frames`.
+        frames: See `photometric_adjustment.refine_photometrically`.
         scenes: The guess, and what was found from it, in scene units.
         share: Of the patches that the second explains.
         patches: That both have.
@@ -87,14 +87,14 @@ def likeliest_motion(
         check()
         if start is not found:  # whose depths in other frames are the best there are
             start = with_anchors(scene, scene.log_depth[0], patches)
-        scene, explained = told(start, motion=other.motion)
+        scene, inlier_ratio = told(start, motion=other.motion)
         enough = max(1.0, other.enough) if other.motion == motion else other.enough
         needed = max(other.least, enough * most)
-        if _NEARLY * needed <= explained < needed:  # it may not be where it ends yet
-            scene, explained = told(scene, motion=other.motion)
-        if explained < needed:
+        if _NEARLY * needed <= inlier_ratio < needed:  # it may not be where it ends yet
+            scene, inlier_ratio = told(scene, motion=other.motion)
+        if inlier_ratio < needed:
             continue
-        best, motion, share = in_scene_units(scene), other.motion, explained
+        best, motion, share = in_scene_units(scene), other.motion, inlier_ratio
         most = max(most, share)
         if not motion.travels:
             break
@@ -102,7 +102,7 @@ def likeliest_motion(
 
 
 def _others(
-    guess: AnchoredScene, found: AnchoredScene, share: float, patches: Patches
+    guess: BundleState, found: BundleState, share: float, patches: Patches
 ) -> Iterator[_Other]:
     """Yield what is worth a look, the simplest first."""
     level = tuple(one for one in (guess, found) if _turned_by(one) < _LEVEL_BELOW)
@@ -116,20 +116,20 @@ def _others(
         yield _Other(level, Motion(turns=False), _LEVEL_ENOUGH)
 
 
-def _seen_by_first(scene: AnchoredScene) -> AnchoredScene:
+def _seen_by_first(scene: BundleState) -> BundleState:
     """Return a scene with frame 0's patches alone."""
     return replace(scene, anchors=scene.anchors[:1], log_depth=scene.log_depth[:1])
 
 
-def _turned_by(scene: AnchoredScene) -> float:
+def _turned_by(scene: BundleState) -> float:
     return float(vector_from_rotation(scene.rotation).norm(dim=-1).amax())
 
 
-def _moved_by_travel(scene: AnchoredScene, patches: Patches) -> float:
+def _moved_by_travel(scene: BundleState, patches: Patches) -> float:
     """Say how far travel moves nine in ten of frame 0's patches at most, roots of the area."""
     first = _seen_by_first(scene)
 
-    def places(one: AnchoredScene) -> Tensor:
+    def places(one: BundleState) -> Tensor:
         point = one.in_frames(one.from_anchors(patches.place.double(), one.log_depth))[:, 0]
         return one.focal()[:, None] * point[..., :2] / point[..., 2:].clamp_min(NEAREST)
 

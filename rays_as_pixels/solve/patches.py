@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rays_as_pixels.solve.bundle import NEAREST, AnchoredScene, Places, linearised
+from rays_as_pixels.solve.bundle import NEAREST, BundleState, Places, linearised
 
 _PATCHES = 120  # of a frame, about; one in the middle of each cell of a grid
 _LEVEL_SIDES = (31.0, 62.0, 124.0, 248.0)  # roots of the areas of the pictures worked on, pixels
@@ -110,10 +110,17 @@ class Level:
         read = self._read(torch.cat([cut, across, down], 1), at)
         read = read.movedim(1, 2).flatten(0, 1)  # A * N, 9, K
         self.template, x, y = read.split(3, dim=1)
-        products = [(one * two).sum(1, keepdim=True) for one, two in (
-            (x, x), (y, y), (x, y), (self.template, self.template),
-            (x, self.template), (y, self.template),
-        )]  # fmt: skip
+        products = [
+            (one * two).sum(1, keepdim=True)
+            for one, two in (
+                (x, x),
+                (y, y),
+                (x, y),
+                (self.template, self.template),
+                (x, self.template),
+                (y, self.template),
+            )
+        ]
         # (A * N, K, 15) is summed over a patch's pixels alone, (A * N, 3 K, 3) with frames' colours
         self.alone = torch.cat([self.template, x, y, *products], 1).mT.contiguous()
         self.with_colour = torch.stack([one.flatten(1) for one in (x, y, self.template)], -1)
@@ -128,7 +135,7 @@ class Level:
             pictures, at, padding_mode="border", align_corners=False
         )
 
-    def shown(self, scene: AnchoredScene) -> Shown:
+    def shown(self, scene: BundleState) -> Shown:
         """Read the frames where a scene shows the patches."""
         place = self.patches.place.double()
         reach = float(self.window.amax()) * torch.eye(2).to(place)
@@ -146,7 +153,7 @@ class Level:
         colour = self._read(self.pictures, at.mT.contiguous()).permute(2, 0, 1, 3).contiguous()
         return Shown(colour, self.weight * (seen.transpose(0, 1) & self.inside), affine)
 
-    def look(self, scene: AnchoredScene) -> tuple[Places, Tensor]:
+    def look(self, scene: BundleState) -> tuple[Places, Tensor]:
         """Compare the patches; errors are in deviations.
 
         Returns:

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rays_as_pixels.solve.bundle import NEAREST, AnchoredScene, solved
+from rays_as_pixels.solve.bundle import NEAREST, BundleState, solved
 from rays_as_pixels.solve.patches import Level, Patches, pyramid
 
 _ANCHORS = 5  # frames that patches are cut from, evenly over the clip
@@ -43,20 +43,20 @@ ANY = Motion()
 
 def moved_scene(
     frames: Float[Tensor, "f 3 height width"],
-    guess: AnchoredScene,
+    guess: BundleState,
     patches: Patches,
     *,
     shared_focal: bool,
     motion: Motion = ANY,
     levels: int = len(_STEPS),
-) -> tuple[AnchoredScene, float]:
+) -> tuple[BundleState, float]:
     """Move a scene in float64, and say which share of the patches it explains.
 
     Args:
-        frames: See `adjusted_to_frames`.
+        frames: See `refine_photometrically`.
         guess: Where to start.
         patches: That it has.
-        shared_focal: See `adjusted_to_frames`.
+        shared_focal: See `refine_photometrically`.
         motion: What the camera may do. What it may not is taken out of the guess first.
         levels: So many of the pyramid's, coarsest first.
 
@@ -72,12 +72,12 @@ def moved_scene(
     off = torch.zeros_like(held), torch.zeros_like(guess.lens[0]), guess.log_depth * 0
     limit = held.new_tensor(_LIMITS) * (deviation > _FIXED)
     limit[6] = _LIMITS[6]
-    scene, explained = restrained(guess, motion), frames.new_zeros(())
+    scene, inlier_ratio = restrained(guess, motion), frames.new_zeros(())
     sizes = zip(pyramid(frames), HALF_WINDOWS, _STEPS[:levels], strict=False)
     for picture, half, steps in sizes:
         level = Level(picture, patches, guess.anchors, half)
         for _ in range(steps):
-            places, explained = level.look(scene)
+            places, inlier_ratio = level.look(scene)
             change = solved(
                 places, scene.anchors, held, off, held_lens=_LENS**-2, held_depth=_DEPTH**-2
             )
@@ -90,10 +90,10 @@ def moved_scene(
             off = off[0] + step[0], off[1] + step[1], off[2] + step[2]
             if float(step[0].abs().amax()) * level.side < _SETTLED:
                 break
-    return scene, float(explained)
+    return scene, float(inlier_ratio)
 
 
-def restrained(scene: AnchoredScene, motion: Motion) -> AnchoredScene:
+def restrained(scene: BundleState, motion: Motion) -> BundleState:
     """Return a scene whose cameras do only what they may."""
     if not motion.turns:
         still = torch.eye(3, dtype=scene.rotation.dtype, device=scene.rotation.device)
@@ -101,7 +101,7 @@ def restrained(scene: AnchoredScene, motion: Motion) -> AnchoredScene:
     return scene if motion.travels else replace(scene, center=torch.zeros_like(scene.center))
 
 
-def in_scene_units(scene: AnchoredScene) -> AnchoredScene:
+def in_scene_units(scene: BundleState) -> BundleState:
     """Return a scene scaled so that the median depth of frame 0's patches is 1."""
     unit = scene.log_depth[0].median()
     return replace(scene, center=scene.center * (-unit).exp(), log_depth=scene.log_depth - unit)
@@ -112,7 +112,7 @@ def anchors_of(num_frames: int) -> Tensor:
     return torch.linspace(0, num_frames - 1, min(_ANCHORS, num_frames)).round().long()
 
 
-def with_anchors(guess: AnchoredScene, depth: Tensor, patches: Patches) -> AnchoredScene:
+def with_anchors(guess: BundleState, depth: Tensor, patches: Patches) -> BundleState:
     """Cut patches from more frames, at the depths at which these see what frame 0 shows.
 
     Args:

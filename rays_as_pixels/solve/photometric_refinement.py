@@ -15,7 +15,7 @@ from torch import Tensor
 
 from rays_as_pixels.geometry.cameras import Cameras, rigid
 from rays_as_pixels.geometry.rotations import nearest_rotation
-from rays_as_pixels.solve.bundle import AnchoredScene
+from rays_as_pixels.solve.bundle import BundleState
 from rays_as_pixels.solve.motion_selection import likeliest_motion
 from rays_as_pixels.solve.patches import LIKE, Level, Patches, pyramid
 from rays_as_pixels.solve.photometric_bundle_adjustment import (
@@ -38,16 +38,16 @@ class PhotometricFit:
     Attributes:
         cameras: (F,) in frame 0's axes and scene units, float64 on the CPU.
         log_depth: (rows, columns) logarithm of the depths of frame 0's patches, scene units.
-        explained: Share of patches, over pairs of frames, that look alike where they are shown.
+        inlier_ratio: Share of patches, over pairs of frames, that look alike where they are shown.
     """
 
     cameras: Cameras
     log_depth: Float[Tensor, "rows columns"]
-    explained: float
+    inlier_ratio: float
 
 
 @torch.no_grad()
-def adjusted_to_frames(
+def refine_photometrically(
     frames: Float[Tensor, "f 3 height width"],
     cameras: Cameras,
     log_depth: Float[Tensor, "rows columns"] | None = None,
@@ -103,7 +103,7 @@ def adjusted_to_frames(
     return PhotometricFit(moved, depth, share)
 
 
-def _tried_depths(pictures: list[Tensor], guess: AnchoredScene, patches: Patches) -> Tensor:
+def _tried_depths(pictures: list[Tensor], guess: BundleState, patches: Patches) -> Tensor:
     """Find (N,) logarithms of depths at which the guessed cameras show patches most alike."""
     tried = torch.linspace(*_DEPTHS)
     cost = torch.zeros(len(tried), len(patches.place))
@@ -122,11 +122,11 @@ def _tried_depths(pictures: list[Tensor], guess: AnchoredScene, patches: Patches
     return tried[(cost + around).argmin(0)]
 
 
-def _scene_of(cameras: Cameras, count: int) -> AnchoredScene:
+def _scene_of(cameras: Cameras, count: int) -> BundleState:
     """Take over cameras, all depths 1, patches in frame 0 alone."""
     cameras = cameras.to(device="cpu", dtype=torch.float64)
     log_focal = (cameras.focal_px / (cameras.height * cameras.width) ** 0.5).log()
-    return AnchoredScene(
+    return BundleState(
         nearest_rotation(cameras.world_from_cam[:, :3, :3]),
         cameras.world_from_cam[:, :3, 3],
         (log_focal - log_focal[0]).mean(-1),
@@ -136,7 +136,7 @@ def _scene_of(cameras: Cameras, count: int) -> AnchoredScene:
     )
 
 
-def _cameras_of(scene: AnchoredScene, like: Cameras) -> Cameras:
+def _cameras_of(scene: BundleState, like: Cameras) -> Cameras:
     pose = rigid(scene.rotation, scene.center)
     focal = scene.focal() * (like.height * like.width) ** 0.5
     return Cameras(pose, focal, like.center_px.to(pose), like.height, like.width).relative_to(0)

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rays_as_pixels.geometry.cameras import Cameras
-from rays_as_pixels.solve.depth_reprojection import BEHIND, nearest_depths, pixels_from_middle
+from rays_as_pixels.solve.depth_reprojection import BEHIND, pixels_from_middle, splat_depth
 
 _SIDE = 124.0  # root of the area that is looked at, pixels
 _FRAMES = 8  # that frame 0 is compared with, at most, evenly over the clip
@@ -32,7 +32,7 @@ def dense_log_depth(
     cameras: Cameras,
     log_depth: Float[Tensor, "rows columns"],
     *,
-    explained: float = 1.0,
+    inlier_ratio: float = 1.0,
     number: int = 0,
 ) -> Float[Tensor, "h w"]:
     """Return the logarithm of the depth of a frame's pixels, along its camera's axis.
@@ -42,7 +42,7 @@ def dense_log_depth(
         cameras: (F,) in frame 0's axes and scene units, principal point in the middle.
         log_depth: Roughly known logarithms of frame 0's depths, on any grid over it. They, or what
             another frame sees of them, decide where the frames say nothing.
-        explained: Share of the frames' patches that look alike where the cameras show them. The
+        inlier_ratio: Share of the frames' patches that look alike where the cameras show them. The
             less, the more the known depths count.
         number: Of the frame whose pixels are meant.
 
@@ -61,7 +61,7 @@ def dense_log_depth(
     least = max(_DEPTHS[0], float(told.min()) - _REACH)
     most = max(least + 3 * _STEP, min(_DEPTHS[1], float(told.max()) + _REACH))
     tried = torch.arange(least, most, _STEP)
-    told_weight = _TOLD * min(_TOLD_MOST, max(1.0, _SURE / max(explained, 1e-6)))
+    told_weight = _TOLD * min(_TOLD_MOST, max(1.0, _SURE / max(inlier_ratio, 1e-6)))
     off = ((tried[:, None, None] - told).abs() / _TOLD_SPREAD).clamp_max(_TOLD_LIMIT)
     cost = _unlikeness(frames, cameras, tried) + told_weight * off
     cost = _with_surroundings(cost, frames[0])
@@ -82,10 +82,13 @@ def _from_frame(
     root = (log_depth.shape[0] * log_depth.shape[1]) ** 0.5
     unit = root / (cameras.height * cameras.width) ** 0.5
     lens = (cameras.focal_px * unit).to(log_depth)
-    known = nearest_depths(
-        log_depth.exp()[None, None], pose[None, :3, :3], pose[None, :3, 3],
-        lens[number][None, None], lens[0][None, None],
-    )  # fmt: skip
+    known = splat_depth(
+        log_depth.exp()[None, None],
+        pose[None, :3, :3],
+        pose[None, :3, 3],
+        lens[number][None, None],
+        lens[0][None, None],
+    )
     from_it = cameras[torch.tensor(order)].relative_to(0)
     return frames[order], from_it, known.view(log_depth.shape).log()
 
@@ -105,10 +108,12 @@ def _unlikeness(
     down = (grey[..., 2:, 1:-1] - grey[..., :-2, 1:-1]) / 2
     looks = torch.cat([grey[..., 1:-1, 1:-1], across, down], 1)
     others = torch.linspace(1, len(frames) - 1, min(_FRAMES, len(frames) - 1)).round().long()
-    return torch.cat([
-        _unlike_at(part, looks, ray, cameras, others.tolist(), scale / half)
-        for part in tried.split(_AT_ONCE)
-    ])  # fmt: skip
+    return torch.cat(
+        [
+            _unlike_at(part, looks, ray, cameras, others.tolist(), scale / half)
+            for part in tried.split(_AT_ONCE)
+        ]
+    )
 
 
 def _unlike_at(  # noqa: PLR0917 - what stays the same for all depths
@@ -131,9 +136,11 @@ def _unlike_at(  # noqa: PLR0917 - what stays the same for all depths
         focal = cameras.focal_px[other] * scale
         x, y = x * per_depth * focal[0], y * per_depth * focal[1]
         shown = nn.functional.grid_sample(
-            looks[other][None].expand(len(tried), -1, -1, -1), torch.stack([x, y], -1),
-            padding_mode="border", align_corners=False,
-        )  # fmt: skip
+            looks[other][None].expand(len(tried), -1, -1, -1),
+            torch.stack([x, y], -1),
+            padding_mode="border",
+            align_corners=False,
+        )
         unlike = _sum_around((shown - looks[0]).abs().mean(1)) / pixels
         inside = (x.abs() < 1) & (y.abs() < 1) & (ahead > BEHIND)
         one = torch.where(inside, (unlike / _UNLIKE).clamp_max(1), _OUTSIDE)

@@ -78,7 +78,7 @@ class TrackedScene:
 
 
 @dataclass(frozen=True)
-class Trust:
+class PriorPrecision:
     """How firmly a guess is held, as one over squared deviations.
 
     Attributes:
@@ -110,7 +110,9 @@ class Tracks:
     weight: Float[Tensor, "batch f cells"]
 
 
-def adjusted(guess: TrackedScene, trust: Trust, tracks: Tracks, *, steps: int = 2) -> TrackedScene:
+def adjusted(
+    guess: TrackedScene, trust: PriorPrecision, tracks: Tracks, *, steps: int = 2
+) -> TrackedScene:
     """Move a guess towards what tracks say.
 
     Minimises the weighted squared errors of tracks, robustly, plus the squared change of the guess
@@ -136,7 +138,7 @@ def adjusted(guess: TrackedScene, trust: Trust, tracks: Tracks, *, steps: int = 
 def _step(
     scene: TrackedScene,
     off: tuple[Tensor, Tensor, Tensor],
-    trust: Trust,
+    trust: PriorPrecision,
     tracks: Tracks,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Solve for one step: depths are eliminated first, since each belongs to one cell alone."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.rotations import rotation_angle_rad
 from rays_as_pixels.geometry.warp import warped
-from rays_as_pixels.solve.depth_reprojection import FARTHEST, NEAREST, seen_in
+from rays_as_pixels.solve.depth_reprojection import FARTHEST, NEAREST, reproject
 
 _MOST, _ALL = 0.4, 0.8  # share of the pixels around that must be shown, to be shown at all, fully
 _FARTHER = 0.05  # logarithm of depth; what lies so far behind its neighbour is at an edge
@@ -25,7 +25,7 @@ _AT_ONCE = 2**20  # pixels of some frames, which take about 150 bytes each
 
 
 @dataclass(frozen=True)
-class Shown:
+class RenderedViews:
     """What a path's cameras see of some images.
 
     Attributes:
@@ -37,7 +37,7 @@ class Shown:
     pictures: Float[Tensor, "frames 3 height width"]
     share: Float[Tensor, "frames 1 height width"]
 
-    def over(self, video: Float[Tensor, "*seeds frames 3 h w"]) -> Tensor:
+    def composite_over(self, video: Float[Tensor, "*seeds frames 3 h w"]) -> Tensor:
         """Return videos of the pictures' size with what is shown in place of their own pixels.
 
         Args:
@@ -52,14 +52,14 @@ class Shown:
 
 
 @torch.no_grad()
-def shown_along(
+def render_views(
     images: Float[Tensor, "n 3 height width"],
     log_depth: Float[Tensor, "n rows columns"],
     image_cameras: Cameras,
     cameras: Cameras,
     *,
     times: tuple[Float[Tensor, "n"], Float[Tensor, "frames"]] | None = None,
-) -> Shown:
+) -> RenderedViews:
     """Read what images show from where the cameras of a path are.
 
     Where several images show the same, the nearer an image's camera the more it counts (scene units
@@ -90,7 +90,7 @@ def shown_along(
     for at in torch.arange(len(pose)).split(at_once):
         when = None if soon is None else soon[at]
         parts.append(_together(sources, pose[at], lens[at], weights[at], when))
-    return Shown(
+    return RenderedViews(
         torch.cat([part.pictures for part in parts]), torch.cat([part.share for part in parts])
     )
 
@@ -119,7 +119,7 @@ class _Sources:
     def of(
         cls, images: Tensor, log_depth: Float[Tensor, "n rows columns"], cameras: Cameras
     ) -> "_Sources":
-        """Read depths of every pixel, and where they have edges; see `shown_along`."""
+        """Read depths of every pixel, and where they have edges; see `render_views`."""
         size, columns = images.shape[-2:], log_depth.shape[-1]
         grid = log_depth[:, None].to(images)
         near = -nn.functional.max_pool2d(-grid, 3, 1, 1)
@@ -144,10 +144,13 @@ class _Sources:
         images, own, many = self.images, self.pose[number], len(pose)
         turned = own[:3, :3].mT @ pose[:, :3, :3]
         moved = (pose[:, :3, 3] - own[:3, 3]) @ own[:3, :3]
-        where, shown = seen_in(
-            self.depth[number].expand(many, -1, -1, -1), turned.to(images), moved.to(images),
-            lens, self.lens[number].expand(many, -1, -1),
-        )  # fmt: skip
+        where, shown = reproject(
+            self.depth[number].expand(many, -1, -1, -1),
+            turned.to(images),
+            moved.to(images),
+            lens,
+            self.lens[number].expand(many, -1, -1),
+        )
         apart = (moved.norm(dim=-1) * lens.amax((1, 2)).double()).to(images)
         torn = (self.opening[number] * apart[:, None, None, None] > _PARALLAX).float()
         shown = shown * (warped(torn, where) < 0.5)
@@ -164,7 +167,7 @@ def _together(
     lens: Float[Tensor, "m 1 2"],
     weights: Float[Tensor, "m n"],
     soon: Float[Tensor, "m n"] | None,
-) -> Shown:
+) -> RenderedViews:
     """Put together what images show to some cameras.
 
     Args:
@@ -189,7 +192,7 @@ def _together(
         differ = ((every.spread() - _DIFFER) / _DIFFER).clamp(0, 1)
         differ = nn.functional.max_pool2d(differ, 2 * cell + 1, 1, cell)
         pictures = torch.lerp(pictures, soonest[0].pictures(), differ)
-    return Shown(pictures * share, share)
+    return RenderedViews(pictures * share, share)
 
 
 def _soon(taken: Float[Tensor, "n"], at: Float[Tensor, "frames"]) -> Float[Tensor, "frames n"]:

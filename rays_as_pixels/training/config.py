@@ -130,8 +130,8 @@ class TrainingConfig:
         clip_uses: How often a clip rendered while training is drawn, on average.
         keep_clips: Encoded clips of each image size and length kept to draw from while training.
         long_share: Share of clips rendered while training that have 2 num_frames - 1 frames.
-        adopts: Whether network, autoencoder, frames and sizes are those of the pipeline to start
-            from (`adopt`).
+        inherits_architecture: Whether network, autoencoder, frames and sizes are those of the
+            pipeline to start from (`init_from_pipeline`).
         codec: The autoencoder.
         transformer: The transformer.
     """
@@ -144,7 +144,7 @@ class TrainingConfig:
     clip_uses: float = 4.0
     keep_clips: int = 8192
     long_share: float = 0.0
-    adopts: bool = False
+    inherits_architecture: bool = False
     codec: CodecConfig = field(default_factory=CodecConfig)
     transformer: TransformerConfig = field(default_factory=TransformerConfig)
 
@@ -273,7 +273,7 @@ CONFIGS = {
         TrainingConfig(  # whatever `convert-wan` made; see docs/wan.md
             "wan",
             pool_clips=0,
-            adopts=True,
+            inherits_architecture=True,
             transformer=TransformerConfig(
                 batch_size=1,
                 learning_rate=1e-5,

@@ -32,7 +32,7 @@ def adopt(config: TrainingConfig, source: Path | None, run: Path) -> TrainingCon
     """
     if source is None:
         raise InputError(
-            f"--from must name a pipeline for --config {config.name}; got none. Make one with "
+            f"--init-from must name a pipeline for --config {config.name}; got none. Make one with "
             "`convert-wan`."
         )
     check_model_folder(source)

@@ -16,7 +16,7 @@ from rays_as_pixels.model.transformer.joint_state import (
     SPARSE_TARGET,
     JointState,
     JointVelocity,
-    Stills,
+    ReferenceImages,
 )
 from rays_as_pixels.training.config import TransformerConfig
 
@@ -30,16 +30,16 @@ class CleanBatch:
     Attributes:
         latents: (B, C, T, h, w) video.
         ray_latents: (B, C, F, hr, wr) rays, one per video frame.
-        still_latents: (B, C, S, h, w) single frames, encoded alone; S may be 0.
-        still_frame: (B, S) which frames those are.
+        reference_latents: (B, C, S, h, w) single frames, encoded alone; S may be 0.
+        reference_frame: (B, S) which frames those are.
         motion: (B, channels, T, h, w) what `auxiliary.cell_motion` says.
         pose: (B, F, 8) what `auxiliary.pose_numbers` says.
     """
 
     latents: Float[Tensor, "batch c t h w"]
     ray_latents: Float[Tensor, "batch c frames hr wr"]
-    still_latents: Float[Tensor, "batch c s h w"]
-    still_frame: Float[Tensor, "batch s"]
+    reference_latents: Float[Tensor, "batch c s h w"]
+    reference_frame: Float[Tensor, "batch s"]
     motion: Float[Tensor, "batch channels t h w"]
     pose: Float[Tensor, "batch frames 8"]
 
@@ -101,7 +101,7 @@ def noisy_batch(
     """Draw a task and noise for every clip of a batch."""
     batch, _, latents = clean.latents.shape[:3]
     frames = clean.ray_latents.shape[2]
-    count = clean.still_latents.shape[2]
+    count = clean.reference_latents.shape[2]
     device = clean.latents.device
     video, rays, source, source_rays = _levels(config, batch, count, generator)
     sigma = video[:, None].expand(batch, latents).clone()
@@ -109,7 +109,7 @@ def noisy_batch(
     if count:
         # An image of frame 0 is at hand as the clip's first latent too; learn to use both.
         first = (torch.rand(batch, generator=generator) < 0.5) & (
-            clean.still_frame[:, 0].cpu() == 0
+            clean.reference_frame[:, 0].cpu() == 0
         )
         sigma[:, 0] = torch.where(first & (source < 0.5), torch.zeros(batch), sigma[:, 0])
         # One still is the source; any further ones are noisy and supervised: sparse targets.
@@ -117,18 +117,24 @@ def noisy_batch(
         still_ray = torch.cat([source_rays[:, None], rays[:, None].expand(batch, count - 1)], 1)
         kind = torch.full((batch, count), SPARSE_TARGET)
         kind[:, 0] = SOURCE
-        still_rays = _rays_at(clean.ray_latents, clean.still_frame)
-        noisy_still, still_target = _noised(clean.still_latents, still_sigma.to(device), generator)
-        noisy_still_ray, still_ray_target = _noised(still_rays, still_ray.to(device), generator)
-        stills = Stills(
-            noisy_still, still_sigma.to(device), noisy_still_ray, still_ray.to(device),
-            clean.still_frame, kind.to(device),
-        )  # fmt: skip
+        reference_rays = _rays_at(clean.ray_latents, clean.reference_frame)
+        noisy_still, still_target = _noised(
+            clean.reference_latents, still_sigma.to(device), generator
+        )
+        noisy_still_ray, still_ray_target = _noised(reference_rays, still_ray.to(device), generator)
+        reference_images = ReferenceImages(
+            noisy_still,
+            still_sigma.to(device),
+            noisy_still_ray,
+            still_ray.to(device),
+            clean.reference_frame,
+            kind.to(device),
+        )
     else:
-        stills, still_target, still_ray_target = None, None, None
+        reference_images, still_target, still_ray_target = None, None, None
     noisy, target = _noised(clean.latents, sigma.to(device), generator)
     noisy_rays, ray_target = _noised(clean.ray_latents, ray_sigma.to(device), generator)
-    state = JointState(noisy, sigma.to(device), noisy_rays, ray_sigma.to(device), stills)
+    state = JointState(noisy, sigma.to(device), noisy_rays, ray_sigma.to(device), reference_images)
     return NoisyBatch(state, JointVelocity(target, ray_target, still_target, still_ray_target))
 
 
@@ -192,11 +198,19 @@ def joint_loss(
         "video": (velocity.video, target.video, state.sigma, 0.0),
         "rays": (velocity.rays, target.rays, state.ray_sigma, ray_floor),
     }
-    if state.stills is not None:
-        pairs["still"] = (velocity.stills, target.stills, state.stills.sigma, 0.0)
+    if state.reference_images is not None:
+        pairs["still"] = (
+            velocity.reference_images,
+            target.reference_images,
+            state.reference_images.sigma,
+            0.0,
+        )
         pairs["still_rays"] = (
-            velocity.still_rays, target.still_rays, state.stills.ray_sigma, ray_floor,
-        )  # fmt: skip
+            velocity.reference_rays,
+            target.reference_rays,
+            state.reference_images.ray_sigma,
+            ray_floor,
+        )
     total = state.latents.new_zeros((), dtype=torch.float32)
     for name, (v, u, sigma, floor) in pairs.items():
         loss, counts = _image_loss(v, u, sigma, floor=floor, cosine_weight=config.cosine_weight)

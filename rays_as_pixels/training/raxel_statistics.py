@@ -73,8 +73,9 @@ def measure_raxels(
     count, total, squares = 0, torch.zeros(()).double(), torch.zeros(()).double()
     for clip in range(sample.clips):
         height, width = sizes[clip % len(sizes)]
-        raxels = _some_raxels(sample.seed + clip, sample.frames, num_frames, generator,
-                              height=height, width=width)  # fmt: skip
+        raxels = _some_raxels(
+            sample.seed + clip, sample.frames, num_frames, generator, height=height, width=width
+        )
         for image in raxels:
             pixels = (image[None, :, None] / 2).to(autoencoder.device, autoencoder.dtype)
             latents = posterior_of(autoencoder, pixels).mode()[0].flatten(1).cpu().double()
@@ -102,9 +103,14 @@ def _some_raxels(
 ) -> Float[Tensor, "n 3 h w"]:
     """Raxels of random frames of one world's path; those out of range are left out."""
     clip = render_clips(
-        [seed], split="train", num_frames=num_frames, height=_PIXELS, width=_PIXELS,
-        supersample=1, degraded=False,
-    ).cameras  # fmt: skip
+        [seed],
+        split="train",
+        num_frames=num_frames,
+        height=_PIXELS,
+        width=_PIXELS,
+        supersample=1,
+        degraded=False,
+    ).cameras
     frame = torch.randperm(num_frames, generator=generator)[:count]
     pair = torch.stack([torch.zeros_like(frame), frame], dim=1)
     focal = clip.focal_px[0, pair] * (width / _PIXELS)  # the same field of view, square pixels
@@ -132,9 +138,12 @@ def measure_folder(
     autoencoder = AutoencoderKLWan.from_pretrained(folder / "vae", torch_dtype=torch.float32)
     cast(Any, autoencoder).to(device).eval()
     measured = measure_raxels(
-        autoencoder, sample, num_frames=index["num_frames"],
-        sizes=[(size[0], size[1]) for size in index["sizes"]], progress=progress,
-    )  # fmt: skip
+        autoencoder,
+        sample,
+        num_frames=index["num_frames"],
+        sizes=[(size[0], size[1]) for size in index["sizes"]],
+        progress=progress,
+    )
     index["raxel_latents_mean"], index["raxel_latents_std"] = measured["mean"], measured["std"]
     write_json(folder / "model_index.json", index)
     return measured

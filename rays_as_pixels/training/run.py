@@ -112,9 +112,11 @@ def _trained_codec(
     torch.manual_seed(options.seed)
     size = config.codec
     autoencoder = new_autoencoder(
-        base_dim=size.base_dim, z_dim=size.z_dim, num_res_blocks=size.num_res_blocks,
+        base_dim=size.base_dim,
+        z_dim=size.z_dim,
+        num_res_blocks=size.num_res_blocks,
         temporal_stride=size.temporal_stride,
-    )  # fmt: skip
+    )
     if options.start_from is not None:
         start_codec(autoencoder, options.start_from)
     elif size.principal:
@@ -132,9 +134,14 @@ def _trained_codec(
         size = replace(size, motion_minutes=options.motion_minutes)
     if not size.principal:
         teach_motion(
-            autoencoder, _motion_source(config, options, size.motion_batch_clips, accelerator),
-            size, run, accelerator=accelerator, log=log, seed=options.seed,
-        )  # fmt: skip
+            autoencoder,
+            _motion_source(config, options, size.motion_batch_clips, accelerator),
+            size,
+            run,
+            accelerator=accelerator,
+            log=log,
+            seed=options.seed,
+        )
     return autoencoder
 
 
@@ -255,9 +262,11 @@ def _latent_source(
     cache.refresh()
     log(f"latents: {cache.clips} clips")
     return latent_batches(
-        cache, size.batch_size, estimate_share=size.estimate_share,
+        cache,
+        size.batch_size,
+        estimate_share=size.estimate_share,
         seed=seed + int(time.time()) % 100_000,
-    )  # fmt: skip
+    )
 
 
 def train(config: TrainingConfig, options: TrainingOptions) -> Path:
@@ -275,7 +284,7 @@ def train(config: TrainingConfig, options: TrainingOptions) -> Path:
         options, stages = replace(options, codec_from=start), ("pool", "codec", "latents", "prior")
     if options.data:
         config = replace(config, pool_clips=0)
-    if config.adopts and "prior" not in stages:
+    if config.inherits_architecture and "prior" not in stages:
         with one_after_the_other(accelerator):
             config = adopt(config, options.start_from, options.run_folder)
         stages = ("transformer",)
@@ -308,7 +317,7 @@ def _first_model(
 ) -> RaysAsPixelsTransformer3DModel:
     """Build the network as it is before the first step: drawn, loaded or adopted."""
     torch.manual_seed(options.seed)
-    if config.adopts and options.start_from is not None:
+    if config.inherits_architecture and options.start_from is not None:
         return adopted_transformer(options.start_from)
     model = new_transformer(
         size, channels=config.codec.z_dim, temporal_stride=config.codec.temporal_stride
@@ -329,10 +338,14 @@ def _prior_stage(
     if options.motion_minutes is not None:
         size = replace(size, prior_minutes=options.motion_minutes)
     teach_prior_on(
-        source_of_prior(options.start_from, options.run_folder), options.export_folder,
-        _latent_source(config, options, codec, accelerator, log), size, options.run_folder,
-        accelerator=accelerator, log=log,
-    )  # fmt: skip
+        source_of_prior(options.start_from, options.run_folder),
+        options.export_folder,
+        _latent_source(config, options, codec, accelerator, log),
+        size,
+        options.run_folder,
+        accelerator=accelerator,
+        log=log,
+    )
 
 
 def _transformer_stage(
@@ -353,7 +366,7 @@ def _transformer_stage(
         minutes = options.motion_minutes
         size = replace(size, motion_minutes=minutes, prior_minutes=minutes, view_minutes=minutes)
         teach = True
-    adopted = options.start_from if config.adopts else None
+    adopted = options.start_from if config.inherits_architecture else None
     model = _first_model(config, size, options)
     torch.nn.Module.to(model, accelerator.device)  # what is fitted is fitted there
     batches = _latent_source(config, options, codec, accelerator, log)
@@ -362,9 +375,15 @@ def _transformer_stage(
         if options.start_from is None:
             fit_motion_parts(model, clips, batches, codec=codec, accelerator=accelerator, log=log)
         teach_motion_parts(
-            model, batches, size, options.run_folder, accelerator=accelerator, log=log,
-            seed=options.seed, taught=options.start_from is not None,
-        )  # fmt: skip
+            model,
+            batches,
+            size,
+            options.run_folder,
+            accelerator=accelerator,
+            log=log,
+            seed=options.seed,
+            taught=options.start_from is not None,
+        )
     run = TransformerRun(model, size, options.run_folder, accelerator=accelerator, log=log)
     if adopted is not None:
         pipeline = adopted_pipeline(adopted, autoencoder, model)

@@ -15,9 +15,13 @@ def check_clips(config: TrainingConfig, *, device: str = "cpu") -> WorldClips:
     height, width = config.sizes[0]
     seeds = list(range(900_000, 900_000 + CHECK_CLIPS))
     return render_clips(
-        seeds, split="heldout", num_frames=config.num_frames, height=height, width=width,
+        seeds,
+        split="heldout",
+        num_frames=config.num_frames,
+        height=height,
+        width=width,
         device=device,
-    )  # fmt: skip
+    )
 
 
 def check_line(pipeline: RaysAsPixelsPipeline, clips: WorldClips) -> str:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 import torch
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.geometry import metrics
+from rays_as_pixels.geometry import camera_metrics
 from rays_as_pixels.geometry.trajectory import Trajectory
 
 MATCHES = ("frame", "time")
@@ -120,11 +120,11 @@ def compare(estimated: Trajectory, truth: Trajectory, *, match: str = "frame") -
             "Resample both."
         )
     cameras, true_cameras = estimated.cameras, truth.cameras
-    pairs = metrics.pair_errors(cameras, true_cameras)
-    frames = metrics.frame_errors(cameras, true_cameras)
-    sim3 = metrics.ate(cameras, true_cameras)
-    se3 = metrics.ate(cameras, true_cameras, with_scale=False)
-    steps = metrics.rpe(cameras, true_cameras, scale=sim3.scale)
+    pairs = camera_metrics.pair_errors(cameras, true_cameras)
+    frames = camera_metrics.frame_errors(cameras, true_cameras)
+    sim3 = camera_metrics.ate(cameras, true_cameras)
+    se3 = camera_metrics.ate(cameras, true_cameras, with_scale=False)
+    steps = camera_metrics.rpe(cameras, true_cameras, scale=sim3.scale)
     defined = pairs.translation_deg[pairs.baseline]
     return Comparison(
         frames=len(truth),
@@ -160,4 +160,4 @@ def _focal_error(estimated: Trajectory, truth: Trajectory) -> float:
     if height * true_width != width * true_height:
         return math.nan
     resized = estimated.cameras.resized(height=true_height, width=true_width)
-    return metrics.focal_error(resized.to(dtype=torch.float64), truth.cameras)
+    return camera_metrics.focal_error(resized.to(dtype=torch.float64), truth.cameras)

@@ -99,9 +99,11 @@ def _end_rate(near_gap: Tensor, far_gap: Tensor, near: Tensor, far: Tensor) -> T
 
 
 def centre_slopes(
-    keys: Sequence[Keyframe], centre: Float[Tensor, "n 3"], gap: Float[Tensor, "m"],
+    keys: Sequence[Keyframe],
+    centre: Float[Tensor, "n 3"],
+    gap: Float[Tensor, "m"],
     options: SplineOptions,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
+) -> tuple[Tensor, Tensor]:
     """Return the slopes by weight at the start and at the end of every segment, in scene units."""
     steps = centre.diff(dim=0)
     if options.position == "linear":

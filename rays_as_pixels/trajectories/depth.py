@@ -41,7 +41,7 @@ def read_depth(path: Path) -> Float[Tensor, "rows columns"]:
         if kept is None:
             raise InputError(
                 f"{path.name} must keep the depths of its first frame; got none. Estimate the "
-                "path again, without --network-alone and with --frames other than all."
+                "path again, without --no-refine and with --frames other than all."
             )
         return kept
     try:

@@ -48,16 +48,28 @@ class Preset:
 
 
 def _length(
-    name: str, label: str, description: str, motion: Callable, *, amount: float = 0.3,
-    low: float = 0.0, pivot: bool = False,
-) -> Preset:  # fmt: skip
+    name: str,
+    label: str,
+    description: str,
+    motion: Callable,
+    *,
+    amount: float = 0.3,
+    low: float = 0.0,
+    pivot: bool = False,
+) -> Preset:
     return Preset(name, label, description, amount, SCENE_UNITS, (low, 5.0), pivot, motion)
 
 
 def _angle(
-    name: str, label: str, description: str, motion: Callable, *, amount: float = 30.0,
-    limits: tuple[float, float] = (0.0, 180.0), pivot: bool = False,
-) -> Preset:  # fmt: skip
+    name: str,
+    label: str,
+    description: str,
+    motion: Callable,
+    *,
+    amount: float = 30.0,
+    limits: tuple[float, float] = (0.0, 180.0),
+    pivot: bool = False,
+) -> Preset:
     return Preset(name, label, description, amount, DEGREES, limits, pivot, motion)
 
 
@@ -66,11 +78,15 @@ def _straight_moves() -> list[Preset]:
         ("dolly-in", "Dolly in", "Moves forward; near things grow faster than far ones.", FORWARD),
         ("dolly-out", "Dolly out", "Moves back; near things shrink faster than far ones.", BACK),
         ("truck-left", "Truck left", "Slides left without turning; near things pass right.", LEFT),
-        ("truck-right", "Truck right", "Slides right without turning; near things pass left.",
-         RIGHT),
+        (
+            "truck-right",
+            "Truck right",
+            "Slides right without turning; near things pass left.",
+            RIGHT,
+        ),
         ("pedestal-up", "Pedestal up", "Rises without tilting; near things sink.", UP),
         ("pedestal-down", "Pedestal down", "Sinks without tilting; near things rise.", DOWN),
-    ]  # fmt: skip
+    ]
     return [
         _length(name, label, text, partial(motions.move, direction=direction))
         for name, label, text, direction in rows
@@ -89,13 +105,20 @@ def _turns() -> list[Preset]:
         for name, label, text, axis in rows
     ]
     roll = _angle(
-        "roll", "Roll", "Leans clockwise about the optical axis; the picture turns the other way.",
-        partial(motions.rotate, axis=FORWARD), limits=(-720.0, 720.0),
-    )  # fmt: skip
+        "roll",
+        "Roll",
+        "Leans clockwise about the optical axis; the picture turns the other way.",
+        partial(motions.rotate, axis=FORWARD),
+        limits=(-720.0, 720.0),
+    )
     look = _angle(
-        "look-around", "Look around", "Pans left, then right, then back, on the spot.",
-        motions.look_around, amount=15.0, limits=(0.0, 90.0),
-    )  # fmt: skip
+        "look-around",
+        "Look around",
+        "Pans left, then right, then back, on the spot.",
+        motions.look_around,
+        amount=15.0,
+        limits=(0.0, 90.0),
+    )
     return [*turns, roll, look]
 
 
@@ -113,99 +136,170 @@ def _moves_about_the_pivot() -> list[Preset]:
     both_ways = (-720.0, 720.0)
     return [
         _angle(
-            "orbit", "Orbit", "Goes all the way round the subject, to the right, facing it.",
-            partial(motions.arc, axis=UP), amount=360.0, limits=both_ways, pivot=True,
+            "orbit",
+            "Orbit",
+            "Goes all the way round the subject, to the right, facing it.",
+            partial(motions.arc, axis=UP),
+            amount=360.0,
+            limits=both_ways,
+            pivot=True,
         ),
         *arcs,
         _angle(
-            "pendulum", "Pendulum", "Swings round the subject to the right, to the left and back.",
-            motions.pendulum, amount=15.0, limits=(0.0, 90.0), pivot=True,
+            "pendulum",
+            "Pendulum",
+            "Swings round the subject to the right, to the left and back.",
+            motions.pendulum,
+            amount=15.0,
+            limits=(0.0, 90.0),
+            pivot=True,
         ),
         _angle(
-            "helix", "Helix", "Goes round the subject and rises, looking down at it.",
-            motions.helix, amount=180.0, limits=both_ways, pivot=True,
+            "helix",
+            "Helix",
+            "Goes round the subject and rises, looking down at it.",
+            motions.helix,
+            amount=180.0,
+            limits=both_ways,
+            pivot=True,
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _moves_facing_the_pivot() -> list[Preset]:
     return [
         _length(
-            "crane-up", "Crane up", "Rises while tilting down to keep the subject in the middle.",
-            partial(motions.move_facing, direction=UP), pivot=True,
+            "crane-up",
+            "Crane up",
+            "Rises while tilting down to keep the subject in the middle.",
+            partial(motions.move_facing, direction=UP),
+            pivot=True,
         ),
         _length(
-            "crane-down", "Crane down", "Sinks while tilting up to keep the subject in the middle.",
-            partial(motions.move_facing, direction=DOWN), pivot=True,
+            "crane-down",
+            "Crane down",
+            "Sinks while tilting up to keep the subject in the middle.",
+            partial(motions.move_facing, direction=DOWN),
+            pivot=True,
         ),
         _length(
-            "slide-left", "Slide left", "Slides left while turning to keep the subject in the "
-            "middle.", partial(motions.move_facing, direction=LEFT), pivot=True,
+            "slide-left",
+            "Slide left",
+            "Slides left while turning to keep the subject in the middle.",
+            partial(motions.move_facing, direction=LEFT),
+            pivot=True,
         ),
         _length(
-            "slide-right", "Slide right", "Slides right while turning to keep the subject in the "
-            "middle.", partial(motions.move_facing, direction=RIGHT), pivot=True,
+            "slide-right",
+            "Slide right",
+            "Slides right while turning to keep the subject in the middle.",
+            partial(motions.move_facing, direction=RIGHT),
+            pivot=True,
         ),
         _length(
-            "circle", "Circle", "Draws a circle in the picture's plane, facing the subject.",
-            motions.circle, amount=0.12, pivot=True,
+            "circle",
+            "Circle",
+            "Draws a circle in the picture's plane, facing the subject.",
+            motions.circle,
+            amount=0.12,
+            pivot=True,
         ),
         _length(
-            "spiral", "Spiral", "Draws a widening spiral in the picture's plane, facing the "
-            "subject.", motions.spiral, amount=0.2, pivot=True,
+            "spiral",
+            "Spiral",
+            "Draws a widening spiral in the picture's plane, facing the subject.",
+            motions.spiral,
+            amount=0.2,
+            pivot=True,
         ),
         _length(
-            "lemniscate", "Lemniscate", "Draws a lying figure of eight, facing the subject.",
-            motions.lemniscate, amount=0.25, pivot=True,
+            "lemniscate",
+            "Lemniscate",
+            "Draws a lying figure of eight, facing the subject.",
+            motions.lemniscate,
+            amount=0.25,
+            pivot=True,
         ),
         _length(
-            "pull-back-reveal", "Pull back and reveal", "Backs off and rises, facing the subject.",
-            motions.pull_back_reveal, amount=0.5, pivot=True,
+            "pull-back-reveal",
+            "Pull back and reveal",
+            "Backs off and rises, facing the subject.",
+            motions.pull_back_reveal,
+            amount=0.5,
+            pivot=True,
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _lens_and_mixed_moves() -> list[Preset]:
     return [
         _length(
-            "dolly-zoom", "Dolly zoom", "Moves in while the lens widens: the subject keeps its "
-            "size, the background recedes.", motions.dolly_zoom, low=-5.0, pivot=True,
+            "dolly-zoom",
+            "Dolly zoom",
+            "Moves in while the lens widens: the subject keeps its size, the background recedes.",
+            motions.dolly_zoom,
+            low=-5.0,
+            pivot=True,
         ),
         _angle(
-            "zoom-in", "Zoom in", "Narrows the horizontal field of view; the camera stays.",
-            partial(motions.zoom, sign=-1.0), amount=20.0, limits=(0.0, 160.0),
+            "zoom-in",
+            "Zoom in",
+            "Narrows the horizontal field of view; the camera stays.",
+            partial(motions.zoom, sign=-1.0),
+            amount=20.0,
+            limits=(0.0, 160.0),
         ),
         _angle(
-            "zoom-out", "Zoom out", "Widens the horizontal field of view; the camera stays.",
-            partial(motions.zoom, sign=1.0), amount=20.0, limits=(0.0, 160.0),
+            "zoom-out",
+            "Zoom out",
+            "Widens the horizontal field of view; the camera stays.",
+            partial(motions.zoom, sign=1.0),
+            amount=20.0,
+            limits=(0.0, 160.0),
         ),
         _length(
-            "fly-through", "Fly through", "Flies forward along an S-bend, leaning into its bends.",
-            motions.fly_through, amount=0.6, low=0.01,
+            "fly-through",
+            "Fly through",
+            "Flies forward along an S-bend, leaning into its bends.",
+            motions.fly_through,
+            amount=0.6,
+            low=0.01,
         ),
         _length(
-            "boomerang", "Boomerang", "Moves forward, turns round in time and returns.",
+            "boomerang",
+            "Boomerang",
+            "Moves forward, turns round in time and returns.",
             motions.boomerang,
         ),
         _length(
-            "push-and-pan", "Push and pan", "Moves forward while panning right by 30 degrees.",
+            "push-and-pan",
+            "Push and pan",
+            "Moves forward while panning right by 30 degrees.",
             motions.push_and_pan,
         ),
         _angle(
-            "hand-held", "Hand-held", "Sways and trembles as if held in the hand; always the "
-            "same way.", motions.hand_held, amount=2.0, limits=(0.0, 20.0), pivot=True,
+            "hand-held",
+            "Hand-held",
+            "Sways and trembles as if held in the hand; always the same way.",
+            motions.hand_held,
+            amount=2.0,
+            limits=(0.0, 20.0),
+            pivot=True,
         ),
-    ]  # fmt: skip
+    ]
 
 
 PRESETS: dict[str, Preset] = {
     preset.name: preset
     for group in (
-        _moves_about_the_pivot(), _straight_moves(), _turns(), _moves_facing_the_pivot(),
+        _moves_about_the_pivot(),
+        _straight_moves(),
+        _turns(),
+        _moves_facing_the_pivot(),
         _lens_and_mixed_moves(),
     )
     for preset in group
-}  # fmt: skip
+}
 
 
 def make_preset(

@@ -164,10 +164,17 @@ class _Path:
         wxyz = continuous_wxyz(quaternion_wxyz_from_rotation(rotation))
         closed = options.closed
         return cls(
-            options, tuple(key.easing for key in keys), time, centre, wxyz, hfov, roll, gap,
+            options,
+            tuple(key.easing for key in keys),
+            time,
+            centre,
+            wxyz,
+            hfov,
+            roll,
+            gap,
             curves.centre_slopes(keys, centre, gap, options),
             _squad_controls(wxyz, gap, closed=closed),
-        )  # fmt: skip
+        )
 
     def paced(self, shares: Float[Tensor, "n"]) -> tuple[Tensor, Tensor]:
         """Return the segment and weight after each share of the whole time (step 2)."""

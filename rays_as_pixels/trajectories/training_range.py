@@ -93,16 +93,20 @@ def _rotation_warnings(trajectory: Trajectory, training: TrainingRange) -> list[
     total = torch.rad2deg(rotation_angle_rad(rotation[0].T @ rotation))
     return [
         *_above(
-            "rotation_per_frame_deg", step, training.rotation_per_frame_deg,
+            "rotation_per_frame_deg",
+            step,
+            training.rotation_per_frame_deg,
             "The camera turns {value:.1f} degrees between two frames (at frame {frame}); the model "
             "knows up to {limit:g}. Use more frames or a smaller turn.",
         ),
         *_above(
-            "rotation_total_deg", total, training.rotation_total_deg,
+            "rotation_total_deg",
+            total,
+            training.rotation_total_deg,
             "The camera turns {value:.1f} degrees away from frame 0 (at frame {frame}); the model "
             "knows up to {limit:g}. Turn less: what comes into view beyond is free invention.",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _translation_warnings(
@@ -112,16 +116,20 @@ def _translation_warnings(
     before = torch.cat([centre[:1], centre[:-1]])
     return [
         *_above(
-            "baseline", (centre - centre[0]).norm(dim=-1), training.baseline,
+            "baseline",
+            (centre - centre[0]).norm(dim=-1),
+            training.baseline,
             "The camera goes {value:.2f} times the scene's depth away from frame 0 (at frame "
             "{frame}); the model knows up to {limit:g}. Scale the path down.",
         ),
         *_above(
-            "step", (centre - before).norm(dim=-1), training.step,
+            "step",
+            (centre - before).norm(dim=-1),
+            training.step,
             "The camera moves {value:.2f} times the scene's depth between two frames (at frame "
             "{frame}); the model knows up to {limit:g}. Use more frames or scale the path down.",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _lens_warnings(trajectory: Trajectory, training: TrainingRange) -> list[RangeWarning]:
@@ -129,10 +137,12 @@ def _lens_warnings(trajectory: Trajectory, training: TrainingRange) -> list[Rang
     low, high = training.hfov_deg
     focal = trajectory.cameras.focal_px[:, 0].to(torch.float64)
     found = _above(
-        "hfov_deg", hfov, high,
+        "hfov_deg",
+        hfov,
+        high,
         "The horizontal field of view reaches {value:.1f} degrees (at frame {frame}); the model "
         "knows up to {limit:g}. Narrow it.",
-    )  # fmt: skip
+    )
     narrow = int(hfov.argmin())
     if float(hfov[narrow]) < low * (1 - 1e-9):
         message = (
@@ -142,10 +152,12 @@ def _lens_warnings(trajectory: Trajectory, training: TrainingRange) -> list[Rang
         found.append(RangeWarning("hfov_deg", float(hfov[narrow]), low, narrow, message))
     widest = focal.min()
     return found + _above(
-        "zoom_ratio", focal / widest, training.zoom_ratio,
+        "zoom_ratio",
+        focal / widest,
+        training.zoom_ratio,
         "The zoom changes by a factor of {value:.2f} (longest at frame {frame}); the model knows "
         "up to {limit:g}. Move the camera instead, or zoom less.",
-    )  # fmt: skip
+    )
 
 
 def _length_warnings(trajectory: Trajectory, training: TrainingRange) -> list[RangeWarning]:

@@ -4,9 +4,17 @@ import numpy as np
 
 # Viridis at ten equal steps: perceptually even, and readable without colour vision.
 _STOPS = (
-    "#440154", "#482878", "#3e4989", "#31688e", "#26828e",
-    "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725",
-)  # fmt: skip
+    "#440154",
+    "#482878",
+    "#3e4989",
+    "#31688e",
+    "#26828e",
+    "#1f9e89",
+    "#35b779",
+    "#6ece58",
+    "#b5de2b",
+    "#fde725",
+)
 COLORSCALE = [[k / (len(_STOPS) - 1), color] for k, color in enumerate(_STOPS)]
 # Of the Okabe-Ito palette, far from all of viridis and from each other without colour vision too:
 # vermilion and reddish purple.

@@ -49,9 +49,13 @@ class WorldClips:
 
 def _median_depth(scene: Scene, first_pose: Tensor, motion: Motion) -> Float[Tensor, "batch"]:
     one = Motion(
-        motion.offset[:, :1], motion.turn_rad[:, :1], motion.orbit, motion.zoom[:, :1],
-        motion.hfov_rad, motion.law,
-    )  # fmt: skip
+        motion.offset[:, :1],
+        motion.turn_rad[:, :1],
+        motion.orbit,
+        motion.zoom[:, :1],
+        motion.hfov_rad,
+        motion.law,
+    )
     unit = torch.ones_like(motion.hfov_rad)
     cameras = cameras_from_motion(one, first_pose, unit, unit, height=12, width=16)
     return trace(scene, cameras)[0].flatten(1).median(dim=-1).values
@@ -125,7 +129,7 @@ def render_clips(
     supersample: int = 2,
     primitives: int = 14,
     degraded: bool = True,
-    movers: str = "drawn",
+    movers: str = "random",
     subjects: float | None = None,
 ) -> WorldClips:
     """Render one clip per seed; the same seed gives the same clip in any batch, on any device.
@@ -141,7 +145,7 @@ def render_clips(
         supersample: Samples per pixel along each axis.
         primitives: Most primitives a scene may hold besides its shell.
         degraded: False leaves out exposure drift, noise, blur and block artefacts.
-        movers: One of `movers.MOVERS`. "none" and "crowd" show the same world along the same path.
+        movers: One of `movers.MOVERS`. "none" and "many" show the same world along the same path.
         subjects: Share of worlds in which the camera goes round a subject (`worlds.subjects`); if
             None, `subjects.SHARE` of the training worlds, none of the held-out ones and none where
             `movers` says what moves, which would not be seen.
@@ -159,15 +163,15 @@ def render_clips(
     motion = draw_motion(draws, num_frames, split)
     scene = with_movers(scene, own_seeds, movers)
     if subjects is None:
-        subjects = SHARE if split == "train" and movers == "drawn" else 0.0
+        subjects = SHARE if split == "train" and movers == "random" else 0.0
     found = with_subjects(scene, first_pose, motion, bank, seeds=own_seeds, share=subjects)
     scene, motion = found.scene, found.motion
     depth_hint = _median_depth(scene, first_pose, motion)
     depth_hint = torch.where(found.present, found.distance, depth_hint)
     overlap = torch.where(found.present, MIN_SUBJECT_OVERLAP, MIN_OVERLAP)
     strength = _fitted_strength(scene, first_pose, motion, depth_hint, overlap)
-    if movers != "drawn":  # one path for both, clear of things that move and of those that stay
-        other = with_movers(scene, own_seeds, "none" if movers == "crowd" else "crowd")
+    if movers != "random":  # one path for both, clear of things that move and of those that stay
+        other = with_movers(scene, own_seeds, "none" if movers == "many" else "many")
         other_strength = _fitted_strength(other, first_pose, motion, depth_hint, overlap)
         strength = strength.minimum(other_strength)
     cameras = cameras_from_motion(

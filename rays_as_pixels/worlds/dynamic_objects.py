@@ -9,7 +9,7 @@ from rays_as_pixels.errors import InputError
 from rays_as_pixels.worlds.scenes import Scene
 from rays_as_pixels.worlds.seeded_random import SeededDraws
 
-MOVERS = ("drawn", "none", "crowd")
+MOVERS = ("random", "none", "many")
 CROWD = 5  # training's worlds have at most two movers, and most have none
 CROWD_TRAVEL = (0.3, 0.8)  # over the clip, as a share of the distance; training's: about 0.25
 _SALT = 0x3C6EF372  # so that a crowd's numbers are none of the scene's
@@ -30,7 +30,7 @@ def with_movers(scene: Scene, seeds: Sequence[int], movers: str) -> Scene:
     Args:
         scene: B scenes as drawn.
         seeds: (B,) of the clips.
-        movers: "drawn" changes nothing. "crowd", of which training sees few: five things
+        movers: "random" changes nothing. "many", of which training sees few: five things
             that go their way over the ground, across much of the view. "none" shows the same five
             where they are at the start, and nothing moves: the crowd's control.
 
@@ -38,7 +38,7 @@ def with_movers(scene: Scene, seeds: Sequence[int], movers: str) -> Scene:
         InputError: An unknown name.
     """
     check_movers(movers)
-    if movers == "drawn":
+    if movers == "random":
         return scene
     draws = SeededDraws([seed ^ _SALT for seed in seeds], device=scene.velocity.device)
     heading = draws.uniform(0.0, 2 * torch.pi, CROWD)
@@ -47,6 +47,6 @@ def with_movers(scene: Scene, seeds: Sequence[int], movers: str) -> Scene:
     who = slice(1, 1 + CROWD)  # slot 0 is the shell
     velocity, present = torch.zeros_like(scene.velocity), scene.present.clone()
     present[:, who] = True
-    if movers == "crowd":
+    if movers == "many":
         velocity[:, who] = ahead * (share * scene.center[:, who, 2])[..., None]
     return replace(scene, velocity=velocity, present=present)

@@ -66,8 +66,9 @@ def render_tour(
     bank = texture_bank("heldout", device="cpu")
     scene, first_pose = draw_scenes(draws, bank, split="heldout", families=_INDOORS)
     scene = with_movers(scene, [seed], "none")
-    cameras = _cameras(draws, scene, first_pose, num_frames=num_frames, size=(height, width),
-                       kind=kind)  # fmt: skip
+    cameras = _cameras(
+        draws, scene, first_pose, num_frames=num_frames, size=(height, width), kind=kind
+    )
     parts = [
         render(scene, bank, cameras[:, start : start + _CHUNK])
         for start in range(0, num_frames, _CHUNK)

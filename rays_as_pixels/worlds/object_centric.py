@@ -133,11 +133,14 @@ def _placed(
         center=torch.cat([middle[:, None], center], 1),
         velocity=torch.zeros_like(scene.velocity),
         present=torch.cat([torch.ones_like(table)[:, None], present], 1),
-        texture=texture, texels_per_unit=density, tint=tint, saturation=saturation,
+        texture=texture,
+        texels_per_unit=density,
+        tint=tint,
+        saturation=saturation,
         half_extent=torch.cat([shell_row, half], 1),
         relief=torch.zeros_like(scene.relief),
         outdoor=torch.zeros_like(scene.outdoor),
-    )  # fmt: skip
+    )
 
 
 def _gone_round(draws: SeededDraws, motion: Motion, hfov: Float[Tensor, "batch"]) -> Motion:

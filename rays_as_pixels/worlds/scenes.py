@@ -67,12 +67,16 @@ class Scene:
 
 def _shell_extent(draws: SeededDraws, family: Int[Tensor, "batch"]) -> Float[Tensor, "batch 3"]:
     """Half extents of the shell; +Y is down, so the floor is at +y."""
-    room = torch.cat([draws.uniform(2.0, 5.0, 1), draws.uniform(1.2, 2.2, 1),
-                      draws.uniform(2.5, 6.0, 1)], -1)  # fmt: skip
-    corridor = torch.cat([draws.uniform(0.8, 1.4, 1), draws.uniform(1.0, 1.6, 1),
-                          draws.uniform(6.0, 12.0, 1)], -1)  # fmt: skip
-    outdoor = torch.cat([draws.uniform(18.0, 40.0, 1), draws.uniform(6.0, 12.0, 1),
-                         draws.uniform(18.0, 40.0, 1)], -1)  # fmt: skip
+    room = torch.cat(
+        [draws.uniform(2.0, 5.0, 1), draws.uniform(1.2, 2.2, 1), draws.uniform(2.5, 6.0, 1)], -1
+    )
+    corridor = torch.cat(
+        [draws.uniform(0.8, 1.4, 1), draws.uniform(1.0, 1.6, 1), draws.uniform(6.0, 12.0, 1)], -1
+    )
+    outdoor = torch.cat(
+        [draws.uniform(18.0, 40.0, 1), draws.uniform(6.0, 12.0, 1), draws.uniform(18.0, 40.0, 1)],
+        -1,
+    )
     extent = torch.where((family == CORRIDOR)[:, None], corridor, room)
     open_air = _open_air(family)
     return torch.where(open_air[:, None], outdoor, extent)

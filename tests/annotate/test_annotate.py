@@ -62,9 +62,12 @@ def test_every_frame_of_every_video_has_a_row_with_the_camera_that_estimate_give
         assert [row["frame"] for row in mine] == [0, 1, 2, 3, 4]
         found = read_clip(videos / "inner" / "video5.mp4").video[wanted]
         path = toy.estimate(
-            found, fps=10.0, num_inference_steps=2, num_seeds=2,
+            found,
+            fps=10.0,
+            num_inference_steps=2,
+            num_seeds=2,
             generator=torch.Generator().manual_seed(0),
-        )  # fmt: skip
+        )
         pose = torch.tensor([row["world_from_cam"] for row in mine]).reshape(5, 4, 4)
         torch.testing.assert_close(
             pose.double(), path.trajectory.cameras.world_from_cam.double(), atol=1e-6, rtol=0
@@ -72,9 +75,11 @@ def test_every_frame_of_every_video_has_a_row_with_the_camera_that_estimate_give
         lens = torch.tensor([[row["fx"], row["fy"], row["cx"], row["cy"]] for row in mine])
         cameras = path.trajectory.cameras
         torch.testing.assert_close(
-            lens.double(), torch.cat([cameras.focal_px, cameras.center_px], 1).double(),
-            rtol=1e-6, atol=1e-6,
-        )  # fmt: skip
+            lens.double(),
+            torch.cat([cameras.focal_px, cameras.center_px], 1).double(),
+            rtol=1e-6,
+            atol=1e-6,
+        )
         assert all(row["spread_rotation_rad"] > 0 for row in mine[1:])  # frame 0 is the world
         assert all(row["status"] == "ok" for row in mine)
         times = [0.1 * index for index in wanted]

@@ -6,8 +6,14 @@ from rays_as_pixels.app.server.session import Session
 
 SOON = 60.0  # seconds within which a job of these sizes must end
 PLAN = {"start": "", "end": "", "by": "count", "frames": 5, "rate": 10.0}
-ESTIMATE = {"steps": 1, "runs": 1, "shared_focal": False, "seed": 7, "locked": True,
-            "between": False}  # fmt: skip
+ESTIMATE = {
+    "steps": 1,
+    "runs": 1,
+    "shared_focal": False,
+    "seed": 7,
+    "locked": True,
+    "between": False,
+}
 GENERATE = {
     "along": "edited",
     "images": "first",

@@ -9,7 +9,7 @@ from gradio_client.exceptions import AppError
 from waiting import wait_until
 
 from rays_as_pixels.app.examples import find_examples
-from rays_as_pixels.app.jobs.footage_files import read_footage
+from rays_as_pixels.app.jobs.source_clip_files import read_footage
 from rays_as_pixels.app.page import layout
 from rays_as_pixels.app.server import launch as launching
 from rays_as_pixels.app.server.launch import LaunchOptions, launch
@@ -82,8 +82,8 @@ def test_the_whole_clip_of_an_estimate_is_filmed_from_elsewhere(server, examples
         frame["world_from_cam"][0][3] += 0.1
     video = client.predict(None, path, estimate=found["job"], api_name="/generate")
     folder = manager.folder(video["job"])
-    footage, wanted = read_footage(folder), read_native(folder / "wanted.json")
-    assert len(footage.video) == 5 and wanted.positions[0, 0] == pytest.approx(0.1)
+    source_clip, wanted = read_footage(folder), read_native(folder / "wanted.json")
+    assert len(source_clip.video) == 5 and wanted.positions[0, 0] == pytest.approx(0.1)
     assert read_native(folder / "taken.json").positions[0, 0] == 0
     for asked in (client.predict, other.predict):
         image = handle_file(examples[0].poster) if asked == client.predict else None
@@ -100,7 +100,8 @@ def test_bad_input_is_refused_in_one_sentence(server, examples, tmp_path):
     with pytest.raises(AppError, match="4k\\+1"):
         client.predict(handle_file(examples[0].clip), num_frames=6, api_name="/estimate")
     with pytest.raises(AppError):
-        client.predict({"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}},
-                       api_name="/plan_video")  # fmt: skip
+        client.predict(
+            {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}, api_name="/plan_video"
+        )
     with pytest.raises(AppError, match="must"):
         client.predict({"frames": []}, api_name="/check_path")

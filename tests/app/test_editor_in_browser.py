@@ -107,12 +107,26 @@ def test_every_edit_is_reached_by_keyboard_and_undone_to_the_start(page):
     start = settled(page)
     counts, steps = [], 0
     for keys, keyframes in (
-        (["]", "ArrowRight"], 3), (["r", "ArrowUp"], 3), (["g", "PageUp"], 3), (["Shift+D"], 4),
-        (["Delete"], 3), ([".", "i"], 4), (["}"], 4), (["c"], 5), (["k"], 5), (["l"], 5),
-        (["k"], 5), (["t"], 5), (["ArrowLeft"], 5), (["t"], 5), (["Shift+R"], 5), (["m"], 5),
+        (["]", "ArrowRight"], 3),
+        (["r", "ArrowUp"], 3),
+        (["g", "PageUp"], 3),
+        (["Shift+D"], 4),
+        (["Delete"], 3),
+        ([".", "i"], 4),
+        (["}"], 4),
+        (["c"], 5),
+        (["k"], 5),
+        (["l"], 5),
+        (["k"], 5),
+        (["t"], 5),
+        (["ArrowLeft"], 5),
+        (["t"], 5),
+        (["Shift+R"], 5),
+        (["m"], 5),
         (["b"], 5),
-        (["s", "ArrowUp"], 5), (["a", "x", "ArrowRight", "Escape"], 5),
-    ):  # fmt: skip
+        (["s", "ArrowUp"], 5),
+        (["a", "x", "ArrowRight", "Escape"], 5),
+    ):
         before = document_of(page)
         press(page, *keys)
         page.wait_for_function(f"n => {PARTS}.editor.past.length === n", arg=steps + 1)

@@ -5,7 +5,7 @@ import torch
 
 from rays_as_pixels.app.editor import document_from_trajectory
 from rays_as_pixels.app.jobs import tasks
-from rays_as_pixels.app.jobs.footage_files import read_footage
+from rays_as_pixels.app.jobs.source_clip_files import read_footage
 from rays_as_pixels.app.page.events import taken_along
 from rays_as_pixels.trajectories.depth import depth_of_path
 from rays_as_pixels.trajectories.formats.native import read_native
@@ -56,10 +56,10 @@ def test_depths_found_with_the_path_and_the_whole_clip_go_to_videos(handlers, ed
     whole = handlers.generate(edited, GENERATE | {"images": "clip"})
     session, shown = finished(handlers, whole)
     assert "from the whole clip" in str(shown)
-    footage = read_footage(handlers.library.find(session.result, session.visitor).folder)
-    assert torch.equal(footage.video, handlers.frames_for(edited))
+    source_clip = read_footage(handlers.library.find(session.result, session.visitor).folder)
+    assert torch.equal(source_clip.video, handlers.frames_for(edited))
     pose = edited.paths["estimated"].cameras.world_from_cam
-    torch.testing.assert_close(footage.trajectory.cameras.world_from_cam, pose)
+    torch.testing.assert_close(source_clip.trajectory.cameras.world_from_cam, pose)
 
 
 def test_other_frames_are_given_with_the_cameras_that_took_them(handlers, edited):

@@ -13,7 +13,7 @@ from rays_as_pixels.app.jobs import loop_rounds, tasks
 from rays_as_pixels.app.jobs.manager import JobManager
 from rays_as_pixels.app.jobs.records import JobState
 from rays_as_pixels.app.page.handlers import Handlers
-from rays_as_pixels.app.server.session import HeldSession
+from rays_as_pixels.app.server.session import LockedSession
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.media.video import write_image
 from rays_as_pixels.pipeline.defaults import GENERATE_STEPS, IMAGINE_STEPS
@@ -250,7 +250,7 @@ def test_results_survive_a_restart_of_the_server(handlers, estimated, model, exa
     try:
         fresh = Handlers(manager, model, examples)
         assert "estimated" in fresh.open_page(kept)["session"].paths
-        held = HeldSession()
+        held = LockedSession()
         assert fresh.act(held, kept, "zh", lambda _: {})["view"] is not None
         assert held.session.visitor == estimated.visitor and "estimated" in held.session.paths
     finally:
@@ -260,10 +260,17 @@ def test_results_survive_a_restart_of_the_server(handlers, estimated, model, exa
 @pytest.mark.parametrize(
     "kept",
     [
-        None, "x", 3, {}, {"visitor": "../etc"}, {"job": 5, "estimate": ["a"]}, {"job": "f" * 32},
-        {"estimate": "example:../../etc/estimate"}, {"estimate": "example:nowhere/estimate"},
+        None,
+        "x",
+        3,
+        {},
+        {"visitor": "../etc"},
+        {"job": 5, "estimate": ["a"]},
+        {"job": "f" * 32},
+        {"estimate": "example:../../etc/estimate"},
+        {"estimate": "example:nowhere/estimate"},
     ],
-)  # fmt: skip
+)
 def test_anything_a_browser_may_have_kept_opens_the_page(handlers, kept):
     updates = handlers.open_page(kept)
     assert len(updates["session"].visitor) == 32 and updates["session"].job == ""
@@ -309,8 +316,9 @@ def test_a_path_typed_by_a_visitor_is_not_read(handlers, opened, tmp_path):
     with pytest.raises(InputError, match="uploaded here"):
         handlers.take_files(opened, str(secret))
     with pytest.raises(InputError, match="uploaded here"):
-        handlers.generate(opened, GENERATE | {"along": "imagine", "images": "own",
-                                              "own": str(secret)})  # fmt: skip
+        handlers.generate(
+            opened, GENERATE | {"along": "imagine", "images": "own", "own": str(secret)}
+        )
 
 
 def test_every_format_can_be_downloaded(handlers, edited):

@@ -55,9 +55,12 @@ def test_the_server_writes_in_the_browsers_language(handlers):
     assert updates["session"].lang == "zh" and "设备" in updates["status"]
     assert isinstance(updates["path_choice"], dict)
     assert updates["path_choice"] == gr.update(
-        choices=[("编辑后的路径", "edited"), ("估计的路径", "estimated"),
-                 ("模型想象的路径", "imagine")]
-    )  # fmt: skip
+        choices=[
+            ("编辑后的路径", "edited"),
+            ("估计的路径", "estimated"),
+            ("模型想象的路径", "imagine"),
+        ]
+    )
 
 
 def test_a_malformed_visitor_id_is_replaced():

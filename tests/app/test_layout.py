@@ -19,9 +19,21 @@ from rays_as_pixels.app.server.model_holder import ModelFacts, ModelHolder
 from rays_as_pixels.errors import InputError
 
 ENDPOINTS = {
-    "estimate", "generate", "imagine", "loop", "status", "plan_video", "list_presets", "make_path",
-    "edit_path", "check_path", "preview_path", "list_formats", "read_path", "write_path",
-}  # fmt: skip
+    "estimate",
+    "generate",
+    "imagine",
+    "loop",
+    "status",
+    "plan_video",
+    "list_presets",
+    "make_path",
+    "edit_path",
+    "check_path",
+    "preview_path",
+    "list_formats",
+    "read_path",
+    "write_path",
+}
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +93,7 @@ def test_every_word_is_there_in_both_languages_with_the_same_places():
 
 def test_every_word_that_is_used_is_there():
     folder = Path(i18n.__file__).parent
-    source = "\n".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
+    source = "\n".join(path.read_text(encoding="utf-8") for path in folder.rglob("*.py"))
     used = set(re.findall(r'(?:\bsay|\blabel|\bboth|\bprimary)\(\s*"([a-z_0-9]+)"', source))
     assert len(used) > 80 and used <= set(i18n.table())
 
@@ -98,9 +110,15 @@ def test_no_label_is_in_title_case():
 
 @pytest.mark.parametrize(
     ("header", "expected"),
-    [("zh-CN,zh;q=0.9,en;q=0.8", "zh"), ("en-US,zh;q=0.5", "en"), ("de, zh;q=0.2", "zh"),
-     (None, "en"), ("", "en"), ("fr", "en")],
-)  # fmt: skip
+    [
+        ("zh-CN,zh;q=0.9,en;q=0.8", "zh"),
+        ("en-US,zh;q=0.5", "en"),
+        ("de, zh;q=0.2", "zh"),
+        (None, "en"),
+        ("", "en"),
+        ("fr", "en"),
+    ],
+)
 def test_the_browser_chooses_the_language(header, expected):
     assert i18n.language(header) == expected
 

@@ -244,9 +244,14 @@ def test_the_readers_view_survives_a_new_path_and_a_remount(page):
 def test_arrow_keys_step_where_the_view_has_the_focus_and_nowhere_else(page):
     page.focus(".rpv")
     for key, frame in (
-        ("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1), ("End", 8), ("ArrowRight", 8),
-        ("Shift+ArrowLeft", 3), ("Home", 0),
-    ):  # fmt: skip
+        ("ArrowRight", 1),
+        ("ArrowRight", 2),
+        ("ArrowLeft", 1),
+        ("End", 8),
+        ("ArrowRight", 8),
+        ("Shift+ArrowLeft", 3),
+        ("Home", 0),
+    ):
         page.keyboard.press(key)
         at_frame(page, frame)
     page.focus("#other-field textarea")
@@ -328,8 +333,10 @@ def test_it_fits_a_phone_and_the_dark_theme(page):
 def test_marking_a_frame_costs_less_than_asking_plotly_to_restyle(page):
     """The reason for going past restyle, measured on whatever machine this runs on."""
     marks, restyle = page.evaluate(f"({MEASURE})(11, {API})")
-    print(f"mark {marks:.1f} ms, restyle of one trace {restyle:.1f} ms,",
-          f"value to drawn {page.get_attribute('.rpv', 'data-ms')} ms")  # fmt: skip
+    print(
+        f"mark {marks:.1f} ms, restyle of one trace {restyle:.1f} ms,",
+        f"value to drawn {page.get_attribute('.rpv', 'data-ms')} ms",
+    )
     assert page.evaluate(f"{API}.scene().isFast()")
     # three traces moved against one: cheaper all the same, with slack for a busy machine
     assert marks < 1.5 * restyle

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from rays_as_pixels.app.server.session import HeldSession, Session
+from rays_as_pixels.app.server.session import LockedSession, Session
 from rays_as_pixels.errors import InputError
 from tests.app.forms import ESTIMATE, SOON
 
 
 @pytest.fixture
 def held(handlers):
-    held = HeldSession()
+    held = LockedSession()
     handlers.greet(held, {}, "en")
     return held
 
@@ -45,7 +45,7 @@ def test_an_event_sees_what_the_one_before_it_left_though_both_run_at_once(handl
 
 
 def test_an_estimate_asked_for_before_the_page_is_greeted_keeps_its_job(handlers):
-    held = HeldSession()
+    held = LockedSession()
     asked = handlers.act(held, {}, "en", lambda session: handlers.estimate(session, ESTIMATE))
     assert asked["film"].props["strip"] and asked["browser"]["job"] == held.session.job != ""
     before = held.session

@@ -15,9 +15,15 @@ from rays_as_pixels.pipeline.acceleration import use_attention_backend
 
 CPU = torch.device("cpu")
 TINY = replace(
-    NETWORKS["1.3B"], width=48, heads=2, ffn=96, layers=2, channels=4, text=32,
+    NETWORKS["1.3B"],
+    width=48,
+    heads=2,
+    ffn=96,
+    layers=2,
+    channels=4,
+    text=32,
     clip=Clip(5, 64, 96),
-)  # fmt: skip
+)
 
 
 def pair():
@@ -69,8 +75,10 @@ def test_things_are_timed_in_turn_and_compared_pair_by_pair():
     order = []
     times = interleaved(
         {"a": lambda: order.append("a"), "b": lambda: order.append("b")},
-        CPU, budget_sec=0, at_least=3,
-    )  # fmt: skip
+        CPU,
+        budget_sec=0,
+        at_least=3,
+    )
     assert order == ["a", "b"] * 4  # one run each to warm up
     assert len(times["a"].seconds) == 3
     slow = {"a": Times((1.0, 10.0, 2.0)), "b": Times((2.0, 20.0, 4.0))}
@@ -86,11 +94,16 @@ def test_a_measured_step_says_its_tokens_and_the_report_says_what_is_missing():
     text = markdown(
         {
             "cpu": {
-                "device": "a CPU", "threads": 1, "torch": "2", "diffusers": "0", "date": "today",
-                "matmul": {"bfloat16": 1e11}, "steps": [step.as_dict()],
+                "device": "a CPU",
+                "threads": 1,
+                "torch": "2",
+                "diffusers": "0",
+                "date": "today",
+                "matmul": {"bfloat16": 1e11},
+                "steps": [step.as_dict()],
             }
         }
-    )  # fmt: skip
+    )
     assert "- cuda: not measured" in text
     assert "| cpu | 1.3B | 5x192x320 | 480 + 300 | 1 of 2, bfloat16 |" in text
     assert "| cuda | 14B | not measured |" in text

@@ -76,9 +76,15 @@ def test_an_unreadable_image_is_refused(capsys, tmp_path, files, verb, name):
 
 def test_a_trajectory_with_nan_is_refused(capsys, tmp_path, files):
     line = refusal(
-        capsys, "generate", "--image", files["photo.png"], "--trajectory", files["nan.json"],
-        "--out", str(tmp_path / "out.mp4"),
-    )  # fmt: skip
+        capsys,
+        "generate",
+        "--image",
+        files["photo.png"],
+        "--trajectory",
+        files["nan.json"],
+        "--out",
+        str(tmp_path / "out.mp4"),
+    )
     assert "nan.json" in line or "finite" in line
 
 
@@ -86,9 +92,16 @@ def test_a_trajectory_with_nan_is_refused(capsys, tmp_path, files):
 @pytest.mark.parametrize("model", ["missing", "broken", "clip.mp4"])
 def test_a_model_that_is_missing_or_damaged_is_refused(capsys, tmp_path, files, verb, model):
     refusal(
-        capsys, verb, files["clip.mp4"], "--out", str(tmp_path / "out"),
-        "--model", files.get(model, str(tmp_path / model)), "--device", "cpu",
-    )  # fmt: skip
+        capsys,
+        verb,
+        files["clip.mp4"],
+        "--out",
+        str(tmp_path / "out"),
+        "--model",
+        files.get(model, str(tmp_path / model)),
+        "--device",
+        "cpu",
+    )
     assert not (tmp_path / "out").exists()
 
 
@@ -165,9 +178,17 @@ def test_the_other_verbs_refuse_bad_input_too(capsys, tmp_path, files, monkeypat
 
 def test_an_image_frame_must_be_given_for_every_image_or_for_none(capsys, tmp_path, files):
     line = refusal(
-        capsys, "imagine", "--image", files["photo.png"], "--image", files["photo.png"],
-        "--image-frame", "0", "--out", str(tmp_path / "out"),
-    )  # fmt: skip
+        capsys,
+        "imagine",
+        "--image",
+        files["photo.png"],
+        "--image",
+        files["photo.png"],
+        "--image-frame",
+        "0",
+        "--out",
+        str(tmp_path / "out"),
+    )
     assert "--image-frame" in line
 
 

@@ -23,9 +23,15 @@ def test_a_conversion_names_its_files_on_stdout_and_says_both_conventions(capsys
     )
     captured = capsys.readouterr()
     assert code == 0
-    assert captured.out.split() == [str(path) for path in (
-        out / "cameras.txt", out / "images.txt", out / "points3D.txt",
-        out / "trajectory.about.json")]  # fmt: skip
+    assert captured.out.split() == [
+        str(path)
+        for path in (
+            out / "cameras.txt",
+            out / "images.txt",
+            out / "points3D.txt",
+            out / "trajectory.about.json",
+        )
+    ]
     assert f"format of IN (detected): re10k: {FORMATS['re10k'].convention}" in captured.err
     assert f"format of OUT: colmap: {FORMATS['colmap'].convention}" in captured.err
     path = load(out)
@@ -49,7 +55,7 @@ def test_what_a_file_does_not_hold_is_given_by_options_or_said_to_be_assumed(cap
     [
         (["missing.txt", "x.json"], "missing.txt"),
         ([str(GOLDEN / "tum.txt"), "x.txt"], "leaves it open"),
-        ([str(GOLDEN / "tum.txt"), "x.json", "--from", "kitti"], "must hold 12 numbers"),
+        ([str(GOLDEN / "tum.txt"), "x.json", "--input-format", "kitti"], "must hold 12 numbers"),
         ([str(GOLDEN / "tum.txt"), "x.json", "--size", "640"], "must be WxH"),
         ([str(GOLDEN / "tum.txt"), "x.json", "--size", "0x480"], "must be WxH"),
         ([str(GOLDEN / "tum.txt"), "x.json", "--fps", "0"], "must be a positive number"),

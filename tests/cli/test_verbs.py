@@ -47,7 +47,7 @@ def run(capsys, *words: object) -> tuple[list[str], str]:
 
 def test_estimate_writes_the_path_and_its_page(capsys, tmp_path, clip, model_folder):
     out = tmp_path / "out"
-    words = ("--model", model_folder, "--seed", 7, "--only-these-frames")
+    words = ("--model", model_folder, "--seed", 7, "--no-extra-frames")
     lines, err = run(capsys, "estimate", clip, "--out", out, *words)
     assert lines == [str(out / "trajectory.json"), str(out / "path.html")]
     assert sorted(path.name for path in out.iterdir()) == ["path.html", "trajectory.json"]
@@ -74,7 +74,7 @@ def test_estimate_writes_the_path_and_its_page(capsys, tmp_path, clip, model_fol
     ],
 )
 def test_the_frames_asked_for_are_the_frames_used(capsys, tmp_path, clip, model_folder, words):
-    words = [*words, "--only-these-frames"]
+    words = [*words, "--no-extra-frames"]
     run(capsys, "estimate", clip, "--out", tmp_path / "out", "--model", model_folder, *words)
     used = read_native(tmp_path / "out" / "trajectory.json").source_frame
     assert len(used) == (9 if "--frames" in words else 5)
@@ -90,7 +90,7 @@ def test_a_seed_gives_the_same_path_again_and_another_seed_another(
     poses = []
     for number, seed in enumerate((3, 3, 4)):
         out = tmp_path / str(number)
-        words = ("--model", model_folder, "--seed", seed, "--only-these-frames")
+        words = ("--model", model_folder, "--seed", seed, "--no-extra-frames")
         run(capsys, "estimate", clip, "--out", out, *words)
         poses.append(read_native(out / "trajectory.json").cameras.world_from_cam)
     assert torch.equal(poses[0], poses[1])
@@ -102,9 +102,19 @@ def test_generate_makes_the_video_along_the_path(capsys, tmp_path, clip, model_f
     write_native(path, tmp_path / "path.json")
     out = tmp_path / "deep" / "video.mp4"
     lines, err = run(
-        capsys, "generate", "--image", clip.parent / "photo.png", "--trajectory",
-        tmp_path / "path.json", "--out", out, "--model", model_folder, "--steps", 2,
-    )  # fmt: skip
+        capsys,
+        "generate",
+        "--image",
+        clip.parent / "photo.png",
+        "--trajectory",
+        tmp_path / "path.json",
+        "--out",
+        out,
+        "--model",
+        model_folder,
+        "--steps",
+        2,
+    )
     assert lines == [str(out)]
     video = read_clip(out)
     assert len(video) == 9
@@ -117,7 +127,7 @@ def test_depths_of_an_estimate_are_for_generate(capsys, tmp_path, clip, model_fo
     monkeypatch.setattr(
         RaysAsPixelsPipeline, "generate", lambda *a, **k: given.append(k) or generate(*a, **k)
     )
-    words = ("--model", model_folder, "--only-these-frames")
+    words = ("--model", model_folder, "--no-extra-frames")
     run(capsys, "estimate", clip, "--out", tmp_path / "a", *words)
     result = tmp_path / "a" / "trajectory.json"
     depth = read_native_with_extra(result)[1]["depth"]
@@ -126,9 +136,15 @@ def test_depths_of_an_estimate_are_for_generate(capsys, tmp_path, clip, model_fo
     write_native(path, tmp_path / "path.json", extra={"depth": depth})
     photo = clip.parent / "photo.png"
     common = (
-        "--image", photo, "--trajectory", tmp_path / "path.json", "--model", model_folder,
-        "--steps", 1,
-    )  # fmt: skip
+        "--image",
+        photo,
+        "--trajectory",
+        tmp_path / "path.json",
+        "--model",
+        model_folder,
+        "--steps",
+        1,
+    )
     for number, words in enumerate(([], ["--depth", tmp_path / "path.json"])):
         run(capsys, "generate", *common, "--out", tmp_path / f"{number}.mp4", *words)
     assert given[0]["image_depths"] is None, "only when asked for"
@@ -138,13 +154,13 @@ def test_depths_of_an_estimate_are_for_generate(capsys, tmp_path, clip, model_fo
     assert "at most once per --image; got 2 for 1" in capsys.readouterr().err
     words = ["--depth", result, "--clip", clip]
     run(capsys, "generate", *common, "--out", tmp_path / "2.mp4", *words)
-    footage = given[2]["footage"]
-    assert len(footage.video) == len(footage.trajectory) == len(read_native(result))
-    torch.testing.assert_close(footage.depth, torch.tensor(depth))
-    run(capsys, "generate", *common, "--out", tmp_path / "3.mp4", "--image-path", result)
-    pose = given[3]["image_path"].cameras.world_from_cam
+    source_clip = given[2]["source_clip"]
+    assert len(source_clip.video) == len(source_clip.trajectory) == len(read_native(result))
+    torch.testing.assert_close(source_clip.depth, torch.tensor(depth))
+    run(capsys, "generate", *common, "--out", tmp_path / "3.mp4", "--source-trajectory", result)
+    pose = given[3]["source_trajectory"].cameras.world_from_cam
     torch.testing.assert_close(pose, read_native(result).cameras.world_from_cam)
-    assert given[0]["image_path"] is None
+    assert given[0]["source_trajectory"] is None
     words = [*common, "--out", tmp_path / "no.mp4", "--clip", clip]
     assert main(["generate", *map(str, words)]) == 2
     assert "must come with the trajectory.json" in capsys.readouterr().err
@@ -154,10 +170,18 @@ def test_generate_shortens_a_long_path_only_when_told_to(capsys, tmp_path, clip,
     path = make_preset("dolly-in", num_frames=30, fps=10.0, height=32, width=48)
     write_native(path, tmp_path / "path.json")
     words = [
-        "generate", "--image", str(clip.parent / "photo.png"), "--trajectory",
-        str(tmp_path / "path.json"), "--out", str(tmp_path / "v.mp4"), "--model",
-        str(model_folder), "--steps", "1",
-    ]  # fmt: skip
+        "generate",
+        "--image",
+        str(clip.parent / "photo.png"),
+        "--trajectory",
+        str(tmp_path / "path.json"),
+        "--out",
+        str(tmp_path / "v.mp4"),
+        "--model",
+        str(model_folder),
+        "--steps",
+        "1",
+    ]
     assert main(words) == 2
     assert "--frames 5" in capsys.readouterr().err
     assert not (tmp_path / "v.mp4").exists()
@@ -168,9 +192,19 @@ def test_generate_shortens_a_long_path_only_when_told_to(capsys, tmp_path, clip,
 def test_imagine_writes_a_video_and_its_path(capsys, tmp_path, clip, model_folder):
     out = tmp_path / "out"
     lines, _ = run(
-        capsys, "imagine", "--image", clip.parent / "photo.png", "--out", out,
-        "--model", model_folder, "--steps", 1, "--frames", 9,
-    )  # fmt: skip
+        capsys,
+        "imagine",
+        "--image",
+        clip.parent / "photo.png",
+        "--out",
+        out,
+        "--model",
+        model_folder,
+        "--steps",
+        1,
+        "--frames",
+        9,
+    )
     assert lines == [str(out / "video.mp4"), str(out / "trajectory.json")]
     assert len(read_clip(out / "video.mp4")) == len(read_native(out / "trajectory.json")) == 9
 
@@ -188,8 +222,13 @@ def test_loop_writes_everything_and_its_numbers(capsys, tmp_path, clip, model_fo
     out = tmp_path / "out"
     lines, _ = run(capsys, "loop", clip, "--out", out, "--model", model_folder, "--steps", 1)
     names = [
-        "video.mp4", "input.mp4", "estimated.json", "reestimated.json", "report.json", "loop.html",
-    ]  # fmt: skip
+        "video.mp4",
+        "input.mp4",
+        "estimated.json",
+        "reestimated.json",
+        "report.json",
+        "loop.html",
+    ]
     assert lines == [str(out / name) for name in names]
     assert sorted(path.name for path in out.iterdir()) == sorted(names)
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
@@ -241,9 +280,13 @@ def test_stopping_leaves_nothing_behind(tmp_path, clip, model_folder, name, code
     # Tests that run in the background have been told to ignore SIGINT, and would pass it on.
     kept = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
-        command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        command,
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    )
     signal.signal(signal.SIGINT, kept)
     said = []
     for line in process.stderr:

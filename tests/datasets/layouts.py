@@ -46,17 +46,18 @@ def make_room(frames=FRAMES, height=HEIGHT, width=WIDTH):
     path = curved_path(frames, height=height, width=width)
     off_center = torch.tensor([3.5, -2.25], dtype=torch.float64)
     path = Cameras(
-        path.world_from_cam, path.focal_px * torch.tensor([1.0, 1.03]), path.center_px + off_center,
-        height, width,
-    )  # fmt: skip
+        path.world_from_cam,
+        path.focal_px * torch.tensor([1.0, 1.03]),
+        path.center_px + off_center,
+        height,
+        width,
+    )
     clip = room_clip(path)
     turn = Rotation.from_rotvec([0.4, -1.1, 0.7]).as_matrix()
     poses = clip.cameras.world_from_cam.numpy().copy()
     poses[:, :3, 3] = WORLD_SCALE * poses[:, :3, 3] @ turn.T + [5.0, -2.0, 9.0]
     poses[:, :3, :3] = turn @ poses[:, :3, :3]
-    cameras = Cameras(
-        torch.from_numpy(poses), path.focal_px, path.center_px, height, width
-    )  # fmt: skip
+    cameras = Cameras(torch.from_numpy(poses), path.focal_px, path.center_px, height, width)
     video = (clip.video * 255).round() / 255
     depth = clip.depth.double() * WORLD_SCALE
     return Room(video, depth, cameras, *_points(cameras, depth))
@@ -107,13 +108,22 @@ def write_dl3dv(scene, room, *, poses=None, shrink=1, points=True):
     scene.mkdir(parents=True, exist_ok=True)
     fx, fy, cx, cy = room.intrinsics[0].tolist()
     value = {
-        "camera_model": "OPENCV", "w": WIDTH, "h": HEIGHT, "fl_x": fx, "fl_y": fy, "cx": cx,
-        "cy": cy, "k1": 0, "k2": 0, "p1": 0, "p2": 0,
+        "camera_model": "OPENCV",
+        "w": WIDTH,
+        "h": HEIGHT,
+        "fl_x": fx,
+        "fl_y": fy,
+        "cx": cx,
+        "cy": cy,
+        "k1": 0,
+        "k2": 0,
+        "p1": 0,
+        "p2": 0,
         "frames": [
             {"file_path": f"images/frame_{k + 1:05d}.png", "transform_matrix": (p @ FLIP).tolist()}
             for k, p in enumerate(poses)
         ],
-    }  # fmt: skip
+    }
     if points:
         value["ply_file_path"] = "sparse_pc.ply"
         head = f"ply\nformat ascii 1.0\nelement vertex {len(room.xyz)}\n"

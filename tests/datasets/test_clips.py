@@ -59,9 +59,12 @@ def test_a_cut_image_is_what_its_camera_would_have_seen(seed):
     others = [cut(whole.flip(axis), window, (60, 56)) for axis in (-1, -2)]
     for top, left in ((2, 0), (-2, 0), (0, 2), (0, -2)):
         moved = replace(
-            window, top=abs(window.top + top), left=abs(window.left + left),
-            height=window.height - 2, width=window.width - 2,
-        )  # fmt: skip
+            window,
+            top=abs(window.top + top),
+            left=abs(window.left + left),
+            height=window.height - 2,
+            width=window.width - 2,
+        )
         others.append(cut(whole, moved, (60, 56)))
     assert min(float((other - true).abs().mean()) for other in others) > 1.5 * off
 
@@ -88,8 +91,9 @@ def test_clips_are_seen_from_their_first_frame_in_units_of_its_median_depth(room
         )
         width = clip.cameras.width * room.cameras.focal_px[0, 0] / clip.cameras.focal_px[0, 0]
         height = clip.cameras.height * room.cameras.focal_px[0, 1] / clip.cameras.focal_px[0, 1]
-        rows, columns = ((round(float(a)), round(float(a + b)))
-                         for a, b in ((top, height), (left, width)))  # fmt: skip
+        rows, columns = (
+            (round(float(a)), round(float(a + b))) for a, b in ((top, height), (left, width))
+        )
         shown = room.depth[first, rows[0] : rows[1], columns[0] : columns[1]]
         assert clip.unit.rule == "points"
         # a grid of points, every ninth pixel, against all pixels; odd frames lean on neighbours
@@ -190,8 +194,9 @@ def test_batches_hold_one_size_each_and_the_seed_alone_decides_them(colmap, re10
         for a, b in zip(first, other, strict=True)
     )
     assert {tuple(video.shape[-2:]) for seed in range(4) for video, _ in draw(seed)} == {
-        (48, 64), (64, 48),
-    }  # fmt: skip
+        (48, 64),
+        (64, 48),
+    }
 
 
 def test_a_broken_sequence_is_said_once_and_the_others_are_used(room, tmp_path):
@@ -240,9 +245,10 @@ def test_undistorted_frames_are_what_opencv_makes_of_them(lens):
     fx, fy, cx, cy = room.intrinsics[0]
     matrix = torch.tensor([[fx, 0, cx - 0.5], [0, fy, cy - 0.5], [0, 0, 1]]).double().numpy()
     wanted = cv2.undistort(
-        room.video[0].movedim(0, -1).numpy(), matrix,
+        room.video[0].movedim(0, -1).numpy(),
+        matrix,
         torch.tensor([lens.k1, lens.k2, lens.p1, lens.p2]).double().numpy(),
-    )  # fmt: skip
+    )
     top, left = frames.cut if hasattr(frames, "cut") else (0, 0)
     height, width = frames.size
     wanted = torch.from_numpy(wanted).movedim(-1, 0)[:, top : top + height, left : left + width]

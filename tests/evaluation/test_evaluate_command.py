@@ -47,7 +47,16 @@ def test_steps_are_whole_numbers_separated_by_commas():
 def test_tables_go_to_stdout_and_files_to_the_folder(model, data, tmp_path, capsys):
     out = tmp_path / "out"
     arguments = ["evaluate", "--data", str(data), "--model", str(model), "--device", "cpu"]
-    arguments += ["--tasks", "codec,estimate", "--steps", "1", "--seeds", "1", "--out", str(out)]
+    arguments += [
+        "--tasks",
+        "codec,estimate",
+        "--steps",
+        "1",
+        "--num-samples",
+        "1",
+        "--out",
+        str(out),
+    ]
     assert main(arguments) == 0
     printed = capsys.readouterr().out
     assert "## Codec floor" in printed and "| constant velocity" in printed

@@ -10,20 +10,31 @@ from rays_as_pixels.evaluation.regression_gate import compare_results, read_resu
 
 
 def result(**changes):
-    model = {"id": "model@2", "rotation_median_deg": 2.0, "rotation_mean_deg": 3.0, "mrra30": 0.9,
-             "rta15": 0.6, "focal_error_median": 0.05, "failures": 0}  # fmt: skip
+    model = {
+        "id": "model@2",
+        "rotation_median_deg": 2.0,
+        "rotation_mean_deg": 3.0,
+        "mrra30": 0.9,
+        "rta15": 0.6,
+        "focal_error_median": 0.05,
+        "failures": 0,
+    }
     identity = {"id": "identity", "rotation_median_deg": 5.0}
     return {
         "format": "rays-as-pixels/evaluation",
         "source": "4 worlds",
         "clips": [{"name": "a", "source_frame": [0, 1]}],
-        "settings": {"seeds": 3, "seed": 0, "default_estimate_steps": 2,
-                     "default_generate_steps": 20},
+        "settings": {
+            "seeds": 3,
+            "seed": 0,
+            "default_estimate_steps": 2,
+            "default_generate_steps": 20,
+        },
         "tables": {
             "estimate": {"rows": [identity, model | changes]},
             "loop": {"rows": [{"id": "model", "r_err_rad": 0.05, "t_err": 0.1}]},
         },
-    }  # fmt: skip
+    }
 
 
 def test_a_clear_gain_without_a_loss_is_accepted():

@@ -55,13 +55,23 @@ def result():
 
 def test_every_table_is_there_with_baselines_floor_peers_and_failures(result):
     assert set(result.tables) == {
-        "codec", "estimate", "generate", "loop", "imagine", "controls_estimate",
+        "codec",
+        "estimate",
+        "generate",
+        "loop",
+        "imagine",
+        "controls_estimate",
         "controls_generate",
-    }  # fmt: skip
+    }
     estimate = result.tables["estimate"]
     assert [row["id"] for row in estimate.rows] == [
-        "identity", "constant_velocity", "failing peer", "network@1", "model@1", "model@2",
-    ]  # fmt: skip
+        "identity",
+        "constant_velocity",
+        "failing peer",
+        "network@1",
+        "model@1",
+        "model@2",
+    ]
     assert estimate.row("failing peer")["failures"] == 1
     assert estimate.row("model@2")["clips"] == 1 and estimate.row("model@2")["pairs"] == 10
     generate = result.tables["generate"]

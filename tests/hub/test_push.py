@@ -70,7 +70,7 @@ def test_the_card_says_licence_base_training_figures_and_use(hub, writer, folder
     assert "`pip install .` in a checkout" in card.text
     loader = files["pipeline.py"].decode()
     assert loader == files["transformer/joint_transformer.py"].decode().replace(
-        "model.joint_transformer import RaysAsPixelsTransformer3DModel",
+        "model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel",
         "pipeline import RaysAsPixelsPipeline",
     ).replace("RaysAsPixelsTransformer3DModel", "RaysAsPixelsPipeline")
     assert "`pip install .` in a checkout" in loader

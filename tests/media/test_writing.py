@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.media.orientation import Orientation
 from rays_as_pixels.media.video import read_clip, read_image, write_image, write_video
-from rays_as_pixels.media.writing import written_whole, yuv420p_planes
+from rays_as_pixels.media.writing import atomic_write, yuv420p_planes
 
 
 def _scene(num_frames: int = 9, height: int = 96, width: int = 128) -> torch.Tensor:
@@ -127,7 +127,7 @@ def test_a_write_that_fails_half_way_leaves_the_old_file_and_nothing_else(tmp_pa
     path.write_bytes(b"old")
 
     def fail_half_way():
-        with written_whole(path) as partial:
+        with atomic_write(path) as partial:
             assert partial.parent == path.parent
             partial.write_bytes(b"half")
             raise KeyboardInterrupt
@@ -136,7 +136,7 @@ def test_a_write_that_fails_half_way_leaves_the_old_file_and_nothing_else(tmp_pa
         fail_half_way()
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.bin"]
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_bytes(b"new")
         assert path.read_bytes() == b"old"
     assert path.read_bytes() == b"new"

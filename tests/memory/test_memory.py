@@ -17,7 +17,7 @@ from rays_as_pixels.memory.choose import (
     settings_for,
 )
 from rays_as_pixels.memory.estimate import Planner, weight_bytes
-from rays_as_pixels.memory.guard import says_what_to_change
+from rays_as_pixels.memory.guard import explain_out_of_memory
 from rays_as_pixels.memory.measure import measured_bytes
 from rays_as_pixels.memory.settings import (
     BY_NAME,
@@ -292,15 +292,15 @@ def test_memory_that_runs_out_is_an_error_that_names_the_setting_to_change(toy):
     class Pipe:
         memory_setting = "full"
 
-        @says_what_to_change
+        @explain_out_of_memory
         def estimate(self) -> torch.Tensor:
             return torch.empty(2**60, dtype=torch.uint8)  # more than any machine has
 
-        @says_what_to_change
+        @explain_out_of_memory
         def generate(self) -> None:
             raise RuntimeError("something else")
 
-    with pytest.raises(InputError, match=r"estimate must fit.*Use --memory full\+slicing"):
+    with pytest.raises(InputError, match=r"estimate must fit.*Use --offload full\+slicing"):
         Pipe().estimate()
     with pytest.raises(RuntimeError, match="something else"):
         Pipe().generate()

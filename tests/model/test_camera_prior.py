@@ -78,9 +78,10 @@ def test_a_new_prior_trusts_tracks():
     prior.initialise_from_scratch()
     prior.motion.pictures.weight.copy_(torch.eye(48))
     wide = torch.nn.functional.interpolate(
-        torch.rand(1, 3, 9, 16, generator=torch.Generator().manual_seed(1)), size=(32, 56)
-        , mode="bicubic"
-    )  # fmt: skip
+        torch.rand(1, 3, 9, 16, generator=torch.Generator().manual_seed(1)),
+        size=(32, 56),
+        mode="bicubic",
+    )
     frames = torch.stack([wide[..., :32, k : k + 48] for k in range(4)], 1)
     latents = torch.nn.functional.pixel_unshuffle(frames, 4).transpose(1, 2)
     with torch.no_grad():
@@ -130,9 +131,15 @@ def test_the_fitted_code_gives_the_latents_of_other_cameras():
 def test_rays_are_the_priors_where_the_video_is_clear():
     torch.manual_seed(0)
     model = RaysAsPixelsTransformer3DModel(
-        patch_size=(1, 2, 2), num_attention_heads=2, attention_head_dim=12, in_channels=4,
-        ffn_dim=32, num_layers=1, temporal_stride=1, motion_width=5,
-    )  # fmt: skip
+        patch_size=(1, 2, 2),
+        num_attention_heads=2,
+        attention_head_dim=12,
+        in_channels=4,
+        ffn_dim=32,
+        num_layers=1,
+        temporal_stride=1,
+        motion_width=5,
+    )
     model.initialise_from_scratch()  # the ray head adds nothing
     model.camera_prior.motion.pictures.weight.normal_(std=0.1)
     model.eval()
@@ -152,9 +159,9 @@ def test_no_rays_are_told_of_clips_whose_motion_is_hidden():
     latents = torch.randn(3, 5, 3, 4, 6)
     sigma = torch.tensor([[0.0, 1.0, 1.0], [0.0, 0.25, 1.0], [0.0, 0.0, 0.0]])
     with torch.no_grad():
-        rays, share = prior.where_clear(latents, sigma, (2, 3))
+        rays, share = prior.rays_and_blend_weight(latents, sigma, (2, 3))
         torch.testing.assert_close(rays[1:], prior(latents[1:], (2, 3)))
-        assert prior.where_clear(latents[:1], sigma[:1], (2, 3)) is None
+        assert prior.rays_and_blend_weight(latents[:1], sigma[:1], (2, 3)) is None
     assert rays[0].abs().max() == 0
     assert share[:, 0, :, 0, 0].tolist() == [[0, 0, 0], [0.5, 0.5, 0], [1, 1, 1]]
 

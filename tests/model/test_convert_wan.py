@@ -328,8 +328,10 @@ def test_conversion_takes_about_one_shard_of_memory(tmp_path):
     ).save_pretrained(tmp_path / "wan", max_shard_size="20MB")
     ran = subprocess.run(
         [sys.executable, "-c", _MEASURE, str(tmp_path / "wan"), str(tmp_path / "joint")],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     measured = json.loads(ran.stdout.splitlines()[-1])
     assert measured["all"] > 150e6
     # A shard of 8 MB, the bytes it is written from, and the allocator's slack.

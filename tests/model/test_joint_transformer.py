@@ -6,7 +6,12 @@ from diffusers import WanTransformer3DModel
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.model.token_images import unpatchify
-from rays_as_pixels.model.transformer.joint_state import SOURCE, SPARSE_TARGET, JointState, Stills
+from rays_as_pixels.model.transformer.joint_state import (
+    SOURCE,
+    SPARSE_TARGET,
+    JointState,
+    ReferenceImages,
+)
 from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 
 SMALL = {
@@ -27,22 +32,24 @@ def model(**changes) -> RaysAsPixelsTransformer3DModel:
     return built.eval()
 
 
-def state(*, frames: int = 5, stills: int = 0, batch: int = 2, seed: int = 0) -> JointState:
+def state(
+    *, frames: int = 5, reference_images: int = 0, batch: int = 2, seed: int = 0
+) -> JointState:
     generator = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int) -> torch.Tensor:
         return torch.randn(batch, 4, *shape, generator=generator)
 
     extra = None
-    if stills:
-        kind = torch.full((batch, stills), SPARSE_TARGET)
+    if reference_images:
+        kind = torch.full((batch, reference_images), SPARSE_TARGET)
         kind[:, 0] = SOURCE
-        extra = Stills(
-            normal(stills, 4, 4),
-            torch.zeros(batch, stills),
-            normal(stills, 2, 2),
-            torch.ones(batch, stills),
-            torch.arange(stills).float().expand(batch, -1),
+        extra = ReferenceImages(
+            normal(reference_images, 4, 4),
+            torch.zeros(batch, reference_images),
+            normal(reference_images, 2, 2),
+            torch.ones(batch, reference_images),
+            torch.arange(reference_images).float().expand(batch, -1),
             kind,
         )
     latents = (frames - 1) // 4 + 1
@@ -55,18 +62,18 @@ def state(*, frames: int = 5, stills: int = 0, batch: int = 2, seed: int = 0) ->
     )
 
 
-@pytest.mark.parametrize("stills", [0, 1, 3])
+@pytest.mark.parametrize("reference_images", [0, 1, 3])
 @pytest.mark.parametrize("share", [False, True])
-def test_velocities_have_the_shapes_of_what_they_move(stills, share):
-    given = state(frames=9, stills=stills)
+def test_velocities_have_the_shapes_of_what_they_move(reference_images, share):
+    given = state(frames=9, reference_images=reference_images)
     out = model(share_attention=share)(given)
     assert out.video.shape == given.latents.shape
     assert out.rays.shape == given.ray_latents.shape
-    if stills:
-        assert out.stills.shape == given.stills.latents.shape
-        assert out.still_rays.shape == given.stills.ray_latents.shape
+    if reference_images:
+        assert out.reference_images.shape == given.reference_images.latents.shape
+        assert out.reference_rays.shape == given.reference_images.ray_latents.shape
     else:
-        assert out.stills is None
+        assert out.reference_images is None
 
 
 @torch.no_grad()
@@ -96,8 +103,11 @@ def test_noise_level_of_one_image_changes_its_own_velocity_most():
 @torch.no_grad()
 def test_a_source_image_at_another_time_gives_another_video():
     network = model()
-    given = state(stills=1)
-    moved = replace(given, stills=replace(given.stills, frame=given.stills.frame + 4))
+    given = state(reference_images=1)
+    moved = replace(
+        given,
+        reference_images=replace(given.reference_images, frame=given.reference_images.frame + 4),
+    )
     assert (network(moved).video - network(given).video).abs().max() > 1e-4
 
 
@@ -113,11 +123,16 @@ def test_sample_prediction_becomes_the_velocity_that_leads_to_the_sample():
 @torch.no_grad()
 def test_clips_of_a_batch_do_not_mix():
     network = model()
-    given = state(stills=1)
+    given = state(reference_images=1)
     alone = JointState(
-        given.latents[1:], given.sigma[1:], given.ray_latents[1:], given.ray_sigma[1:],
-        Stills(*(value[1:] for value in vars(given.stills).values() if value is not None)),
-    )  # fmt: skip
+        given.latents[1:],
+        given.sigma[1:],
+        given.ray_latents[1:],
+        given.ray_sigma[1:],
+        ReferenceImages(
+            *(value[1:] for value in vars(given.reference_images).values() if value is not None)
+        ),
+    )
     torch.testing.assert_close(network(given).video[1:], network(alone).video, rtol=0, atol=1e-5)
 
 
@@ -140,9 +155,16 @@ def test_unpatchify_undoes_the_patch_embeddings_order(patch):
 
 def test_video_branch_names_and_shapes_are_those_of_wan():
     wan = WanTransformer3DModel(
-        patch_size=(1, 2, 2), num_attention_heads=2, attention_head_dim=12, in_channels=4,
-        out_channels=4, text_dim=16, freq_dim=32, ffn_dim=48, num_layers=2,
-    ).state_dict()  # fmt: skip
+        patch_size=(1, 2, 2),
+        num_attention_heads=2,
+        attention_head_dim=12,
+        in_channels=4,
+        out_channels=4,
+        text_dim=16,
+        freq_dim=32,
+        ffn_dim=48,
+        num_layers=2,
+    ).state_dict()
     ours = model(
         patch_size=(1, 2, 2), text_dim=16, share_attention=True, rope_extent=None
     ).state_dict()
@@ -154,15 +176,25 @@ def test_video_branch_names_and_shapes_are_those_of_wan():
 def test_with_closed_cross_gates_the_video_velocity_is_wans():
     torch.manual_seed(0)
     wan = WanTransformer3DModel(
-        patch_size=(1, 2, 2), num_attention_heads=2, attention_head_dim=12, in_channels=4,
-        out_channels=4, text_dim=16, freq_dim=32, ffn_dim=48, num_layers=2,
-    ).eval()  # fmt: skip
+        patch_size=(1, 2, 2),
+        num_attention_heads=2,
+        attention_head_dim=12,
+        in_channels=4,
+        out_channels=4,
+        text_dim=16,
+        freq_dim=32,
+        ffn_dim=48,
+        num_layers=2,
+    ).eval()
     for parameter in wan.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
     ours = model(
-        patch_size=(1, 2, 2), text_dim=16, share_attention=True, rope_extent=None,
+        patch_size=(1, 2, 2),
+        text_dim=16,
+        share_attention=True,
+        rope_extent=None,
         rope_theta=10000.0,
-    )  # fmt: skip
+    )
     ours.load_state_dict(wan.state_dict(), strict=False)
     ours.kind_embedding.zero_()
     for block in ours.blocks:
@@ -194,7 +226,7 @@ def test_global_attention_is_one_attention_over_all_tokens():
     assert not any(
         "cross_attn" in name or "ray_attn1" in name for name, _ in net.named_parameters()
     )
-    given = state(stills=2)
+    given = state(reference_images=2)
     before = net(given)
     rays = given.ray_latents.clone()
     rays[:, :, 0, 0, 0] += 1

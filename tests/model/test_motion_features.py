@@ -5,7 +5,7 @@ import torch
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.model.camera_prior.motion_features import FLOW_MAPS, LatentFlow, MotionFeatures
-from rays_as_pixels.model.transformer.joint_state import JointState, Stills
+from rays_as_pixels.model.transformer.joint_state import JointState, ReferenceImages
 from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 
 
@@ -70,16 +70,29 @@ def test_costs_fade_with_the_noise_of_either_frame(layer):
 def test_the_network_reads_them_in_the_clip_and_not_in_the_stills():
     torch.manual_seed(0)
     model = RaysAsPixelsTransformer3DModel(
-        patch_size=(1, 2, 2), num_attention_heads=2, attention_head_dim=12, in_channels=4,
-        ffn_dim=32, num_layers=1, temporal_stride=1, motion_width=5,
-    )  # fmt: skip
+        patch_size=(1, 2, 2),
+        num_attention_heads=2,
+        attention_head_dim=12,
+        in_channels=4,
+        ffn_dim=32,
+        num_layers=1,
+        temporal_stride=1,
+        motion_width=5,
+    )
     state = JointState(
-        torch.randn(1, 4, 3, 4, 6), torch.zeros(1, 3), torch.randn(1, 4, 3, 2, 3), torch.ones(1, 3),
-        Stills(
-            torch.randn(1, 4, 1, 4, 6), torch.zeros(1, 1), torch.randn(1, 4, 1, 2, 3),
-            torch.ones(1, 1), torch.zeros(1, 1), torch.zeros(1, 1, dtype=torch.int64),
+        torch.randn(1, 4, 3, 4, 6),
+        torch.zeros(1, 3),
+        torch.randn(1, 4, 3, 2, 3),
+        torch.ones(1, 3),
+        ReferenceImages(
+            torch.randn(1, 4, 1, 4, 6),
+            torch.zeros(1, 1),
+            torch.randn(1, 4, 1, 2, 3),
+            torch.ones(1, 1),
+            torch.zeros(1, 1),
+            torch.zeros(1, 1, dtype=torch.int64),
         ),
-    )  # fmt: skip
+    )
     with torch.no_grad():
         video, rays, _ = model._embed(state)
         for embedding in (model.motion_embedding, model.ray_motion_embedding):

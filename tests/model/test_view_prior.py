@@ -135,9 +135,12 @@ def test_following_the_velocity_from_noise_ends_near_what_is_expected_and_said()
     generator = torch.Generator().manual_seed(4)
     expected = torch.randn(4, 5, 2, 3, 3, generator=generator)
     told = View(
-        expected, torch.full((4, 5, 2, 1, 1), 0.3), torch.ones(4, 2), torch.ones(4, 1, 2, 3, 3),
+        expected,
+        torch.full((4, 5, 2, 1, 1), 0.3),
+        torch.ones(4, 2),
+        torch.ones(4, 1, 2, 3, 3),
         torch.zeros(4, 1, 2, 3, 3),
-    )  # fmt: skip
+    )
     current = torch.randn(expected.shape, generator=generator)
     levels = torch.linspace(1, 0, 41)
     said = torch.full_like(expected, 2.0)
@@ -155,9 +158,12 @@ def test_nothing_is_added_to_what_an_image_shows_from_known_cameras():
     settled = torch.zeros(1, 1, 2, 3, 4)
     settled[..., :2] = 1
     told = View(
-        expected, torch.full((1, 5, 2, 1, 1), 0.1), torch.ones(1, 2), torch.ones(1, 1, 2, 3, 4),
+        expected,
+        torch.full((1, 5, 2, 1, 1), 0.1),
+        torch.ones(1, 2),
+        torch.ones(1, 1, 2, 3, 4),
         settled,
-    )  # fmt: skip
+    )
     noise = torch.randn(expected.shape, generator=generator)
     level = torch.full((1, 2), 0.8)
     plain, added = (told.velocity(noise, level, x) for x in (0 * noise, 0 * noise + 2.0))
@@ -186,9 +192,13 @@ def test_near_things_hide_far_ones_and_what_they_hid_is_filled_from_around(view)
     video = latents_of(torch.stack([image, torch.rand_like(image)], 1))
     with torch.no_grad():
         told = view(
-            video, sigma, rays_of(numbers), torch.zeros(1, 2), torch.tensor([[0.0, 1.0]]),
+            video,
+            sigma,
+            rays_of(numbers),
+            torch.zeros(1, 2),
+            torch.tensor([[0.0, 1.0]]),
             log_depth=depth,
-        )  # fmt: skip
+        )
         shown = view.pixels(told.latents[:, :, 1])[0, 0]
     bright = shown > 0.55
     assert bright[17:31, 17:31].all(), "the near thing is where it is seen from the right"

@@ -7,7 +7,7 @@ import torch
 from diffusers.models import attention_dispatch
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.model.transformer.joint_state import SOURCE, JointState, Stills
+from rays_as_pixels.model.transformer.joint_state import SOURCE, JointState, ReferenceImages
 from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.pipeline.acceleration import (
     enable_context_parallel,
@@ -21,9 +21,14 @@ from tests.conftest import toy_pipeline
 def network(*, heads: int, text: bool = False) -> RaysAsPixelsTransformer3DModel:
     torch.manual_seed(0)
     model = RaysAsPixelsTransformer3DModel(
-        num_attention_heads=heads, attention_head_dim=12, in_channels=4, ffn_dim=32, num_layers=2,
-        text_dim=8 if text else None, share_attention=text,
-    )  # fmt: skip
+        num_attention_heads=heads,
+        attention_head_dim=12,
+        in_channels=4,
+        ffn_dim=32,
+        num_layers=2,
+        text_dim=8 if text else None,
+        share_attention=text,
+    )
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     return model.eval()
@@ -39,12 +44,20 @@ def state(height: int, width: int, seed: int = 1) -> JointState:
         return torch.rand(*shape, generator=generator)
 
     half = (height // 2, width // 2)
-    stills = Stills(
-        normal(2, 4, 1, height, width), level(2, 1), normal(2, 4, 1, *half), level(2, 1),
-        torch.full((2, 1), 3.0), torch.full((2, 1), SOURCE),
-    )  # fmt: skip
+    reference_images = ReferenceImages(
+        normal(2, 4, 1, height, width),
+        level(2, 1),
+        normal(2, 4, 1, *half),
+        level(2, 1),
+        torch.full((2, 1), 3.0),
+        torch.full((2, 1), SOURCE),
+    )
     return JointState(
-        normal(2, 4, 2, height, width), level(2, 2), normal(2, 4, 5, *half), level(2, 5), stills
+        normal(2, 4, 2, height, width),
+        level(2, 2),
+        normal(2, 4, 5, *half),
+        level(2, 5),
+        reference_images,
     )
 
 
@@ -59,7 +72,7 @@ def apart(
     return {
         "difference": max(
             (getattr(before, name) - getattr(after, name)).abs().max().item()
-            for name in ("video", "rays", "stills", "still_rays")
+            for name in ("video", "rays", "reference_images", "reference_rays")
         ),
         "largest": before.video.abs().max().item(),
         "reaction": (changed.rays - after.rays).abs().max().item(),
@@ -93,9 +106,12 @@ def verbs(pipe: RaysAsPixelsPipeline) -> dict:
         seed = torch.Generator().manual_seed(3)
         estimated = pipe.estimate(video, generator=seed)
         generated = pipe.generate(
-            video[0], estimated.trajectory, num_inference_steps=3, guidance_scale=2.0,
+            video[0],
+            estimated.trajectory,
+            num_inference_steps=3,
+            guidance_scale=2.0,
             generator=torch.Generator().manual_seed(4),
-        )  # fmt: skip
+        )
         return estimated.raxels, generated.video
 
     alone = run()

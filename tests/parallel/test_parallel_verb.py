@@ -26,8 +26,13 @@ def test_estimate_in_two_processes_writes_what_one_process_writes(tmp_path, heig
     clip = torch.stack([picture[..., 2 * frame : 2 * frame + width] for frame in range(9)])
     write_video(tmp_path / "clip.mp4", clip, fps=10.0)
     common = [
-        "estimate", str(tmp_path / "clip.mp4"), "--model", str(DEFAULT_MODEL), "--device", "cpu",
-    ]  # fmt: skip
+        "estimate",
+        str(tmp_path / "clip.mp4"),
+        "--model",
+        str(DEFAULT_MODEL),
+        "--device",
+        "cpu",
+    ]
     assert main([*common, "--out", str(tmp_path / "one")]) == 0
     both = str(tmp_path / "two")
     code = run_in_two(

@@ -51,10 +51,13 @@ def clean_batches() -> Iterator[CleanBatch]:
 
     while True:
         yield CleanBatch(
-            latents=normal(4, 2, 4, 4), ray_latents=normal(4, 5, 2, 2),
-            still_latents=normal(4, 1, 4, 4), still_frame=torch.zeros(CLIPS, 1),
-            pose=normal(5, 8), motion=normal(11, 2, 4, 4),
-        )  # fmt: skip
+            latents=normal(4, 2, 4, 4),
+            ray_latents=normal(4, 5, 2, 2),
+            still_latents=normal(4, 1, 4, 4),
+            reference_frame=torch.zeros(CLIPS, 1),
+            pose=normal(5, 8),
+            motion=normal(11, 2, 4, 4),
+        )
 
 
 def batches() -> list[NoisyBatch]:
@@ -163,8 +166,11 @@ def long_run(folder: Path, accelerator: Accelerator) -> TransformerRun:
     training._SAVE_EVERY_SEC = 0.0
     size = replace(
         training_config("tiny").transformer,
-        minutes=1e6, pose_weight=0.0, warmup_steps=1, learning_rate=8e-3,
-    )  # fmt: skip
+        minutes=1e6,
+        pose_weight=0.0,
+        warmup_steps=1,
+        learning_rate=8e-3,
+    )
     return TransformerRun(network(), size, folder, accelerator=accelerator, log=lambda _: None)
 
 
@@ -206,9 +212,15 @@ def whole_run(folder: Path, stages: list[str]) -> dict:
     path = folder / "transformer-state.pt"
     spent = torch.load(path, weights_only=True)["progress"]["spent_sec"] if path.exists() else 0.0
     options = TrainingOptions(
-        folder, folder / "pipeline", codec_minutes=0.03, motion_minutes=0.02, polish_minutes=0.02,
-        transformer_minutes=spent / 60 + 0.03, check=False, stages=tuple(stages),
-    )  # fmt: skip
+        folder,
+        folder / "pipeline",
+        codec_minutes=0.03,
+        motion_minutes=0.02,
+        polish_minutes=0.02,
+        transformer_minutes=spent / 60 + 0.03,
+        check=False,
+        stages=tuple(stages),
+    )
     train(training_config("tiny"), options)
     torch.distributed.barrier()
     state = torch.load(path, weights_only=True)

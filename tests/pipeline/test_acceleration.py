@@ -35,9 +35,11 @@ def model() -> RaysAsPixelsTransformer3DModel:
 def state() -> JointState:
     generator = torch.Generator().manual_seed(1)
     return JointState(
-        torch.randn(1, 4, 2, 4, 6, generator=generator), torch.rand(1, 2, generator=generator),
-        torch.randn(1, 4, 5, 2, 3, generator=generator), torch.rand(1, 5, generator=generator),
-    )  # fmt: skip
+        torch.randn(1, 4, 2, 4, 6, generator=generator),
+        torch.rand(1, 2, generator=generator),
+        torch.randn(1, 4, 5, 2, 3, generator=generator),
+        torch.rand(1, 5, generator=generator),
+    )
 
 
 def backends_of(model) -> set[str]:

@@ -25,9 +25,9 @@ def test_the_path_between_is_taken_where_it_explains_enough_and_says_what_it_saw
     places = (0, 1, 2, 4, 5)
     video = longer[list(places)]
     first = toy.estimate(video, fps=5.0, source_frame=(0, 4, 8, 12, 16))
-    for explained, kept in ((0.0, False), (1e9, True)):
-        first.explained = explained
-        second = toy.estimate_between(video, first, longer=longer, places=places)
+    for inlier_ratio, kept in ((0.0, False), (1e9, True)):
+        first.inlier_ratio = inlier_ratio
+        second = toy.estimate_with_extra_frames(video, first, longer=longer, places=places)
         assert second.frames_seen == 6
         assert second.trajectory.source_frame == (0, 4, 8, 12, 16)
         assert second.trajectory.fps == 5.0 and len(second.trajectory) == 5
@@ -36,7 +36,7 @@ def test_the_path_between_is_taken_where_it_explains_enough_and_says_what_it_saw
         if not kept:
             pose = second.trajectory.cameras.world_from_cam
             torch.testing.assert_close(pose[0], torch.eye(4, dtype=pose.dtype))
-            assert second.depth.min() > 0 and second.explained >= 0
+            assert second.depth.min() > 0 and second.inlier_ratio >= 0
 
 
 @pytest.mark.parametrize("places", [(0, 2, 4, 6), (0, 2, 4, 6, 9), (1, 2, 4, 6, 8)])
@@ -45,10 +45,10 @@ def test_places_that_are_not_the_frames_are_refused(toy, places):
     video = longer[[0, 2, 4, 6, 8]]
     first = toy.estimate(video)
     with pytest.raises(InputError, match="places must name 5 of the 9 frames, the first being 0"):
-        toy.estimate_between(video, first, longer=longer, places=places)
+        toy.estimate_with_extra_frames(video, first, longer=longer, places=places)
 
 
-@pytest.mark.parametrize("words", [[], ["--only-these-frames"]])
+@pytest.mark.parametrize("words", [[], ["--no-extra-frames"]])
 def test_the_command_looks_between_and_says_so_unless_told_not_to(
     tmp_path, capsys, toy_folder, words
 ):

@@ -8,11 +8,11 @@ from rays_as_pixels.geometry.cameras import Cameras, rigid
 from rays_as_pixels.geometry.rotations import rotation_angle_rad, rotation_from_vector
 from rays_as_pixels.pipeline.flip_augmentation import (
     VIEWS,
-    Answer,
+    AugmentedEstimate,
     View,
     combined,
     expected_error_deg,
-    views_of,
+    flips_of,
 )
 from rays_as_pixels.pipeline.outputs import PoseSpread
 
@@ -84,7 +84,7 @@ def test_true_answers_of_all_views_average_to_the_truth_without_spread():
         said = view.cameras(curve()).scaled(unit)
         one = torch.zeros(1, dtype=torch.long)
         each = Cameras(said.world_from_cam[None], said.focal_px[None], said.center_px[None], 48, 64)
-        answers.append(Answer(view, said, each[one]))
+        answers.append(AugmentedEstimate(view, said, each[one]))
     mean, spread = combined(answers)
     assert largest_difference(mean, curve()) < 1e-9
     assert float(spread.rotation_rad.max()) < 1e-7
@@ -100,7 +100,7 @@ def test_views_that_disagree_have_a_spread_where_they_disagree():
             rotation_from_vector(torch.tensor([0, 0.1 * sign, 0]).double()) @ (pose[3, :3, :3])
         )
         said = Cameras(pose, said.focal_px, said.center_px, 48, 64)
-        answers.append(Answer.of_one(View(), said))
+        answers.append(AugmentedEstimate.of_one(View(), said))
     mean, spread = combined(answers)
     assert float(spread.rotation_rad[3]) == pytest.approx(0.1, abs=1e-6)
     assert float(spread.rotation_rad[2]) < 1e-6
@@ -109,25 +109,25 @@ def test_views_that_disagree_have_a_spread_where_they_disagree():
 
 
 def test_only_one_two_or_four_views_are_known():
-    assert [len(views_of(n)) for n in (1, 2, 4)] == [1, 2, 4]
-    with pytest.raises(InputError, match="num_views must be 1, 2 or 4; got 3"):
-        views_of(3)
+    assert [len(flips_of(n)) for n in (1, 2, 4)] == [1, 2, 4]
+    with pytest.raises(InputError, match="num_flips must be 1, 2 or 4; got 3"):
+        flips_of(3)
 
 
 def test_the_expected_error_is_the_calibrated_spread_and_nothing_where_none_was_measured():
     rotation = torch.tensor([0.0, 0.01, 0.02], dtype=torch.float64)
     spread = PoseSpread(rotation, rotation, rotation)
-    found = expected_error_deg(spread, 3.0, num_seeds=1, num_views=4)
+    found = expected_error_deg(spread, 3.0, num_seeds=1, num_flips=4)
     torch.testing.assert_close(found, 3 * rotation.rad2deg())
-    assert expected_error_deg(spread, None, num_seeds=1, num_views=4) is None
-    assert expected_error_deg(spread, 3.0, num_seeds=4, num_views=1) is None, "another spread"
-    assert expected_error_deg(None, 3.0, num_seeds=1, num_views=1) is None
+    assert expected_error_deg(spread, None, num_seeds=1, num_flips=4) is None
+    assert expected_error_deg(spread, 3.0, num_seeds=4, num_flips=1) is None, "another spread"
+    assert expected_error_deg(None, 3.0, num_seeds=1, num_flips=1) is None
 
 
 def test_estimate_averages_views_and_says_how_far_they_lie_apart(toy):
     clip = torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     one = toy.estimate(clip, generator=torch.Generator().manual_seed(1))
-    four = toy.estimate(clip, num_views=4, generator=torch.Generator().manual_seed(1))
+    four = toy.estimate(clip, num_flips=4, generator=torch.Generator().manual_seed(1))
     assert one.spread is None
     assert four.spread.rotation_rad.shape == (5,)
     assert float(four.spread.rotation_rad[1:].min()) > 0

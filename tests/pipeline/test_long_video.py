@@ -191,9 +191,11 @@ def test_300_rendered_frames_get_300_poses_with_less_drift_than_a_chain():
     errors = {
         name: frame_errors(cameras, tour.cameras).r_err_rad * 180 / math.pi
         for name, cameras in (
-            ("windows", found.trajectory.cameras), ("one pass", one_pass), ("identity", still),
+            ("windows", found.trajectory.cameras),
+            ("one pass", one_pass),
+            ("identity", still),
         )
-    }  # fmt: skip
+    }
     print(errors)
     assert errors["windows"] < errors["one pass"], "what is not seen cannot be estimated"
     assert errors["windows"] < 0.8 * errors["identity"]

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from rays_as_pixels.errors import Cancelled, CheckpointError, InputError
-from rays_as_pixels.geometry.resize_crop import Framing
+from rays_as_pixels.geometry.resize_crop import ResizeCrop
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.pipeline.validation import within_reach
@@ -29,9 +29,12 @@ def test_an_imagined_video_is_made_again_along_its_path(toy):
     def imagined(video_steps: int):
         seen = []
         made = toy.imagine(
-            video()[0], num_inference_steps=1, video_steps=video_steps, generator=seeded(),
+            video()[0],
+            num_inference_steps=1,
+            video_steps=video_steps,
+            generator=seeded(),
             progress=lambda stage, done, total: seen.append((stage, done, total)),
-        )  # fmt: skip
+        )
         return made, seen
 
     (alone, before), (again, after) = imagined(0), imagined(2)
@@ -66,9 +69,12 @@ def test_noise_levels_are_shifted_where_the_path_is_known_and_only_there(toy):
     assert levels == shifted
     levels.clear()
     pipe.imagine(
-        video()[0], num_frames=5, num_inference_steps=2, video_steps=4,
+        video()[0],
+        num_frames=5,
+        num_inference_steps=2,
+        video_steps=4,
         callback_on_step_end=note,
-    )  # fmt: skip
+    )
     assert levels[:2] == pytest.approx([1.0, 0.5])
     assert levels[2:] == shifted
     with pytest.raises(InputError, match="video_shift must be a number above 0; got 0"):
@@ -109,9 +115,13 @@ def test_generate_follows_the_seed_and_the_path(toy):
 def test_generate_takes_several_images_anywhere_with_or_without_cameras(toy):
     frames = video()
     out = toy.generate(
-        [frames[2], frames[4]], path(), image_frames=(2, 4), image_cameras_known=(True, False),
-        num_inference_steps=1, generator=seeded(),
-    )  # fmt: skip
+        [frames[2], frames[4]],
+        path(),
+        image_frames=(2, 4),
+        image_cameras_known=(True, False),
+        num_inference_steps=1,
+        generator=seeded(),
+    )
     assert out.video.shape == (5, 3, 32, 32)
 
 
@@ -151,9 +161,13 @@ def test_progress_names_stages_and_cancel_stops_within_one_step(toy):
 
     with pytest.raises(Cancelled):
         toy.generate(
-            video()[0], path(), num_inference_steps=5, progress=progress, cancel=cancel,
+            video()[0],
+            path(),
+            num_inference_steps=5,
+            progress=progress,
+            cancel=cancel,
             generator=seeded(),
-        )  # fmt: skip
+        )
     assert seen[0][0] == "encode images"
     assert seen[-1] == ("generate video", 1, 5)
 
@@ -166,8 +180,14 @@ def test_the_fit_of_images_that_tell_their_cameras_can_be_cancelled(toy):
             cancel.set()
 
     with pytest.raises(Cancelled):
-        toy.imagine([frames[0], frames[4]], num_frames=5, image_frames=[0, 4],
-                    num_inference_steps=1, progress=progress, cancel=cancel)  # fmt: skip
+        toy.imagine(
+            [frames[0], frames[4]],
+            num_frames=5,
+            image_frames=[0, 4],
+            num_inference_steps=1,
+            progress=progress,
+            cancel=cancel,
+        )
     assert cancel.is_set()
 
 
@@ -198,7 +218,7 @@ def test_the_step_callback_gets_the_pipeline_and_latents(toy):
         (lambda p: p.generate(video()[0], path(width=40)), "aspect 1.500"),
         (lambda p: p.generate(video()[0], path(), image_frames=(5,)), "from 0 to 4; got"),
         (lambda p: p.generate(video()[0], path().scaled(99)), r"\|d \+ o\| must be at most 2"),
-        (lambda p: p.generate(video()[0], path(), max_scale=0), "max_scale must be 1 or more"),
+        (lambda p: p.generate(video()[0], path(), max_upscale=0), "max_scale must be 1 or more"),
         (lambda p: p.generate([video()[0], video(height=50)[0]], path()), "of one size"),
         (lambda p: p.generate(list(video()[:2]), path(), image_frames=(0, 0)), "no two the same"),
         (lambda p: p.imagine(video()[0], num_frames=7), "multiple of 4 plus 1"),
@@ -207,7 +227,7 @@ def test_the_step_callback_gets_the_pipeline_and_latents(toy):
         (lambda p: with_depths(p, [torch.zeros(2, 3)]), "positive numbers of scene units; got 0"),
         (lambda p: with_depths(p, [torch.ones(2, 3) / 0]), "positive numbers .*; got inf"),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_refused_with_rule_value_and_remedy(toy, call, message):
     with pytest.raises(InputError, match=message) as refused:
         call(toy)
@@ -277,9 +297,14 @@ def test_depths_of_images_reach_the_view_prior_and_the_loop_passes_them_on(toy, 
         for depths in (None, [None], [torch.full((3, 4), 0.3)], [None, torch.ones(2, 2)]):
             images = [video()[0]] * (1 if depths is None else len(depths))
             toy.generate(
-                images, path(), image_frames=range(len(images)), image_depths=depths,
-                num_inference_steps=1, num_seeds=2, generator=[seeded(), seeded()],
-            )  # fmt: skip
+                images,
+                path(),
+                image_frames=range(len(images)),
+                image_depths=depths,
+                num_inference_steps=1,
+                num_seeds=2,
+                generator=[seeded(), seeded()],
+            )
     assert seen[:2] == [None, None]
     size = toy.sizes[0] if len(toy.sizes) == 1 else seen[2].shape[-2:]
     torch.testing.assert_close(seen[2], torch.full((2, 1, *size), 0.3).log())
@@ -303,16 +328,14 @@ def test_what_an_image_shows_is_taken_from_it_as_large_as_it_is(toy):
     still = replace(moving, cameras=moving.cameras[torch.zeros(5, dtype=torch.int64)])
 
     def made(**options):
-        return toy.generate(
-            image, still, num_inference_steps=1, generator=seeded(), **options
-        )  # fmt: skip
+        return toy.generate(image, still, num_inference_steps=1, generator=seeded(), **options)
 
     large = made()
     assert large.video.shape == (5, 3, 4 * height, 4 * width)
     assert large.trajectory.cameras.width == 4 * width
-    framing = Framing(5 * height, 5 * width, 4 * height, 4 * width)
-    torch.testing.assert_close(large.video, framing.images(image[None]).expand(5, -1, -1, -1))
-    own = made(max_scale=1)
+    resize_crop = ResizeCrop(5 * height, 5 * width, 4 * height, 4 * width)
+    torch.testing.assert_close(large.video, resize_crop.images(image[None]).expand(5, -1, -1, -1))
+    own = made(max_upscale=1)
     assert own.video.shape == (5, 3, height, width)
     alone = made(show_images=False)
     assert alone.video.shape == own.video.shape
@@ -325,9 +348,13 @@ def test_imagined_and_looped_videos_show_their_image_too(toy):
     height, width = toy.sizes[0]
     frames = torch.rand(5, 3, 2 * height, 2 * width, generator=seeded(1))
     imagined = toy.imagine(
-        frames[0], num_frames=5, num_inference_steps=1, video_steps=1, num_seeds=2,
+        frames[0],
+        num_frames=5,
+        num_inference_steps=1,
+        video_steps=1,
+        num_seeds=2,
         generator=[seeded(), seeded(4)],
-    )  # fmt: skip
+    )
     assert imagined.videos.shape == (2, 5, 3, 2 * height, 2 * width)
     torch.testing.assert_close(imagined.videos[:, 0], frames[:1].expand(2, -1, -1, -1))
     assert imagined.trajectory.cameras.height == 2 * height

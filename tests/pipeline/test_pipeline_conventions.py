@@ -183,9 +183,11 @@ def test_group_offloading_to_the_disk_changes_nothing(load, pipe, tmp_path):
     offloaded = load()
     # Not the text encoder: diffusers reads its tied embedding back as whatever memory holds.
     offloaded.enable_group_offload(
-        onload_device=torch.device("cpu"), offload_type="leaf_level",
-        offload_to_disk_path=str(tmp_path), exclude_modules=["text_encoder"],
-    )  # fmt: skip
+        onload_device=torch.device("cpu"),
+        offload_type="leaf_level",
+        offload_to_disk_path=str(tmp_path),
+        exclude_modules=["text_encoder"],
+    )
     assert list(tmp_path.iterdir())
     # memory read back is aligned otherwise, so sums round otherwise
     torch.testing.assert_close(made(offloaded), made(pipe), rtol=0, atol=1e-4)
@@ -273,9 +275,12 @@ def test_a_callback_gets_just_the_tensors_it_names(pipe):
         return tensors
 
     made(
-        pipe, callback_on_step_end=callback, callback_on_step_end_tensor_inputs=ALL_INPUTS,
-        prompt="a cat", negative_prompt="blurred",
-    )  # fmt: skip
+        pipe,
+        callback_on_step_end=callback,
+        callback_on_step_end_tensor_inputs=ALL_INPUTS,
+        prompt="a cat",
+        negative_prompt="blurred",
+    )
     assert seen == [(True, 0, sorted(ALL_INPUTS)), (True, 1, sorted(ALL_INPUTS))]
     seen.clear()
     made(pipe, callback_on_step_end=callback, callback_on_step_end_tensor_inputs=("latents",))
@@ -305,9 +310,10 @@ def test_a_callbacks_latents_replace_all_but_what_was_given(pipe):
 def test_a_callback_may_ask_only_for_what_there_is(pipe):
     with pytest.raises(InputError, match=r"must be some of latents, ray_latents.*got 'noise'"):
         made(
-            pipe, callback_on_step_end=lambda *_: {},
+            pipe,
+            callback_on_step_end=lambda *_: {},
             callback_on_step_end_tensor_inputs=("noise",),
-        )  # fmt: skip
+        )
 
 
 def test_a_callback_may_turn_guidance_off(pipe):
@@ -325,9 +331,11 @@ def test_a_callback_may_turn_guidance_off(pipe):
         guided = len(calls)
         calls.clear()
         made(
-            pipe, guidance_scale=3.0, num_inference_steps=3,
+            pipe,
+            guidance_scale=3.0,
+            num_inference_steps=3,
             callback_on_step_end=Cutoff(cutoff_step_ratio=None, cutoff_step_index=0),
-        )  # fmt: skip
+        )
         assert len(calls) < guided
     finally:
         count.remove()

@@ -85,9 +85,13 @@ def test_each_seed_may_have_its_own_prompt(pipe):
         return [torch.Generator().manual_seed(number) for number in numbers]
 
     both = pipe.generate(
-        image(), path(), num_seeds=2, prompt=["a cat", "the room"], generator=seeds(4, 5),
+        image(),
+        path(),
+        num_seeds=2,
+        prompt=["a cat", "the room"],
+        generator=seeds(4, 5),
         num_inference_steps=2,
-    ).videos  # fmt: skip
+    ).videos
     for index, words in enumerate(("a cat", "the room")):
         alone = made(pipe, prompt=words, generator=seeds(4 + index))
         # the same sums in another order, over two steps and the decoder

@@ -6,24 +6,29 @@ import torch
 from rays_as_pixels.errors import Cancelled, InputError
 from rays_as_pixels.model.transformer.joint_state import SOURCE, JointVelocity
 from rays_as_pixels.pipeline import sampler
-from rays_as_pixels.pipeline.sampler import Given, SamplerOptions, denoise_jointly
+from rays_as_pixels.pipeline.sampler import Conditioning, SamplerOptions, denoise_jointly
 from rays_as_pixels.pipeline.schedule import explicit_sigmas, new_scheduler, set_sigmas
 
 
-def given(*, video: str = "none", rays: str = "none", stills: int = 0, seed: int = 0) -> Given:
+def given(
+    *, video: str = "none", rays: str = "none", reference_images: int = 0, seed: int = 0
+) -> Conditioning:
     generator = torch.Generator().manual_seed(seed)
-    masks = {"none": torch.zeros, "all": torch.ones,
-             "first": lambda n: (torch.arange(n) == 0).float()}  # fmt: skip
+    masks = {
+        "none": torch.zeros,
+        "all": torch.ones,
+        "first": lambda n: (torch.arange(n) == 0).float(),
+    }
     extra = {}
-    if stills:
+    if reference_images:
         extra = {
-            "stills": torch.randn(1, 8, stills, 4, 4, generator=generator),
-            "still_rays": torch.randn(1, 8, stills, 2, 2, generator=generator),
-            "still_rays_known": torch.arange(stills) % 2 == 0,
-            "still_frame": torch.arange(stills).float(),
-            "still_kind": torch.full((stills,), SOURCE),
+            "reference_images": torch.randn(1, 8, reference_images, 4, 4, generator=generator),
+            "reference_rays": torch.randn(1, 8, reference_images, 2, 2, generator=generator),
+            "reference_rays_known": torch.arange(reference_images) % 2 == 0,
+            "reference_frame": torch.arange(reference_images).float(),
+            "reference_kind": torch.full((reference_images,), SOURCE),
         }
-    return Given(
+    return Conditioning(
         torch.randn(1, 8, 5, 4, 4, generator=generator),
         masks[video](5).bool(),
         torch.randn(1, 8, 5, 2, 2, generator=generator),
@@ -32,7 +37,7 @@ def given(*, video: str = "none", rays: str = "none", stills: int = 0, seed: int
     )
 
 
-def run(model, known: Given, steps: int = 2, seed: int = 7, **options):
+def run(model, known: Conditioning, steps: int = 2, seed: int = 7, **options):
     options = SamplerOptions(steps, generator=torch.Generator().manual_seed(seed), **options)
     return denoise_jointly(
         model, known, options, scheduler=new_scheduler(), ray_scheduler=new_scheduler()
@@ -80,9 +85,11 @@ def test_a_constant_velocity_is_integrated_exactly(steps):
             start.setdefault("video", state.latents.clone())
             start.setdefault("rays", state.ray_latents.clone())
             return JointVelocity(
-                torch.full_like(state.latents, 3.0), torch.full_like(state.ray_latents, -2.0),
-                None, None,
-            )  # fmt: skip
+                torch.full_like(state.latents, 3.0),
+                torch.full_like(state.ray_latents, -2.0),
+                None,
+                None,
+            )
 
     video, rays = run(Constant(), given(), steps)
     # From t = 1 to t = 0 along v: x_0 = x_1 - v.
@@ -114,19 +121,19 @@ def test_what_is_not_known_of_the_input_never_reaches_the_result(toy):
 
 
 def test_stills_steer_the_video_and_unknown_cameras_of_stills_do_not_leak(toy):
-    known = given(rays="all", stills=2)
+    known = given(rays="all", reference_images=2)
     base = run(toy.transformer, known)[0]
-    hidden = given(rays="all", stills=2)
-    hidden.still_rays[:, :, 1] += 5.0  # not known: column 1
+    hidden = given(rays="all", reference_images=2)
+    hidden.reference_rays[:, :, 1] += 5.0  # not known: column 1
     assert torch.equal(run(toy.transformer, hidden)[0], base)
-    shown = given(rays="all", stills=2)
-    shown.stills.mul_(-1.0)
+    shown = given(rays="all", reference_images=2)
+    shown.reference_images.mul_(-1.0)
     assert not torch.allclose(run(toy.transformer, shown)[0], base)
 
 
-@pytest.mark.parametrize("stills", [0, 2])
-def test_guidance_in_one_call_equals_guidance_in_two(toy, monkeypatch, stills):
-    known = given(rays="all", stills=stills)
+@pytest.mark.parametrize("reference_images", [0, 2])
+def test_guidance_in_one_call_equals_guidance_in_two(toy, monkeypatch, reference_images):
+    known = given(rays="all", reference_images=reference_images)
     together = run(toy.transformer, known, guidance_scale=2.5)
     monkeypatch.setattr(sampler, "ONE_CALL_CELLS", 0)
     apart = run(toy.transformer, known, guidance_scale=2.5)
@@ -136,7 +143,7 @@ def test_guidance_in_one_call_equals_guidance_in_two(toy, monkeypatch, stills):
 
 
 def test_guidance_of_one_is_no_guidance_and_more_changes_the_video_only(toy):
-    known = given(rays="all", stills=1)
+    known = given(rays="all", reference_images=1)
     base = run(toy.transformer, known)[0]
     assert torch.equal(run(toy.transformer, known, guidance_scale=1.0)[0], base)
     assert not torch.allclose(run(toy.transformer, known, guidance_scale=3.0)[0], base)

@@ -8,8 +8,8 @@ import torch
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras, joined
 from rays_as_pixels.geometry.trajectory import Trajectory
-from rays_as_pixels.pipeline.source_images import PlacedImages
-from rays_as_pixels.solve.view_synthesis import shown_along
+from rays_as_pixels.pipeline.source_images import PosedImages
+from rays_as_pixels.solve.view_synthesis import render_views
 
 LATE = slice(4, 9)
 
@@ -24,32 +24,34 @@ def clip(toy, travelling):
         [[0.0, 0, 1, 3], [0, 1, 0, -2], [-1, 0, 0, 1], [0, 0, 0, 1]], dtype=torch.float64
     )
     pose = turn @ cameras.world_from_cam.double()
-    cameras = Cameras(
-        pose, cameras.focal_px.double(), cameras.center_px.double(), height, width
-    )  # fmt: skip
+    cameras = Cameras(pose, cameras.focal_px.double(), cameras.center_px.double(), height, width)
     return video, Trajectory(cameras, fps=10.0), travelling.depth[0]
 
 
 def made(toy, clip, path, **options):
     video, _, depth = clip
     return toy.generate(
-        video[0], path, image_depths=[depth], num_inference_steps=1,
-        generator=torch.Generator().manual_seed(0), **options,
-    )  # fmt: skip
+        video[0],
+        path,
+        image_depths=[depth],
+        num_inference_steps=1,
+        generator=torch.Generator().manual_seed(0),
+        **options,
+    )
 
 
 def whole_shown(clip):
     video, path, depth = clip
     cameras = path.cameras.relative_to(0)
     known = torch.nn.functional.interpolate(depth[None, None], video.shape[-2:], mode="bilinear")
-    return shown_along(video[:1], known[0].log(), cameras[:1], cameras)
+    return render_views(video[:1], known[0].log(), cameras[:1], cameras)
 
 
 def test_a_path_that_begins_elsewhere_shows_what_the_camera_sees_from_there(toy, clip):
     _, path, _ = clip
     late = Trajectory(path.cameras[LATE], path.fps)
     whole = made(toy, clip, path).video[LATE]
-    there = made(toy, clip, late, image_path=path)
+    there = made(toy, clip, late, source_trajectory=path)
     from_start = made(toy, clip, late).video
     sure = whole_shown(clip).share[LATE] == 1  # the rest is an untrained network's
     assert 0.2 < sure.float().mean() < 0.9
@@ -63,18 +65,24 @@ def test_a_path_that_begins_elsewhere_shows_what_the_camera_sees_from_there(toy,
 
 def test_images_on_the_path_are_as_without(toy, clip):
     _, path, _ = clip
-    one, other = made(toy, clip, path), made(toy, clip, path, image_path=path)
+    one, other = made(toy, clip, path), made(toy, clip, path, source_trajectory=path)
     assert torch.equal(one.video, other.video)
     first = one.trajectory.cameras.world_from_cam[0]
     torch.testing.assert_close(first, torch.eye(4).to(first), atol=1e-6, rtol=0)  # re-anchored
 
 
-def placed(clip, path, frames, image_path):
+def placed(clip, path, frames, source_trajectory):
     video = clip[0]
-    return PlacedImages.beside(
-        path, [video[k] for k in frames], sizes=[tuple(video.shape[-2:])], max_frames=17,
-        image_frames=frames, image_path=image_path, cameras_known=None, depths=None,
-    )  # fmt: skip
+    return PosedImages.beside(
+        path,
+        [video[k] for k in frames],
+        sizes=[tuple(video.shape[-2:])],
+        max_frames=17,
+        image_frames=frames,
+        source_trajectory=source_trajectory,
+        cameras_known=None,
+        depths=None,
+    )
 
 
 def test_each_image_has_the_camera_that_took_it_and_says_whether_its_frame_shows_it(clip):

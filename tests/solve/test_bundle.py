@@ -3,13 +3,13 @@ from dataclasses import replace
 import torch
 
 from rays_as_pixels.geometry.rotations import rotation_from_vector
-from rays_as_pixels.solve.bundle import AnchoredScene, linearised, reversed_travel, solved
+from rays_as_pixels.solve.bundle import BundleState, linearised, reversed_travel, solved
 
 FRAMES, ANCHORS = 4, torch.tensor([0, 2, 3])
 PLACE = torch.tensor([[x, y] for x in (-0.4, -0.1, 0.3) for y in (-0.3, 0.05, 0.2)]).double()
 
 
-def a_scene() -> AnchoredScene:
+def a_scene() -> BundleState:
     """Cameras that turn, move and zoom, frame 0 at rest, and patches one to three units away."""
     generator = torch.Generator().manual_seed(0)
 
@@ -17,7 +17,7 @@ def a_scene() -> AnchoredScene:
         return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
     moves = (torch.arange(FRAMES) > 0).double()
-    return AnchoredScene(
+    return BundleState(
         rotation_from_vector(0.1 * moves[:, None] * drawn(FRAMES, 3)),
         0.1 * moves[:, None] * drawn(FRAMES, 3),
         0.05 * moves * drawn(FRAMES),
@@ -27,7 +27,7 @@ def a_scene() -> AnchoredScene:
     )
 
 
-def seen(scene: AnchoredScene) -> torch.Tensor:
+def seen(scene: BundleState) -> torch.Tensor:
     """Where every frame shows every patch."""
     point = scene.in_frames(scene.from_anchors(PLACE, scene.log_depth))
     return scene.focal()[:, None, None] * point[..., :2] / point[..., 2:]
@@ -41,7 +41,7 @@ def none_moved() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     )
 
 
-def compared(scene: AnchoredScene, truth: torch.Tensor):
+def compared(scene: BundleState, truth: torch.Tensor):
     root = torch.eye(2, dtype=torch.float64).expand(*truth.shape, 2).clone()
     root[ANCHORS, torch.arange(len(ANCHORS))] = 0  # a patch in its own frame
     return linearised(scene, PLACE, seen(scene) - truth, root)

@@ -3,7 +3,7 @@
 import torch
 
 from rays_as_pixels.geometry.rotations import rotation_from_vector
-from rays_as_pixels.solve.depth_reprojection import nearest_depths, pixels_from_middle
+from rays_as_pixels.solve.depth_reprojection import pixels_from_middle, splat_depth
 
 SIZE = (24, 32)
 LENS = torch.full((1, 1, 2), 30.0)
@@ -12,7 +12,7 @@ LENS = torch.full((1, 1, 2), 30.0)
 def test_a_plane_is_where_the_ray_meets_it():
     rotation = rotation_from_vector(torch.tensor([[0.05, -0.1, 0.02]]))
     center = torch.tensor([[0.2, -0.1, 0.3]])
-    found = nearest_depths(torch.full((1, 1, *SIZE), 2.0), rotation, center, LENS, LENS)
+    found = splat_depth(torch.full((1, 1, *SIZE), 2.0), rotation, center, LENS, LENS)
     ray = torch.nn.functional.pad(pixels_from_middle(SIZE) / LENS[0], (0, 1), value=1.0)
     turned = ray @ rotation[0].mT
     far = (2.0 - center[0, 2]) / turned[:, 2]
@@ -28,7 +28,7 @@ def test_the_nearest_wins_and_comes_without_gaps():
     depth[..., 8:16, 12:20] = 1.5
     still = torch.eye(3)[None]
     center = torch.tensor([[0.0, 0.0, 0.7]])  # near things become nearly twice as large
-    found = nearest_depths(depth, still, center, LENS, LENS).view(SIZE)
+    found = splat_depth(depth, still, center, LENS, LENS).view(SIZE)
     near = found < 1.0
     assert near[6:18, 10:22].all()
     assert near.sum() < 1.35 * 15 * 15
@@ -39,5 +39,5 @@ def test_the_nearest_wins_and_comes_without_gaps():
 def test_nothing_ahead_leaves_finite_depths():
     behind = torch.tensor([[0.0, 0.0, 9.0]])
     still = torch.eye(3)[None]
-    found = nearest_depths(torch.ones(1, 1, *SIZE), still, behind, LENS, LENS)
+    found = splat_depth(torch.ones(1, 1, *SIZE), still, behind, LENS, LENS)
     assert found.isfinite().all()

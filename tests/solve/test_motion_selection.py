@@ -7,7 +7,7 @@ from rays_as_pixels.evaluation.clips import EvalClip, world_clips
 from rays_as_pixels.geometry.camera_metrics import rotation_error_deg
 from rays_as_pixels.geometry.cameras import Cameras, rigid
 from rays_as_pixels.geometry.rotations import rotation_from_vector
-from rays_as_pixels.solve.photometric_refinement import adjusted_to_frames
+from rays_as_pixels.solve.photometric_refinement import refine_photometrically
 
 SIZE = (96, 160)
 PAN, SLIDER, STILL, BOTH = 15, 33, 45, 0  # held-out worlds whose cameras do that, and no more
@@ -56,7 +56,7 @@ def test_a_camera_does_what_it_does_and_no_more(seed, turns, travels):
     guess = off_by_a_degree(truth)
     assert turn_deg(guess) > 0.5
     assert travel(guess) > 0.02
-    found = adjusted_to_frames(clip.video.float(), guess).cameras
+    found = refine_photometrically(clip.video.float(), guess).cameras
     # What is not done is exactly 0, but for the rounding of rotation matrices in float64.
     assert (turn_deg(found) > 1e-6, travel(found) > 0) == (turns, travels)
     assert off_by_deg(found, truth) < off_by_deg(guess, truth) / 3
@@ -65,7 +65,8 @@ def test_a_camera_does_what_it_does_and_no_more(seed, turns, travels):
 def test_a_small_move_of_a_turning_camera_is_not_taken_away():
     from_tripod, moving = rendered(PAN), rendered(BOTH)
     paths = [
-        adjusted_to_frames(one.video.float(), one.cameras).cameras for one in (from_tripod, moving)
+        refine_photometrically(one.video.float(), one.cameras).cameras
+        for one in (from_tripod, moving)
     ]
     assert travel(paths[0]) == 0
     assert travel(paths[1]) == pytest.approx(travel(moving.cameras), rel=0.3)

@@ -6,7 +6,7 @@ from rays_as_pixels.geometry.camera_metrics import pair_errors, rotation_error_d
 from rays_as_pixels.geometry.cameras import Cameras, rigid
 from rays_as_pixels.geometry.rotations import rotation_from_vector, vector_from_rotation
 from rays_as_pixels.solve import photometric_refinement as photometric_adjustment
-from rays_as_pixels.solve.photometric_refinement import adjusted_to_frames
+from rays_as_pixels.solve.photometric_refinement import refine_photometrically
 
 SIZE = (96, 160)
 # A zooming and a turning clip that show the same things throughout.
@@ -44,13 +44,13 @@ def test_cameras_that_are_off_by_a_degree_come_back_to_a_fifth_of_it(clip):
     truth = clip.cameras.to(dtype=torch.float64)
     guess = off_by_a_degree(truth)
     before = errors(guess, truth)
-    fit = adjusted_to_frames(clip.video.float(), guess)
+    fit = refine_photometrically(clip.video.float(), guess)
     after = errors(fit.cameras, truth)
     assert before[0] > 1
     assert after[0] < before[0] / 5, (before, after)
     assert after[1] < before[1] / 2, (before, after)
     assert after[2] < before[2], (before, after)
-    assert 0.3 < fit.explained <= 1
+    assert 0.3 < fit.inlier_ratio <= 1
     assert fit.cameras.world_from_cam.dtype == torch.float64
     torch.testing.assert_close(fit.cameras.world_from_cam[0], torch.eye(4, dtype=torch.float64))
     rotation = fit.cameras.world_from_cam[:, :3, :3]
@@ -59,12 +59,12 @@ def test_cameras_that_are_off_by_a_degree_come_back_to_a_fifth_of_it(clip):
 
 def test_the_result_is_in_scene_units_and_the_same_for_larger_frames(clip):
     guess = off_by_a_degree(clip.cameras.to(dtype=torch.float64))
-    fit = adjusted_to_frames(clip.video.float(), guess)
+    fit = refine_photometrically(clip.video.float(), guess)
     assert fit.log_depth.median().abs() < 0.2
     larger = torch.nn.functional.interpolate(
         clip.video.float(), scale_factor=2, mode="bilinear", align_corners=False
     )
-    again = adjusted_to_frames(larger, guess)
+    again = refine_photometrically(larger, guess)
     turned, moved, zoomed = errors(again.cameras, fit.cameras)
     assert turned < 0.15
     assert moved < 0.02
@@ -81,12 +81,14 @@ def test_a_guess_that_explains_little_is_left_behind_in_several_rounds(monkeypat
     guess = Cameras(twice, truth.focal_px, truth.center_px, *SIZE)
     assert errors(guess, truth)[0] > 10
     attempts = []
-    found = adjusted_to_frames(one.video.float(), guess, before_round=lambda: attempts.append(1))
+    found = refine_photometrically(
+        one.video.float(), guess, before_round=lambda: attempts.append(1)
+    )
     assert len(attempts) == 5
     monkeypatch.setattr(photometric_adjustment, "_MORE_ROUNDS", 0)
-    once = adjusted_to_frames(one.video.float(), guess)
-    assert errors(once.cameras, truth)[0] > 4 and once.explained < 0.25
-    assert errors(found.cameras, truth)[0] < 1 and found.explained > 0.3
+    once = refine_photometrically(one.video.float(), guess)
+    assert errors(once.cameras, truth)[0] > 4 and once.inlier_ratio < 0.25
+    assert errors(found.cameras, truth)[0] < 1 and found.inlier_ratio > 0.3
 
 
 def test_a_path_found_the_wrong_way_round_is_turned():
@@ -99,7 +101,7 @@ def test_a_path_found_the_wrong_way_round_is_turned():
     turned = rotation_from_vector(axis) @ pose[:, :3, :3]
     guess = Cameras(rigid(turned, -pose[:, :3, 3]), truth.focal_px, truth.center_px, *SIZE)
     depth = torch.nn.functional.interpolate(one.depth[:1, None].log(), (9, 14), mode="area")
-    found = adjusted_to_frames(one.video.float(), guess, -depth[0, 0])
+    found = refine_photometrically(one.video.float(), guess, -depth[0, 0])
     told = pair_errors(found.cameras, truth).translation_deg
     before = pair_errors(guess, truth).translation_deg
     assert before.nanmedian() > 120
@@ -113,7 +115,7 @@ def test_told_depths_are_where_it_starts(clip, monkeypatch):
     monkeypatch.setattr(photometric_adjustment, "_tried_depths", fail)
     guess = off_by_a_degree(clip.cameras.to(dtype=torch.float64))
     told = torch.zeros(12, 20)
-    fit = adjusted_to_frames(clip.video.float(), guess, told)
+    fit = refine_photometrically(clip.video.float(), guess, told)
     truth = clip.cameras.to(dtype=torch.float64)
     assert errors(fit.cameras, truth)[0] < errors(guess, truth)[0] / 3
 
@@ -121,10 +123,8 @@ def test_told_depths_are_where_it_starts(clip, monkeypatch):
 def test_a_lens_that_does_not_zoom_stays_one_for_all_frames(clip):
     guess = off_by_a_degree(clip.cameras.to(dtype=torch.float64))
     fixed = guess.focal_px[:1].expand_as(guess.focal_px)
-    guess = Cameras(
-        guess.world_from_cam, fixed, guess.center_px, guess.height, guess.width
-    )  # fmt: skip
-    fit = adjusted_to_frames(clip.video.float(), guess, shared_focal=True)
+    guess = Cameras(guess.world_from_cam, fixed, guess.center_px, guess.height, guess.width)
+    fit = refine_photometrically(clip.video.float(), guess, shared_focal=True)
     focal = fit.cameras.focal_px
     torch.testing.assert_close(focal, focal[:1].expand_as(focal), rtol=1e-6, atol=0)
     assert not torch.allclose(focal, fixed, rtol=1e-4)
@@ -133,13 +133,13 @@ def test_a_lens_that_does_not_zoom_stays_one_for_all_frames(clip):
 def test_frames_that_show_nothing_in_common_leave_the_guess(clip):
     guess = off_by_a_degree(clip.cameras.to(dtype=torch.float64))
     noise = torch.rand(9, 3, *SIZE, generator=torch.Generator().manual_seed(1))
-    fit = adjusted_to_frames(noise, guess)
-    assert fit.explained < 0.02
+    fit = refine_photometrically(noise, guess)
+    assert fit.inlier_ratio < 0.02
     torch.testing.assert_close(fit.cameras.world_from_cam, guess.world_from_cam)
 
 
 @pytest.mark.parametrize("colour", [0.0, 0.5, 1.0])
 def test_frames_without_anything_to_see_leave_the_guess_and_numbers_finite(clip, colour):
     guess = off_by_a_degree(clip.cameras.to(dtype=torch.float64))
-    fit = adjusted_to_frames(torch.full((9, 3, *SIZE), colour), guess)
+    fit = refine_photometrically(torch.full((9, 3, *SIZE), colour), guess)
     torch.testing.assert_close(fit.cameras.world_from_cam, guess.world_from_cam)

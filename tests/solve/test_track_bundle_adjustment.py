@@ -6,7 +6,12 @@ import torch
 from rays_as_pixels.geometry.rotations import rotation_from_vector
 from rays_as_pixels.model.camera_prior.global_motion import cell_places
 from rays_as_pixels.solve import track_bundle_adjustment as track_adjustment
-from rays_as_pixels.solve.track_bundle_adjustment import TrackedScene, Tracks, Trust, adjusted
+from rays_as_pixels.solve.track_bundle_adjustment import (
+    PriorPrecision,
+    TrackedScene,
+    Tracks,
+    adjusted,
+)
 
 PLACE = cell_places(6, 10).double()
 BATCH, FRAMES, CELLS = 3, 4, 60
@@ -34,9 +39,9 @@ def at_rest() -> TrackedScene:
     )
 
 
-def trust(frames: float, lens: float, depth: float) -> Trust:
+def trust(frames: float, lens: float, depth: float) -> PriorPrecision:
     one = torch.ones(BATCH, FRAMES, CELLS, dtype=torch.float64)
-    return Trust(frames * one[..., :7], lens * one[:, 0, 0], depth * one[:, 0])
+    return PriorPrecision(frames * one[..., :7], lens * one[:, 0, 0], depth * one[:, 0])
 
 
 def angle(a: TrackedScene, b: TrackedScene) -> torch.Tensor:

@@ -3,7 +3,7 @@
 import torch
 
 from rays_as_pixels.geometry.cameras import Cameras
-from rays_as_pixels.solve.view_synthesis import shown_along
+from rays_as_pixels.solve.view_synthesis import render_views
 
 HEIGHT, WIDTH, FOCAL = 32, 48, 40.0
 
@@ -23,7 +23,7 @@ def picture(seed: int, size: tuple[int, int] = (HEIGHT, WIDTH)) -> torch.Tensor:
 def test_a_wall_is_shifted_by_whole_pixels_and_ends_where_the_image_does():
     image = picture(0)
     path = cameras((0, 0, 0), (0.5, 0, 0))  # five pixels for a wall at depth 4
-    shown = shown_along(image, torch.full((1, 4, 6), 4.0).log(), path[:1], path)
+    shown = render_views(image, torch.full((1, 4, 6), 4.0).log(), path[:1], path)
     torch.testing.assert_close(shown.pictures[0], image[0])
     assert shown.share[0].min() == 1
     torch.testing.assert_close(
@@ -33,7 +33,7 @@ def test_a_wall_is_shifted_by_whole_pixels_and_ends_where_the_image_does():
     assert shown.share[1, 0, :, WIDTH - 5 :].max() == 0
     edge = shown.share[1, 0, 16, WIDTH - 14 : WIDTH - 5]
     assert (edge.diff() <= 0).all() and 0 < edge[-2] < 1, "fades out"
-    black = shown.over(torch.zeros(2, 3, HEIGHT, WIDTH))
+    black = shown.composite_over(torch.zeros(2, 3, HEIGHT, WIDTH))
     torch.testing.assert_close(black, shown.pictures)
 
 
@@ -42,12 +42,12 @@ def test_what_something_hides_is_not_shown_and_another_image_shows_it():
     depth[8:24, 16:28] = 2.0
     first, last = picture(1), picture(2)
     path = cameras((0, 0, 0), (0.8, 0, 0), (1.6, 0, 0))
-    alone = shown_along(first, depth.log()[None], path[:1], path)
+    alone = render_views(first, depth.log()[None], path[:1], path)
     hidden = alone.share[1, 0, 10:22, 13:19]  # 16 pixels nearer things move by, 8 those behind
     assert hidden.max() == 0
     assert alone.share[1, 0, 10:22, 1:8].min() == 1, "the near thing, moved"
     wall = torch.full((HEIGHT, WIDTH), 4.0)
-    both = shown_along(torch.cat([first, last]), torch.stack([depth, wall]).log(), path[::2], path)
+    both = render_views(torch.cat([first, last]), torch.stack([depth, wall]).log(), path[::2], path)
     assert both.share[1, 0, 10:22, 13:19].min() == 1
     torch.testing.assert_close(
         both.pictures[1, :, 12:20, 14:18], last[0, :, 12:20, 6:10], rtol=0, atol=1e-3
@@ -59,7 +59,7 @@ def test_of_two_images_of_the_same_wall_the_nearer_counts_more_by_the_inverse_cu
     black_and_white = torch.stack([torch.zeros(3, HEIGHT, WIDTH), torch.ones(3, HEIGHT, WIDTH)])
     wall = torch.full((2, HEIGHT, WIDTH), 4.0).log()
     path = cameras((0, 0, 0), (0.2, 0, 0), (0.1, 0, 0), (0.05, 0, 0))
-    shown = shown_along(black_and_white, wall, path[:2], path)
+    shown = render_views(black_and_white, wall, path[:2], path)
     middle = shown.pictures[:, 0, 16, 24]
     quarter = 1.55**-3 / (0.55**-3 + 1.55**-3)  # distances over their mean, and 0.05
     expected = torch.tensor([0.0, 1.0, 0.5, quarter])
@@ -68,16 +68,16 @@ def test_of_two_images_of_the_same_wall_the_nearer_counts_more_by_the_inverse_cu
 
 def test_a_larger_image_gives_a_larger_video_and_the_rest_is_enlarged():
     image = picture(3, (2 * HEIGHT, 2 * WIDTH))
-    shown = shown_along(
+    shown = render_views(
         image, torch.zeros(1, 4, 6), cameras((0, 0, 0)), cameras((0, 0, 0), (9, 0, 0))
     )
     video = torch.rand(2, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(4))
-    made = shown.over(video)
+    made = shown.composite_over(video)
     torch.testing.assert_close(made[0], image[0])
     assert shown.share[1].max() == 0
     small = torch.nn.functional.interpolate(made[1:], (HEIGHT, WIDTH), mode="area")
     assert (small[0] - video[1]).abs().mean() < 0.1, "noise, the hardest to enlarge"
-    two = shown.over(video.expand(3, -1, -1, -1, -1))
+    two = shown.composite_over(video.expand(3, -1, -1, -1, -1))
     torch.testing.assert_close(two[2], made)
 
 
@@ -90,9 +90,9 @@ def test_what_moves_is_shown_where_it_is_at_the_time_of_the_frame():
         frames.append(frame)
     images, path = torch.stack(frames), cameras(*[(0, 0, 0)] * 5)
     depth, clock = torch.zeros(5, 4, 6), torch.linspace(0, 1, 5)
-    shown = shown_along(images, depth, path, path, times=(clock, clock))
+    shown = render_views(images, depth, path, path, times=(clock, clock))
     torch.testing.assert_close(shown.pictures, images, rtol=0, atol=0.02)
-    ghosts = shown_along(images, depth, path, path)
+    ghosts = render_views(images, depth, path, path)
     assert (ghosts.pictures - images).abs().amax() > 0.3, "without times all shine through"
 
 
@@ -100,10 +100,13 @@ def test_between_two_images_of_something_that_moves_the_earlier_is_taken():
     still, moved = picture(6)[0], picture(7)[0]
     path, depth = cameras((0, 0, 0)), torch.zeros(2, 4, 6)
     for times, expected in (((0.0, 1.0), still), ((0.2, 0.6), moved), ((1.0, 0.0), still)):
-        shown = shown_along(
-            torch.stack([still, moved]), depth, cameras((0, 0, 0), (0, 0, 0)), path,
+        shown = render_views(
+            torch.stack([still, moved]),
+            depth,
+            cameras((0, 0, 0), (0, 0, 0)),
+            path,
             times=(torch.tensor(times), torch.tensor([0.5])),
-        )  # fmt: skip
+        )
         torch.testing.assert_close(shown.pictures[0], expected, rtol=0, atol=0.02)
 
 
@@ -111,9 +114,9 @@ def test_where_nothing_moves_the_time_of_an_image_does_not_matter():
     image = picture(8)
     path = cameras((0, 0, 0), (0.5, 0, 0))
     wall = torch.full((2, 4, 6), 4.0).log()
-    both = torch.cat([image, shown_along(image, wall[:1], path[:1], path).pictures[1:]])
+    both = torch.cat([image, render_views(image, wall[:1], path[:1], path).pictures[1:]])
     clock = torch.tensor([0.0, 1.0])
-    plain = shown_along(both, wall, path, path)
-    turned = shown_along(both, wall, path, path, times=(clock, 1 - clock))
+    plain = render_views(both, wall, path, path)
+    turned = render_views(both, wall, path, path, times=(clock, 1 - clock))
     inside = (..., slice(2, -2), slice(2, WIDTH - 16))
     torch.testing.assert_close(turned.pictures[inside], plain.pictures[inside], rtol=0, atol=1e-5)

@@ -117,8 +117,11 @@ def test_long_windows_that_made_up_their_motion_are_left_out():
     good = cut(truth, frames, 1, noise=0.002, gauge=0.1)
     still = Cameras(
         torch.eye(4, dtype=torch.float64).repeat(len(frames), 1, 1),
-        good.cameras.focal_px, good.cameras.center_px, 64, 64,
-    )  # fmt: skip
+        good.cameras.focal_px,
+        good.cameras.center_px,
+        64,
+        64,
+    )
     joined = join_levels([short, [good, Window(frames, still)]], FRAMES)
     assert len(joined.weight) == len(joined.scale) == len(short) + 2
     assert float(joined.weight[-1]) == 0.0

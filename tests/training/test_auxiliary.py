@@ -61,9 +61,14 @@ def test_with_a_latent_per_frame_the_motion_is_that_since_the_last_and_the_first
 @pytest.mark.slow
 def test_rendered_frames_look_alike_where_the_motion_says_and_not_where_it_does_not():
     clips = render_clips(
-        list(range(8)), split="train", num_frames=9, height=64, width=64, supersample=1,
+        list(range(8)),
+        split="train",
+        num_frames=9,
+        height=64,
+        width=64,
+        supersample=1,
         degraded=False,
-    )  # fmt: skip
+    )
     motion = cell_motion(clips.cameras, cell_disparity(clips.depth))
     cells = torch.meshgrid(torch.arange(8) + 0.5, torch.arange(8) + 0.5, indexing="ij")
     cell = torch.stack(cells[::-1], -1)  # x, y
@@ -100,11 +105,14 @@ def test_mirroring_and_reversing_change_the_motion_as_they_change_the_pictures()
     # Depth per unit of the new reference, and cameras in the same unit: pixels move the same.
     direct = cell_motion(
         Cameras(
-            clips.cameras.world_from_cam.flip(1), clips.cameras.focal_px.flip(1),
-            clips.cameras.center_px.flip(1), 64, 64,
+            clips.cameras.world_from_cam.flip(1),
+            clips.cameras.focal_px.flip(1),
+            clips.cameras.center_px.flip(1),
+            64,
+            64,
         ),
         disparity.flip(1),
-    )  # fmt: skip
+    )
     torch.testing.assert_close(
         cell_motion(backwards, turned)[:, :-1], direct[:, :-1], rtol=0, atol=2e-3
     )
@@ -164,9 +172,13 @@ def test_the_motion_head_reads_every_cell_of_the_clip_and_leaves_velocities_alon
     torch.manual_seed(0)
     model = WithMotionHead(new_transformer(size, channels=4, temporal_stride=1))
     clean = CleanBatch(
-        torch.randn(2, 4, 5, 4, 6), torch.randn(2, 4, 5, 2, 3), torch.randn(2, 4, 2, 4, 6),
-        torch.tensor([[0.0, 4.0]] * 2), torch.zeros(1), torch.zeros(1),
-    )  # fmt: skip
+        torch.randn(2, 4, 5, 4, 6),
+        torch.randn(2, 4, 5, 2, 3),
+        torch.randn(2, 4, 2, 4, 6),
+        torch.tensor([[0.0, 4.0]] * 2),
+        torch.zeros(1),
+        torch.zeros(1),
+    )
     state = noisy_batch(clean, size, torch.Generator().manual_seed(0)).state
     velocity, (motion, early) = model(state)
     assert motion.shape == early.shape == (2, motion_channels(1), 5, 4, 6)

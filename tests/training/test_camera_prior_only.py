@@ -29,9 +29,12 @@ def start(toy_folder, tmp_path):
 
 def options_of(start, tmp_path) -> TrainingOptions:
     return TrainingOptions(
-        tmp_path / "run", tmp_path / "out", start_from=start, motion_minutes=3 / 60,
+        tmp_path / "run",
+        tmp_path / "out",
+        start_from=start,
+        motion_minutes=3 / 60,
         stages=("prior",),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.slow
@@ -54,7 +57,7 @@ def test_all_but_the_prior_stays_and_the_facts_say_what_was_done(start, tmp_path
 
 
 def test_without_a_pipeline_to_start_from_it_says_what_to_add(tmp_path):
-    with pytest.raises(InputError, match=r"got none\. Add --from"):
+    with pytest.raises(InputError, match=r"got none\. Add --init-from"):
         train(training_config("tiny"), options_of(None, tmp_path))
 
 

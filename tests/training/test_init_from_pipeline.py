@@ -20,9 +20,12 @@ def test_a_converted_wan_trains_and_opens_its_gates(tmp_path):
     source = tmp_path / "joint"
     convert_wan(tmp_path / "wan", source, options, progress=lambda stage, done, total: None)
     run = TrainingOptions(
-        run_folder=tmp_path / "run", export_folder=tmp_path / "out", start_from=source,
-        transformer_minutes=0.03, check=False,
-    )  # fmt: skip
+        run_folder=tmp_path / "run",
+        export_folder=tmp_path / "out",
+        start_from=source,
+        transformer_minutes=0.03,
+        check=False,
+    )
     trained = RaysAsPixelsPipeline.from_pretrained(train(training_config("wan"), run))
     before = RaysAsPixelsPipeline.from_pretrained(source)
     gate = trained.transformer.blocks[0].cross_scale_shift_table[:, 2]
@@ -39,5 +42,5 @@ def test_a_converted_wan_trains_and_opens_its_gates(tmp_path):
 
 def test_there_must_be_something_to_go_on_from(tmp_path):
     options = TrainingOptions(run_folder=tmp_path / "run", export_folder=tmp_path / "out")
-    with pytest.raises(InputError, match="--from must name a pipeline for --config wan"):
+    with pytest.raises(InputError, match="--init-from must name a pipeline for --config wan"):
         train(training_config("wan"), options)

@@ -49,9 +49,13 @@ def test_teaching_lets_a_reader_tell_the_motion_of_the_clips_it_has_seen(tmp_pat
     )
     lines: list[str] = []
     teach_motion(
-        autoencoder, itertools.repeat((clips.video, clips.cameras, disparity)), config, tmp_path,
-        accelerator=new_accelerator(), log=lines.append,
-    )  # fmt: skip
+        autoencoder,
+        itertools.repeat((clips.video, clips.cameras, disparity)),
+        config,
+        tmp_path,
+        accelerator=new_accelerator(),
+        log=lines.append,
+    )
     state = torch.load(tmp_path / "motion-state.pt", weights_only=True)
     reader = MotionReader(8, 4)
     reader.load_state_dict(

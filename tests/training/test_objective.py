@@ -11,14 +11,14 @@ from rays_as_pixels.training.objective import CleanBatch, joint_loss, noisy_batc
 CONFIG = training_config("small").transformer
 
 
-def clean(stills: int, batch: int = 400) -> CleanBatch:
+def clean(reference_images: int, batch: int = 400) -> CleanBatch:
     generator = torch.Generator().manual_seed(0)
-    frames = torch.zeros(batch, stills)
+    frames = torch.zeros(batch, reference_images)
     frames[:, 1:] = 4
     return CleanBatch(
         torch.randn(batch, 2, 3, 2, 2, generator=generator),
         torch.randn(batch, 2, 9, 1, 1, generator=generator),
-        torch.randn(batch, 2, stills, 2, 2, generator=generator),
+        torch.randn(batch, 2, reference_images, 2, 2, generator=generator),
         frames,
         torch.zeros(batch, 11, 3, 2, 2),
         torch.zeros(batch, 9, 8),
@@ -31,16 +31,20 @@ def test_noised_latents_move_along_their_target_velocity_to_the_clean_ones():
     for noisy, level, velocity, wanted in (
         (made.state.latents, made.state.sigma, made.target.video, given.latents),
         (made.state.ray_latents, made.state.ray_sigma, made.target.rays, given.ray_latents),
-        (made.state.stills.latents, made.state.stills.sigma, made.target.stills,
-         given.still_latents),
-    ):  # fmt: skip
+        (
+            made.state.reference_images.latents,
+            made.state.reference_images.sigma,
+            made.target.reference_images,
+            given.reference_latents,
+        ),
+    ):
         back = noisy - level[:, None, :, None, None] * velocity
         torch.testing.assert_close(back, wanted, rtol=0, atol=1e-5)
 
 
 def test_stills_carry_the_rays_of_their_own_frame():
     given = clean(2)
-    made = noisy_batch(given, CONFIG, torch.Generator().manual_seed(1)).state.stills
+    made = noisy_batch(given, CONFIG, torch.Generator().manual_seed(1)).state.reference_images
     level = made.ray_sigma[:, None, :, None, None]
     known = made.ray_sigma[:, 1] < 1e-6
     torch.testing.assert_close(made.ray_latents[known, :, 1], given.ray_latents[known, :, 4])

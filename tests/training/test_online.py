@@ -23,9 +23,13 @@ def clips(numbers: list[int], frames: int = 3, side: int = 2) -> LatentStore:
         return value.view(-1, *[1] * len(shape)).expand(-1, *shape).clone()
 
     return LatentStore(
-        of(4, frames, side, side), of(4, frames, 1, 1), of(4, 3, side, side),
-        of(3).float(), of(5, frames, side, side), of(frames, 8).float(),
-    )  # fmt: skip
+        of(4, frames, side, side),
+        of(4, frames, 1, 1),
+        of(4, 3, side, side),
+        of(3).float(),
+        of(5, frames, side, side),
+        of(frames, 8).float(),
+    )
 
 
 def drawn(kept: RecentClips, seed: int = 0):
@@ -38,7 +42,7 @@ def test_what_is_drawn_belongs_together():
     batch = drawn(kept)
     numbers = batch.pose[:, 0, 0]
     assert set(numbers.tolist()) == {1, 2, 3}
-    assert batch.still_latents.shape == (64, 4, 2, 2, 2)
+    assert batch.reference_latents.shape == (64, 4, 2, 2, 2)
     for field in dataclasses.fields(batch):
         value = getattr(batch, field.name).flatten(1)
         assert torch.equal(value, numbers[:, None].expand_as(value)), field.name
@@ -78,9 +82,13 @@ def test_clips_are_rendered_as_often_as_the_configuration_says(monkeypatch):
     monkeypatch.setattr(online, "render_clips", counted)
     config = training_config("tiny")
     config = dataclasses.replace(
-        config, render_clips=4, clip_uses=2.0, keep_clips=64, long_share=0.5,
+        config,
+        render_clips=4,
+        clip_uses=2.0,
+        keep_clips=64,
+        long_share=0.5,
         transformer=dataclasses.replace(config.transformer, batch_size=8),
-    )  # fmt: skip
+    )
     torch.manual_seed(0)
     autoencoder = new_autoencoder(base_dim=24, z_dim=8, num_res_blocks=1, temporal_stride=1)
     codec = LatentCodec(autoencoder.eval(), raxel_mean=[0.0] * 8, raxel_std=[1.0] * 8)
@@ -97,9 +105,12 @@ def test_clips_are_rendered_as_often_as_the_configuration_says(monkeypatch):
 def test_clips_come_from_another_process_that_ends_with_the_source():
     config = training_config("tiny")
     config = dataclasses.replace(
-        config, render_clips=4, clip_uses=2.0, keep_clips=64,
+        config,
+        render_clips=4,
+        clip_uses=2.0,
+        keep_clips=64,
         transformer=dataclasses.replace(config.transformer, batch_size=8),
-    )  # fmt: skip
+    )
     torch.manual_seed(0)
     autoencoder = new_autoencoder(base_dim=24, z_dim=8, num_res_blocks=1, temporal_stride=1)
     codec = LatentCodec(autoencoder.eval(), raxel_mean=[0.0] * 8, raxel_std=[1.0] * 8)

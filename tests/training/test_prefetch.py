@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from rays_as_pixels.training.data.prefetch import MadeAhead
+from rays_as_pixels.training.data.prefetch import BackgroundPrefetcher
 
 
 def counted(first: int):
@@ -21,7 +21,7 @@ def ending():
 
 
 def test_what_is_made_arrives_in_order():
-    made = MadeAhead(counted, 5)
+    made = BackgroundPrefetcher(counted, 5)
     assert [made.take(wait=True) for _ in range(6)] == [5, 6, 7, 8, 9, 10]
     made.close()
 
@@ -30,7 +30,7 @@ def test_what_is_made_arrives_in_order():
     ("source", "reason"), [(failing, "the ninth cloud"), (ending, "has ended")]
 )
 def test_after_what_was_made_a_failure_or_an_end_is_told(source, reason):
-    made = MadeAhead(source)
+    made = BackgroundPrefetcher(source)
     assert made.take(wait=True) == 1
     with pytest.raises(RuntimeError, match=reason):
         made.take(wait=True)

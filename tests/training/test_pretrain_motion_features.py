@@ -51,9 +51,13 @@ def test_taught_features_tell_the_motion_of_the_clips_they_have_seen(tmp_path, m
     lines: list[str] = []
     fit_latent_flow(model.motion_features.flow, codec, clips.video.flatten(0, 1), lines.append)
     teach_features(
-        model, itertools.repeat(clean), size, tmp_path, accelerator=new_accelerator(),
+        model,
+        itertools.repeat(clean),
+        size,
+        tmp_path,
+        accelerator=new_accelerator(),
         log=lines.append,
-    )  # fmt: skip
+    )
     assert any(line.startswith("features step 50") for line in lines)
 
     whole = WithMotionHead(new_transformer(size, channels=8, temporal_stride=1))
@@ -69,9 +73,12 @@ def test_taught_features_tell_the_motion_of_the_clips_they_have_seen(tmp_path, m
     assert told < 0.8 * blind
 
     run = TransformerRun(
-        new_transformer(size, channels=8, temporal_stride=1), size, tmp_path,
-        accelerator=new_accelerator(), log=lines.append,
-    )  # fmt: skip
+        new_transformer(size, channels=8, temporal_stride=1),
+        size,
+        tmp_path,
+        accelerator=new_accelerator(),
+        log=lines.append,
+    )
     assert lines[-1] == "transformer: starts from taught motion features"
     assert torch.equal(run.model.early_head.weight, whole.early_head.weight)
 

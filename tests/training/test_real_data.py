@@ -37,7 +37,7 @@ def test_real_clips_become_training_batches_with_unknown_motion(toy, spec):
     torch.testing.assert_close(batch.latents, toy.codec.encode_video(video), atol=1e-4, rtol=1e-4)
     assert bool(batch.motion[:, :, 1:].isnan().all()), "nobody knows the depth of real clips"
     assert bool(batch.pose.isfinite().all())
-    assert batch.still_frame.shape[0] == len(batch.latents)
+    assert batch.reference_frame.shape[0] == len(batch.latents)
     assert next(batches).latents.shape[1:2] == batch.latents.shape[1:2], "it goes on for ever"
 
 

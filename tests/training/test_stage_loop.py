@@ -98,8 +98,10 @@ def test_a_state_file_holds_four_entries_and_one_written_by_hand_is_continued(tm
     assert set(written) == {"model", "optimiser", "spent", "step"}
     by_hand = {
         "model": {"weight": torch.eye(3), "bias": torch.zeros(3)},
-        "optimiser": written["optimiser"], "spent": 30.5, "step": 7,
-    }  # fmt: skip
+        "optimiser": written["optimiser"],
+        "spent": 30.5,
+        "step": 7,
+    }
     torch.save(by_hand, tmp_path / "line-state.pt")
     model, loop = new_stage(tmp_path, [])
     assert (loop.step, loop.spent_sec) == (7, 30.5)

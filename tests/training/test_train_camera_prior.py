@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rays_as_pixels.geometry.rotations import rotation_from_vector
-from rays_as_pixels.model.camera_prior.camera_prior import CameraPrior, Told, camera_numbers
+from rays_as_pixels.model.camera_prior.camera_prior import CameraPrior, RoundOutput, camera_numbers
 from rays_as_pixels.model.camera_prior.global_motion import cell_places
 from rays_as_pixels.solve.track_bundle_adjustment import TrackedScene
 from rays_as_pixels.training.distributed import new_accelerator
@@ -67,9 +67,12 @@ def test_clips_that_were_seen_are_told_and_a_second_run_goes_on(tmp_path, monkey
 def scene_of(pose: torch.Tensor) -> TrackedScene:
     numbers = camera_numbers(pose, *GRID)
     return TrackedScene(
-        rotation_from_vector(numbers[:, 1:, :3]), numbers[:, 1:, 3:6],
-        torch.zeros(len(pose), FRAMES - 1), numbers[:, 0, 6:], torch.zeros(len(pose), 24),
-    )  # fmt: skip
+        rotation_from_vector(numbers[:, 1:, :3]),
+        numbers[:, 1:, 3:6],
+        torch.zeros(len(pose), FRAMES - 1),
+        numbers[:, 0, 6:],
+        torch.zeros(len(pose), 24),
+    )
 
 
 def test_the_truth_costs_nothing_and_anything_else_does():
@@ -77,10 +80,10 @@ def test_the_truth_costs_nothing_and_anything_else_does():
     scene = scene_of(clean.pose)
     tracks = true_tracks(camera_numbers(clean.pose, *GRID), scene.log_depth, place)
     spread = torch.full((8,), 0.1)
-    loss, degrees = prior_loss([Told(scene, scene, tracks)], clean, spread)
+    loss, degrees = prior_loss([RoundOutput(scene, scene, tracks)], clean, spread)
     assert loss < 1e-6
     assert degrees < 1e-3
     wrong = scene_of(clean.pose.roll(1, 0))
-    for told in (Told(wrong, scene, tracks), Told(scene, wrong, tracks)):
+    for told in (RoundOutput(wrong, scene, tracks), RoundOutput(scene, wrong, tracks)):
         assert prior_loss([told], clean, spread)[0] > 0.1
-    assert prior_loss([Told(scene, scene, tracks + 0.02)], clean, spread)[0] > 0.05
+    assert prior_loss([RoundOutput(scene, scene, tracks + 0.02)], clean, spread)[0] > 0.05

@@ -35,9 +35,13 @@ def test_moved_is_nearer_than_unmoved_and_teaching_brings_it_nearer(tmp_path, mo
     motion = cell_motion(clips.cameras, cell_disparity(clips.depth), 1)
     with torch.no_grad():
         clean = CleanBatch(
-            codec.encode_video(clips.video), codec.encode_raxels(raxels), empty,
-            torch.zeros(8, 0), motion, pose_numbers(clips.cameras),
-        )  # fmt: skip
+            codec.encode_video(clips.video),
+            codec.encode_raxels(raxels),
+            empty,
+            torch.zeros(8, 0),
+            motion,
+            pose_numbers(clips.cameras),
+        )
     view, lines = ViewPrior(32, 32), []
     view.initialise_from_scratch()
     fit_view_prior(view, codec, frames, itertools.repeat(clean), lines.append)
@@ -47,9 +51,13 @@ def test_moved_is_nearer_than_unmoved_and_teaching_brings_it_nearer(tmp_path, mo
     with torch.no_grad():
         before = view_loss(view, clean, first)[0]
     teach_view(
-        view, itertools.repeat(clean), 40 / 60, tmp_path, accelerator=new_accelerator(),
+        view,
+        itertools.repeat(clean),
+        40 / 60,
+        tmp_path,
+        accelerator=new_accelerator(),
         log=lines.append,
-    )  # fmt: skip
+    )
     with torch.no_grad():
         after = view_loss(view, clean, first)[0]
     assert after < 0.95 * before

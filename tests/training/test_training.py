@@ -28,9 +28,14 @@ def run_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     config = dataclasses.replace(training_config("tiny"), pool_clips=64)
     options = TrainingOptions(
-        folder, folder / "pipeline", codec_minutes=0.04, motion_minutes=0.04, polish_minutes=0.03,
-        transformer_minutes=0.04, check=False,
-    )  # fmt: skip
+        folder,
+        folder / "pipeline",
+        codec_minutes=0.04,
+        motion_minutes=0.04,
+        polish_minutes=0.03,
+        transformer_minutes=0.04,
+        check=False,
+    )
     train(config, options)
     return folder
 
@@ -51,9 +56,12 @@ def test_a_run_leaves_a_pipeline_that_loads_and_says_how_it_was_made(run_folder)
 def test_a_run_goes_on_where_it_stopped(run_folder):
     before = torch.load(run_folder / "transformer-state.pt", weights_only=True)["progress"]
     options = TrainingOptions(
-        run_folder, run_folder / "pipeline", transformer_minutes=0.08, check=False,
+        run_folder,
+        run_folder / "pipeline",
+        transformer_minutes=0.08,
+        check=False,
         stages=("transformer",),
-    )  # fmt: skip
+    )
     train(training_config("tiny"), options)
     after = torch.load(run_folder / "transformer-state.pt", weights_only=True)["progress"]
     assert after["step"] > before["step"]
@@ -81,9 +89,12 @@ def test_an_autoencoder_is_taken_as_it_is(run_folder, tmp_path, same):
     pipeline = run_folder / "pipeline"
     config = dataclasses.replace(training_config("tiny"), pool_clips=0)
     options = TrainingOptions(
-        tmp_path, tmp_path / "out", codec_from=pipeline, start_from=pipeline if same else None,
+        tmp_path,
+        tmp_path / "out",
+        codec_from=pipeline,
+        start_from=pipeline if same else None,
         stages=("codec", "polish"),
-    )  # fmt: skip
+    )
     train(config, options)
     stored = RaysAsPixelsPipeline.from_pretrained(pipeline)
     taken = AutoencoderKLWan.from_pretrained(tmp_path / "vae-polished")
@@ -102,9 +113,15 @@ def test_a_finished_camera_prior_is_taught_on_at_its_own_rate(run_folder, tmp_pa
     config = dataclasses.replace(training_config("tiny"), pool_clips=0)
     size = dataclasses.replace(config.transformer, prior_learning_rate=rate)
     options = TrainingOptions(
-        tmp_path, tmp_path / "out", codec_from=start, start_from=start, motion_minutes=0.03,
-        transformer_minutes=0.01, check=False, stages=("codec", "polish", "transformer"),
-    )  # fmt: skip
+        tmp_path,
+        tmp_path / "out",
+        codec_from=start,
+        start_from=start,
+        motion_minutes=0.03,
+        transformer_minutes=0.01,
+        check=False,
+        stages=("codec", "polish", "transformer"),
+    )
     train(dataclasses.replace(config, transformer=size), options)
     before, after = (
         RaysAsPixelsPipeline.from_pretrained(folder).transformer.camera_prior.state_dict()
@@ -180,8 +197,10 @@ def test_the_pose_loss_reads_a_small_turn_travel_and_zoom_off_the_raxels():
         both = Cameras(
             torch.stack([reference.world_from_cam, full.world_from_cam], 1),
             torch.stack([reference.focal_px, full.focal_px], 1),
-            torch.stack([reference.center_px, full.center_px], 1), 64, 64,
-        )  # fmt: skip
+            torch.stack([reference.center_px, full.center_px], 1),
+            64,
+            64,
+        )
         return raxels_from_cameras(both)[:, 1]
 
     error = raster(camera(1.0)) - raster(camera(0.0))

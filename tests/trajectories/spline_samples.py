@@ -29,10 +29,14 @@ def read(keys, num_frames, **options):
 def random_keys(seed, count=5, turn=60.0):
     random = np.random.default_rng(seed)
     return [
-        key(float(index), random.uniform(-1, 1, 3), turn * random.uniform(-1, 1, 3),
-            random.uniform(40, 80))
+        key(
+            float(index),
+            random.uniform(-1, 1, 3),
+            turn * random.uniform(-1, 1, 3),
+            random.uniform(40, 80),
+        )
         for index in range(count)
-    ]  # fmt: skip
+    ]
 
 
 def rotation_of(trajectory):

@@ -23,30 +23,84 @@ BAD_TEXTS = {
     "a zero quaternion": ("csv", "csv.csv", "1,0,0,0,500", "0,0,0,0,500", "line 2", "length 1"),
     "times that fall": ("tum", "tum.txt", "0.1 1", "-0.1 1", "line 3, column 1", "must increase"),
     "a negative focal": ("re10k", "re10k.txt", "0 0.78125", "0 -0.78", "line 2", "be positive"),
-    "a scaled pose": ("motionctrl", "motionctrl.json", "[1, 0, 0, 0, 0, 1", "[2, 0, 0, 0, 0, 1",
-                      "line 2", "must be rigid"),
-    "a mirrored pose": ("nerfstudio", "nerfstudio.json", "[0, -1, 0, 0]", "[0, 1, 0, 0]",
-                        "line 6, column 26", "must be rigid"),
-    "a short matrix": ("nerfstudio", "nerfstudio.json", "[0, -1, 0, 2]", "[0, -1, 2]",
-                       "line 8, column 42", "list of 4 numbers"),
-    "a string for a number": ("inria", "inria.json", '"fx": 500, "fy": 510},', '"fx": "a"},',
-                              "line 3", "finite number"),
+    "a scaled pose": (
+        "motionctrl",
+        "motionctrl.json",
+        "[1, 0, 0, 0, 0, 1",
+        "[2, 0, 0, 0, 0, 1",
+        "line 2",
+        "must be rigid",
+    ),
+    "a mirrored pose": (
+        "nerfstudio",
+        "nerfstudio.json",
+        "[0, -1, 0, 0]",
+        "[0, 1, 0, 0]",
+        "line 6, column 26",
+        "must be rigid",
+    ),
+    "a short matrix": (
+        "nerfstudio",
+        "nerfstudio.json",
+        "[0, -1, 0, 2]",
+        "[0, -1, 2]",
+        "line 8, column 42",
+        "list of 4 numbers",
+    ),
+    "a string for a number": (
+        "inria",
+        "inria.json",
+        '"fx": 500, "fy": 510},',
+        '"fx": "a"},',
+        "line 3",
+        "finite number",
+    ),
     "a missing field": ("inria", "inria.json", '"fy": 510}\n', '"fz": 510}\n', "line 4", "'fy'"),
-    "two image sizes": ("inria", "inria.json", '1.png", "width": 640', '1.png", "width": 641',
-                        "line 4", "641x480"),
-    "a cut JSON": ("ngp", "ngp.json", '"fov": 50.40224729095014, "timestamp": 0.2}\n  ]\n}', "",
-                   "line 7, column 1", "must be JSON"),
+    "two image sizes": (
+        "inria",
+        "inria.json",
+        '1.png", "width": 640',
+        '1.png", "width": 641',
+        "line 4",
+        "641x480",
+    ),
+    "a cut JSON": (
+        "ngp",
+        "ngp.json",
+        '"fov": 50.40224729095014, "timestamp": 0.2}\n  ]\n}',
+        "",
+        "line 7, column 1",
+        "must be JSON",
+    ),
     "NaN in JSON": ("ngp", "ngp.json", "[1, 2, 3]", "[1, NaN, 3]", "line 5", "must be finite"),
     "a key twice": ("ngp", "ngp.json", '"time": 0.0', '"loop": true', "line 2", "unique"),
-    "fov of 180": ("camera-path", "camera-path.json", "50.40224729095014", "180", "line 5",
-                   "between 0 and 180"),
-    "no camera in a string": ("recammaster", "recammaster.json", "[300 100 -200 1]", "[300 100 1]",
-                              "line 3, column 23", "16 numbers"),
-    "usda without samples": ("usda", "usda.usda", "timeSamples = {", "samples = {", "line 1",
-                             "timeSamples"),
+    "fov of 180": (
+        "camera-path",
+        "camera-path.json",
+        "50.40224729095014",
+        "180",
+        "line 5",
+        "between 0 and 180",
+    ),
+    "no camera in a string": (
+        "recammaster",
+        "recammaster.json",
+        "[300 100 -200 1]",
+        "[300 100 1]",
+        "line 3, column 23",
+        "16 numbers",
+    ),
+    "usda without samples": (
+        "usda",
+        "usda.usda",
+        "timeSamples = {",
+        "samples = {",
+        "line 1",
+        "timeSamples",
+    ),
     "a broken block": ("open3d", "open3d.log", "0 1 0 2\n", "", "line 9", "5 lines"),
     "bundler cut": ("bundler", "bundler.out", "3 2 1\n", "", "line 11", "5 lines"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BAD_TEXTS)
@@ -65,16 +119,25 @@ def test_a_broken_text_file_is_refused_at_its_place(tmp_path, case):
 
 COLMAP_CASES = {
     "an unknown model": ("cameras.txt", "PINHOLE 640", "LENS 640", "line 2", "camera model"),
-    "a fisheye": ("cameras.txt", "PINHOLE 640 480 500 510 330 252",
-                  "OPENCV_FISHEYE 640 480 500 510 330 252 0 0 0 0", "line 2", "Undistort"),
-    "too few parameters": ("cameras.txt", "500 510 330 252", "500 510 330", "line 2",
-                           "4 parameters"),
+    "a fisheye": (
+        "cameras.txt",
+        "PINHOLE 640 480 500 510 330 252",
+        "OPENCV_FISHEYE 640 480 500 510 330 252 0 0 0 0",
+        "line 2",
+        "Undistort",
+    ),
+    "too few parameters": (
+        "cameras.txt",
+        "500 510 330 252",
+        "500 510 330",
+        "line 2",
+        "4 parameters",
+    ),
     "a word": ("cameras.txt", "500 510", "500 x", "line 2, column 23", "'x'"),
-    "no camera of that id": ("images.txt", "-2 -1 1 frame", "-2 -1 7 frame", "line 4",
-                             "CAMERA_ID"),
+    "no camera of that id": ("images.txt", "-2 -1 1 frame", "-2 -1 7 frame", "line 4", "CAMERA_ID"),
     "a cut line": ("images.txt", " 1 frame_000001.png", "", "line 4", "IMAGE_ID"),
     "a word in a pose": ("images.txt", "3 -2 -1", "3 two -1", "line 4, column 50", "'two'"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", COLMAP_CASES)
@@ -168,15 +231,22 @@ NATIVE_CASES = {
     "a boolean": ('"cx": 330.0', '"cx": true', "line 11", "frames[0].cx"),
     "a misspelt field": ('"cx": 330.0', '"cz": 330.0', "line 11", "'cx'"),
     "an unknown field": ('"cx": 330.0', '"cx": 330.0, "roll": 2', "line 11", "frames[0].roll"),
-    "a non-rigid pose": ("[0.0, 1.0, 0.0, 2.0]", "[0, 2, 0, 2]", "line 12",
-                         "frames[1].world_from_cam"),
-    "a short row": ("[0.0, 1.0, 0.0, 2.0]", "[0, 1, 2]", "line 12",
-                    "frames[1].world_from_cam[1]"),
+    "a non-rigid pose": (
+        "[0.0, 1.0, 0.0, 2.0]",
+        "[0, 2, 0, 2]",
+        "line 12",
+        "frames[1].world_from_cam",
+    ),
+    "a short row": ("[0.0, 1.0, 0.0, 2.0]", "[0, 1, 2]", "line 12", "frames[1].world_from_cam[1]"),
     "a bad last row": ("[0.0, 0.0, 0.0, 1.0]]", "[0, 0, 1, 1]]", "line 11", "rigid"),
     "a time that repeats": ('"time_sec": 0.1', '"time_sec": 0.0', "line 12", "frames[1].time_sec"),
-    "a source frame on one frame only": ('"time_sec": 0.1,', '"time_sec": 0.1, "source_frame": 3,',
-                                         "line 11", "source_frame"),
-}  # fmt: skip
+    "a source frame on one frame only": (
+        '"time_sec": 0.1,',
+        '"time_sec": 0.1, "source_frame": 3,',
+        "line 11",
+        "source_frame",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", NATIVE_CASES)
@@ -213,8 +283,12 @@ def test_unknown_formats_and_names_that_leave_the_format_open_are_refused(tmp_pa
 
 
 @pytest.mark.parametrize("name", WRITABLE)
-@settings(max_examples=25, deadline=None, derandomize=True,
-          suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
+@settings(
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(data=st.data())
 def test_a_file_with_a_few_damaged_bytes_is_read_or_refused_but_never_crashes(tmp_path, name, data):
     out = output_of(tmp_path, name)
@@ -232,8 +306,12 @@ def test_a_file_with_a_few_damaged_bytes_is_read_or_refused_but_never_crashes(tm
 
 
 @pytest.mark.parametrize("name", ["nerfstudio", "inria", "camera-path", "ngp", "gltf"])
-@settings(max_examples=40, deadline=None, derandomize=True,
-          suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
+@settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(data=st.data())
 def test_json_with_any_value_in_any_place_is_read_or_refused_but_never_crashes(
     tmp_path, name, data

@@ -166,8 +166,9 @@ def test_a_written_usda_holds_the_matrices_and_lens_written_by_hand(tmp_path):
     written, golden = (tmp_path / "x.usda").read_text(), (GOLDEN / "usda.usda").read_text()
     for part in ("timeSamples = {",):
         ours, theirs = (text.split(part)[1].split("}")[0] for text in (written, golden))
-        np.testing.assert_allclose(numbers_in(ours.replace(":", " ")),
-                                   numbers_in(theirs.replace(":", " ")), atol=1e-12)  # fmt: skip
+        np.testing.assert_allclose(
+            numbers_in(ours.replace(":", " ")), numbers_in(theirs.replace(":", " ")), atol=1e-12
+        )
     for field in re.findall(r"float (\w+) = ", golden):
         value = [re.search(rf"float {field} = (\S+)", text)[1] for text in (written, golden)]
         assert float(value[0]) == pytest.approx(float(value[1]), abs=1e-12), field
@@ -177,10 +178,13 @@ def test_a_written_usda_holds_the_matrices_and_lens_written_by_hand(tmp_path):
 def test_a_written_blender_script_holds_the_keys_written_by_hand(tmp_path):
     save(golden_path(), tmp_path / "x.py")
     rows = [
-        [float(t) for line in text.split("KEYS = [")[1].split("\n]")[0].split("\n")
-         for t in re.findall(r"[-\d.e]+", line)]
+        [
+            float(t)
+            for line in text.split("KEYS = [")[1].split("\n]")[0].split("\n")
+            for t in re.findall(r"[-\d.e]+", line)
+        ]
         for text in ((tmp_path / "x.py").read_text(), (GOLDEN / "blender.txt").read_text())
-    ]  # fmt: skip
+    ]
     assert len(rows[0]) == 22
     np.testing.assert_allclose(rows[0], rows[1], atol=1e-12)
     compile((tmp_path / "x.py").read_text(), "x.py", "exec")
@@ -221,10 +225,12 @@ def test_a_camera_that_looks_right_in_the_world_does_so_in_every_format():
     for name, file in FILES.items():
         pose = load(GOLDEN / file, size=SIZE, fps=FPS).cameras.world_from_cam[1]
         forward, down = pose[:3, 2], pose[:3, 1]
-        torch.testing.assert_close(forward, torch.tensor([1.0, 0, 0], dtype=torch.float64),
-                                   atol=2e-7, rtol=0, msg=name)  # fmt: skip
-        torch.testing.assert_close(down, torch.tensor([0, 1.0, 0], dtype=torch.float64),
-                                   atol=2e-7, rtol=0, msg=name)  # fmt: skip
+        torch.testing.assert_close(
+            forward, torch.tensor([1.0, 0, 0], dtype=torch.float64), atol=2e-7, rtol=0, msg=name
+        )
+        torch.testing.assert_close(
+            down, torch.tensor([0, 1.0, 0], dtype=torch.float64), atol=2e-7, rtol=0, msg=name
+        )
 
 
 def test_trajectorycrafter_keys_circle_a_pivot_one_unit_ahead(tmp_path):
@@ -237,8 +243,9 @@ def test_trajectorycrafter_keys_circle_a_pivot_one_unit_ahead(tmp_path):
     pivot = torch.tensor([0.0, 0.0, 1.0, 1.0], dtype=torch.float64)
     in_cam = torch.linalg.inv(end) @ pivot
     torch.testing.assert_close(in_cam, pivot, atol=1e-12, rtol=0)
-    torch.testing.assert_close(end[:3, 3].abs(), torch.tensor([1.0, 0, 1.0], dtype=torch.float64),
-                               atol=1e-12, rtol=0)  # fmt: skip
+    torch.testing.assert_close(
+        end[:3, 3].abs(), torch.tensor([1.0, 0, 1.0], dtype=torch.float64), atol=1e-12, rtol=0
+    )
 
 
 def test_a_golden_colmap_model_without_empty_points_lines_is_still_read_and_said(tmp_path):

@@ -103,8 +103,9 @@ def test_a_nerfstudio_export_follows_its_published_rules(tmp_path, one_lens):
         lens = frame if not one_lens else value
         u = float(path.cameras.focal_px[index, 0]) * 0.15 + float(path.cameras.center_px[index, 0])
         v = float(path.cameras.focal_px[index, 1]) * -0.1 + float(path.cameras.center_px[index, 1])
-        direction = np.array([(u - lens["cx"]) / lens["fl_x"],
-                              -(v - lens["cy"]) / lens["fl_y"], -1.0])  # fmt: skip
+        direction = np.array(
+            [(u - lens["cx"]) / lens["fl_x"], -(v - lens["cy"]) / lens["fl_y"], -1.0]
+        )
         matrix = np.array(frame["transform_matrix"])
         assert matrix.shape == (4, 4) and matrix[3].tolist() == [0, 0, 0, 1]
         point = matrix[:3, :3] @ direction * 2.0 + matrix[:3, 3]

@@ -21,12 +21,22 @@ pytestmark = pytest.mark.skipif(
 )
 CROSS = ("colmap_bin", "colmap_txt", "kitti.txt", "re10k.txt", "transforms.json", "tum.txt")
 FORMAT_OF_FOLDER = {
-    "bundler_out": "bundler", "colmap_bin": "colmap-bin", "colmap_txt": "colmap",
-    "colmap_txt_per_image_cams": "colmap", "euroc_csv": "euroc", "kitti": "kitti",
-    "motionctrl_json": "motionctrl", "nerf_transforms": "nerfstudio", "open3d_log": "open3d",
-    "pyslam_simple": "pyslam", "re10k_txt": "re10k", "recammaster_json": "recammaster",
-    "trajectorycrafter_txt": "trajectorycrafter", "tum": "tum", "visualsfm_nvm": "nvm",
-}  # fmt: skip
+    "bundler_out": "bundler",
+    "colmap_bin": "colmap-bin",
+    "colmap_txt": "colmap",
+    "colmap_txt_per_image_cams": "colmap",
+    "euroc_csv": "euroc",
+    "kitti": "kitti",
+    "motionctrl_json": "motionctrl",
+    "nerf_transforms": "nerfstudio",
+    "open3d_log": "open3d",
+    "pyslam_simple": "pyslam",
+    "re10k_txt": "re10k",
+    "recammaster_json": "recammaster",
+    "trajectorycrafter_txt": "trajectorycrafter",
+    "tum": "tum",
+    "visualsfm_nvm": "nvm",
+}
 
 
 def real_files() -> list[Path]:

@@ -20,8 +20,12 @@ READERS_WITHOUT_EXTRAS = ("re10k", "colmap", "nerfstudio", "da3", "inria", "csv"
 
 
 @pytest.mark.parametrize("name", WRITABLE)
-@settings(max_examples=8, deadline=None, derandomize=True,
-          suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
+@settings(
+    max_examples=8,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(seed=st.integers(0, 10_000), num_frames=st.integers(1, 6), one_lens=st.booleans())
 def test_any_path_is_read_back_to_a_millionth(tmp_path, name, seed, num_frames, one_lens):
     path = random_path(seed, num_frames, one_lens=one_lens)

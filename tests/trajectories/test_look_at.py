@@ -27,8 +27,9 @@ def test_look_at_is_defined_straight_up_and_straight_down_and_close_to_it():
     centre = torch.zeros(1, 3, dtype=torch.float64)
     down = look_at_rotation(centre, vector(0, 1, 0)[None])[0]
     # Looking down with the right-hand side to +X, the picture's lower edge points backwards.
-    torch.testing.assert_close(down, torch.stack([vector(1, 0, 0), vector(0, 0, -1),
-                                                  vector(0, 1, 0)], -1), **EXACT)  # fmt: skip
+    torch.testing.assert_close(
+        down, torch.stack([vector(1, 0, 0), vector(0, 0, -1), vector(0, 1, 0)], -1), **EXACT
+    )
     up = look_at_rotation(centre, vector(0, -1, 0)[None])[0]
     torch.testing.assert_close(up[:, 1], vector(0, 0, 1), **EXACT)
     for tiny in (0.0, 1e-12, 1e-9, 1e-6, 1e-3):

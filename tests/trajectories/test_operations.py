@@ -68,8 +68,10 @@ def test_rotating_a_dolly_by_ninety_degrees_about_y_makes_it_go_right_facing_rig
 
 def test_rotating_and_scaling_leave_their_pivot_in_place():
     path = ops.move(preset("pan-left"), (1, 2, 3))
-    for changed in (ops.rotate(path, (10, 20, 30), pivot=(1, 2, 3)),
-                    ops.scale(path, 3.0, pivot=(1, 2, 3))):  # fmt: skip
+    for changed in (
+        ops.rotate(path, (10, 20, 30), pivot=(1, 2, 3)),
+        ops.scale(path, 3.0, pivot=(1, 2, 3)),
+    ):
         torch.testing.assert_close(changed.positions, path.positions, **EXACT)
 
 
@@ -85,8 +87,10 @@ def test_operations_undo_themselves(seed):
     assert_same(ops.reverse(ops.reverse(path)), path)
     for axis in "xyz":
         assert_same(ops.mirror(ops.mirror(path, axis), axis), path)
-    assert_same(ops.rotate(ops.rotate(path, (0, 0, 50), pivot=(1, 2, 3)), (0, 0, -50),
-                           pivot=(1, 2, 3)), path)  # fmt: skip
+    assert_same(
+        ops.rotate(ops.rotate(path, (0, 0, 50), pivot=(1, 2, 3)), (0, 0, -50), pivot=(1, 2, 3)),
+        path,
+    )
     assert_same(ops.scale(ops.scale(path, 4.0, pivot=(1, 0, 2)), 0.25, pivot=(1, 0, 2)), path)
     assert_same(ops.move(ops.move(path, (3, 2, 1)), (-3, -2, -1)), path)
     slow = ops.retime(path, duration_sec=20.0)
@@ -121,16 +125,23 @@ def test_mirroring_gives_the_rays_of_the_flipped_picture(axis):
 
 
 def test_mirroring_turns_names_round():
-    for name, other, axis in (("truck-left", "truck-right", "x"), ("pan-left", "pan-right", "x"),
-                              ("arc-left", "arc-right", "x"), ("pedestal-up", "pedestal-down", "y"),
-                              ("tilt-up", "tilt-down", "y"), ("dolly-in", "dolly-out", "z"),
-                              ):  # fmt: skip
+    for name, other, axis in (
+        ("truck-left", "truck-right", "x"),
+        ("pan-left", "pan-right", "x"),
+        ("arc-left", "arc-right", "x"),
+        ("pedestal-up", "pedestal-down", "y"),
+        ("tilt-up", "tilt-down", "y"),
+        ("dolly-in", "dolly-out", "z"),
+    ):
         assert_same(ops.mirror(preset(name), axis), preset(other))
 
 
 def test_reversing_a_dolly_in_starts_at_its_end_and_keeps_the_rhythm_backwards():
-    path = replace(preset("dolly-in", num_frames=3, amount=1.0), time_sec=vector(1.0, 1.5, 4.0),
-                   source_frame=(7, 8, 9))  # fmt: skip
+    path = replace(
+        preset("dolly-in", num_frames=3, amount=1.0),
+        time_sec=vector(1.0, 1.5, 4.0),
+        source_frame=(7, 8, 9),
+    )
     back = ops.reverse(path)
     torch.testing.assert_close(back.positions[:, 2], vector(1.0, 0.5, 0.0), **EXACT)
     torch.testing.assert_close(back.times_sec, vector(1.0, 3.5, 4.0), **EXACT)
@@ -146,8 +157,10 @@ def test_retiming_changes_duration_and_rate_but_no_camera():
 
 
 def test_retiming_with_an_easing_changes_the_pace_along_the_same_path():
-    even = ops.resample(replace(preset("truck-right", num_frames=2, amount=1.0), fps=1.0,
-                                time_sec=vector(0, 1)), num_frames=5)  # fmt: skip
+    even = ops.resample(
+        replace(preset("truck-right", num_frames=2, amount=1.0), fps=1.0, time_sec=vector(0, 1)),
+        num_frames=5,
+    )
     eased = ops.retime(even, easing="quad-in")
     torch.testing.assert_close(eased.positions[:, 0], vector(0, 1 / 16, 4 / 16, 9 / 16, 1), **EXACT)
     torch.testing.assert_close(eased.times_sec, even.times_sec, **EXACT)
@@ -252,8 +265,13 @@ def test_smoothing_leaves_a_straight_even_path_and_an_even_orbit_turn_alone():
     straight = ops.resample(preset("truck-right", num_frames=2), num_frames=30)
     assert_same(ops.smooth(straight, 0.7), straight, {"atol": 1e-9, "rtol": 0})
     turn = torch.linspace(0, 2 * math.pi, 60, dtype=torch.float64)[:, None] * vector(0, 1, 0)
-    cameras = Cameras(rigid(rotation_from_vector(turn), torch.zeros(60, 3)),
-                      torch.full((60, 2), 50.0), torch.full((60, 2), 25.0), 48, 64)  # fmt: skip
+    cameras = Cameras(
+        rigid(rotation_from_vector(turn), torch.zeros(60, 3)),
+        torch.full((60, 2), 50.0),
+        torch.full((60, 2), 25.0),
+        48,
+        64,
+    )
     circle = Trajectory(cameras.to(dtype=torch.float64), 10.0)
     assert_same(ops.smooth(circle, 0.9), circle, {"atol": 1e-9, "rtol": 0})
 
@@ -265,8 +283,13 @@ def test_a_wobble_as_long_as_the_strength_says_is_halved(period, kept):
     wave = 0.1 * torch.sin(2 * math.pi * frame / period)
     turn = rotation_from_vector(wave[:, None] * vector(0, 1, 0))
     centre = wave[:, None] * vector(0, 1, 0)
-    cameras = Cameras(rigid(turn, centre), torch.full((300, 2), 50.0).double(),
-                      torch.full((300, 2), 25.0).double(), 48, 64)  # fmt: skip
+    cameras = Cameras(
+        rigid(turn, centre),
+        torch.full((300, 2), 50.0).double(),
+        torch.full((300, 2), 25.0).double(),
+        48,
+        64,
+    )
     smooth = ops.smooth(Trajectory(cameras, 10.0), 0.1)
     middle = slice(120, 181)
     height = float(smooth.positions[middle, 1].abs().max()) / 0.1
@@ -359,15 +382,17 @@ def test_shaking_keeps_both_ends_depends_on_the_seed_and_stays_within_its_amount
         (lambda p: ops.concatenate(p, p[:1]), "2 frames or more to continue"),
         (lambda p: ops.align(p, p[:3]), "same number of frames; got 12 and 3"),
         (lambda p: ops.align(p, p, by="magic"), "by must be centres or first-frame"),
-        (lambda p: ops.align(preset("pan-left"), preset("pan-left"), by="first-frame"),
-         "both paths must move"),
+        (
+            lambda p: ops.align(preset("pan-left"), preset("pan-left"), by="first-frame"),
+            "both paths must move",
+        ),
         (lambda p: ops.smooth(p, 1.1), "strength must lie between 0 and 1"),
         (lambda p: ops.seam(p[:1]), "a loop must have 2 frames"),
         (lambda p: ops.close_loop(p[:2]), "a loop must have 3 frames"),
         (lambda p: ops.shake(p, 50.0, generator=torch.Generator()), "amount_deg must lie"),
         (lambda p: ops.check_range(p, scene_depth=0.0), "scene_depth must be positive"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_done_is_refused_with_its_rule(make, rule):
     with pytest.raises(InputError, match=rule):
         make(random_path(0))

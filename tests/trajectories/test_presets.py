@@ -115,8 +115,9 @@ def test_moves_end_the_amount_away_in_the_named_direction(name):
     torch.testing.assert_close(trajectory.positions[-1], 0.4 * vector(*MOVES[name]), **EXACT)
 
 
-@pytest.mark.parametrize("name", [name for name in MOVES if name.split("-")[0] in
-                                  ("dolly", "truck", "pedestal")])  # fmt: skip
+@pytest.mark.parametrize(
+    "name", [name for name in MOVES if name.split("-")[0] in ("dolly", "truck", "pedestal")]
+)
 def test_dolly_truck_and_pedestal_never_turn(name):
     rotation = path(name).cameras.world_from_cam[:, :3, :3]
     assert float(rotation_angle_rad(rotation).max()) == 0
@@ -174,9 +175,23 @@ def test_round_trips_come_back_to_the_start_after_leaving_it(name):
     assert float((trajectory.cameras.world_from_cam[12] - eye).abs().max()) > 1e-3
 
 
-FACING = ("orbit", "arc-left", "arc-right", "arc-up", "arc-down", "pendulum", "helix", "crane-up",
-          "crane-down", "slide-left", "slide-right", "circle", "spiral", "lemniscate",
-          "pull-back-reveal")  # fmt: skip
+FACING = (
+    "orbit",
+    "arc-left",
+    "arc-right",
+    "arc-up",
+    "arc-down",
+    "pendulum",
+    "helix",
+    "crane-up",
+    "crane-down",
+    "slide-left",
+    "slide-right",
+    "circle",
+    "spiral",
+    "lemniscate",
+    "pull-back-reveal",
+)
 
 
 @pytest.mark.parametrize("name", FACING)

@@ -148,8 +148,9 @@ def test_constant_speed_refuses_a_turn_on_the_spot_on_a_path_that_moves():
 def test_centripetal_tangents_are_those_of_the_barry_goldman_pyramid():
     """Oracle: the pyramid of linear blends over knots at sqrt(distance), for translations only."""
     points = [np.array(p, float) for p in ((0, 0, 0), (1, 0, 0), (1.2, 0.9, 0), (3, 1, 1))]
-    knots = np.cumsum([0, *(math.sqrt(np.linalg.norm(b - a))
-                            for a, b in itertools.pairwise(points))])  # fmt: skip
+    knots = np.cumsum(
+        [0, *(math.sqrt(np.linalg.norm(b - a)) for a, b in itertools.pairwise(points))]
+    )
 
     def pyramid(u):
         level = points
@@ -181,8 +182,11 @@ def test_full_tension_stops_at_the_key_and_bias_moves_the_bow_to_one_side():
     """Evenly spaced keys: a kink at full tension, a bow only before the key at bias +1."""
 
     def path(shape):
-        keys = [key(0, (0, 0, 0), easing="linear"), key(1, (1, 1, 0), tcb=shape, easing="linear"),
-                key(2, (2, 0, 0), easing="linear")]  # fmt: skip
+        keys = [
+            key(0, (0, 0, 0), easing="linear"),
+            key(1, (1, 1, 0), tcb=shape, easing="linear"),
+            key(2, (2, 0, 0), easing="linear"),
+        ]
         return read(keys, 201, position="tcb").positions
 
     tense = path((1, 0, 0))
@@ -220,8 +224,10 @@ def test_squad_of_even_keys_is_shoemakes():
     places = [0.0]
     for a, b in itertools.pairwise(turns):
         places.append(places[-1] + 2 - float((b - a).norm()))
-    keys = [key(i, (x, 0, 0), torch.rad2deg(t).tolist(), easing="linear")
-            for i, (x, t) in enumerate(zip(places, turns, strict=True))]  # fmt: skip
+    keys = [
+        key(i, (x, 0, 0), torch.rad2deg(t).tolist(), easing="linear")
+        for i, (x, t) in enumerate(zip(places, turns, strict=True))
+    ]
     rotation = rotation_of(read(keys, 31))[13]
     torch.testing.assert_close(rotation, rotation_from_vector(vector(0, expected, 0)), **EXACT)
 
@@ -373,5 +379,6 @@ def test_quaternions_of_the_golden_file_are_scalar_first():
     half = math.radians(15)
     torch.testing.assert_close(
         quaternion_wxyz_from_rotation(pose[:3, :3]),
-        vector(math.cos(half), 0, math.sin(half), 0), **EXACT,
-    )  # fmt: skip
+        vector(math.cos(half), 0, math.sin(half), 0),
+        **EXACT,
+    )

@@ -33,10 +33,14 @@ def test_a_path_inside_the_training_range_gets_no_warning():
         (preset("dolly-in", num_frames=33, amount=0.3), "num_frames", 33, 32),
         (preset("dolly-in", hfov_deg=110.0), "hfov_deg", 110.0, 0),
         (preset("dolly-in", hfov_deg=20.0), "hfov_deg", 20.0, 0),
-        (preset("zoom-in", amount=20.0, num_frames=17), "zoom_ratio",
-         math.tan(math.radians(30)) / math.tan(math.radians(20)), 16),
+        (
+            preset("zoom-in", amount=20.0, num_frames=17),
+            "zoom_ratio",
+            math.tan(math.radians(30)) / math.tan(math.radians(20)),
+            16,
+        ),
     ],
-)  # fmt: skip
+)
 def test_each_rule_of_the_training_range_is_reported_with_its_worst_frame(path, rule, value, frame):
     found = {warning.rule: warning for warning in ops.check_range(path)}
     assert found[rule].value == pytest.approx(value)
@@ -47,8 +51,10 @@ def test_each_rule_of_the_training_range_is_reported_with_its_worst_frame(path, 
 def test_fast_steps_are_reported_between_the_frames_where_they_happen():
     turn = rotation_from_vector(torch.deg2rad(vector(0, 20, 0)))
     eye = torch.eye(3, dtype=torch.float64)
-    pose = rigid(torch.stack([eye, eye, turn, turn, turn]),
-                 torch.stack([vector(0, 0, 0)] * 3 + [vector(0.5, 0, 0)] * 2))  # fmt: skip
+    pose = rigid(
+        torch.stack([eye, eye, turn, turn, turn]),
+        torch.stack([vector(0, 0, 0)] * 3 + [vector(0.5, 0, 0)] * 2),
+    )
     cameras = Cameras(pose, torch.full((5, 2), 55.0), torch.full((5, 2), 25.0), 48, 64)
     found = {warning.rule: warning for warning in ops.check_range(Trajectory(cameras, 10.0))}
     assert set(found) == {"rotation_per_frame_deg", "step"}

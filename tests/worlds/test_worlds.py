@@ -41,9 +41,12 @@ def one_thing(shape: int, *, center=(0.0, 0.0, 5.0), half=(1.0, 1.0, 1.0), relie
 
 def ahead(*, height: int = 9, width: int = 9, focal: float = 20.0) -> Cameras:
     return Cameras(
-        torch.eye(4)[None, None], torch.full((1, 1, 2), focal),
-        torch.tensor([[[width / 2, height / 2]]]), height, width,
-    )  # fmt: skip
+        torch.eye(4)[None, None],
+        torch.full((1, 1, 2), focal),
+        torch.tensor([[[width / 2, height / 2]]]),
+        height,
+        width,
+    )
 
 
 @pytest.mark.parametrize("shape", [BOX, SPHERE, CYLINDER])
@@ -134,11 +137,11 @@ def test_depth_and_cameras_explain_each_other_between_frames():
     still = (~made.moving).nonzero().squeeze(-1).tolist()
     assert len(still) >= 8
     shares = [
-        torch.cat(
-            [share_explained(made.cameras[i], made.depth[i], backwards=b) for i in still]
-        ).float().mean()
+        torch.cat([share_explained(made.cameras[i], made.depth[i], backwards=b) for i in still])
+        .float()
+        .mean()
         for b in (False, True)
-    ]  # fmt: skip
+    ]
     # Edges and points hidden in one of the frames are the rest.
     assert shares[0] > 0.75
     assert shares[1] < shares[0] - 0.2

@@ -1,8 +1,8 @@
 """What an estimate that was run through the API gives to a video along another path."""
 
 from rays_as_pixels.app.jobs import tasks
-from rays_as_pixels.app.jobs.footage_files import footage_files
 from rays_as_pixels.app.jobs.manager import JobManager
+from rays_as_pixels.app.jobs.source_clip_files import source_clip_files
 from rays_as_pixels.app.page.events import taken_file
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.trajectory import Trajectory
@@ -37,5 +37,7 @@ def clip_inputs(
     files = {tasks.WANTED: text.encode(), "image0.png": image}
     if depth is not None:
         frames = tasks.load_frames(folder / tasks.FRAMES)
-        files |= footage_files(frames, path, depth, explained=record.results.get("explained"))
+        files |= source_clip_files(
+            frames, path, depth, inlier_ratio=record.results.get("inlier_ratio")
+        )
     return files | taken_file(path)

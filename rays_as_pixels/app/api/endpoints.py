@@ -101,7 +101,7 @@ class Runs:
 
         def submit() -> JobRecord:
             path = uploads.video_file(api_paths.path_in(video), api_paths.NEED_FILE)
-            ask = tasks.EstimateAsk(
+            ask = tasks.EstimateRequest(
                 num_frames=checks.frame_count(num_frames, self.model.facts.max_frames),
                 start_sec=checks.optional_seconds("start_sec", start_sec),
                 end_sec=checks.optional_seconds("end_sec", end_sec),
@@ -226,7 +226,7 @@ class Runs:
         def submit() -> JobRecord:
             picture = uploads.image_file(api_paths.path_in(image), api_paths.NEED_FILE)
             path = api_paths.trajectory_from(trajectory).reanchored()
-            ask = loop_rounds.LoopAsk(
+            ask = loop_rounds.LoopRequest(
                 path="edited",
                 rounds=checks.whole("rounds", rounds, 1, loop_rounds.MOST_ROUNDS),
                 steps=checks.whole("steps", steps, 1, MOST_STEPS),
@@ -317,8 +317,8 @@ def _check_only_the_clip(image: object, depth: object) -> None:
             )
 
 
-def _generate_ask(steps: int, guidance_scale: float, seed: int) -> tasks.GenerateAsk:
-    return tasks.GenerateAsk(
+def _generate_ask(steps: int, guidance_scale: float, seed: int) -> tasks.GenerateRequest:
+    return tasks.GenerateRequest(
         steps=checks.whole("steps", steps, 1, MOST_STEPS),
         guidance_scale=checks.real("guidance_scale", guidance_scale, 1.0, 20.0),
         seed=checks.seed(seed, locked=True),

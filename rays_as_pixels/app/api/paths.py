@@ -191,10 +191,17 @@ def write_path(trajectory: dict[str, Any], format: str = "bundle") -> dict[str, 
 ENDPOINTS: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
-        plan_video, list_presets, make_path, edit_path, check_path, preview_path, list_formats,
-        read_path, write_path,
+        plan_video,
+        list_presets,
+        make_path,
+        edit_path,
+        check_path,
+        preview_path,
+        list_formats,
+        read_path,
+        write_path,
     )
-}  # fmt: skip
+}
 
 
 def refused(function: Callable[..., Any]) -> Callable[..., Any]:

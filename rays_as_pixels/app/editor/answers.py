@@ -28,8 +28,15 @@ from rays_as_pixels.trajectories.training_range import TrainingRange, check_rang
 Answer = dict[str, Any]
 _CURVE_POINTS = 241  # at most, to draw the confirmed path with
 _PRESET_FIELDS = (
-    "name", "amount", "pivot_depth", "num_frames", "fps", "width", "height", "hfov_deg",
-)  # fmt: skip
+    "name",
+    "amount",
+    "pivot_depth",
+    "num_frames",
+    "fps",
+    "width",
+    "height",
+    "hfov_deg",
+)
 
 
 def _enveloped(answer: Callable[..., Answer]) -> Callable[..., Answer]:

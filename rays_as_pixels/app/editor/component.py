@@ -18,10 +18,28 @@ from rays_as_pixels.trajectories.training_range import TrainingRange
 
 # In the order in which they need each other; together they are one script in one scope.
 MODULES = (
-    "math", "spline", "model", "operations", "state", "palette", "dom", "views", "cloud", "gizmo",
-    "scene", "pen", "pointer", "stage", "timeline", "table", "commands", "toolbar", "panels",
-    "keyboard", "main",
-)  # fmt: skip
+    "math",
+    "spline",
+    "model",
+    "operations",
+    "state",
+    "palette",
+    "dom",
+    "views",
+    "cloud",
+    "gizmo",
+    "scene",
+    "pen",
+    "pointer",
+    "stage",
+    "timeline",
+    "table",
+    "commands",
+    "toolbar",
+    "panels",
+    "keyboard",
+    "main",
+)
 EVENTS = ("path_commit",)
 LANGUAGES = ("auto", "en", "zh")
 

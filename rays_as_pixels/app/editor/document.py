@@ -36,9 +36,16 @@ Document = dict[str, Any]
 
 _FIELDS = ("format", "version", "num_frames", "fps", "width", "height", "keyframes", "options")
 _KEY_FIELDS = (
-    "time_sec", "position", "quaternion_wxyz", "hfov_deg", "easing", "tcb", "handle_in",
-    "handle_out", "roll_deg",
-)  # fmt: skip
+    "time_sec",
+    "position",
+    "quaternion_wxyz",
+    "hfov_deg",
+    "easing",
+    "tcb",
+    "handle_in",
+    "handle_out",
+    "roll_deg",
+)
 _OPTION_FIELDS = ("position", "rotation", "look_at", "closed", "closing_sec", "speed")
 
 

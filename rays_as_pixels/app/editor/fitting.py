@@ -133,9 +133,12 @@ def _misses(trajectory: Trajectory, keys: list[Keyframe]) -> Float[Tensor, "fram
     cameras = trajectory.cameras
     time = trajectory.times_sec.to(torch.float64)
     drawn = trajectory_from_keyframes(
-        keys, num_frames=2 * len(trajectory) - 1, fps=1.0,
-        height=cameras.height, width=cameras.width,
-    )  # fmt: skip
+        keys,
+        num_frames=2 * len(trajectory) - 1,
+        fps=1.0,
+        height=cameras.height,
+        width=cameras.width,
+    )
     share = (time - time[0]) / (time[-1] - time[0])
     drawn = drawn.sampled_at(share * float(drawn.times_sec[-1]))
     pose, other = cameras.world_from_cam.to(torch.float64), drawn.cameras.world_from_cam

@@ -34,7 +34,7 @@ class Live:
     saved: float = 0.0
 
 
-class Ledger:
+class JobTable:
     """Keeps records; what an earlier run of the program left unfinished is called interrupted.
 
     Args:

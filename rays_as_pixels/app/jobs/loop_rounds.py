@@ -17,7 +17,7 @@ from rays_as_pixels.app.jobs.context import JobContext, Work
 from rays_as_pixels.app.jobs.verbs import run_verb
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.camera_metrics import frame_errors
-from rays_as_pixels.geometry.resize_crop import Framing
+from rays_as_pixels.geometry.resize_crop import ResizeCrop
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.media.video import read_image, write_video
 from rays_as_pixels.media.video_metrics import psnr_db
@@ -33,7 +33,7 @@ MOST_ROUNDS = 5
 
 
 @dataclass(frozen=True)
-class LoopAsk:
+class LoopRequest:
     """How to run the loop along a path.
 
     Attributes:
@@ -55,7 +55,7 @@ class LoopAsk:
     has_reference: bool = True
 
 
-def loop_rounds_work(load: tasks.LoadPipeline, ask: LoopAsk) -> Work:
+def loop_rounds_work(load: tasks.LoadPipeline, ask: LoopRequest) -> Work:
     """Return the work of the loop on the job's files wanted.json and start.png.
 
     wanted.json is the path, which may keep the first frame's depths; start.png that frame, taken
@@ -110,7 +110,7 @@ def again_name(number: int) -> str:
 def _round(  # noqa: PLR0917 - a step of the loop above, whose values these are
     job: JobContext,
     pipeline: "RaysAsPixelsPipeline",
-    ask: LoopAsk,
+    ask: LoopRequest,
     number: int,
     path: Trajectory,
     start: tuple[Float[Tensor, "3 height width"], Float[Tensor, "rows columns"] | None],
@@ -130,7 +130,7 @@ def _round(  # noqa: PLR0917 - a step of the loop above, whose values these are
         progress=progress,
         images=image,
         trajectory=tasks.path_for_image(path, height=height, width=width),
-        image_path=taken,
+        source_trajectory=taken,
         image_depths=tasks.depths_for(pipeline, [0], depth),
         num_inference_steps=ask.steps,
         guidance_scale=ask.guidance_scale,
@@ -152,7 +152,7 @@ def _round(  # noqa: PLR0917 - a step of the loop above, whose values these are
     )
     again = found.trajectory.reanchored()
     write_native(again, job.folder / again_name(number))
-    at_size = Framing.nearest(made.shape[-2], made.shape[-1], pipeline.sizes).images(made)
+    at_size = ResizeCrop.nearest(made.shape[-2], made.shape[-1], pipeline.sizes).images(made)
     job.results["rounds"] = [*job.results["rounds"], _numbers(again, wanted, at_size, reference)]
     return again, (made[0], found.depth)
 
@@ -182,8 +182,8 @@ def _numbers(
     }
     if reference is not None:
         height, width = reference.shape[-2:]
-        framing = Framing(height, width, made.shape[-2], made.shape[-1])
-        by_frame = psnr_db(made, framing.images(reference))
+        resize_crop = ResizeCrop(height, width, made.shape[-2], made.shape[-1])
+        by_frame = psnr_db(made, resize_crop.images(reference))
         # Frame 0 is given to the model and would only flatter.
         numbers |= {"psnr_db": float(by_frame[1:].mean()), "psnr_db_by_frame": by_frame.tolist()}
     return numbers

@@ -19,7 +19,7 @@ from typing import Any
 
 from rays_as_pixels.app.jobs import timing as pace
 from rays_as_pixels.app.jobs.context import JobContext, Preview, Work
-from rays_as_pixels.app.jobs.ledger import INTERRUPTED, Ledger
+from rays_as_pixels.app.jobs.ledger import INTERRUPTED, JobTable
 from rays_as_pixels.app.jobs.quota import Quota, Usage, check_room, expired
 from rays_as_pixels.app.jobs.records import JobRecord, JobState, check_job_id
 from rays_as_pixels.app.jobs.store import JobStore
@@ -64,7 +64,7 @@ class JobManager:
         self.root = Path(root)
         self.quota = quota or Quota()
         self._store = JobStore(self.root)
-        self._ledger = Ledger(self._store)
+        self._ledger = JobTable(self._store)
         self._lock = self._ledger.lock
         self._closing = False
         self.clean_up()
@@ -122,14 +122,21 @@ class JobManager:
             )
         with self._lock:
             if self._closing:
-                raise InputError("jobs must be submitted while the program runs; it is stopping. "
-                                 "Start it again.")  # fmt: skip
+                raise InputError(
+                    "jobs must be submitted while the program runs; it is stopping. Start it again."
+                )
             check_room(self.root, self._ledger.waiting(), owner, self.quota)
             job_id = secrets.token_hex(16)
             record = JobRecord(
-                job_id, kind, owner, device, JobState.QUEUED, time.time(),
-                settings=settings or {}, cost=cost,
-            )  # fmt: skip
+                job_id,
+                kind,
+                owner,
+                device,
+                JobState.QUEUED,
+                time.time(),
+                settings=settings or {},
+                cost=cost,
+            )
             self._store.fill(job_id, inputs or {})
             self._ledger.open(record)
             self._queues[device].put((job_id, work, copy_context()))

@@ -17,10 +17,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.app.jobs.context import JobContext, Work
-from rays_as_pixels.app.jobs.footage_files import read_footage
 from rays_as_pixels.app.jobs.frame_files import load_frames, save_frames
+from rays_as_pixels.app.jobs.source_clip_files import read_footage
 from rays_as_pixels.app.jobs.verbs import run_verb
-from rays_as_pixels.geometry.camera_metrics import explains_little
+from rays_as_pixels.geometry.camera_metrics import is_doubtful
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.trajectory import Trajectory
@@ -51,7 +51,7 @@ READING_BETWEEN = "Reading the frames between"
 
 
 @dataclass(frozen=True)
-class EstimateAsk:
+class EstimateRequest:
     """What to estimate: which frames of a video, and how carefully.
 
     Attributes:
@@ -76,7 +76,7 @@ class EstimateAsk:
 
 
 @dataclass(frozen=True)
-class GenerateAsk:
+class GenerateRequest:
     """How to generate a video.
 
     Attributes:
@@ -94,7 +94,7 @@ class GenerateAsk:
     seed: int = 0
 
 
-def estimate_work(load: LoadPipeline, ask: EstimateAsk, *, video: str) -> Work:
+def estimate_work(load: LoadPipeline, ask: EstimateRequest, *, video: str) -> Work:
     """Return the work of estimating the path of the job's file `video`."""
 
     def work(job: JobContext) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def estimate_work(load: LoadPipeline, ask: EstimateAsk, *, video: str) -> Work:
         return {
             "residual": result.residual.tolist(),
             "spread": spread_numbers(result.spread),
-            "explained": result.explained,
+            "inlier_ratio": result.inlier_ratio,
             "frames_seen": result.frames_seen,
         }
 
@@ -150,14 +150,14 @@ def estimate_work(load: LoadPipeline, ask: EstimateAsk, *, video: str) -> Work:
 def _with_a_second_look(
     job: JobContext,
     pipeline: "RaysAsPixelsPipeline",
-    ask: EstimateAsk,
+    ask: EstimateRequest,
     clip: Clip,
     result: "EstimateOutput",
     *,
     video: str,
 ) -> "EstimateOutput":
     """Look at the frames between where the path shows little of the frames; see the pipeline."""
-    wanted = ask.look_between and ask.num_seeds == 1 and explains_little(result.explained)
+    wanted = ask.look_between and ask.num_seeds == 1 and is_doubtful(result.inlier_ratio)
     if not wanted:
         return result
     job.progress(READING_BETWEEN, 0, 1)
@@ -168,7 +168,7 @@ def _with_a_second_look(
     return run_verb(
         job,
         pipeline,
-        "estimate_between",
+        "estimate_with_extra_frames",
         seed=ask.seed,
         video=clip.video,
         estimated=result,
@@ -181,7 +181,7 @@ def _with_a_second_look(
 
 def generate_work(
     load: LoadPipeline,
-    ask: GenerateAsk,
+    ask: GenerateRequest,
     *,
     image_frames: tuple[int, ...],
 ) -> Work:
@@ -189,7 +189,7 @@ def generate_work(
 
     wanted.json may keep depths of the image that is frame 0, see `trajectories.depth`; the job may
     have the path that the images were taken along, taken.json, in the same world, and the clip that
-    it belongs to, see `jobs.footage_files`.
+    it belongs to, see `jobs.source_clip_files`.
 
     Args:
         load: Gives the pipeline.
@@ -203,7 +203,7 @@ def generate_work(
         job.results.update(fps=wanted.fps)
         pipeline = _loaded(load, job)
         height, width = images[0].shape[-2:]
-        footage = read_footage(job.folder) if pipeline.takes_depths else None
+        source_clip = read_footage(job.folder) if pipeline.takes_depths else None
         result = run_verb(
             job,
             pipeline,
@@ -212,9 +212,9 @@ def generate_work(
             images=images,
             trajectory=path_for_image(wanted, height=height, width=width),
             image_frames=image_frames,
-            image_path=taken_path(job.folder, height=height, width=width),
+            source_trajectory=taken_path(job.folder, height=height, width=width),
             image_depths=depths_for(pipeline, image_frames, depth_of_path(job.folder / WANTED)),
-            footage=footage,
+            source_clip=source_clip,
             num_inference_steps=ask.steps,
             guidance_scale=ask.guidance_scale,
         )
@@ -228,7 +228,7 @@ def generate_work(
     return work
 
 
-def imagine_work(load: LoadPipeline, ask: GenerateAsk) -> Work:
+def imagine_work(load: LoadPipeline, ask: GenerateRequest) -> Work:
     """Return the work of imagining a video and its path from the job's file image0.png."""
 
     def work(job: JobContext) -> dict[str, Any]:

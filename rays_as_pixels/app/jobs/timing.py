@@ -50,8 +50,9 @@ def remaining_sec(
     alike = _measured(records, record.kind, record.device)
     place = len(record.stages)
     if not alike or [stage[0] for stage in alike[0].stages[: place + 1]] != [
-        *(stage[0] for stage in record.stages), record.stage,
-    ]:  # fmt: skip
+        *(stage[0] for stage in record.stages),
+        record.stage,
+    ]:
         return here
     before = alike[0]
     scale = record.cost / before.cost if record.cost > 0 and before.cost > 0 else 1.0

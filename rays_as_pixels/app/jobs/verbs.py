@@ -49,7 +49,7 @@ class VerbCall:
 
 
 @dataclass(frozen=True)
-class Watch:
+class JobCallbacks:
     """Who is told what while a verb runs.
 
     Attributes:
@@ -100,7 +100,7 @@ def run_verb(
         write_video(job.folder / PARTIAL, shown, fps=float(job.results.get("fps", 10.0)))
         job.results.update(partial_video=PARTIAL, steps_done=step)
 
-    watch = Watch(progress or job.progress, picture, partial, job.cancel)
+    watch = JobCallbacks(progress or job.progress, picture, partial, job.cancel)
     call = VerbCall(verb, arguments, seed, job.expected_sec)
     result = relayed(_lent_gpu()(call), watch) if on_zero_gpu() else perform(pipeline, call, watch)
     for name in ("pictures", "preview"):
@@ -109,7 +109,7 @@ def run_verb(
     return result
 
 
-def perform(pipeline: "RaysAsPixelsPipeline", call: VerbCall, watch: Watch) -> Any:
+def perform(pipeline: "RaysAsPixelsPipeline", call: VerbCall, watch: JobCallbacks) -> Any:
     """Call the verb in this process."""
     preview = LatentPreview(watch.picture) if call.verb in MAKES_VIDEO else None
     try:
@@ -151,7 +151,7 @@ def events(
         return lambda *values: told.put((name, values))
 
     def run() -> None:
-        watch = Watch(tell("progress"), tell("picture"), tell("partial"), cancel)
+        watch = JobCallbacks(tell("progress"), tell("picture"), tell("partial"), cancel)
         try:
             told.put(("result", (perform(pipeline, call, watch),)))
         except Cancelled:
@@ -174,7 +174,7 @@ def events(
         thread.join()
 
 
-def relayed(stream: Iterator[tuple[str, tuple[Any, ...]]], watch: Watch) -> Any:
+def relayed(stream: Iterator[tuple[str, tuple[Any, ...]]], watch: JobCallbacks) -> Any:
     """Pass on what happens on the other side, and return or raise how it ends.
 
     Raises:

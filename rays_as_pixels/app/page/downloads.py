@@ -66,8 +66,11 @@ def prepare(session: Session, library: Library, what: object, kind: object) -> M
         found = _video(name, session, library)
         if found is None:
             raise InputError("the file must be there; got none. Run the step that makes it.")
-        return {"dl_button": gr.update(value=str(found)), "dl_notes": "",
-                "dl_format": gr.update(interactive=False)}  # fmt: skip
+        return {
+            "dl_button": gr.update(value=str(found)),
+            "dl_notes": "",
+            "dl_format": gr.update(interactive=False),
+        }
     wanted = checks.choice(i18n.say("dl_format"), kind, tuple(formats()))
     file, notes = written(session.paths[name], wanted)
     words = " ".join([FORMATS[wanted].convention, *notes])

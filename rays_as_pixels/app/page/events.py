@@ -28,9 +28,13 @@ from rays_as_pixels.trajectories.formats.native import native_text
 
 Form = Mapping[str, object]
 START_BUTTONS = (
-    "estimate_button", "generate_button", "loop_button", "demo_stabilise", "demo_reverse",
+    "estimate_button",
+    "generate_button",
+    "loop_button",
+    "demo_stabilise",
+    "demo_reverse",
     "demo_dolly_zoom",
-)  # fmt: skip
+)
 MOST_STEPS = 200
 MOST_RUNS = 16
 

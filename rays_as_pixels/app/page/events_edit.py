@@ -57,9 +57,12 @@ class EditEvents(Events):
         place = download_root() / f"{name.replace('/', '-')}.mp4"
         if not place.is_file():
             preview = parallax_preview(
-                path, image, depth=depth, height=PREVIEW_HEIGHT,
+                path,
+                image,
+                depth=depth,
+                height=PREVIEW_HEIGHT,
                 image_path=taken_along(session, path, own=False),
-            )  # fmt: skip
+            )
             write_video(place, preview.video, fps=path.fps)
         return {"parallax": gr.update(value=str(place), visible=True)}
 

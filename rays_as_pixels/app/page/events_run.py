@@ -14,7 +14,7 @@ from torch import Tensor
 from rays_as_pixels.app import checks, i18n
 from rays_as_pixels.app.editor import document_from_trajectory
 from rays_as_pixels.app.jobs import loop_rounds, tasks
-from rays_as_pixels.app.jobs.footage_files import footage_files
+from rays_as_pixels.app.jobs.source_clip_files import source_clip_files
 from rays_as_pixels.app.library import Result
 from rays_as_pixels.app.page import steps_run
 from rays_as_pixels.app.page.events import (
@@ -85,7 +85,7 @@ class RunEvents(Events):
     def generate(self, session: Session, form: Form) -> Updates:
         """Submit a video along the edited or the estimated path, or an imagined one."""
         along = checks.choice(i18n.say("along"), form["along"], steps_run.PATHS)
-        ask = tasks.GenerateAsk(
+        ask = tasks.GenerateRequest(
             steps=checks.whole(i18n.say("steps"), form["steps"], 1, MOST_STEPS),
             guidance_scale=checks.real(i18n.say("guidance"), form["guidance"], 1.0, 20.0),
             seed=checks.seed(form["seed"], locked=form["locked"]),
@@ -98,9 +98,9 @@ class RunEvents(Events):
         taken = taken_along(session, path, own=form["images"] == "own")
         inputs: dict[str, Any] = {tasks.WANTED: path_file(path, depth), **taken_file(taken)}
         inputs |= {f"image{k}.png": still.picture for k, still in enumerate(stills)}
-        footage: dict[str, bytes] = {}
+        source_clip: dict[str, bytes] = {}
         if form["images"] == "clip" and depth is not None:
-            footage = self._footage(session, depth)
+            source_clip = self._footage(session, depth)
         frames = tuple(still.frame for still in stills)
         work = tasks.generate_work(
             self.model.get,
@@ -109,10 +109,17 @@ class RunEvents(Events):
         )
         cost = run_cost(ask.steps, len(path), guidance=ask.guidance_scale)
         updates = self.submit(
-            session, "generate", work, ask, inputs | footage, cost=cost,
-            path=along, image_frames=list(frames), whole_clip=bool(footage),
+            session,
+            "generate",
+            work,
+            ask,
+            inputs | source_clip,
+            cost=cost,
+            path=along,
+            image_frames=list(frames),
+            whole_clip=bool(source_clip),
             estimate=session.estimate,
-        )  # fmt: skip
+        )
         return updates | {"generate_seed": ask.seed}
 
     def _footage(self, session: Session, depth: Float[Tensor, "rows columns"]) -> dict[str, bytes]:
@@ -122,9 +129,11 @@ class RunEvents(Events):
         video = self.frames_for(session)
         if path is None or len(path) != len(video):
             return {}
-        return footage_files(video, path, depth, explained=result.results.get("explained"))
+        return source_clip_files(
+            video, path, depth, inlier_ratio=result.results.get("inlier_ratio")
+        )
 
-    def _imagine(self, session: Session, form: Form, ask: tasks.GenerateAsk) -> Updates:
+    def _imagine(self, session: Session, form: Form, ask: tasks.GenerateRequest) -> Updates:
         most = self.model.facts.max_frames
         ask = replace(
             ask,
@@ -203,7 +212,7 @@ class RunEvents(Events):
         start: tuple[Float[Tensor, "3 height width"], Float[Tensor, "rows columns"] | None],
         reference: Float[Tensor, "frames 3 height width"] | None,
     ) -> Updates:
-        ask = loop_rounds.LoopAsk(
+        ask = loop_rounds.LoopRequest(
             path=name,
             rounds=checks.whole(i18n.say("rounds"), form["rounds"], 1, loop_rounds.MOST_ROUNDS),
             steps=checks.whole(i18n.say("steps"), form["steps"], 1, MOST_STEPS),
@@ -266,17 +275,29 @@ class RunEvents(Events):
         ask = result.settings
         settings: Updates = {}
         if result.kind == "estimate":
-            settings = {"steps": ask["steps"], "runs": ask["num_seeds"], "seed": ask["seed"],
-                        "shared_focal": ask["shared_focal"], "lock": True,
-                        "between": ask.get("look_between", True)}  # fmt: skip
+            settings = {
+                "steps": ask["steps"],
+                "runs": ask["num_seeds"],
+                "seed": ask["seed"],
+                "shared_focal": ask["shared_focal"],
+                "lock": True,
+                "between": ask.get("look_between", True),
+            }
         elif result.kind == "loop":
-            settings = {"loop_steps": ask["steps"], "loop_seed": ask["seed"], "loop_lock": True,
-                        "rounds": ask["rounds"],
-                        "loop_estimate_steps": ask["estimate_steps"]}  # fmt: skip
+            settings = {
+                "loop_steps": ask["steps"],
+                "loop_seed": ask["seed"],
+                "loop_lock": True,
+                "rounds": ask["rounds"],
+                "loop_estimate_steps": ask["estimate_steps"],
+            }
         else:
-            settings = {"generate_steps": ask["steps"], "generate_seed": ask["seed"],
-                        "generate_guidance": ask["guidance_scale"],
-                        "generate_lock": True}  # fmt: skip
+            settings = {
+                "generate_steps": ask["steps"],
+                "generate_seed": ask["seed"],
+                "generate_guidance": ask["guidance_scale"],
+                "generate_lock": True,
+            }
         estimate = self.library.find(str(ask.get("estimate", "")), session.visitor)
         again = estimate if estimate and estimate.reference != session.estimate else None
         shown = self.put_on_show(session, again, result)

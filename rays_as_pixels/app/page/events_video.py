@@ -69,10 +69,15 @@ class VideoEvents(Events):
         session = replace(session.emptied(), source=str(source), still=still)
         updates = self._planned(session, {"by": "count", "frames": None}, fresh=True)
         cleared: Updates = {
-            "path_facts": "", "compare": None, "result_facts": "", "loop_numbers": "",
-            "loop_compare": None, "edit_facts": "", "edit_warnings": "",
+            "path_facts": "",
+            "compare": None,
+            "result_facts": "",
+            "loop_numbers": "",
+            "loop_compare": None,
+            "edit_facts": "",
+            "edit_warnings": "",
             "parallax": gr.update(value=None, visible=False),
-        }  # fmt: skip
+        }
         return cleared | view_updates(updates["session"], self.library) | updates
 
     def plan(self, session: Session, form: Form) -> Updates:
@@ -101,7 +106,7 @@ class VideoEvents(Events):
         if session.still:
             raise InputError(i18n.say("need_frames", session.lang))
         path, plan = self._video(session)
-        ask = tasks.EstimateAsk(
+        ask = tasks.EstimateRequest(
             num_frames=plan["num_frames"],
             start_sec=plan["start_sec"],
             end_sec=plan["end_sec"],
@@ -158,8 +163,12 @@ class VideoEvents(Events):
             strip = filmstrip.strip_of(clip, None, start_sec=0, end_sec=0)
             rows = numbers.clip_facts(clip, lang)
             note = f'<p class="rap-hint">{i18n.say("still_note", lang)}</p>'
-            return {"session": session, "film": gr.HTML(strip=strip), "facts": rows + note,
-                    "clip": gr.update(value=None, visible=False)}  # fmt: skip
+            return {
+                "session": session,
+                "film": gr.HTML(strip=strip),
+                "facts": rows + note,
+                "clip": gr.update(value=None, visible=False),
+            }
         ask = self._plan_of(source, form, fresh=fresh, lang=lang)
         clip = read_clip(
             source,

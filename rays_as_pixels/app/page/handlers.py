@@ -20,7 +20,7 @@ from rays_as_pixels.app.page.events_edit import EditEvents
 from rays_as_pixels.app.page.events_run import RunEvents
 from rays_as_pixels.app.page.events_video import VideoEvents
 from rays_as_pixels.app.page.results import Updates, editor_updates, history_updates, view_updates
-from rays_as_pixels.app.server.session import HeldSession, Session, session_from_browser
+from rays_as_pixels.app.server.session import LockedSession, Session, session_from_browser
 from rays_as_pixels.errors import InputError
 
 LOOK_SEC = 0.2  # that a look at the job waits for other events
@@ -86,8 +86,9 @@ class Handlers(VideoEvents, EditEvents, RunEvents):
         """Put the words of choices into the visitor's language; Gradio does so for labels only."""
         lang = session.lang
         named = steps_run.named
-        examples = [(str(item.poster), item.title.get(lang, item.title["en"])) for item in
-                    self.examples]  # fmt: skip
+        examples = [
+            (str(item.poster), item.title.get(lang, item.title["en"])) for item in self.examples
+        ]
         choices = {
             "path_choice": named("along_", steps_run.PATHS, lang),
             "images_choice": named("images_", steps_run.IMAGES, lang),
@@ -100,7 +101,7 @@ class Handlers(VideoEvents, EditEvents, RunEvents):
             updates["examples"] = examples
         return updates
 
-    def greet(self, held: HeldSession, kept: object, lang: str) -> Updates:
+    def greet(self, held: LockedSession, kept: object, lang: str) -> Updates:
         """Open the page, unless an event of it came first and did so."""
         with held.turn():
             session = held.session
@@ -112,7 +113,7 @@ class Handlers(VideoEvents, EditEvents, RunEvents):
         return updates
 
     def act(
-        self, held: HeldSession, kept: object, lang: str, handler: Callable[[Session], Updates]
+        self, held: LockedSession, kept: object, lang: str, handler: Callable[[Session], Updates]
     ) -> Updates:
         """Let a handler act on the page's session, after all events before it.
 
@@ -128,13 +129,13 @@ class Handlers(VideoEvents, EditEvents, RunEvents):
             held.session = updates.pop("session", session)
         return updates
 
-    def with_editor(self, held: HeldSession, updates: Updates) -> Updates:
+    def with_editor(self, held: LockedSession, updates: Updates) -> Updates:
         """Return updates that draw the editor anew, too."""
         if "editor" in updates:
             return updates
         return editor_updates(held.session, self.library) | updates
 
-    def look(self, held: HeldSession, kept: object, lang: str) -> Updates:
+    def look(self, held: LockedSession, kept: object, lang: str) -> Updates:
         """Look at the watched job; not while an event takes long, for which this would wait."""
         if not held.session.visitor:
             return self.act(held, kept, lang, self.tick)

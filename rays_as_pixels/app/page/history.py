@@ -41,10 +41,12 @@ def _item(session: Session, result: Result) -> dict[str, Any]:
         "shown": shown,
         "other": result.reference == session.other,
         "can_load": result.state == "done" or result.video is not None,
-        "can_compare": result.kind in ("generate", "imagine") and not shown
-        and result.video is not None and bool(session.result),
+        "can_compare": result.kind in ("generate", "imagine")
+        and not shown
+        and result.video is not None
+        and bool(session.result),
         "can_delete": True,
-    }  # fmt: skip
+    }
 
 
 def detail(result: Result, lang: str) -> str:

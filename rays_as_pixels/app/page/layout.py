@@ -15,7 +15,7 @@ from rays_as_pixels.app.page.events import START_BUTTONS
 from rays_as_pixels.app.page.handlers import Handlers, refusing
 from rays_as_pixels.app.path_view import PathView
 from rays_as_pixels.app.server.model_holder import ModelHolder
-from rays_as_pixels.app.server.session import HeldSession, Session
+from rays_as_pixels.app.server.session import LockedSession, Session
 
 TICK_SEC = 0.5
 CLIP_ID = "clip-used"
@@ -60,9 +60,14 @@ DEMO_FORM = {key: name for key, name in LOOP_FORM.items() if key != "path"}
 TIME_FORM = {
     name: name
     for name in (
-        "steps", "runs", "generate_steps", "loop_steps", "loop_estimate_steps", "rounds",
+        "steps",
+        "runs",
+        "generate_steps",
+        "loop_steps",
+        "loop_estimate_steps",
+        "rounds",
     )
-} | {"guidance": "generate_guidance"}  # fmt: skip
+} | {"guidance": "generate_guidance"}
 # A tick updates these alone; the buttons too, or the end of a job would leave them locked.
 WATCHED = ("status", "job_bar", "stop_button", "timer", "finished", *START_BUTTONS)
 
@@ -130,7 +135,7 @@ def build_app(
         fill_width=True,
     ) as app:
         parts: Components = {
-            "session": gr.State(HeldSession()),
+            "session": gr.State(LockedSession()),
             "browser": gr.BrowserState({}, storage_key=STORAGE_KEY, secret=browser_secret),
             "timer": gr.Timer(TICK_SEC, active=False),
             "finished": gr.State(""),
@@ -157,57 +162,86 @@ def _header(parts: Components, model: ModelHolder, manager: JobManager) -> None:
     with gr.Row(elem_classes="rap-top", equal_height=True):
         gr.HTML(widgets.header(), elem_classes="rap-flat rap-name", min_width=150, scale=0)
         parts["status"] = gr.HTML(
-            widgets.status_line(model, manager), elem_id="status", elem_classes="rap-flat",
-            min_width=200, scale=1,
-        )  # fmt: skip
+            widgets.status_line(model, manager),
+            elem_id="status",
+            elem_classes="rap-flat",
+            min_width=200,
+            scale=1,
+        )
     with gr.Row(elem_classes="rap-jobs", equal_height=True):
         parts["job_bar"] = gr.HTML(
-            widgets.job_bar(None, manager), elem_id="job-bar", elem_classes="rap-flat",
+            widgets.job_bar(None, manager),
+            elem_id="job-bar",
+            elem_classes="rap-flat",
             min_width=200,
-        )  # fmt: skip
+        )
         parts["stop_button"] = gr.Button(
-            i18n.label("stop"), variant="stop", size="sm", visible=False, scale=0, min_width=90,
+            i18n.label("stop"),
+            variant="stop",
+            size="sm",
+            visible=False,
+            scale=0,
+            min_width=90,
             elem_id="stop",
-        )  # fmt: skip
+        )
 
 
 def _view(parts: Components, value: str | None) -> None:
     with gr.Row(equal_height=True, elem_classes="rap-beside"):
         parts["clip"] = gr.Video(
-            label=i18n.label("clip"), visible=False, interactive=False, autoplay=False, loop=True,
-            elem_id=CLIP_ID, scale=2, min_width=180, height=168, buttons=[],
-        )  # fmt: skip
+            label=i18n.label("clip"),
+            visible=False,
+            interactive=False,
+            autoplay=False,
+            loop=True,
+            elem_id=CLIP_ID,
+            scale=2,
+            min_width=180,
+            height=168,
+            buttons=[],
+        )
         with gr.Column(
             visible=False, scale=3, min_width=200, elem_id="downloads", elem_classes="rap-dl"
         ) as panel:
             parts["dl_panel"] = panel
             parts["overlay"] = gr.Dropdown(
-                [("-", "")], value="", label=i18n.label("overlay"), visible=False,
-                elem_id="overlay", min_width=110,
-            )  # fmt: skip
+                [("-", "")],
+                value="",
+                label=i18n.label("overlay"),
+                visible=False,
+                elem_id="overlay",
+                min_width=110,
+            )
             with gr.Row(elem_classes="rap-dl-row"):
                 parts["dl_what"] = gr.Dropdown(
                     [], label=i18n.label("dl_what"), elem_id="dl-what", min_width=110
                 )
                 parts["dl_format"] = gr.Dropdown(
-                    [("native", "native")], value="native", label=i18n.label("dl_format"),
-                    elem_id="dl-format", min_width=110,
-                )  # fmt: skip
+                    [("native", "native")],
+                    value="native",
+                    label=i18n.label("dl_format"),
+                    elem_id="dl-format",
+                    min_width=110,
+                )
                 parts["dl_button"] = gr.DownloadButton(
                     i18n.label("download"), size="sm", elem_id="download", min_width=80, scale=0
                 )
             parts["dl_notes"] = gr.Markdown(elem_id="dl-notes", elem_classes="rap-hint")
     parts["view"] = PathView(
-        value, video_id=[CLIP_ID, "compare-b", "loop-compare-b"], editor_id="editor",
-        height=VIEW_HEIGHT, elem_id="plot", elem_classes="rap-flat",
-    )  # fmt: skip
+        value,
+        video_id=[CLIP_ID, "compare-b", "loop-compare-b"],
+        editor_id="editor",
+        height=VIEW_HEIGHT,
+        elem_id="plot",
+        elem_classes="rap-flat",
+    )
 
 
 # The page's own events are no API; every handler checks its input all the same.
 _QUIET: dict[str, Any] = {
     "show_progress": "hidden",
     "api_visibility": "private",
-    "concurrency_limit": 8,  # pages beside each other; of one page, `HeldSession` lets one act
+    "concurrency_limit": 8,  # pages beside each other; of one page, `LockedSession` lets one act
 }
 
 _OPEN = "() => { document.querySelector('.rap-main').dataset.open = 'yes'; }"
@@ -216,7 +250,7 @@ _OPEN = "() => { document.querySelector('.rap-main').dataset.open = 'yes'; }"
 def _wire(app: gr.Blocks, parts: Components, handlers: Handlers) -> None:
     outputs = list(parts.values())
 
-    def load(held: HeldSession, kept: object, request: gr.Request) -> dict[Any, Any]:
+    def load(held: LockedSession, kept: object, request: gr.Request) -> dict[Any, Any]:
         updates = refusing(handlers.greet)(held, kept, _language(request))
         updates = handlers.with_editor(held, updates)
         return {parts["session"]: held} | {parts[key]: updates[key] for key in updates}
@@ -276,7 +310,7 @@ def bind_event(
     name = getattr(handler, "__name__", "")
     narrow = name == "tick"
 
-    def called(request: gr.Request, event: Any, held: HeldSession, kept: object, *values: Any):
+    def called(request: gr.Request, event: Any, held: LockedSession, kept: object, *values: Any):
         given = list(values) if keys is None else [dict(zip(keys, values, strict=True))]
         given += [] if event is None else [event]
         lang = _language(request)
@@ -289,11 +323,11 @@ def bind_event(
             updates = handlers.with_editor(held, updates)
         return {parts["session"]: held} | {parts[key]: updates[key] for key in updates}
 
-    def plain(request: gr.Request, held: HeldSession, kept: object, *values: Any) -> Any:
+    def plain(request: gr.Request, held: LockedSession, kept: object, *values: Any) -> Any:
         return called(request, None, held, kept, *values)
 
     def with_data(
-        request: gr.Request, event: gr.EventData, held: HeldSession, kept: object, *values: Any
+        request: gr.Request, event: gr.EventData, held: LockedSession, kept: object, *values: Any
     ) -> Any:
         return called(request, event, held, kept, *values)
 

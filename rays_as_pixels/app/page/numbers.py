@@ -8,7 +8,7 @@ from typing import Any
 from rays_as_pixels.app import i18n
 from rays_as_pixels.app.library import Result
 from rays_as_pixels.app.page.charts import line_chart
-from rays_as_pixels.geometry.camera_metrics import explains_little
+from rays_as_pixels.geometry.camera_metrics import is_doubtful
 from rays_as_pixels.geometry.cameras import kind_of_move
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.media.clip import Clip
@@ -70,10 +70,10 @@ def estimate_facts(result: Result, path: Trajectory, path_words: str, lang: str)
     if any(misfit):  # none where the rays were drawn from the path
         mean = sum(misfit) / len(misfit)
         rows.append((i18n.say("fact_misfit", lang), i18n.say("fact_misfit_is", lang, x=mean)))
-    explained = result.results.get("explained")
-    if explained is not None:
-        words = i18n.say("fact_explained_is", lang, x=100 * explained)
-        words += i18n.say("fact_explained_little", lang) if explains_little(explained) else ""
+    inlier_ratio = result.results.get("inlier_ratio")
+    if inlier_ratio is not None:
+        words = i18n.say("fact_explained_is", lang, x=100 * inlier_ratio)
+        words += i18n.say("fact_explained_little", lang) if is_doubtful(inlier_ratio) else ""
         seen = result.results.get("frames_seen")
         words += "" if seen is None else i18n.say("fact_explained_between", lang, n=seen)
         rows.append((i18n.say("fact_explained", lang), words))
@@ -180,15 +180,18 @@ def _charts(rounds: Sequence[Mapping[str, Any]], lang: str) -> str:
     lines = [(i18n.say("round_n", lang, n=k + 1), item) for k, item in enumerate(rounds)]
     charts = [
         line_chart(
-            i18n.say(key, lang), unit, [(name, item[field]) for name, item in lines if item[field]],
-            x_name=frame, from_zero=zero,
+            i18n.say(key, lang),
+            unit,
+            [(name, item[field]) for name, item in lines if item[field]],
+            x_name=frame,
+            from_zero=zero,
         )
         for key, unit, field, zero in (
             ("chart_rotation", "rad", "rotation_error_rad_by_frame", True),
             ("chart_translation", "", "translation_error_by_frame", True),
             ("chart_psnr", "dB", "psnr_db_by_frame", False),
         )
-    ]  # fmt: skip
+    ]
     if len(rounds) > 1:
         drift = [
             (i18n.say("chart_rotation", lang), [item["rotation_error_rad"] for item in rounds]),

@@ -29,29 +29,47 @@ def video_step(
     with gr.Tab(label("tab_video"), id="video", elem_id="step-video"):
         with gr.Row(equal_height=True, elem_classes="rap-source"):
             parts["file"] = gr.File(
-                label=label("file"), file_count="multiple", height=132, min_width=200,
-                file_types=[*VIDEO_SUFFIXES, *sorted(IMAGE_SUFFIXES)], elem_id="video-file",
-            )  # fmt: skip
+                label=label("file"),
+                file_count="multiple",
+                height=132,
+                min_width=200,
+                file_types=[*VIDEO_SUFFIXES, *sorted(IMAGE_SUFFIXES)],
+                elem_id="video-file",
+            )
             if examples:
                 parts["examples"] = gr.Gallery(
                     [(str(example.poster), example.title["en"]) for example in examples],
-                    label=label("examples"), columns=len(examples), height=132,
-                    allow_preview=False, interactive=False, buttons=[], elem_id="examples",
-                    min_width=240, object_fit="cover",
-                )  # fmt: skip
+                    label=label("examples"),
+                    columns=len(examples),
+                    height=132,
+                    allow_preview=False,
+                    interactive=False,
+                    buttons=[],
+                    elem_id="examples",
+                    min_width=240,
+                    object_fit="cover",
+                )
         parts["film"] = filmstrip(strip, elem_id="film")
         with gr.Row(elem_classes="rap-fields"):
             parts["start"] = _seconds("start")
             parts["end"] = _seconds("end")
             parts["by"] = gr.Dropdown(
-                [("N", "count"), ("fps", "rate")], value="count", label=label("by"),
-                min_width=110, elem_id="by",
-            )  # fmt: skip
+                [("N", "count"), ("fps", "rate")],
+                value="count",
+                label=label("by"),
+                min_width=110,
+                elem_id="by",
+            )
             parts["frames"] = frames_field(facts, "frames")
             parts["rate"] = gr.Number(
-                10.0, label=label("rate"), minimum=0.01, maximum=240, min_width=80,
-                visible=False, elem_id="rate",
-            )  # fmt: skip
+                10.0,
+                label=label("rate"),
+                minimum=0.01,
+                maximum=240,
+                min_width=80,
+                visible=False,
+                elem_id="rate",
+            )
         parts["facts"] = gr.HTML(elem_id="clip-facts", elem_classes="rap-flat")
         parts["video_next"] = primary("video_next", "use-frames")
 
@@ -89,9 +107,16 @@ def edit_step(parts: Components, facts: ModelFacts) -> None:
         parts["edit_warnings"] = gr.HTML(elem_id="edit-warnings", elem_classes="rap-flat")
         with gr.Row(equal_height=False, elem_classes="rap-preview"):
             parts["parallax"] = gr.Video(
-                label=label("parallax"), visible=False, interactive=False, autoplay=True,
-                loop=True, height=170, elem_id="parallax", min_width=200, buttons=[],
-            )  # fmt: skip
+                label=label("parallax"),
+                visible=False,
+                interactive=False,
+                autoplay=True,
+                loop=True,
+                height=170,
+                elem_id="parallax",
+                min_width=200,
+                buttons=[],
+            )
             parts["edit_facts"] = gr.HTML(elem_id="edit-facts", elem_classes="rap-flat")
         parts["edit_next"] = primary("edit_next", "use-path")
 
@@ -109,9 +134,13 @@ def frame_counts(facts: ModelFacts) -> list[int]:
 def frames_field(facts: ModelFacts, elem_id: str, *, visible: bool = True) -> gr.Dropdown:
     """Return the choice of a clip length."""
     return gr.Dropdown(
-        frame_counts(facts), value=facts.num_frames, label=label("frames"), min_width=80,
-        visible=visible, elem_id=elem_id,
-    )  # fmt: skip
+        frame_counts(facts),
+        value=facts.num_frames,
+        label=label("frames"),
+        min_width=80,
+        visible=visible,
+        elem_id=elem_id,
+    )
 
 
 def steps_field(value: int, key: str = "steps") -> gr.Slider:
@@ -122,17 +151,28 @@ def steps_field(value: int, key: str = "steps") -> gr.Slider:
 def guidance_field() -> gr.Slider:
     """Return the guidance scale."""
     return gr.Slider(
-        1.0, 10.0, 1.0, step=0.1, label=label("guidance"), info=label("guidance_info"),
+        1.0,
+        10.0,
+        1.0,
+        step=0.1,
+        label=label("guidance"),
+        info=label("guidance_info"),
         min_width=140,
-    )  # fmt: skip
+    )
 
 
 def seed_fields(elem_id: str) -> tuple[gr.Number, gr.Checkbox]:
     """Return the seed and whether it is locked."""
     seed = gr.Number(
-        0, label=label("seed"), info=label("seed_info"), precision=0, minimum=0, min_width=150,
-        elem_id=elem_id, scale=3,
-    )  # fmt: skip
+        0,
+        label=label("seed"),
+        info=label("seed_info"),
+        precision=0,
+        minimum=0,
+        min_width=150,
+        elem_id=elem_id,
+        scale=3,
+    )
     lock = gr.Checkbox(
         value=True, label=label("lock"), min_width=100, scale=1, elem_id=f"{elem_id}-lock"
     )

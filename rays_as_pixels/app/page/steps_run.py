@@ -36,27 +36,47 @@ def generate_step(parts: Components, facts: ModelFacts) -> None:
         label("tab_generate"), id="generate", elem_id="step-generate", render_children=True
     ):
         parts["path_choice"] = gr.Radio(
-            named("along_", PATHS), value="edited", label=label("along"), elem_id="path-choice",
+            named("along_", PATHS),
+            value="edited",
+            label=label("along"),
+            elem_id="path-choice",
             elem_classes="rap-inline",
-        )  # fmt: skip
+        )
         parts["images_choice"] = gr.Radio(
-            named("images_", IMAGES), value="clip", label=label("images"),
-            elem_id="images-choice", elem_classes="rap-inline",
-        )  # fmt: skip
+            named("images_", IMAGES),
+            value="clip",
+            label=label("images"),
+            elem_id="images-choice",
+            elem_classes="rap-inline",
+        )
         parts["image_frames"] = gr.Dropdown(
-            [], value=[], multiselect=True, label=label("image_frames"), visible=False,
+            [],
+            value=[],
+            multiselect=True,
+            label=label("image_frames"),
+            visible=False,
             elem_id="image-frames",
-        )  # fmt: skip
+        )
         parts["own_image"] = gr.Image(
-            label=label("own_image"), type="filepath", format="png", sources=["upload"],
-            height=150, visible=False, elem_id="own-image",
-        )  # fmt: skip
+            label=label("own_image"),
+            type="filepath",
+            format="png",
+            sources=["upload"],
+            height=150,
+            visible=False,
+            elem_id="own-image",
+        )
         with gr.Row(elem_classes="rap-fields"):
             parts["imagine_frames"] = frames_field(facts, "imagine-frames", visible=False)
             parts["imagine_fps"] = gr.Number(
-                10.0, label=label("fps"), minimum=0.1, maximum=240, min_width=80, visible=False,
+                10.0,
+                label=label("fps"),
+                minimum=0.1,
+                maximum=240,
+                min_width=80,
+                visible=False,
                 elem_id="imagine-fps",
-            )  # fmt: skip
+            )
             parts["generate_seed"], parts["generate_lock"] = seed_fields("generate-seed")
         parts["generate_button"] = primary("generate", "generate")
         parts["generate_time"] = gr.HTML(elem_id="generate-time", elem_classes="rap-flat rap-time")
@@ -75,21 +95,31 @@ def loop_step(parts: Components) -> None:
         gr.Markdown(label("loop_intro"), elem_classes="rap-hint")
         with gr.Row(elem_classes="rap-fields"):
             parts["loop_path"] = gr.Radio(
-                named("path_", LOOP_PATHS), value="estimated", label=label("loop_path"),
-                elem_id="loop-path", elem_classes="rap-inline", min_width=220, scale=2,
-            )  # fmt: skip
+                named("path_", LOOP_PATHS),
+                value="estimated",
+                label=label("loop_path"),
+                elem_id="loop-path",
+                elem_classes="rap-inline",
+                min_width=220,
+                scale=2,
+            )
             parts["rounds"] = gr.Dropdown(
-                list(range(1, MOST_ROUNDS + 1)), value=1, label=label("rounds"), min_width=90,
+                list(range(1, MOST_ROUNDS + 1)),
+                value=1,
+                label=label("rounds"),
+                min_width=90,
                 elem_id="rounds",
-            )  # fmt: skip
+            )
         parts["loop_button"] = primary("loop", "run-loop")
         parts["loop_time"] = gr.HTML(elem_id="loop-time", elem_classes="rap-flat rap-time")
         with gr.Row(elem_classes="rap-demos"):
             for name in DEMOS:
                 parts[f"demo_{name}"] = gr.Button(
-                    label(f"demo_{name}"), size="sm", min_width=110,
+                    label(f"demo_{name}"),
+                    size="sm",
+                    min_width=110,
                     elem_id=f"demo-{name.replace('_', '-')}",
-                )  # fmt: skip
+                )
         with gr.Accordion(label("advanced"), open=False):
             with gr.Row():
                 parts["loop_steps"] = steps_field(GENERATE_STEPS)

@@ -10,6 +10,7 @@ from pathlib import Path
 import gradio as gr
 from starlette.middleware import Middleware
 
+from rays_as_pixels.app import i18n
 from rays_as_pixels.app.examples import EXAMPLES_DIR
 from rays_as_pixels.app.jobs.manager import JobManager
 from rays_as_pixels.app.jobs.quota import Quota
@@ -115,7 +116,7 @@ def launch(
                     Middleware(UploadGuard, folder=workspace / UPLOADS, limits=limits),
                 ]
             },
-            i18n=words.i18n(),
+            i18n=i18n.i18n(),
             theme=theme(),
             css=files("rays_as_pixels.app.page").joinpath("page.css").read_text(encoding="utf-8"),
             prevent_thread_lock=True,

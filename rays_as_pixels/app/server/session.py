@@ -81,7 +81,7 @@ class Session:
         return {name: getattr(self, name) for name in KEPT}
 
 
-class HeldSession:
+class LockedSession:
     """The session of one open page, which its events change one at a time.
 
     Gradio runs events of a page beside each other. Each would start from the session as it found
@@ -97,9 +97,9 @@ class HeldSession:
         self.session = session or Session()
         self._turn = threading.Lock()
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "HeldSession":
+    def __deepcopy__(self, memo: dict[int, Any]) -> "LockedSession":
         """Return another holder of the same session: each page gets a copy of Gradio's first."""
-        return HeldSession(self.session)
+        return LockedSession(self.session)
 
     @contextmanager
     def turn(self, *, patience_sec: float = -1) -> Iterator[bool]:

@@ -55,9 +55,13 @@ def encode_shards(
             continue
         clips = PoolClips.read(path)
         video, cameras, disparity = shown(
-            clips.video.float() / 255, clips.cameras, clips.disparity, clips.median_depth,
-            mirror=bool(number & 1), backwards=bool(number & 2),
-        )  # fmt: skip
+            clips.video.float() / 255,
+            clips.cameras,
+            clips.disparity,
+            clips.median_depth,
+            mirror=bool(number & 1),
+            backwards=bool(number & 2),
+        )
         size = raxels_from_cameras(cameras).abs().amax(dim=(1, 2, 3, 4))
         fits = (size < RAXEL_LIMIT).nonzero().squeeze(-1)
         left_out += len(video) - len(fits)
@@ -106,8 +110,8 @@ def batches(
         yield CleanBatch(
             latents=clips.latents[index].float(),
             ray_latents=rays[index].float(),
-            still_latents=torch.zeros(batch_size, channels, 0, *size),
-            still_frame=torch.zeros(batch_size, 0),
+            reference_latents=torch.zeros(batch_size, channels, 0, *size),
+            reference_frame=torch.zeros(batch_size, 0),
             motion=clips.motion[index].float(),
             pose=pose[index],
         )

@@ -74,18 +74,27 @@ class Outcome:
 def tables(outcomes: list[Outcome], baselines: list[dict[str, object]]) -> list[Table]:
     """Build the tables: variants, and what else was measured on them."""
     main = Table(
-        "variants", "Variants, 1 step", _COLUMNS,
-        (*baselines, *(outcome.table_row() for outcome in outcomes)), PATH_NOTES,
-    )  # fmt: skip
+        "variants",
+        "Variants, 1 step",
+        _COLUMNS,
+        (*baselines, *(outcome.table_row() for outcome in outcomes)),
+        PATH_NOTES,
+    )
     note = "Codec floor: true cameras drawn, encoded, decoded and read; no network."
     more = Table(
-        "more", "Other steps, means over seeds, and the codec alone", _ERRORS,
-        _rows_of(outcomes, "more"), (note,),
-    )  # fmt: skip
+        "more",
+        "Other steps, means over seeds, and the codec alone",
+        _ERRORS,
+        _rows_of(outcomes, "more"),
+        (note,),
+    )
     movers = Table(
-        "movers", "Worlds where things move, 1 step", _ERRORS, _rows_of(outcomes, "movers"),
+        "movers",
+        "Worlds where things move, 1 step",
+        _ERRORS,
+        _rows_of(outcomes, "movers"),
         ("The same worlds along the same paths, rendered twice.",),
-    )  # fmt: skip
+    )
     return [main, more, movers]
 
 

@@ -104,7 +104,7 @@ def run_ablation(
         movers: HeldOut.rendered(
             codec, options.worlds, num_frames=options.num_frames, size=options.size, movers=movers
         )
-        for movers in ("drawn", *MOVERS)
+        for movers in ("random", *MOVERS)
     }
     outcomes = []
     for variant in variants:
@@ -116,7 +116,7 @@ def run_ablation(
             write_json(path, outcome.to_dict())
             log(f"{variant.name}: {json.dumps(outcome.row)}")
         outcomes.append(Outcome.from_dict(json.loads(path.read_text())))
-    baselines = baseline_rows(heldout["drawn"].worlds)
+    baselines = baseline_rows(heldout["random"].worlds)
     report(outcomes, baselines, options.about(), options.folder)
     return options.folder
 
@@ -125,7 +125,7 @@ def _training_clips(
     codec: LatentCodec, options: AblationOptions, movers: str, log: Log
 ) -> list[Path]:
     """Render and encode the training clips of a kind, as far as they are not there yet."""
-    name = "" if movers == "drawn" else f"-{movers}"
+    name = "" if movers == "random" else f"-{movers}"
     pool = options.folder / f"pool{name}"
     spec = PoolSpec(options.clips, options.num_frames, (options.size,), movers=movers)
     for done, total in build_pool(pool, spec):
@@ -169,20 +169,26 @@ def _trained(start: _Start, options: AblationOptions, variant: Variant, log: Log
     folder.mkdir(exist_ok=True)
     torch.manual_seed(variant.seed)
     model = new_network(
-        config, start.features, codec=codec, channels=clips.latents.shape[1],
+        config,
+        start.features,
+        codec=codec,
+        channels=clips.latents.shape[1],
         ray_channels=normalised.shape[1],
-    )  # fmt: skip
+    )
     run = TransformerRun(
-        model, config, folder, accelerator=new_accelerator(),
+        model,
+        config,
+        folder,
+        accelerator=new_accelerator(),
         log=lambda line: log(f"{variant.name}: {line}"),
-    )  # fmt: skip
+    )
     # A continued run draws other batches than those it has seen.
     seed = variant.seed + run.progress.step
     run.train(batches(clips, normalised, config.batch_size, seed=seed), seed=variant.seed)
     model.load_state_dict(run.averaged())
     model.eval()
     rows = scored_variant(
-        model, rays, heldout["drawn"], seeds=options.seeds, averaged=variant.name == "default"
+        model, rays, heldout["random"], seeds=options.seeds, averaged=variant.name == "default"
     )
     return Outcome(
         name=variant.name,
@@ -210,9 +216,11 @@ def new_network(
     """
     width = None if features is None else features.width
     model = new_transformer(
-        replace(config, motion_width=width), channels=channels,
-        temporal_stride=codec.temporal_stride, ray_channels=ray_channels,
-    )  # fmt: skip
+        replace(config, motion_width=width),
+        channels=channels,
+        temporal_stride=codec.temporal_stride,
+        ray_channels=ray_channels,
+    )
     model.camera_prior = model.view_prior = None
     if features is not None and model.motion_features is not None:
         model.motion_features.load_state_dict(features.state_dict())

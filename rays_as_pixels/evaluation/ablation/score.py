@@ -14,14 +14,14 @@ from rays_as_pixels.evaluation.scores import PathResult, PathScore, score_path, 
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.model.autoencoder import LatentCodec
 from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
-from rays_as_pixels.pipeline.conditioning import only_video
-from rays_as_pixels.pipeline.flip_augmentation import Answer, View, combined
+from rays_as_pixels.pipeline.conditioning import condition_on_video
+from rays_as_pixels.pipeline.flip_augmentation import AugmentedEstimate, View, combined
 from rays_as_pixels.pipeline.sampler import SamplerOptions, denoise_jointly
 from rays_as_pixels.pipeline.schedule import new_scheduler
 
 MAIN = "1 step"  # what barely trained networks do best at
 FLOOR = "codec floor"
-MOVERS = {"none": "five things stand", "crowd": "the same five move"}
+MOVERS = {"none": "five things stand", "many": "the same five move"}
 _SWEEP = (1, 2, 4)
 _AVERAGED = (4, 8)
 _NOISES_PER_WORLD = 100
@@ -61,14 +61,17 @@ def cameras_of(
     frames: int,
 ) -> Cameras:
     """Estimate the cameras (S, F) of one clip, once per noise seed."""
-    empty = only_video(video, frames=frames).repeated(len(seeds))
+    empty = condition_on_video(video, frames=frames).repeated(len(seeds))
     channels = len(rays.statistics.mean)
     given = replace(empty, rays=empty.rays.new_zeros(len(seeds), channels, *empty.rays.shape[2:]))
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     _, latents = denoise_jointly(
-        model, given, SamplerOptions(steps, generator=generators),
-        scheduler=new_scheduler(), ray_scheduler=new_scheduler(),
-    )  # fmt: skip
+        model,
+        given,
+        SamplerOptions(steps, generator=generators),
+        scheduler=new_scheduler(),
+        ray_scheduler=new_scheduler(),
+    )
     return rays.read(latents)
 
 
@@ -130,7 +133,7 @@ def scored_variant(
         for count in _AVERAGED if averaged else ():
             own = range(first, first + count)
             each = cameras_of(model, rays, video, steps=1, seeds=own, frames=frames)
-            answers = [Answer.of_one(View(), each[seed]) for seed in range(count)]
+            answers = [AugmentedEstimate.of_one(View(), each[seed]) for seed in range(count)]
             scores.add(f"mean of {count} seeds", combined(answers)[0], world)
     return scores.rows(heldout.worlds)
 
@@ -149,9 +152,13 @@ def scored_movers(
         for number, world in enumerate(heldout[movers].worlds):
             first = number * _NOISES_PER_WORLD
             each = cameras_of(
-                model, rays, heldout[movers].video[number : number + 1], steps=1,
-                seeds=range(first, first + seeds), frames=len(world.video),
-            )  # fmt: skip
+                model,
+                rays,
+                heldout[movers].video[number : number + 1],
+                steps=1,
+                seeds=range(first, first + seeds),
+                frames=len(world.video),
+            )
             for seed in range(seeds):
                 scores.add(label, each[seed], world, seed)
         rows |= scores.rows(heldout[movers].worlds)

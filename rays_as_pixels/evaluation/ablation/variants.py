@@ -6,9 +6,14 @@ from rays_as_pixels.training.config import TransformerConfig
 
 # The recipe of `mini`, small enough that two CPU cores train all variants in about an hour.
 BASE = TransformerConfig(
-    num_layers=4, estimate_share=0.9, generate_share=0.0, joint_share=0.1, warmup_steps=50,
-    motion_head_weight=0.1, pose_weight=0.0,
-)  # fmt: skip
+    num_layers=4,
+    estimate_share=0.9,
+    generate_share=0.0,
+    joint_share=0.1,
+    warmup_steps=50,
+    motion_head_weight=0.1,
+    pose_weight=0.0,
+)
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Variant:
     label: str
     config: TransformerConfig = BASE
     representation: str = "raxels"
-    movers: str = "drawn"
+    movers: str = "random"
     seed: int = 0
 
 

@@ -99,7 +99,7 @@ def installed_peers(peers: Sequence[Peer] | None = None) -> list[Peer]:
         names = " and ".join(sorted({peer.package for peer in peers}))
         raise InputError(
             f"peers must have at least one of {names} installed; got none. "
-            "Run 'pip install opencv-python-headless pycolmap' or leave out --peers."
+            "Run 'pip install opencv-python-headless pycolmap' or leave out --baselines."
         )
     return found
 

@@ -109,7 +109,7 @@ def _controls_of_clip(
     return scored
 
 
-def still_rays(path: Trajectory) -> Trajectory:
+def reference_rays(path: Trajectory) -> Trajectory:
     """Return the path with every camera that of frame 0: rays that carry no motion and no zoom."""
     return replace(path, cameras=path.cameras[torch.zeros(len(path), dtype=torch.long)])
 
@@ -128,7 +128,7 @@ def generate_controls(
     steps = runner.settings.default_generate_steps
     copies = reference_scores(runner, fitted, progress, only=("copy_first_frame",))
     scores = {"copy_first_frame": copies["copy_first_frame"]}
-    changes = {"model": None, "zeroed_rays": still_rays, "wrong_intrinsics": wrong_focal}
+    changes = {"model": None, "zeroed_rays": reference_rays, "wrong_intrinsics": wrong_focal}
     for key, change in changes.items():
         label = f"generate, {GENERATE_LABELS[key].split(':')[0]}"
         scores[key] = generate_scores(

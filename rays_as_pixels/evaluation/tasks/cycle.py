@@ -21,9 +21,9 @@ from rays_as_pixels.evaluation.scores import (
 )
 from rays_as_pixels.evaluation.tables import Column, Row, Table
 from rays_as_pixels.evaluation.video_scores import VideoScore, score_video, summarise_videos
-from rays_as_pixels.geometry import metrics
+from rays_as_pixels.geometry import camera_metrics
 from rays_as_pixels.geometry.cameras import Cameras
-from rays_as_pixels.geometry.resize_crop import Framing
+from rays_as_pixels.geometry.resize_crop import ResizeCrop
 
 _CYCLE_COLUMNS = (
     Column("r_err_rad", "R_err mean [rad]", 4),
@@ -59,7 +59,7 @@ _SIZE_NOTE = (
 
 
 def _still(cameras: Cameras) -> bool:
-    return not metrics.frame_errors(cameras, cameras).moves
+    return not camera_metrics.frame_errors(cameras, cameras).moves
 
 
 def loop_task(
@@ -101,7 +101,7 @@ def loop_task(
         "on frames after frame 0 against the input at the model's size.",
         _SIZE_NOTE,
         "Still paths: clips and seeds whose first estimate reaches less than "
-        f"{metrics.MIN_BASELINE:g} scene units; their T_err is not divided.",
+        f"{camera_metrics.MIN_BASELINE:g} scene units; their T_err is not divided.",
     )
     table = Table("loop", "Loop", LOOP_COLUMNS, tuple(rows), notes)
     return table, _records("loop", scores, videos)
@@ -131,7 +131,7 @@ def _loop_one(
     first = output.estimated.cameras.to(dtype=torch.float64, device="cpu")
     again = output.reestimated.cameras.to(dtype=torch.float64, device="cpu")
     height, width = output.video.shape[-2:]
-    at_size = Framing.nearest(height, width, runner.pipe.sizes)
+    at_size = ResizeCrop.nearest(height, width, runner.pipe.sizes)
     video = at_size.images(output.video.float().cpu())
     answer = ("model", again, video, seconds, None)
     return first, [("identity", identity_cameras(first), copy, 0.0, None), answer]
@@ -233,7 +233,7 @@ def _imagine_one(
                 num_frames=len(clip.video),
                 num_inference_steps=runner.settings.default_imagine_steps,
                 video_steps=runner.settings.default_generate_steps,
-                max_scale=1,
+                max_upscale=1,
                 generator=generator,
             )
         )
@@ -253,11 +253,11 @@ def _spread(paths: Sequence[Sequence[Cameras]]) -> dict[str, object]:
     turn, length, seed_turn, seed_length = [], [], [], []
     for mine in paths:
         for cameras in mine:
-            still = metrics.frame_errors(identity_cameras(cameras), cameras)
+            still = camera_metrics.frame_errors(identity_cameras(cameras), cameras)
             turn.append(float(still.rotation_rad.max().rad2deg()))
             length.append(float(still.translation_fixed_scale.max()))
         for first, second in itertools.combinations(mine, 2):
-            apart = metrics.frame_errors(first, second)
+            apart = camera_metrics.frame_errors(first, second)
             seed_turn.append(float(apart.rotation_rad[-1].rad2deg()))
             seed_length.append(float(apart.translation_fixed_scale[-1]))
     named = {

@@ -24,19 +24,23 @@ def movers_task(
     kinds = {
         kind: list(
             world_clips(
-                len(clips), num_frames=len(clips[0].video), sizes=runner.pipe.sizes,
-                first_seed=first, device=runner.pipe.device, movers=kind,
+                len(clips),
+                num_frames=len(clips[0].video),
+                sizes=runner.pipe.sizes,
+                first_seed=first,
+                device=runner.pipe.device,
+                movers=kind,
             )
         )
-        for kind in ("none", "crowd")
-    }  # fmt: skip
+        for kind in ("none", "many")
+    }
     scores: dict[str, list[PathScore]] = baseline_scores(kinds["none"])
     labels = {"identity": "identity", "constant_velocity": "constant velocity (given step 0 to 1)"}
     steps = runner.settings.default_estimate_steps
-    for kind, words in (("none", "five things stand"), ("crowd", "the same five move")):
+    for kind, words in (("none", "five things stand"), ("many", "the same five move")):
         scores[kind] = model_scores(runner, kinds[kind], steps=steps, progress=progress)
         labels[kind] = f"ours, {words}"
-    share = _changed_share(kinds["none"], kinds["crowd"])
+    share = _changed_share(kinds["none"], kinds["many"])
     notes = (
         f"{len(clips)} held-out worlds from seed {first}, rendered twice along the same paths. In "
         f"frames after frame 0 the moving things change {100 * share:.0f} % of the pixels.",

@@ -105,7 +105,7 @@ def _generate_one(
                 given,
                 image_depths=depths,
                 num_inference_steps=steps,
-                max_scale=1,
+                max_upscale=1,
                 generator=generator,
                 callback_on_step_end=runner.recorder(steps),
             )

@@ -11,7 +11,7 @@ from rays_as_pixels.evaluation.clips import EvalClip, first_world
 from rays_as_pixels.evaluation.runner import Progress, Runner
 from rays_as_pixels.evaluation.scores import mean, plain
 from rays_as_pixels.evaluation.tables import Column, Row, Table
-from rays_as_pixels.geometry import metrics
+from rays_as_pixels.geometry import camera_metrics
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.pipeline.long_video import WindowPlan, by_stride
 from rays_as_pixels.solve.window_alignment import Window, join_levels
@@ -148,16 +148,16 @@ def _joined(runner: Runner, tour: Tour, number: int) -> dict[str, tuple[Cameras,
 
 
 def _score(cameras: Cameras, truth: Cameras) -> dict[str, Any]:
-    frames = metrics.frame_errors(cameras, truth)
+    frames = camera_metrics.frame_errors(cameras, truth)
     angle = frames.rotation_rad.rad2deg()
-    still = metrics.frame_errors(identity_cameras(truth), truth).rotation_rad.rad2deg()
+    still = camera_metrics.frame_errors(identity_cameras(truth), truth).rotation_rad.rad2deg()
     return {
         "turn_deg": float(still.max()),
         "r_mean_deg": float(angle.mean()),
         "r_last_deg": float(angle[-1]),
         "r_worst_deg": float(angle.max()),
         "t_err": plain(frames.t_err),
-        "ate": plain(metrics.ate(cameras, truth).rmse),
+        "ate": plain(camera_metrics.ate(cameras, truth).rmse),
         "rpe_deg": plain(_motion_error(cameras, truth, 1)),
         "rpe30_deg": plain(_motion_error(cameras, truth, 30)),
     }
@@ -169,7 +169,7 @@ def _motion_error(cameras: Cameras, truth: Cameras, delta: int) -> float:
     for each in (cameras, truth):
         rotation = each.world_from_cam[:, :3, :3].double()
         turns.append(rotation[:-delta].mT @ rotation[delta:])
-    return float(metrics.rotation_error_deg(*turns).mean())
+    return float(camera_metrics.rotation_error_deg(*turns).mean())
 
 
 def _mean_row(scores: Sequence[dict[str, object]]) -> dict[str, Any]:

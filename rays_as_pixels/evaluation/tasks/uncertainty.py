@@ -18,9 +18,9 @@ from rays_as_pixels.evaluation.runner import Progress, Runner
 from rays_as_pixels.evaluation.scores import PathResult, PathScore, plain
 from rays_as_pixels.evaluation.tables import Column, Row, Table
 from rays_as_pixels.evaluation.tasks.estimate import baseline_scores, path_table, score_clip
-from rays_as_pixels.geometry import metrics
+from rays_as_pixels.geometry import camera_metrics
 from rays_as_pixels.geometry.cameras import Cameras
-from rays_as_pixels.pipeline.flip_augmentation import Answer, combined, views_of
+from rays_as_pixels.pipeline.flip_augmentation import AugmentedEstimate, combined, flips_of
 from rays_as_pixels.pipeline.outputs import EstimateOutput, PoseSpread
 
 FIT_SEED = 1 << 30  # of the training family, where training's own count never comes
@@ -63,7 +63,7 @@ class _Signal:
     error_deg: list[Tensor] = field(default_factory=list)
     error_position: list[Tensor] = field(default_factory=list)
 
-    def add(self, said: Tensor, said_position: Tensor, error: metrics.FrameErrors) -> None:
+    def add(self, said: Tensor, said_position: Tensor, error: camera_metrics.FrameErrors) -> None:
         self.said.append(said.double()[1:])
         self.said_position.append(said_position.double()[1:])
         self.error_deg.append(error.rotation_rad.rad2deg())
@@ -103,13 +103,16 @@ def spread_task(
             result = PathResult(answers[name].cameras, answers[name].seconds)
             scores.setdefault(name, []).append(score_clip(result, clip))
         for name, (run, _) in SIGNALS.items():
-            error = metrics.frame_errors(answers[run].cameras, clip.trajectory().cameras)
+            error = camera_metrics.frame_errors(answers[run].cameras, clip.trajectory().cameras)
             signals[name].add(*_said(name, answers[run]), error)
         progress("spread", index + 1, len(clips))
     averaging = path_table(
-        "averaging", "Averaging over seeds and views", scores, labels=LABELS,
+        "averaging",
+        "Averaging over seeds and views",
+        scores,
+        labels=LABELS,
         notes=(f"{len(clips)} clips, {runner.settings.default_estimate_steps} steps.",),
-    )  # fmt: skip
+    )
     scale, fitted = fit_scale(runner, max(1, len(clips) // 2), progress)
     return [averaging, _ranking(signals, scale, fitted)]
 
@@ -122,12 +125,16 @@ def fit_scale(runner: Runner, num_clips: int, progress: Progress) -> tuple[float
     """
     said, error = [], []
     worlds = world_clips(
-        num_clips, num_frames=runner.pipe.num_frames, sizes=runner.pipe.sizes,
-        first_seed=FIT_SEED, device=runner.pipe.device, split="train",
-    )  # fmt: skip
+        num_clips,
+        num_frames=runner.pipe.num_frames,
+        sizes=runner.pipe.sizes,
+        first_seed=FIT_SEED,
+        device=runner.pipe.device,
+        split="train",
+    )
     for index, clip in enumerate(worlds):
         answer = _from_views(runner, clip, index)["views-4"]
-        errors = metrics.frame_errors(answer.cameras, clip.trajectory().cameras)
+        errors = camera_metrics.frame_errors(answer.cameras, clip.trajectory().cameras)
         said.append(_said("views-4", answer)[0][1:])
         error.append(errors.rotation_rad.rad2deg())
         progress("fit spread", index + 1, num_clips)
@@ -151,15 +158,15 @@ def _run(
 def _from_views(runner: Runner, clip: EvalClip, index: int) -> dict[str, _Estimate]:
     """Estimate from one, two and four views as the pipeline does, each view looked at once."""
     generator = runner.generator(index, 0)
-    answers: list[Answer] = []
+    answers: list[AugmentedEstimate] = []
     found: dict[str, _Estimate] = {}
     spent = 0.0
     residual = torch.zeros(len(clip.video))
-    for view in views_of(4):
+    for view in flips_of(4):
         output, seconds = _run(runner, view.video(clip.video), generator)
         spent += seconds
         residual = output.residual if not answers else residual
-        answers.append(Answer.of_one(view, output.trajectory.cameras))
+        answers.append(AugmentedEstimate.of_one(view, output.trajectory.cameras))
         if len(answers) in (1, 2, 4):
             cameras, spread = combined(answers)
             name = "seeds-1" if len(answers) == 1 else f"views-{len(answers)}"
@@ -184,7 +191,9 @@ def _said(name: str, answer: _Estimate) -> tuple[Float[Tensor, "frames"], Float[
         number = torch.arange(len(answer.residual), dtype=torch.float64)
         return number, number
     if name == "turn":
-        turn = metrics.rotation_error_deg(cameras.world_from_cam[:, :3, :3], torch.eye(3).double())
+        turn = camera_metrics.rotation_error_deg(
+            cameras.world_from_cam[:, :3, :3], torch.eye(3).double()
+        )
         return turn, cameras.world_from_cam[:, :3, 3].norm(dim=-1)
     if name == "residual":
         return answer.residual, answer.residual
@@ -218,10 +227,11 @@ def _ranking(signals: dict[str, _Signal], scale: float, fitted: int) -> tuple[Ta
     table = Table("spread", "Spread against error", RANK_COLUMNS, tuple(rows), notes)
     records: list[Row] = [
         {
-            "table": "spread", "row": name,
+            "table": "spread",
+            "row": name,
             "said": [v.tolist() for v in found.said],
             "error_deg": [v.tolist() for v in found.error_deg],
         }
         for name, found in signals.items()
-    ]  # fmt: skip
+    ]
     return table, records

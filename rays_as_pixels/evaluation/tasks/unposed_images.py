@@ -47,17 +47,26 @@ def unposed_task(
                 add(f"{key}-{count}", f"{words}: {key.replace('_', ' ')}", found[0])
             for number in sorted({steps, long_steps}):
                 result = _imagined(runner, clip, frames, index=index, steps=number)
-                add(f"imagine@{number}-{count}", f"{words}: imagine, {number} steps",
-                    score_clip(result, chosen))  # fmt: skip
+                add(
+                    f"imagine@{number}-{count}",
+                    f"{words}: imagine, {number} steps",
+                    score_clip(result, chosen),
+                )
             if count == 5:
                 result = runner.estimate(
                     chosen.video, chosen.trajectory().cameras, generator=runner.generator(index, 0)
                 )
-                add(f"estimate-{count}", f"{words}: estimate, as a clip of 5",
-                    score_clip(result, chosen))  # fmt: skip
+                add(
+                    f"estimate-{count}",
+                    f"{words}: estimate, as a clip of 5",
+                    score_clip(result, chosen),
+                )
             read = replace(whole, cameras=whole.cameras[torch.tensor(frames)])
-            add(f"video-{count}", f"{words}: estimate from all {len(clip.video)} frames",
-                score_clip(read, chosen))  # fmt: skip
+            add(
+                f"video-{count}",
+                f"{words}: estimate from all {len(clip.video)} frames",
+                score_clip(read, chosen),
+            )
         progress("unposed images", index + 1, len(clips))
     ordered = {key: scores[key] for count in COUNTS for key in scores if key.endswith(f"-{count}")}
     notes = (

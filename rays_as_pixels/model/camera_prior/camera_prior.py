@@ -29,13 +29,13 @@ from rays_as_pixels.model.cell_layers import TokenAttention
 from rays_as_pixels.solve.track_bundle_adjustment import (
     FRAME_NUMBERS,
     TRACK_UNIT,
+    PriorPrecision,
     TrackedScene,
     Tracks,
-    Trust,
     adjusted,
 )
 
-CAMERA_NUMBERS = 8  # rotation vector, centre, log fx, log fy per root of the image's area
+NUM_CAMERA_PARAMS = 8  # rotation vector, centre, log fx, log fy per root of the image's area
 _WIDTH = 128
 _ROUNDS = 3  # of guess and adjustment
 _LAYERS = 2  # per round
@@ -52,7 +52,7 @@ _CELL = 8  # raxel pixels per ray latent
 
 
 @dataclass(frozen=True)
-class Told:
+class RoundOutput:
     """What a round says: its guess, what became of it by adjustment, and the tracks it mended."""
 
     guess: TrackedScene
@@ -82,8 +82,8 @@ class CameraPrior(nn.Module):
         self.matching = TrackMatching()
         self.rounds = nn.ModuleList([_Round(first=number == 0) for number in range(_ROUNDS)])
         self.code = nn.Conv2d(3, ray_channels, _CELL, stride=_CELL)
-        self.register_buffer("mean", torch.zeros(CAMERA_NUMBERS))
-        self.register_buffer("spread", torch.ones(CAMERA_NUMBERS))
+        self.register_buffer("mean", torch.zeros(NUM_CAMERA_PARAMS))
+        self.register_buffer("spread", torch.ones(NUM_CAMERA_PARAMS))
         self.register_buffer("moment_mean", torch.zeros(MOMENTS))
         self.register_buffer("moment_spread", torch.ones(MOMENTS))
         self._kept: list[tuple[Tensor, TrackedScene]] | None = None
@@ -94,7 +94,7 @@ class CameraPrior(nn.Module):
             assert isinstance(one, _Round)
             one.initialise_from_scratch()
 
-    def told(self, motion: ClipMotion, first: Float[Tensor, "batch c h w"]) -> list[Told]:
+    def told(self, motion: ClipMotion, first: Float[Tensor, "batch c h w"]) -> list[RoundOutput]:
         """Return what each round says of a clip of two frames or more.
 
         Args:
@@ -107,9 +107,12 @@ class CameraPrior(nn.Module):
         batch, frames, count = motion.maps.shape[:3]
         still = motion.seen.new_zeros(batch, frames, 3)
         scene = TrackedScene(
-            rotation_from_vector(still), still, still[..., 0],
-            self.mean[6:].float().expand(batch, 2), still.new_zeros(batch, count),
-        )  # fmt: skip
+            rotation_from_vector(still),
+            still,
+            still[..., 0],
+            self.mean[6:].float().expand(batch, 2),
+            still.new_zeros(batch, count),
+        )
         result, seen, volumes = [], motion.seen, self.matching(motion.pictures)
         for one in self.rounds:
             assert isinstance(one, _Round)
@@ -121,7 +124,7 @@ class CameraPrior(nn.Module):
             with torch.autocast(kind if known else "cpu", enabled=False):
                 scene = adjusted(guess, trust, tracks)
                 scene = scene.in_scene_units()
-            result.append(Told(guess, scene, seen))
+            result.append(RoundOutput(guess, scene, seen))
         return result
 
     def _embedded(self, motion: ClipMotion, first: Tensor) -> Float[Tensor, "batch f cells1 width"]:
@@ -177,7 +180,7 @@ class CameraPrior(nn.Module):
         """Return ray latents of the cameras; `raster` is (hr, wr)."""
         return self.coded(self.numbers(latents).type_as(self.spread), raster)
 
-    def where_clear(
+    def rays_and_blend_weight(
         self,
         latents: Float[Tensor, "batch c t h w"],
         sigma: Float[Tensor, "batch t"],
@@ -254,7 +257,7 @@ class _Round(nn.Module):
         scene: TrackedScene,
         look: "_Look",
         spread: Float[Tensor, "8"],
-    ) -> tuple[Tensor, TrackedScene, Trust, Tracks]:
+    ) -> tuple[Tensor, TrackedScene, PriorPrecision, Tracks]:
         """Return the tokens, the guess, the trust in it, and the mended tracks."""
         place, volumes, seen = look.motion.place, look.volumes, look.seen
         expected = seen
@@ -294,7 +297,7 @@ class _Round(nn.Module):
                 (guess.lens + lens[:, :2] * spread[7]).clamp(-_LENS_LIMIT, _LENS_LIMIT),
                 guess.log_depth.clamp(-_DEPTH_LIMIT, _DEPTH_LIMIT),
             )
-            held = Trust(
+            held = PriorPrecision(
                 _exp(trust) / spread[:7].square(),
                 _exp(lens[:, 2]) / spread[7] ** 2,
                 _exp(depth[..., 1]) / _DEPTH_SPREAD**2,

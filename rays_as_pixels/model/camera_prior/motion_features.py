@@ -143,12 +143,15 @@ class LatentFlow(nn.Module):
             [
                 (weight * a * b).sum(1)
                 for a, b in (
-                    (slope_x, slope_x), (slope_y, slope_y), (slope_x, slope_y),
-                    (slope_x, change), (slope_y, change),
+                    (slope_x, slope_x),
+                    (slope_y, slope_y),
+                    (slope_x, slope_y),
+                    (slope_x, change),
+                    (slope_y, change),
                 )
             ],
             dim=1,
-        )  # fmt: skip
+        )
         damping = self.log_damping.exp()
         result = []
         for size in _WINDOWS:

@@ -9,7 +9,7 @@ SOURCE, SPARSE_TARGET = 0, 1  # kinds of stills; kind 2 is the video target
 
 
 @dataclass(frozen=True)
-class Stills:
+class ReferenceImages:
     """Single images beside the video, anywhere on the clip's time axis.
 
     Attributes:
@@ -41,14 +41,14 @@ class JointState:
         sigma: (B, T) noise level per latent frame, 0 clean to 1 noise.
         ray_latents: (B, C, F, hr, wr) raxel latents at noise level `ray_sigma`.
         ray_sigma: (B, F) noise level per video frame.
-        stills: Single images, or None.
+        reference_images: Single images, or None.
     """
 
     latents: Float[Tensor, "batch c t h w"]
     sigma: Float[Tensor, "batch t"]
     ray_latents: Float[Tensor, "batch c frames hr wr"]
     ray_sigma: Float[Tensor, "batch frames"]
-    stills: Stills | None = None
+    reference_images: ReferenceImages | None = None
 
 
 @dataclass(frozen=True)
@@ -57,5 +57,5 @@ class JointVelocity:
 
     video: Float[Tensor, "batch c t h w"]
     rays: Float[Tensor, "batch c frames hr wr"]
-    stills: Float[Tensor, "batch c s h w"] | None
-    still_rays: Float[Tensor, "batch c s hr wr"] | None
+    reference_images: Float[Tensor, "batch c s h w"] | None
+    reference_rays: Float[Tensor, "batch c s hr wr"] | None

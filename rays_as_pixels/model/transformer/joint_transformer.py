@@ -172,9 +172,11 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
         for projection in (
-            self.condition_embedder.time_proj, self.ray_time_proj,
-            self.cross_time_proj, self.ray_cross_time_proj,
-        ):  # fmt: skip
+            self.condition_embedder.time_proj,
+            self.ray_time_proj,
+            self.cross_time_proj,
+            self.ray_cross_time_proj,
+        ):
             nn.init.zeros_(projection.weight)
             nn.init.zeros_(projection.bias)
         for table in (self.scale_shift_table, self.ray_scale_shift_table):
@@ -241,7 +243,7 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
 
     def _is_told_by_prior(self, state: JointState) -> bool:
         """Tell whether all the video is clear, so that the camera prior alone says the rays."""
-        if self.camera_prior is None or self.training or state.stills is not None:
+        if self.camera_prior is None or self.training or state.reference_images is not None:
             return False
         return not state.sigma.is_meta and not bool(state.sigma.any())
 
@@ -280,16 +282,16 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         ray_kind = torch.full_like(ray_frame, 2, dtype=torch.int64)
         latents, sigma = state.latents, state.sigma
         ray_latents, ray_sigma = state.ray_latents, state.ray_sigma
-        if state.stills is not None:
-            stills = state.stills
-            latents = torch.cat([stills.latents, latents], dim=2)
-            ray_latents = torch.cat([stills.ray_latents, ray_latents], dim=2)
-            sigma = torch.cat([stills.sigma, sigma], dim=1)
-            ray_sigma = torch.cat([stills.ray_sigma, ray_sigma], dim=1)
-            frame = torch.cat([stills.frame, frame], dim=1)
-            ray_frame = torch.cat([stills.frame, ray_frame], dim=1)
-            kind = torch.cat([stills.kind, kind], dim=1)
-            ray_kind = torch.cat([stills.kind, ray_kind], dim=1)
+        if state.reference_images is not None:
+            reference_images = state.reference_images
+            latents = torch.cat([reference_images.latents, latents], dim=2)
+            ray_latents = torch.cat([reference_images.ray_latents, ray_latents], dim=2)
+            sigma = torch.cat([reference_images.sigma, sigma], dim=1)
+            ray_sigma = torch.cat([reference_images.ray_sigma, ray_sigma], dim=1)
+            frame = torch.cat([reference_images.frame, frame], dim=1)
+            ray_frame = torch.cat([reference_images.frame, ray_frame], dim=1)
+            kind = torch.cat([reference_images.kind, kind], dim=1)
+            ray_kind = torch.cat([reference_images.kind, ray_kind], dim=1)
         embedded, ray_embedded = (
             self.patch_embedding(latents),
             self.ray_patch_embedding(ray_latents),
@@ -301,9 +303,9 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
             ray_embedded = plus_last(ray_embedded, self.ray_motion_embedding(seen))
             if self.camera_prior is not None and not self.training:
                 raster = (ray_latents.shape[-2], ray_latents.shape[-1])
-                prior = self.camera_prior.where_clear(state.latents, state.sigma, raster)
+                prior = self.camera_prior.rays_and_blend_weight(state.latents, state.sigma, raster)
         if self.view_prior is not None:
-            depth = None if state.stills is None else state.stills.log_depth
+            depth = None if state.reference_images is None else state.reference_images.log_depth
             view = self.view_prior(latents, sigma, ray_latents, ray_sigma, frame, log_depth=depth)
             shown = torch.cat([view.latents * view.seen, view.seen], dim=1)
             embedded = embedded + self.view_embedding(shown.type_as(latents))
@@ -356,22 +358,24 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         if layout.view is not None:
             video = layout.view.velocity(layout.latents, layout.sigma, video)
         rays = unpatchify(rays, state.ray_latents.shape, self.config["ray_patch_size"])
-        count = 0 if state.stills is None else state.stills.latents.shape[2]
-        still_rays, clip_rays = rays[:, :, :count], rays[:, :, count:]
+        count = 0 if state.reference_images is None else state.reference_images.latents.shape[2]
+        reference_rays, clip_rays = rays[:, :, :count], rays[:, :, count:]
         if layout.prior is not None:
             # Where the video is clear the prior alone: with the rest, 2 steps read worse.
             clip_rays = torch.lerp(clip_rays, *layout.prior)
         if self.config["ray_prediction"] == "sample":
             clip_rays = velocity_of_sample(clip_rays, state.ray_latents, state.ray_sigma)
-            if state.stills is not None:
-                still_rays = velocity_of_sample(
-                    still_rays, state.stills.ray_latents, state.stills.ray_sigma
+            if state.reference_images is not None:
+                reference_rays = velocity_of_sample(
+                    reference_rays,
+                    state.reference_images.ray_latents,
+                    state.reference_images.ray_sigma,
                 )
         return JointVelocity(
             video=video[:, :, count:],
             rays=clip_rays,
-            stills=video[:, :, :count] if count else None,
-            still_rays=still_rays if count else None,
+            reference_images=video[:, :, :count] if count else None,
+            reference_rays=reference_rays if count else None,
         )
 
 

@@ -44,9 +44,13 @@ def encode_prompts(
     """
     cleaned = [clean_prompt(prompt) for prompt in prompts]
     tokens = tokenizer(
-        cleaned, padding="max_length", max_length=length, truncation=False,
-        add_special_tokens=True, return_attention_mask=True,
-    )  # fmt: skip
+        cleaned,
+        padding="max_length",
+        max_length=length,
+        truncation=False,
+        add_special_tokens=True,
+        return_attention_mask=True,
+    )
     longest = max(len(row) for row in tokens["input_ids"])
     if longest > length:
         raise InputError(

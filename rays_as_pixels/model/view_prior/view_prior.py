@@ -16,7 +16,7 @@ from rays_as_pixels.geometry.warp import warped
 from rays_as_pixels.model.cell_layers import CellDepths
 from rays_as_pixels.model.token_images import MIN_SIGMA
 from rays_as_pixels.model.view_prior.ray_cameras import cameras_of_points
-from rays_as_pixels.solve.depth_reprojection import FARTHEST, NEAREST, filled, seen_in
+from rays_as_pixels.solve.depth_reprojection import FARTHEST, NEAREST, filled, reproject
 
 CELL = 8  # pixels per latent cell along each side
 _DEEPEST = 2.0  # logarithm of a depth, either way
@@ -126,8 +126,8 @@ class ViewPrior(nn.Module):
             ray_latents: Latents of their rays.
             ray_sigma: Noise levels of those.
             frame: Which frame of the clip each is.
-            log_depth: What is known of the first images' depths, see `Stills.log_depth`; the rest
-                is told from the images.
+            log_depth: What is known of the first images' depths, see
+                `ReferenceImages.log_depth`; the rest is told from the images.
         """
         kind = latents.device.type
         known = torch.amp.is_autocast_available(kind)  # not on the meta device
@@ -210,7 +210,7 @@ class ViewPrior(nn.Module):
         both = (relative.lens, relative.source_lens)
         lens, source_lens = ((root * one.flatten(0, 1).exp())[:, None] for one in both)
         rotation, center = relative.rotation.flatten(0, 1), relative.center.flatten(0, 1)
-        displacement, shown = seen_in(depth, rotation, center, lens, source_lens)
+        displacement, shown = reproject(depth, rotation, center, lens, source_lens)
         return warped(pictures, displacement), shown
 
 

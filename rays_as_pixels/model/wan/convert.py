@@ -112,9 +112,11 @@ def joint_names(name: str) -> list[tuple[str, Change]]:
 
 
 _WANTED = {
-    "qk_norm": "rms_norm_across_heads", "image_dim": None, "added_kv_proj_dim": None,
+    "qk_norm": "rms_norm_across_heads",
+    "image_dim": None,
+    "added_kv_proj_dim": None,
     "pos_embed_seq_len": None,
-}  # fmt: skip
+}
 
 
 def joint_config(wan: Mapping[str, Any], *, text_len: int) -> dict[str, Any]:
@@ -145,9 +147,16 @@ def joint_config(wan: Mapping[str, Any], *, text_len: int) -> dict[str, Any]:
             f"{full[wrong[0]]!r}. Name a T2V model, not an image-to-video or Wan 2.2 one."
         )
     kept = (
-        "num_attention_heads", "attention_head_dim", "in_channels", "text_dim", "freq_dim",
-        "ffn_dim", "num_layers", "cross_attn_norm", "eps",
-    )  # fmt: skip
+        "num_attention_heads",
+        "attention_head_dim",
+        "in_channels",
+        "text_dim",
+        "freq_dim",
+        "ffn_dim",
+        "num_layers",
+        "cross_attn_norm",
+        "eps",
+    )
     return {
         **{name: full[name] for name in kept},
         "patch_size": list(patch),

@@ -114,9 +114,11 @@ def convert_wan(
     empty = embed_empty_prompt(source, length=TEXT_LENGTH, width=wan.joint["text_dim"])
     progress("embed the empty prompt", 1, 1)
     pieces = plan(
-        weight_files(source / "transformer"), wan.joint,
-        empty_text=empty.to(options.dtype or torch.float32), dtype=options.dtype,
-    )  # fmt: skip
+        weight_files(source / "transformer"),
+        wan.joint,
+        empty_text=empty.to(options.dtype or torch.float32),
+        dtype=options.dtype,
+    )
     files = wan.files(text_encoder=options.text_encoder)
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -124,9 +126,11 @@ def convert_wan(
     try:
         _check_space(partial, [p.nbytes for p in pieces] + [f.stat().st_size for f in files])
         write_weights(
-            pieces, partial / "transformer", max_shard_bytes=options.max_shard_bytes,
+            pieces,
+            partial / "transformer",
+            max_shard_bytes=options.max_shard_bytes,
             progress=lambda done, total: progress("write transformer", done, total),
-        )  # fmt: skip
+        )
         for done, file in enumerate(files, start=1):
             target = partial / file.parent.name / file.name
             target.parent.mkdir(exist_ok=True)
@@ -185,9 +189,11 @@ def embed_empty_prompt(
         tokenizer = AutoTokenizer.from_pretrained(source / "tokenizer")
         with tempfile.TemporaryDirectory() as scratch:
             encoder = UMT5EncoderModel.from_pretrained(
-                source / "text_encoder", device_map=_from_disk(source / "text_encoder"),
-                offload_folder=scratch, use_safetensors=True,
-            )  # fmt: skip
+                source / "text_encoder",
+                device_map=_from_disk(source / "text_encoder"),
+                offload_folder=scratch,
+                use_safetensors=True,
+            )
             embeds = encode_prompts(
                 tokenizer, encoder.eval(), [""], length=length, device=torch.device("cpu")
             )

@@ -32,9 +32,12 @@ def reversed_in_time(
     """Play backwards; the last frame becomes the reference, and its median depth the unit."""
     index = torch.arange(cameras.batch_shape[1] - 1, -1, -1)
     backwards = Cameras(
-        cameras.world_from_cam[:, index], cameras.focal_px[:, index], cameras.center_px[:, index],
-        cameras.height, cameras.width,
-    )  # fmt: skip
+        cameras.world_from_cam[:, index],
+        cameras.focal_px[:, index],
+        cameras.center_px[:, index],
+        cameras.height,
+        cameras.width,
+    )
     return video.flip(1), backwards.relative_to(0).scaled(1 / median_depth[:, -1:])
 
 
@@ -57,7 +60,7 @@ def shown(
     return video, cameras, disparity
 
 
-def drawn_way(generator: torch.Generator) -> dict[str, bool]:
+def random_flip(generator: torch.Generator) -> dict[str, bool]:
     """Draw one of the four ways, as arguments of `shown`."""
     mirror, backwards = (torch.rand(2, generator=generator) < 0.5).tolist()
     return {"mirror": mirror, "backwards": backwards}

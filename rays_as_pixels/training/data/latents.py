@@ -23,7 +23,7 @@ from rays_as_pixels.training.data.augment import shown
 from rays_as_pixels.training.data.pool import PoolClips
 from rays_as_pixels.training.objective import CleanBatch
 
-FIELDS = ("latents", "ray_latents", "still_latents", "still_frame", "motion", "pose")
+FIELDS = ("latents", "ray_latents", "reference_latents", "reference_frame", "motion", "pose")
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class LatentStore:
 
     latents: Float[Tensor, "n c t h w"]
     ray_latents: Float[Tensor, "n c frames hr wr"]
-    still_latents: Float[Tensor, "n c s h w"]
-    still_frame: Float[Tensor, "n s"]
+    reference_latents: Float[Tensor, "n c s h w"]
+    reference_frame: Float[Tensor, "n s"]
     motion: Float[Tensor, "n channels t h w"]
     pose: Float[Tensor, "n frames 8"]
 
@@ -52,13 +52,13 @@ class LatentStore:
         """Return the latents on a device."""
         return LatentStore(*(getattr(self, name).to(device) for name in FIELDS))
 
-    def batch(self, index: Tensor, stills: Tensor) -> CleanBatch:
-        """Take clips `index`, with the stills of columns `stills`."""
+    def batch(self, index: Tensor, reference_images: Tensor) -> CleanBatch:
+        """Take clips `index`, with the stills of columns `reference_images`."""
         return CleanBatch(
             self.latents[index].float(),
             self.ray_latents[index].float(),
-            self.still_latents[index][:, :, stills].float(),
-            self.still_frame[index][:, stills],
+            self.reference_latents[index][:, :, reference_images].float(),
+            self.reference_frame[index][:, reference_images],
             self.motion[index].float(),
             self.pose[index],
         )
@@ -69,9 +69,13 @@ def _encode_variant(
 ) -> LatentStore | None:
     video = clips.video.to(torch.float32) / 255
     video, cameras, disparity = shown(
-        video, clips.cameras, clips.disparity, clips.median_depth,
-        mirror=bool(variant & 1), backwards=bool(variant & 2),
-    )  # fmt: skip
+        video,
+        clips.cameras,
+        clips.disparity,
+        clips.median_depth,
+        mirror=bool(variant & 1),
+        backwards=bool(variant & 2),
+    )
     return encoded(codec, video, cameras, disparity, generator=generator)
 
 
@@ -114,14 +118,18 @@ def encoded(
         dim=1,
     ).to(video.device)
     row = torch.arange(count, device=video.device)
-    stills = [latents[:, :, 0]] + [
+    reference_images = [latents[:, :, 0]] + [
         codec.encode_video(video[row, frame[:, k].long()][:, None])[:, :, 0] for k in (1, 2)
     ]
     motion = cell_motion(cameras, disparity, codec.temporal_stride)
     return LatentStore(
-        latents.half(), codec.encode_raxels(raxels).half(), torch.stack(stills, 2).half(), frame,
-        motion.half(), pose_numbers(cameras).float(),
-    )  # fmt: skip
+        latents.half(),
+        codec.encode_raxels(raxels).half(),
+        torch.stack(reference_images, 2).half(),
+        frame,
+        motion.half(),
+        pose_numbers(cameras).float(),
+    )
 
 
 def encode_pool(

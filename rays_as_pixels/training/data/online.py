@@ -17,10 +17,10 @@ from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.model.autoencoder import RAXEL_LIMIT, LatentCodec
 from rays_as_pixels.training.auxiliary import cell_motion, pose_numbers
 from rays_as_pixels.training.config import TrainingConfig
-from rays_as_pixels.training.data.augment import drawn_way, shown
+from rays_as_pixels.training.data.augment import random_flip, shown
 from rays_as_pixels.training.data.latents import FIELDS, LatentStore, drawn_stills, encoded
 from rays_as_pixels.training.data.pool import cell_disparity, median_depth
-from rays_as_pixels.training.data.prefetch import MadeAhead
+from rays_as_pixels.training.data.prefetch import BackgroundPrefetcher
 from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.stages.motion_autoencoder import MotionSource
 from rays_as_pixels.worlds import WorldClips, render_clips
@@ -50,10 +50,15 @@ def _rendered(
     first = int(torch.randint(_SEED_RANGE - count, (), generator=generator))
     crowd = float(torch.rand((), generator=generator)) < _CROWD_SHARE
     return render_clips(
-        list(range(first, first + count)), split="train", num_frames=frames,
-        height=height, width=width, device=device, supersample=2 if fine else 1,
-        movers="crowd" if crowd else "drawn",
-    )  # fmt: skip
+        list(range(first, first + count)),
+        split="train",
+        num_frames=frames,
+        height=height,
+        width=width,
+        device=device,
+        supersample=2 if fine else 1,
+        movers="many" if crowd else "random",
+    )
 
 
 def online_clips(
@@ -64,9 +69,12 @@ def online_clips(
     while True:
         clips = _rendered(config, generator, device, plain=batch, sharp=batch)
         yield shown(
-            clips.video, clips.cameras, cell_disparity(clips.depth), median_depth(clips.depth),
-            **drawn_way(generator),
-        )  # fmt: skip
+            clips.video,
+            clips.cameras,
+            cell_disparity(clips.depth),
+            median_depth(clips.depth),
+            **random_flip(generator),
+        )
 
 
 def encoded_clips(
@@ -81,9 +89,12 @@ def encoded_clips(
             config, generator, device, plain=plain, sharp=max(1, plain // _SHARP_COST)
         )
         video, cameras, disparity = shown(
-            clips.video, clips.cameras, cell_disparity(clips.depth), median_depth(clips.depth),
-            **drawn_way(generator),
-        )  # fmt: skip
+            clips.video,
+            clips.cameras,
+            cell_disparity(clips.depth),
+            median_depth(clips.depth),
+            **random_flip(generator),
+        )
         latents = encoded(codec, video, cameras, disparity, generator=generator)
         if latents is not None:
             yield latents
@@ -124,7 +135,7 @@ def online_batches(
     if apart:
         its_own = deepcopy(codec)
         its_own.autoencoder.cpu()
-        process = MadeAhead(encoded_elsewhere, config, its_own, seed, device)
+        process = BackgroundPrefetcher(encoded_elsewhere, config, its_own, seed, device)
     here = encoded_clips(config, codec, seed, device)
     made, drawn = 0, _AHEAD * config.render_clips * config.clip_uses
     try:
@@ -136,8 +147,8 @@ def online_batches(
                     break
                 kept.add(clips.to(device))
                 made += len(clips.latents)
-            stills = drawn_stills(size.estimate_share, generator)
-            yield kept.draw(size.batch_size, stills, generator)
+            reference_images = drawn_stills(size.estimate_share, generator)
+            yield kept.draw(size.batch_size, reference_images, generator)
             drawn += size.batch_size
     finally:
         if process is not None:
@@ -174,7 +185,7 @@ class RecentClips:
             getattr(self._stores[size], name)[where] = getattr(clips, name)
         self._count[size] = before + len(clips.latents)
 
-    def draw(self, count: int, stills: Tensor, generator: torch.Generator) -> CleanBatch:
+    def draw(self, count: int, reference_images: Tensor, generator: torch.Generator) -> CleanBatch:
         """Return `count` clips of one size and length, with repetition, with these stills."""
         sizes = list(self._stores)
         held = [min(self._count[size], self._capacity) for size in sizes]
@@ -183,7 +194,7 @@ class RecentClips:
         store = self._stores[sizes[choice]]
         index = torch.randint(held[choice], (count,), generator=generator)
         device = store.latents.device
-        return store.batch(index.to(device), stills.to(device))
+        return store.batch(index.to(device), reference_images.to(device))
 
 
 @torch.no_grad()
@@ -217,10 +228,15 @@ def encoded_batch(
     share = config.transformer.estimate_share
     frames = drawn_stills(share, generator, of=config.num_frames)
     latents = codec.encode_video(video)
-    stills = [codec.encode_video(video[:, f : f + 1]) for f in frames.tolist()]
-    still_latents = torch.cat(stills, dim=2) if stills else latents[:, :, :0]
+    reference_images = [codec.encode_video(video[:, f : f + 1]) for f in frames.tolist()]
+    reference_latents = (
+        torch.cat(reference_images, dim=2) if reference_images else latents[:, :, :0]
+    )
     return CleanBatch(
-        latents, codec.encode_raxels(raxels), still_latents,
+        latents,
+        codec.encode_raxels(raxels),
+        reference_latents,
         frames.to(video.device).float().expand(len(video), -1),
-        cell_motion(cameras, disparity[fits], codec.temporal_stride), pose_numbers(cameras),
-    )  # fmt: skip
+        cell_motion(cameras, disparity[fits], codec.temporal_stride),
+        pose_numbers(cameras),
+    )

@@ -15,7 +15,7 @@ from torch import Tensor
 from rays_as_pixels.files import whole_file
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.model.autoencoder import SPATIAL_STRIDE
-from rays_as_pixels.training.data.augment import drawn_way, shown
+from rays_as_pixels.training.data.augment import random_flip, shown
 from rays_as_pixels.worlds import render_clips
 
 SHARD_CLIPS = 64
@@ -40,7 +40,7 @@ class PoolSpec:
     sizes: Sequence[tuple[int, int]]
     first_seed: int = 0
     sharp_every: int = 4
-    movers: str = "drawn"
+    movers: str = "random"
 
 
 def _shard_path(folder: Path, index: int) -> Path:
@@ -160,6 +160,9 @@ def pool_batches(
         index = torch.randint(len(shard.video), (batch,), generator=generator)
         video = shard.video[index].to(torch.float32) / 255
         yield shown(
-            video, shard.cameras[index], shard.disparity[index], shard.median_depth[index],
-            **drawn_way(generator),
-        )  # fmt: skip
+            video,
+            shard.cameras[index],
+            shard.disparity[index],
+            shard.median_depth[index],
+            **random_flip(generator),
+        )

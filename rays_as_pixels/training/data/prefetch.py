@@ -17,7 +17,7 @@ _PATIENCE_SEC = 5.0  # between looks whether the process is still there
 _Made = TypeVar("_Made")
 
 
-class MadeAhead(Generic[_Made]):
+class BackgroundPrefetcher(Generic[_Made]):
     """What an endless source makes in another process, in order.
 
     Args:

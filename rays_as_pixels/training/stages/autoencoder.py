@@ -179,9 +179,14 @@ def train_codec(
         trained, lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=1e-3
     )
     loop = StageLoop(
-        "codec", autoencoder, optimiser, folder,
-        minutes=config.minutes, accelerator=accelerator, log=log,
-    )  # fmt: skip
+        "codec",
+        autoencoder,
+        optimiser,
+        folder,
+        minutes=config.minutes,
+        accelerator=accelerator,
+        log=log,
+    )
     generator = loop.generator(seed)
     video_l1 = float("nan")
     for done in loop.steps():

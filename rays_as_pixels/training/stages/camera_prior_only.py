@@ -26,7 +26,7 @@ def source_of_prior(start_from: Path | None, run_folder: Path) -> Path:
     if start_from is None:
         raise InputError(
             "the stage prior needs a pipeline to start from; got none. "
-            "Add --from checkpoints/raxel-mini."
+            "Add --init-from checkpoints/raxel-mini."
         )
     known = run_folder / "raxel-statistics.json"
     if known.exists() and json.loads(known.read_text()) != stored_raxel_statistics(start_from):
@@ -72,9 +72,14 @@ def teach_prior_on(
         )
     cast(torch.nn.Module, pipeline.transformer).to(accelerator.device)
     steps = teach_prior(
-        prior, batches, size.prior_minutes, run_folder,
-        learning_rate=size.prior_learning_rate, accelerator=accelerator, log=log,
-    )  # fmt: skip
+        prior,
+        batches,
+        size.prior_minutes,
+        run_folder,
+        learning_rate=size.prior_learning_rate,
+        accelerator=accelerator,
+        log=log,
+    )
     if accelerator.is_main_process:
         facts |= {"prior_steps": steps, "prior_batch": size.batch_size}
         save_pipeline(

@@ -73,9 +73,14 @@ def polish_decoder(
     trained = [p for part in parts for p in part.parameters()]
     optimiser = torch.optim.AdamW(trained, lr=1e-3, betas=(0.9, 0.98), weight_decay=1e-3)
     loop = StageLoop(
-        "polish", autoencoder, optimiser, folder,
-        minutes=config.polish_minutes, accelerator=accelerator, log=log,
-    )  # fmt: skip
+        "polish",
+        autoencoder,
+        optimiser,
+        folder,
+        minutes=config.polish_minutes,
+        accelerator=accelerator,
+        log=log,
+    )
     generator = loop.generator(seed)
     weights = torch.tensor(_PARAMETER_WEIGHTS, device=accelerator.device)
     for done in loop.steps():

@@ -92,9 +92,14 @@ def teach_motion(
         model.parameters(), lr=config.motion_learning_rate, betas=(0.9, 0.95), weight_decay=1e-3
     )
     loop = StageLoop(
-        "motion", model, optimiser, folder,
-        minutes=config.motion_minutes, accelerator=accelerator, log=log,
-    )  # fmt: skip
+        "motion",
+        model,
+        optimiser,
+        folder,
+        minutes=config.motion_minutes,
+        accelerator=accelerator,
+        log=log,
+    )
     generator = loop.generator(seed)
     terms = _Means()
     for done in loop.steps():

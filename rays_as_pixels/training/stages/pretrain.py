@@ -94,9 +94,13 @@ def teach_motion_parts(
     teach_features(model, batches, size, folder, **common)
     if model.camera_prior is not None:
         teach_prior(
-            model.camera_prior, batches, size.prior_minutes, folder,
-            accelerator=accelerator, log=log,
+            model.camera_prior,
+            batches,
+            size.prior_minutes,
+            folder,
+            accelerator=accelerator,
+            log=log,
             learning_rate=size.prior_learning_rate if taught else LEARNING_RATE,
-        )  # fmt: skip
+        )
     if model.view_prior is not None:
         teach_view(model.view_prior, batches, size.view_minutes, folder, **common)

@@ -48,9 +48,14 @@ def teach_features(
         model.parameters(), lr=_LEARNING_RATE, betas=(0.9, 0.99), weight_decay=1e-4
     )
     loop = StageLoop(
-        _STATE, model, optimiser, folder,
-        minutes=config.motion_minutes, accelerator=accelerator, log=log,
-    )  # fmt: skip
+        _STATE,
+        model,
+        optimiser,
+        folder,
+        minutes=config.motion_minutes,
+        accelerator=accelerator,
+        log=log,
+    )
     generator = loop.generator(seed)
     for done in loop.steps():
         clean = next(batches)

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rays_as_pixels.geometry.rotations import rotation_from_vector
-from rays_as_pixels.model.camera_prior.camera_prior import CameraPrior, Told, camera_numbers
+from rays_as_pixels.model.camera_prior.camera_prior import CameraPrior, RoundOutput, camera_numbers
 from rays_as_pixels.model.camera_prior.global_motion import cell_places
 from rays_as_pixels.solve.track_bundle_adjustment import TrackedScene
 from rays_as_pixels.training.objective import CleanBatch
@@ -62,9 +62,14 @@ def teach_prior(
         learned, lr=learning_rate, betas=(0.9, 0.98), weight_decay=_WEIGHT_DECAY
     )
     loop = StageLoop(
-        _STATE, prior, optimiser, folder,
-        minutes=minutes, accelerator=accelerator, log=log,
-    )  # fmt: skip
+        _STATE,
+        prior,
+        optimiser,
+        folder,
+        minutes=minutes,
+        accelerator=accelerator,
+        log=log,
+    )
     for done in loop.steps():
         clean = next(batches)
         with accelerator.autocast():
@@ -77,7 +82,7 @@ def teach_prior(
 
 
 def prior_loss(
-    told: list[Told], clean: CleanBatch, spread: Float[Tensor, "8"]
+    told: list[RoundOutput], clean: CleanBatch, spread: Float[Tensor, "8"]
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """Return the error of all rounds, and the mean rotation error of the last in degrees."""
     height, width = clean.latents.shape[-2:]
@@ -121,9 +126,12 @@ def _scene_loss(
     moved = scene.center - center
     length = center.norm(dim=-1).amax(1).clamp_min(_SHORTEST_PATH)[:, None, None]
     lens = torch.cat(
-        [(scene.lens - truth[:, 0, 6:])[:, None],
-         scene.lens[:, None] + scene.zoom[..., None] - truth[:, 1:, 6:]], 1
-    )  # fmt: skip
+        [
+            (scene.lens - truth[:, 0, 6:])[:, None],
+            scene.lens[:, None] + scene.zoom[..., None] - truth[:, 1:, 6:],
+        ],
+        1,
+    )
     deep = (scene.log_depth - log_depth).nan_to_num()
     terms = (
         (1.0, turn / spread[:3]),

@@ -45,9 +45,14 @@ def teach_view(
     """
     optimiser = torch.optim.AdamW(view.parameters(), lr=_LEARNING_RATE, weight_decay=0.01)
     loop = StageLoop(
-        _STATE, view, optimiser, folder,
-        minutes=minutes, accelerator=accelerator, log=log,
-    )  # fmt: skip
+        _STATE,
+        view,
+        optimiser,
+        folder,
+        minutes=minutes,
+        accelerator=accelerator,
+        log=log,
+    )
     generator = loop.generator(seed)
     for done in loop.steps():
         clean = next(batches)

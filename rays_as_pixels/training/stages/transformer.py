@@ -167,8 +167,10 @@ class TransformerRun:
         self.model, self.optimisers = prepared[0], list(prepared[1:])
         self.ema = EMAModel(
             self._transformer.parameters(),
-            decay=0.999, use_ema_warmup=True, power=0.75,
-        )  # fmt: skip
+            decay=0.999,
+            use_ema_warmup=True,
+            power=0.75,
+        )
         self.ema.to(accelerator.device)
         if state is not None:
             self._load(state)

@@ -60,9 +60,7 @@ def load(
     Raises:
         InputError: The file breaks a rule of its format; line and column are named.
     """
-    loaded = load_info(
-        path, format=format, size=size, fps=fps, hfov_deg=hfov_deg, camera=camera
-    )  # fmt: skip
+    loaded = load_info(path, format=format, size=size, fps=fps, hfov_deg=hfov_deg, camera=camera)
     for note in loaded.notes:
         if loaded.assumed and note.startswith("Assumed"):
             _LOG.warning("%s: %s", path, note)

@@ -24,8 +24,18 @@ from rays_as_pixels.trajectories.formats.textfile import decode, read_bytes, wri
 
 PROGRAM = "rays-as-pixels"
 KEY = "rays_as_pixels"
-_OURS = ("app_version", "convention", "width", "height", "fps", "frames", "start_sec",
-         "intrinsics_px", "time_sec", "source_frame")  # fmt: skip
+_OURS = (
+    "app_version",
+    "convention",
+    "width",
+    "height",
+    "fps",
+    "frames",
+    "start_sec",
+    "intrinsics_px",
+    "time_sec",
+    "source_frame",
+)
 
 
 @cache

@@ -84,7 +84,8 @@ def rigid_poses(data: PathData) -> np.ndarray:
         bad = int(np.argmax(off > ROUNDED))
         raise InputError(
             f"{data.where(bad)}: a pose must be rigid (R^T R = 1, det R = +1) to {ROUNDED:g}; got "
-            f"a deviation of {off[bad]:.3g}. Remove scale or mirroring, or choose another --from."
+            f"a deviation of {off[bad]:.3g}. Remove scale or mirroring, or choose another "
+            f"--input-format."
         )
     if off.max() > EXACT:
         exact = nearest_rotation(torch.from_numpy(np.array(pose[:, :3, :3]))).numpy()
@@ -221,6 +222,7 @@ def _restate_size(trajectory: Trajectory, data: PathData, options: ReadOptions) 
     if options.size is None or options.size == have:
         return trajectory
     width, height = options.size
-    data.notes.append(f"Intrinsics were for {have[0]}x{have[1]} and are restated for "
-                      f"{width}x{height}.")  # fmt: skip
+    data.notes.append(
+        f"Intrinsics were for {have[0]}x{have[1]} and are restated for {width}x{height}."
+    )
     return trajectory.resized(height=height, width=width)

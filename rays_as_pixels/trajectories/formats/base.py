@@ -146,7 +146,7 @@ class FormatSpec:
     """One file format.
 
     Attributes:
-        name: What `--from` and `--format` call it.
+        name: What `--input-format` and `--format` call it.
         title: What people call it.
         convention: One sentence: direction, axes, units, storage order.
         direction: "camera to world" or "world to camera".

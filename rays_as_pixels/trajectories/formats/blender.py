@@ -93,9 +93,15 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
     ratio = frames.focal_px[:, 0] / frames.focal_px[:, 1]
     rows = (f"    ({row})," for row in number_rows(keys_of(frames), ", "))
     script = _SCRIPT.format(
-        width=frames.size[0], height=frames.size[1], fps=frames.fps, aspect=float(ratio[0]),
-        sensor=SENSOR_MM, start=KEYS_START, keys="\n".join(rows), end=KEYS_END,
-    )  # fmt: skip
+        width=frames.size[0],
+        height=frames.size[1],
+        fps=frames.fps,
+        aspect=float(ratio[0]),
+        sensor=SENSOR_MM,
+        start=KEYS_START,
+        keys="\n".join(rows),
+        end=KEYS_END,
+    )
     about = about_of(frames, SPEC.convention, extra)
     title = '"""Camera path: run in Blender (blender --python THIS_FILE)."""'
     write_atomically(path, join_lines([title, *comment_lines(about)]) + script)
@@ -118,9 +124,12 @@ def read(path: Path, options: ReadOptions) -> PathData:
     head = re.search(r"^WIDTH, HEIGHT, .* = (\d+), (\d+), (\S+), (\S+)$", text, re.MULTILINE)
     body = [re.sub(r"[()]", " ", line).rstrip(", ") for line in lines[start:end]]
     table = parse_table(
-        "\n".join([*[""] * start, *body]), path.name, columns=(COLUMNS,), separator=",",
+        "\n".join([*[""] * start, *body]),
+        path.name,
+        columns=(COLUMNS,),
+        separator=",",
         remedy="Export the script again.",
-    )  # fmt: skip
+    )
     values, notes = table.values, ["The script was read, not run."]
 
     pose = compose(rotations_from_wxyz(values[:, 4:8], table.where, notes), values[:, 1:4])

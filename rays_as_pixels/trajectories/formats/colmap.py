@@ -137,7 +137,9 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
     intrinsics, camera_ids = _cameras_of(frames)
     comments = comment_lines(summary_of(frames, SPEC.convention, extra))
     return _write_folder(
-        frames, path, extra,
+        frames,
+        path,
+        extra,
         {
             "cameras.txt": colmap_text.cameras_text(intrinsics, frames.size, comments),
             "images.txt": colmap_text.images_text(
@@ -145,14 +147,16 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
             ),
             "points3D.txt": POINTS_TEXT,
         },
-    )  # fmt: skip
+    )
 
 
 def write_binary(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
     """Write a binary model: cameras.bin, images.bin, points3D.bin (empty), and a side file."""
     intrinsics, camera_ids = _cameras_of(frames)
     return _write_folder(
-        frames, path, extra,
+        frames,
+        path,
+        extra,
         {
             "cameras.bin": colmap_binary.cameras_binary(intrinsics, frames.size),
             "images.bin": colmap_binary.images_binary(
@@ -160,7 +164,7 @@ def write_binary(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written
             ),
             "points3D.bin": colmap_binary.POINTS_BINARY,
         },
-    )  # fmt: skip
+    )
 
 
 def _cameras_of(frames: Frames) -> tuple[np.ndarray, list[int]]:

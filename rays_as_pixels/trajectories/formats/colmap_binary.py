@@ -55,8 +55,9 @@ class ByteReader:
         """Read a zero-ended UTF-8 string."""
         end = self.data.find(b"\0", self.offset)
         if end < 0:
-            raise InputError(f"{self.place()}: a name must end in a zero byte; got none. "
-                             "Copy the file again.")  # fmt: skip
+            raise InputError(
+                f"{self.place()}: a name must end in a zero byte; got none. Copy the file again."
+            )
         text = self.data[self.offset : end].decode("utf-8", "replace")
         self.offset = end + 1
         return text

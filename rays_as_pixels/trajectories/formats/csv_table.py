@@ -42,9 +42,13 @@ def read(path: Path, options: ReadOptions) -> PathData:
             f"each; got {got}. Name the columns as an exported table does."
         )
     table = parse_table(
-        text, path.name, columns=(len(names),), skip_lines=head + 1, separator=",",
+        text,
+        path.name,
+        columns=(len(names),),
+        skip_lines=head + 1,
+        separator=",",
         remedy="Each line must have a value per column of the header.",
-    )  # fmt: skip
+    )
     column = {name: table.values[:, index] for index, name in enumerate(names)}
     notes: list[str] = []
 
@@ -53,15 +57,16 @@ def read(path: Path, options: ReadOptions) -> PathData:
 
     has_lens, has_center = {"fx_px", "fy_px"} <= set(names), {"cx_px", "cy_px"} <= set(names)
     return PathData(
-        world_from_cam=compose(rotations_from_wxyz(stack(*POSE[3:]), table.where, notes),
-                               stack(*POSE[:3])),
+        world_from_cam=compose(
+            rotations_from_wxyz(stack(*POSE[3:]), table.where, notes), stack(*POSE[:3])
+        ),
         where=table.where,
         focal_px=stack("fx_px", "fy_px") if has_lens else None,
         center_px=stack("cx_px", "cy_px") if has_lens and has_center else None,
         time_sec=column.get("time_sec"),
         notes=notes,
         about=about_from_comments([line[1:].strip() for line in lines[:head]], path.name),
-    )  # fmt: skip
+    )
 
 
 def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:

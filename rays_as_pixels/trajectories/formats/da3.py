@@ -98,7 +98,7 @@ def _array(archive: "dict[str, bytes]", path: Path, name: str) -> np.ndarray:
     if name not in archive:
         raise InputError(
             f"{path.name} must hold an array {name!r}; got {', '.join(archive) or 'none'}. "
-            "Choose another --from."
+            "Choose another --input-format."
         )
     try:
         array = np.load(io.BytesIO(archive[name]), allow_pickle=False)
@@ -122,8 +122,9 @@ def _header_shape(payload: bytes, path: Path) -> tuple[int, ...]:
             return np.lib.format.read_array_header_1_0(stream)[0]
         return np.lib.format.read_array_header_2_0(stream)[0]
     except (ValueError, EOFError) as error:
-        raise InputError(f"{path.name}, array depth: must be an array; got {error}. "
-                         "Export it again.") from None  # fmt: skip
+        raise InputError(
+            f"{path.name}, array depth: must be an array; got {error}. Export it again."
+        ) from None
 
 
 def _about(archive: "dict[str, bytes]", path: Path) -> "dict[str, Any] | None":

@@ -99,7 +99,8 @@ def writable_names() -> list[str]:
 def _unknown(path: Path, saw: str) -> InputError:
     names = ", ".join(name for name, spec in FORMATS.items() if spec.readable)
     return InputError(
-        f"{path.name} must be a trajectory in a known format; got {saw}. Name one with --from: "
+        f"{path.name} must be a trajectory in a known format; got {saw}. Name one with "
+        f"--input-format: "
         f"{names}."
     )
 
@@ -108,8 +109,9 @@ def _detect_zip(payload: bytes, path: Path) -> str:
     try:
         names = zipfile.ZipFile(io.BytesIO(payload)).namelist()
     except zipfile.BadZipFile as error:
-        raise InputError(f"{path.name} must be a whole archive; got {error}. Copy it again.") \
-            from None  # fmt: skip
+        raise InputError(
+            f"{path.name} must be a whole archive; got {error}. Copy it again."
+        ) from None
     if NATIVE_NAME in names:
         return "bundle"
     if "extrinsics.npy" in names:

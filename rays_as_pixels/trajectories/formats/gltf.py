@@ -75,8 +75,12 @@ def _document(
     views, accessors, offset = [], [], 0
     for array, kind in zip(arrays, ("SCALAR", "VEC3", "VEC4"), strict=True):
         views.append({"buffer": 0, "byteOffset": offset, "byteLength": array.nbytes})
-        accessor = {"bufferView": len(accessors), "componentType": _FLOAT, "count": len(array),
-                    "type": kind}  # fmt: skip
+        accessor = {
+            "bufferView": len(accessors),
+            "componentType": _FLOAT,
+            "count": len(array),
+            "type": kind,
+        }
         if kind == "SCALAR":
             accessor |= {"min": [float(array.min())], "max": [float(array.max())]}
         accessors.append(accessor)

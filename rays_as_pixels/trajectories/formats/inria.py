@@ -30,15 +30,20 @@ def read(path: Path, options: ReadOptions) -> PathData:
     file = parse_json(read_text(path), path.name)
     entries = file.value
     if not isinstance(entries, list) or not entries:
-        raise file.fail((), "be a list of cameras", describe(entries), "Choose another --from.")
+        raise file.fail(
+            (), "be a list of cameras", describe(entries), "Choose another --input-format."
+        )
     notes: list[str] = []
     about = as_about(entries[0].get(KEY)) if isinstance(entries[0], dict) else None
     names = [str(file.get(index, "img_name")) for index in range(len(entries))]
     order = list(range(len(entries))) if about else natural_order(names, "img_name", notes)
     size = _shared_size(file, order)
     focal = np.array([[file.positive(i, "fx"), file.positive(i, "fy")] for i in order])
-    rotation = file.check_numbers([file.get(i, "rotation") for i in order], (), (-1, 3, 3)) \
-        if _regular(file, order) else _bad_entry(file, order)  # fmt: skip
+    rotation = (
+        file.check_numbers([file.get(i, "rotation") for i in order], (), (-1, 3, 3))
+        if _regular(file, order)
+        else _bad_entry(file, order)
+    )
     position = np.stack([file.numbers((i, "position"), (3,)) for i in order])
     center = None
     if all("cx" in entries[i] and "cy" in entries[i] for i in order):

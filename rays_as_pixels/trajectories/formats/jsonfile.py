@@ -49,7 +49,10 @@ class JsonFile:
             except (KeyError, IndexError, TypeError):
                 parent = field[:depth]
                 raise self.fail(
-                    parent, f"have {part!r}", describe(value), "Add it or choose another --from."
+                    parent,
+                    f"have {part!r}",
+                    describe(value),
+                    "Add it or choose another --input-format.",
                 ) from None
         return value
 

@@ -31,9 +31,11 @@ COLUMNS = 12
 def read(path: Path, options: ReadOptions) -> PathData:
     """Read KITTI poses, and times from `NAME_times.txt` if it lies beside them."""
     table = parse_table(
-        read_text(path), path.name, columns=(COLUMNS,),
-        remedy="KITTI lines are a 3x4 matrix, 12 numbers; choose another --from.",
-    )  # fmt: skip
+        read_text(path),
+        path.name,
+        columns=(COLUMNS,),
+        remedy="KITTI lines are a 3x4 matrix, 12 numbers; choose another --input-format.",
+    )
     data = PathData(
         world_from_cam=from_rows(table.values),
         where=table.where,

@@ -67,8 +67,11 @@ def parse_native(text: str, name: str) -> "tuple[Trajectory, dict[str, Any]]":
         _check_keys(file, frame, index)
     intrinsics = _columns(file, frames, ("fx", "fy", "cx", "cy"))
     time = _columns(file, frames, ("time_sec",))[:, 0]
-    pose = file.check_numbers([f["world_from_cam"] for f in frames], ("frames",), (-1, 4, 4)) \
-        if _looks_like_poses(frames) else _bad_pose(file, frames)  # fmt: skip
+    pose = (
+        file.check_numbers([f["world_from_cam"] for f in frames], ("frames",), (-1, 4, 4))
+        if _looks_like_poses(frames)
+        else _bad_pose(file, frames)
+    )
     _check_frames(file, pose, intrinsics, time)
     cameras = Cameras(
         torch.from_numpy(pose),
@@ -139,10 +142,13 @@ def native_text(trajectory: Trajectory, *, extra: "dict[str, Any] | None" = None
 
 def _check_head(file: JsonFile) -> None:
     if not isinstance(file.value, dict):
-        raise file.fail((), "be an object", describe(file.value), "Choose another --from.")
+        raise file.fail((), "be an object", describe(file.value), "Choose another --input-format.")
     if file.get("format") != FORMAT:
         raise file.fail(
-            ("format",), f"be {FORMAT!r}", describe(file.get("format")), "Choose another --from."
+            ("format",),
+            f"be {FORMAT!r}",
+            describe(file.get("format")),
+            "Choose another --input-format.",
         )
     version = file.get("version")
     if version != VERSION or isinstance(version, bool):
@@ -207,9 +213,11 @@ def _check_frames(
         worst = int(np.argmax(off > RIGID_TOLERANCE))
         rule = "be rigid (R^T R = 1, det R = +1, last row 0 0 0 1)"
         raise file.fail(
-            ("frames", worst, "world_from_cam"), rule, f"a deviation of {off[worst]:.3g}",
+            ("frames", worst, "world_from_cam"),
+            rule,
+            f"a deviation of {off[worst]:.3g}",
             "Remove scale or mirroring from the pose.",
-        )  # fmt: skip
+        )
     if (intrinsics[:, :2] <= 0).any():
         index, axis = np.argwhere(intrinsics[:, :2] <= 0)[0].tolist()
         file.positive("frames", index, "fx" if axis == 0 else "fy")

@@ -113,9 +113,11 @@ def _intrinsics(file: JsonFile, order: list[int], data: PathData, options: ReadO
             )[:, 0]
         if data.size is not None:
             side = focal_from_fov(data.hfov_rad, data.size[0])
-            data.focal_px = np.stack([side, side], 1) if data.vfov_rad is None else np.stack(
-                [side, focal_from_fov(data.vfov_rad, data.size[1])], 1
-            )  # fmt: skip
+            data.focal_px = (
+                np.stack([side, side], 1)
+                if data.vfov_rad is None
+                else np.stack([side, focal_from_fov(data.vfov_rad, data.size[1])], 1)
+            )
     if "cx" in source and "cy" in source:
         center = [[file.number(*row, "cx"), file.number(*row, "cy")] for row in _once(rows)]
         data.center_px = _spread(center, len(order))

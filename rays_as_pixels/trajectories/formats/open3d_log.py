@@ -30,7 +30,8 @@ def _read_log(text: str, name: str) -> PathData:
         if len(line.split()) != wanted:
             raise InputError(
                 f"{name}, line {number}, column 1: must hold {wanted} numbers (blocks are three "
-                f"indices, then a 4x4 matrix); got {len(line.split())}. Choose another --from."
+                f"indices, then a 4x4 matrix); got {len(line.split())}. Choose another "
+                f"--input-format."
             )
     if not lines or len(lines) % 5:
         raise InputError(
@@ -56,11 +57,13 @@ def _read_json(file: JsonFile) -> PathData:
         field = ("parameters", index)
         poses.append(file.numbers((*field, "extrinsic"), (16,)).reshape(4, 4).T)
         lenses.append(file.numbers((*field, "intrinsic", "intrinsic_matrix"), (9,)))
-        sizes.add((file.size(*field, "intrinsic", "width"),
-                   file.size(*field, "intrinsic", "height")))  # fmt: skip
+        sizes.add(
+            (file.size(*field, "intrinsic", "width"), file.size(*field, "intrinsic", "height"))
+        )
     if len(sizes) > 1:
-        raise InputError(f"{file.name}: cameras must share one size; got {sorted(sizes)}. "
-                         "Split the file.")  # fmt: skip
+        raise InputError(
+            f"{file.name}: cameras must share one size; got {sorted(sizes)}. Split the file."
+        )
     matrix = np.array(lenses)
     return PathData(
         world_from_cam=invert(np.array(poses)),

@@ -44,9 +44,12 @@ def read(path: Path, options: ReadOptions) -> PathData:
     header = text.split("\n", 1)[0].strip()
     has_header = len(header.split()) != COLUMNS
     table = parse_table(
-        text, path.name, columns=(COLUMNS,), skip_lines=int(has_header),
-        remedy="RealEstate10K lines have 19 columns; choose another --from.",
-    )  # fmt: skip
+        text,
+        path.name,
+        columns=(COLUMNS,),
+        skip_lines=int(has_header),
+        remedy="RealEstate10K lines have 19 columns; choose another --input-format.",
+    )
     values = table.values
     data = PathData(
         world_from_cam=invert(from_rows(values[:, 7:])),

@@ -15,9 +15,12 @@ PYSLAM_COLUMNS = 9
 def read_euroc(path: Path, options: ReadOptions) -> PathData:
     """Read EuRoC ground truth: nanoseconds, xyz, quaternion w x y z, then what is not a pose."""
     table = parse_table(
-        read_text(path), path.name, columns=EUROC_COLUMNS, separator=",",
+        read_text(path),
+        path.name,
+        columns=EUROC_COLUMNS,
+        separator=",",
         remedy="EuRoC lines have 17 values (8 for a pose alone).",
-    )  # fmt: skip
+    )
     values = table.values
     notes = [
         "These are poses of the body (IMU), not of a camera: multiply by the sensor's "
@@ -47,9 +50,11 @@ def _nanoseconds(text: str, lines: list[int]) -> np.ndarray:
 def read_pyslam(path: Path, options: ReadOptions) -> PathData:
     """Read pySLAM's table: time x y z qx qy qz qw, then the distance to the previous frame."""
     table = parse_table(
-        read_text(path), path.name, columns=(PYSLAM_COLUMNS,),
+        read_text(path),
+        path.name,
+        columns=(PYSLAM_COLUMNS,),
         remedy="pySLAM lines are 'time x y z qx qy qz qw distance'.",
-    )  # fmt: skip
+    )
     values, notes = table.values, ["The ninth column (distance to the previous frame) is left out."]
 
     rotation = rotations_from_wxyz(values[:, [7, 4, 5, 6]], table.where, notes)

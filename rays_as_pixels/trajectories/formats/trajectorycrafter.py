@@ -28,7 +28,7 @@ def read(path: Path, options: ReadOptions) -> PathData:
     if len(lines) != 3:
         raise InputError(
             f"{path.name}, line {len(lines)}, column 1: must hold 3 lines (theta, phi, r); got "
-            f"{len(lines)}. Choose another --from."
+            f"{len(lines)}. Choose another --input-format."
         )
     at = np.linspace(0, 1, NUM_FRAMES)
     curves = []

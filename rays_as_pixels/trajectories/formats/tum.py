@@ -36,9 +36,11 @@ COLUMNS = 8
 def read(path: Path, options: ReadOptions) -> PathData:
     """Read a TUM file."""
     table = parse_table(
-        read_text(path), path.name, columns=(COLUMNS,),
-        remedy="TUM lines are 'time tx ty tz qx qy qz qw'; choose another --from.",
-    )  # fmt: skip
+        read_text(path),
+        path.name,
+        columns=(COLUMNS,),
+        remedy="TUM lines are 'time tx ty tz qx qy qz qw'; choose another --input-format.",
+    )
     values, notes = table.values, []
 
     rotation = rotations_from_wxyz(values[:, [7, 4, 5, 6]], table.where, notes)

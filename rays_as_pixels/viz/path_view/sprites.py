@@ -41,9 +41,11 @@ def sprite_of(video: Float[Tensor, "frames 3 h w"], *, name: str, num_frames: in
         )
     height, width = _cell_size(num_frames, *video.shape[-2:])
     small = torch.nn.functional.interpolate(
-        video.detach().to(torch.float32).cpu(), size=(height, width), mode="bilinear",
+        video.detach().to(torch.float32).cpu(),
+        size=(height, width),
+        mode="bilinear",
         antialias=True,
-    )  # fmt: skip
+    )
     columns = min(num_frames, MOST_COLUMNS)
     rows = math.ceil(num_frames / columns)
     sheet = torch.zeros(rows * height, columns * width, 3, dtype=torch.uint8)

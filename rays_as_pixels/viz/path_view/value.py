@@ -138,8 +138,10 @@ def _scene(
     depth = frustum_depth(*(layer.trajectory for layer in layers))
     main = layers[0].trajectory
     traces: list[Any] = []
-    content = [frustum_vertices(layer.trajectory.cameras, depth=depth).flatten(0, 1).double()
-               for layer in layers]  # fmt: skip
+    content = [
+        frustum_vertices(layer.trajectory.cameras, depth=depth).flatten(0, 1).double()
+        for layer in layers
+    ]
     if spread is not None:
         tube = tube_trace(main, spread.position)
         traces.append(tube)
@@ -196,8 +198,13 @@ def _errors(main: Trajectory, layer: _Layer) -> dict[str, Any]:
     try:
         errors = path_errors(main, layer.trajectory)
     except InputError:  # less than two frames in common: drawn all the same, without errors
-        return {"rotation_deg": [], "translation": [], "r_err_deg": None, "t_err": None,
-                "t_err_fixed_scale": None}  # fmt: skip
+        return {
+            "rotation_deg": [],
+            "translation": [],
+            "r_err_deg": None,
+            "t_err": None,
+            "t_err_fixed_scale": None,
+        }
     return {
         "rotation_deg": errors.rotation_deg.tolist(),
         "translation": errors.translation.tolist(),

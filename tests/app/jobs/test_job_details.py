@@ -16,12 +16,12 @@ def test_an_estimate_keeps_its_raxels_and_how_far_its_runs_differ(
 ):
     manager = open_manager()
     video = torch.rand(9, 3, 48, 64, generator=torch.Generator().manual_seed(2))
-    ask = tasks.EstimateAsk(num_frames=toy.num_frames, num_seeds=num_seeds, steps=1)
+    ask = tasks.EstimateRequest(num_frames=toy.num_frames, num_seeds=num_seeds, steps=1)
     work = tasks.estimate_work(lambda: toy, ask, video="input.mp4")
     write_video(tmp_path / "input.mp4", video, fps=10.0)
     job = manager.submit("estimate", work, inputs={"input.mp4": tmp_path / "input.mp4"})
     record = manager.wait(job.id, timeout_sec=SOON)
-    assert record.state is JobState.DONE, record.error
+    assert record.state is JobState.DONE, record.message
     raxels = np.load(manager.folder(record.id) / record.results["raxels"], allow_pickle=False)
     assert raxels.dtype == np.float16 and raxels.shape[:2] == (toy.num_frames, 3)
     assert np.isfinite(raxels).all()

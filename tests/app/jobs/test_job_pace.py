@@ -14,10 +14,17 @@ def measured(number: int, *, steps: int, step_sec: float, other_sec: float) -> J
     """Return a finished job of 1 s reading, `steps` steps, and a last stage."""
     stages = [["read", 1, 1.0], ["denoise", steps, steps * step_sec], ["write", 0, other_sec]]
     return JobRecord(
-        f"{number:032x}", "k", "", "cpu", JobState.DONE, 0.0, started_unix=10.0,
-        finished_unix=10.0 + sum(stage[2] for stage in stages) + number, cost=float(steps),
+        f"{number:032x}",
+        "k",
+        "",
+        "cpu",
+        JobState.DONE,
+        0.0,
+        started_unix=10.0,
+        finished_unix=10.0 + sum(stage[2] for stage in stages) + number,
+        cost=float(steps),
         stages=stages,
-    )  # fmt: skip
+    )
 
 
 def test_the_time_left_follows_from_measured_steps():
@@ -54,9 +61,14 @@ def test_one_slow_run_does_not_spoil_the_promise():
 def test_the_time_left_of_a_whole_job_includes_what_comes_after_this_stage():
     before = measured(0, steps=10, step_sec=0.5, other_sec=2.0)
     job = replace(
-        RUNNING, cost=10.0, stages=[["read", 1, 1.0]], stage="denoise", done=4, total=10,
+        RUNNING,
+        cost=10.0,
+        stages=[["read", 1, 1.0]],
+        stage="denoise",
+        done=4,
+        total=10,
         stage_sec=2.0,
-    )  # fmt: skip
+    )
     assert pace.remaining_sec(job, []) == pytest.approx(3.0), "this stage alone"
     assert pace.remaining_sec(job, [before]) == pytest.approx(5.0)
     later = pace.remaining_sec(job, [before], since_report_sec=1.0)

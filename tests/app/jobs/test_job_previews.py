@@ -63,8 +63,9 @@ def test_each_picture_has_a_name_of_its_own_and_two_are_kept(tmp_path):
     for number in range(1, 5):
         name = keep_picture(tmp_path, bytes([number]), number)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "preview-0003.jpg", "preview-0004.jpg",
-    ]  # fmt: skip
+        "preview-0003.jpg",
+        "preview-0004.jpg",
+    ]
     assert (tmp_path / name).read_bytes() == b"\x04"
 
 

@@ -16,7 +16,7 @@ from rays_as_pixels.app.jobs.manager import JobManager
 from rays_as_pixels.app.jobs.records import JobState, read_record
 from rays_as_pixels.errors import InputError
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_finished_jobs_survive_a_restart_and_unfinished_ones_are_called_interrupted(tmp_path):

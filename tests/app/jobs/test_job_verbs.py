@@ -11,7 +11,14 @@ from waiting import wait_until
 
 from rays_as_pixels.app.jobs import previews, tasks, verbs
 from rays_as_pixels.app.jobs.records import JobState
-from rays_as_pixels.app.jobs.verbs import VerbCall, Watch, events, gpu_seconds, perform, relayed
+from rays_as_pixels.app.jobs.verbs import (
+    JobCallbacks,
+    VerbCall,
+    events,
+    gpu_seconds,
+    perform,
+    relayed,
+)
 from rays_as_pixels.errors import Cancelled, InputError
 from rays_as_pixels.media.video import probe_video, write_image
 from rays_as_pixels.trajectories.formats.native import native_text
@@ -38,7 +45,7 @@ class Seen:
         self.told = []
         self.cancel = threading.Event()
         self.stop_at = stop_at
-        self.watch = Watch(
+        self.watch = JobCallbacks(
             self._progress, self._note("picture"), self._note("partial"), self.cancel
         )
 
@@ -136,7 +143,7 @@ def generate_job(manager, toy, tmp_path, *, steps: int, load=None):
     path = make_preset(next(iter(PRESETS)), num_frames=count, fps=8.0, height=height, width=width)
     picture = tmp_path / "image.png"
     write_image(picture, image(toy))
-    ask = tasks.GenerateAsk(steps=steps)
+    ask = tasks.GenerateRequest(steps=steps)
     work = tasks.generate_work(load or (lambda: toy), ask, image_frames=(0,))
     inputs = {"image0.png": picture, tasks.WANTED: native_text(path).encode()}
     return manager.submit("generate", work, inputs=inputs, cost=float(steps * count))

@@ -218,11 +218,13 @@ def test_every_event_answers_rubbish_and_the_app_lives(server, visitor):
     [
         ("vibe-edit", {"prompt": "delete everything"}),
         ("undo-vibe-edit", {"hash": "../../../../etc/passwd"}),
-        ("component_server", {"data": [], "component_id": 0, "fn_name": "__init__",
-                              "session_hash": "x"}),
+        (
+            "component_server",
+            {"data": [], "component_id": 0, "fn_name": "__init__", "session_hash": "x"},
+        ),
         ("run-history/connect", {}),
     ],
-)  # fmt: skip
+)
 def test_other_doors_of_gradio_are_shut(server, place, body):
     answer = httpx.post(f"{server.url}{API}/{place}", json=body, timeout=30)
     assert answer.status_code >= 400

@@ -67,8 +67,12 @@ def test_no_upload_and_no_start_without_logging_in(guarded, member, stranger):
                 asked[f"{way} {name}"] = stranger.post(f"{API}/{way}/{name}", json={"data": []})
     for part in config["components"]:
         if part["type"] == "html":
-            body = {"data": ["ply", "{}"], "fn_name": "path_view_mesh", "component_id": part["id"],
-                    "session_hash": session}  # fmt: skip
+            body = {
+                "data": ["ply", "{}"],
+                "fn_name": "path_view_mesh",
+                "component_id": part["id"],
+                "session_hash": session,
+            }
             asked[f"server of {part['id']}"] = stranger.post(f"{API}/component_server", json=body)
     assert {way: answer.status_code for way, answer in asked.items()} == dict.fromkeys(asked, 401)
     named = [event["api_name"] for event in config["dependencies"]]
@@ -79,8 +83,14 @@ def test_no_upload_and_no_start_without_logging_in(guarded, member, stranger):
 
 def test_nothing_can_be_seen_without_logging_in(guarded, stranger):
     log = guarded.workspace / "jobs"
-    for place in ("config", f"{API}/info", f"{API}/queue/data?session_hash=abc",
-                  f"{API}/queue/status", f"{API}/file={log}", f"{API}/openapi.json"):  # fmt: skip
+    for place in (
+        "config",
+        f"{API}/info",
+        f"{API}/queue/data?session_hash=abc",
+        f"{API}/queue/status",
+        f"{API}/file={log}",
+        f"{API}/openapi.json",
+    ):
         assert stranger.get(place).status_code == 401, place
     page = stranger.get("")
     assert "auth_required" in page.text and "estimate_button" not in page.text
@@ -100,9 +110,10 @@ def test_who_logged_in_can_upload_and_call(guarded, member):
     assert member.post(f"{API}/upload", files=picture).status_code == 200
     assert list(guarded.workspace.rglob("a.png")), "this is where it would have been"
     event = next(
-        item for item in member.get("config").json()["dependencies"]
+        item
+        for item in member.get("config").json()["dependencies"]
         if item["targets"] and item["targets"][0][1] == "load"
-    )  # fmt: skip
+    )
     body = {"data": [{}], "fn_index": event["id"], "session_hash": secrets.token_hex(6)}
     assert member.post(f"{API}/queue/join", json=body).status_code == 200
 

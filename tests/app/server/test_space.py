@@ -46,8 +46,9 @@ class Space(Server):
         self.url = f"http://127.0.0.1:{self.port}/"
         self.log_file = folder.parent / "space.log"
         self.refused = folder.parent / "refused.log"
-        kept = {key: os.environ[key] for key in ("PATH", "LANG", "LD_LIBRARY_PATH")
-                if key in os.environ}  # fmt: skip
+        kept = {
+            key: os.environ[key] for key in ("PATH", "LANG", "LD_LIBRARY_PATH") if key in os.environ
+        }
         env = {
             "SYSTEM": "spaces",
             "SPACE_ID": "someone/rays",
@@ -115,8 +116,12 @@ def test_the_warden_of_this_test_really_refuses(tmp_path):
     env["REFUSED_LOG"] = str(tmp_path / "log")
     probe = "open('data/in', 'w'); print('in'); open('out', 'w')"
     done = subprocess.run(
-        [sys.executable, "-c", probe], cwd=tmp_path, env=env, capture_output=True, text=True,
+        [sys.executable, "-c", probe],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
         check=False,
-    )  # fmt: skip
+    )
     assert done.stdout == "in\n" and "PermissionError" in done.stderr
     assert not (tmp_path / "out").exists()

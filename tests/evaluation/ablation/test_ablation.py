@@ -14,7 +14,7 @@ from rays_as_pixels.evaluation.ablation.run import AblationOptions, run_ablation
 from rays_as_pixels.evaluation.ablation.variants import BASE, VARIANTS
 from rays_as_pixels.training.config import training_config
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 # One that changes the network, one the rays and one the clips.
 CHOSEN = ("default", "global", "plucker", "still-worlds")
 
@@ -45,8 +45,9 @@ def test_every_variant_gets_a_row_of_its_own_beside_the_baselines(done):
     more = [row["id"] for row in whole["tables"]["more"]["rows"]]
     assert "default/mean of 8 seeds" in more
     assert [name for name in more if name.endswith("codec floor")] == [
-        "default/codec floor", "plucker/codec floor",
-    ], "a floor stands once per representation"  # fmt: skip
+        "default/codec floor",
+        "plucker/codec floor",
+    ], "a floor stands once per representation"
     assert len(whole["tables"]["movers"]["rows"]) == 2 * len(CHOSEN)
     page = (done / "ablation.md").read_text()
     assert page.count("\n| ") > 2 * len(CHOSEN)
@@ -97,9 +98,13 @@ def test_variants_differ_from_the_default_and_the_papers_is_also_a_configuration
     assert VARIANTS["default"].config == BASE
     paper, own = training_config("paper").transformer, VARIANTS["paper"].config
     for name in (
-        "ray_prediction", "cosine_weight", "relative_weight", "motion_head_weight", "pose_weight",
+        "ray_prediction",
+        "cosine_weight",
+        "relative_weight",
+        "motion_head_weight",
+        "pose_weight",
         "attention",
-    ):  # fmt: skip
+    ):
         assert getattr(paper, name) == getattr(own, name), name
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rays_as_pixels.app.jobs.frame_files import load_frames
 from rays_as_pixels.geometry.trajectory import Trajectory
-from rays_as_pixels.pipeline.source_clip import Footage
+from rays_as_pixels.pipeline.source_clip import PosedClip
 from rays_as_pixels.trajectories.depth import depth_for_extra, depth_map
 from rays_as_pixels.trajectories.formats.native import native_text, read_native_with_extra
 
@@ -18,12 +18,12 @@ FRAMES, PATH = "footage.npy", "footage.json"
 LARGEST_SIDE_PX = 720  # videos are no larger
 
 
-def footage_files(
+def source_clip_files(
     video: Float[Tensor, "frames 3 height width"],
     trajectory: Trajectory,
     depth: Float[Tensor, "rows columns"],
     *,
-    explained: float | None,
+    inlier_ratio: float | None,
 ) -> dict[str, bytes]:
     """Return the files' bytes by name. Inverse of `read_footage`, but for large frames.
 
@@ -31,7 +31,7 @@ def footage_files(
         video: In [0, 1]; frames whose longer side is above 720 pixels are kept at 720.
         trajectory: Their cameras.
         depth: Of frame 0.
-        explained: As `EstimateOutput.explained`.
+        inlier_ratio: As `EstimateOutput.inlier_ratio`.
     """
     height, width = video.shape[-2:]
     scale = min(1.0, LARGEST_SIDE_PX / max(height, width))
@@ -41,12 +41,12 @@ def footage_files(
         trajectory = trajectory.resized(height=size[0], width=size[1])
     kept = io.BytesIO()
     np.save(kept, video.mul(255).round().to(torch.uint8).cpu().numpy(), allow_pickle=False)
-    extra = {"explained": explained, **depth_for_extra(depth)}
+    extra = {"inlier_ratio": inlier_ratio, **depth_for_extra(depth)}
     return {FRAMES: kept.getvalue(), PATH: native_text(trajectory, extra=extra).encode()}
 
 
-def read_footage(folder: Path) -> Footage | None:
-    """Read what `footage_files` wrote, None where it did not.
+def read_footage(folder: Path) -> PosedClip | None:
+    """Read what `source_clip_files` wrote, None where it did not.
 
     Raises:
         InputError: A file is damaged.
@@ -54,8 +54,10 @@ def read_footage(folder: Path) -> Footage | None:
     if not (folder / PATH).is_file():
         return None
     trajectory, extra = read_native_with_extra(folder / PATH)
-    explained = extra.get("explained")
-    return Footage(
-        load_frames(folder / FRAMES), trajectory, depth_map(extra["depth"], PATH),
-        1.0 if explained is None else float(explained),
-    )  # fmt: skip
+    inlier_ratio = extra.get("inlier_ratio")
+    return PosedClip(
+        load_frames(folder / FRAMES),
+        trajectory,
+        depth_map(extra["depth"], PATH),
+        1.0 if inlier_ratio is None else float(inlier_ratio),
+    )
