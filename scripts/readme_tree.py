@@ -20,6 +20,7 @@ FOLDERS = {
     "benchmarks/results/": "the tables, and the JSON they are made of",
     "checkpoints/": "the weights that come with the project, each with its model card",
     "configs/": "for `accelerate launch`: training over several devices",
+    "findings/": "surprises of outside libraries: each a script that shows one",
     "docs/": "conventions and longer explanations",
     "rays_as_pixels/": "the package; pyproject.toml says which part may import which",
     "rays_as_pixels/annotate/": "cameras for many videos: Ray Data or processes, into Parquet",
