@@ -22,7 +22,7 @@ def toy_pipeline(*, folded: bool = False) -> RaysAsPixelsPipeline:
         folded: Four frames per latent frame, as Wan's autoencoder has it, in place of one.
     """
     config = training_config("tiny")
-    size = config.codec
+    size = config.autoencoder
     if folded:
         config = replace(config, transformer=replace(config.transformer, motion_width=None))
         size = replace(size, base_dim=8, temporal_stride=4)
@@ -31,7 +31,6 @@ def toy_pipeline(*, folded: bool = False) -> RaysAsPixelsPipeline:
         codec = new_autoencoder(
             base_dim=size.base_dim,
             z_dim=size.z_dim,
-            num_res_blocks=size.num_res_blocks,
             temporal_stride=size.temporal_stride,
         )
         transformer = new_transformer(

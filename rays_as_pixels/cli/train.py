@@ -1,4 +1,4 @@
-"""`train`: render worlds, train the codec, train the transformer, export a pipeline folder."""
+"""`train`: render worlds, train autoencoder and transformer, export a pipeline folder."""
 
 import argparse
 import math
@@ -7,9 +7,16 @@ from pathlib import Path
 
 from rays_as_pixels.cli import options
 
-_CONFIGS = ("tiny", "small", "small-gpu", "mini", "mini-cpu", "paper", "wan")
-_STAGES = ("pool", "codec", "polish", "latents", "transformer")  # in order
-_ALONE = "prior"  # teaches the camera prior of --init-from on
+# As in training/config.py and training/run_context.py, which would load torch.
+_CONFIGS = ("tiny", "small", "mini", "mini-cpu", "paper", "wan")
+_STAGES = ("pool", "autoencoder", "decoder", "latents", "transformer")
+_CAMERA_PRIOR = "camera-prior"
+_TIMED_PARTS = {
+    "autoencoder": "the autoencoder",
+    "decoder": "its decoder alone, afterwards",
+    "pretrain": "each of motion features, camera prior and depth head",
+    "transformer": "the transformer",
+}
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -17,7 +24,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "train",
         help="train the model on rendered worlds",
-        description="Train codec and transformer on rendered worlds, on whatever device there is. "
+        description="Train autoencoder and transformer on rendered worlds, on any device. "
         "Stop it at any time: the same command goes on from the last saved minute. On several "
         "devices: `accelerate launch -m rays_as_pixels train ...`.",
     )
@@ -25,45 +32,26 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--config",
         default="mini",
         choices=_CONFIGS,
-        help="tiny for a test, small for a CPU, small-gpu for the same network on a GPU, mini for "
-        "a larger one on a GPU, mini-cpu to teach its camera prior on without one, paper for small "
-        "with the paper's loss alone, wan for what convert-wan made (default: %(default)s)",
+        help="tiny for a test, small for a CPU, mini for a GPU, mini-cpu to train its camera prior "
+        "further on a CPU, paper for small with the paper's loss alone, wan for what convert-wan "
+        "made (default: %(default)s)",
     )
-    parser.add_argument(
-        "--run",
-        type=Path,
-        default=None,
-        metavar="DIR",
-        help="state, log and plot (default: runs/CONFIG); a run found there is continued",
-    )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=None,
-        metavar="DIR",
-        help="where the pipeline goes (default: RUN/pipeline)",
-    )
-    _add_minutes(parser)
+    _add_folders(parser)
+    for part, what in _TIMED_PARTS.items():
+        parser.add_argument(
+            f"--{part}-minutes",
+            type=_minutes,
+            default=None,
+            metavar="N",
+            help=f"time for {what}, all runs together (default: the configuration's)",
+        )
     parser.add_argument(
         "--stage",
         action="append",
-        choices=(*_STAGES, _ALONE),
-        help="run only this stage; may be given several times (default: all, in order, but prior, "
-        "which teaches the camera prior of --init-from on for --motion-minutes)",
-    )
-    parser.add_argument(
-        "--init-from",
-        dest="start_from",
-        default=None,
-        metavar="MODEL",
-        help="pipeline whose weights a new run starts from: a folder, checkpoints/raxel-mini say, "
-        "or org/name[@revision] on the Hugging Face Hub",
-    )
-    parser.add_argument(
-        "--codec-from",
-        default=None,
-        metavar="MODEL",
-        help="pipeline whose autoencoder is taken as it is, likewise; none is then trained",
+        choices=(*_STAGES, _CAMERA_PRIOR),
+        help="run only this stage; may be given several times (default: all, in order, but "
+        "camera-prior, which trains the camera prior of --init-from further for "
+        "--pretrain-minutes)",
     )
     parser.add_argument(
         "--data",
@@ -88,20 +76,34 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--no-check", action="store_true", help="no look at held-out clips")
 
 
-def _add_minutes(parser: argparse.ArgumentParser) -> None:
-    for part, what in (
-        ("codec", "the autoencoder"),
-        ("motion", "each part that is taught motion"),
-        ("polish", "polishing its decoder"),
-        ("transformer", "the transformer"),
-    ):
-        parser.add_argument(
-            f"--{part}-minutes",
-            type=_minutes,
-            default=None,
-            metavar="N",
-            help=f"time for {what}, all runs together (default: the configuration's)",
-        )
+def _add_folders(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--run",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="state, log and plot (default: runs/CONFIG); a run found there is continued",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="where the pipeline goes (default: RUN/pipeline)",
+    )
+    parser.add_argument(
+        "--init-from",
+        default=None,
+        metavar="MODEL",
+        help="pipeline whose weights a new run starts from: a folder, checkpoints/raxel-mini say, "
+        "or org/name[@revision] on the Hugging Face Hub",
+    )
+    parser.add_argument(
+        "--autoencoder-from",
+        default=None,
+        metavar="MODEL",
+        help="pipeline whose autoencoder is taken as it is, likewise; none is then trained",
+    )
 
 
 def _minutes(text: str) -> float:
@@ -114,8 +116,11 @@ def _minutes(text: str) -> float:
 def run(args: argparse.Namespace) -> int:
     """Train until the minutes are spent, then print the exported folder."""
     from rays_as_pixels.training.config import training_config
-    from rays_as_pixels.training.run import TrainingOptions, train
+    from rays_as_pixels.training.run import train
+    from rays_as_pixels.training.run_context import TrainingOptions
 
+    given = {part: getattr(args, f"{part}_minutes") for part in _TIMED_PARTS}
+    minutes = {part: value for part, value in given.items() if value is not None}
     folder = args.run or Path("runs") / args.config
     sys.stderr.write(f"training {args.config}; follow it in {folder / 'log.txt'}\n")
     exported = train(
@@ -123,13 +128,10 @@ def run(args: argparse.Namespace) -> int:
         TrainingOptions(
             run_folder=folder,
             export_folder=args.out or folder / "pipeline",
-            start_from=_found(args.start_from),
-            codec_from=_found(args.codec_from),
+            init_from=_found(args.init_from),
+            autoencoder_from=_found(args.autoencoder_from),
             seed=args.seed,
-            codec_minutes=args.codec_minutes,
-            transformer_minutes=args.transformer_minutes,
-            motion_minutes=args.motion_minutes,
-            polish_minutes=args.polish_minutes,
+            minutes=minutes,
             check=not args.no_check,
             data=tuple(args.data),
             compile_blocks=args.compile,

@@ -22,14 +22,14 @@ RAXEL_LIMIT = 2.0  # raxels are halved before encoding and the autoencoder's ran
 
 
 def new_autoencoder(
-    *, base_dim: int, z_dim: int, num_res_blocks: int, temporal_stride: int = TEMPORAL_STRIDE
+    *, base_dim: int, z_dim: int, num_res_blocks: int = 1, temporal_stride: int = TEMPORAL_STRIDE
 ) -> AutoencoderKLWan:
     """Build an untrained Wan autoencoder of stride 8 in space.
 
     With stride 4 in time as Wan's: 2x2 patches, then two halvings, with Wan 2.2's averaging
     shortcuts (`is_residual`): after 100 steps its error was 0.27 where the plain one's was 0.38.
     They need the last stage to keep its width, hence `dim_mult`. With stride 1: one stage on whole
-    cells of 8x8 pixels, which can start as a linear code (`training.principal`).
+    cells of 8x8 pixels, which can start as a linear code (`training.stages.principal_components`).
 
     Args:
         base_dim: Width of the first stage; of any others, half theirs.

@@ -23,7 +23,7 @@ class Pictures(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        # Buffers: set by `training.motion_fit` and never by gradients.
+        # Buffers: set by `training.stages.fit_motion` and never by gradients.
         self.register_buffer("weight", torch.zeros(3 * SIDE**2, channels))
         self.register_buffer("bias", torch.zeros(3 * SIDE**2))
 

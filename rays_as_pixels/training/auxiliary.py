@@ -135,7 +135,7 @@ def motion_head_loss(
     return 10 * error[:, :, first:].sum() / count
 
 
-def pose_numbers(cameras: Cameras) -> Float[Tensor, "*batch 8"]:
+def pose_params(cameras: Cameras) -> Float[Tensor, "*batch 8"]:
     """Return rotation vector (radians), centre (scene units) and log focal lengths per width."""
     pose = cameras.world_from_cam
     return torch.cat(

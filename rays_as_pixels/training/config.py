@@ -1,9 +1,9 @@
 """Named training configurations: what is built, on which clips, for how long.
 
-`small` is what two CPU cores can train in about two hours, `small-gpu` the same network on a GPU;
-`mini` is larger and for one GPU, `mini-cpu` teaches its camera prior on without one; `paper` is
-`small` with the paper's loss alone; `tiny` is for tests. The classes and the code path are the
-same.
+`small` is what two CPU cores can train in about two hours; `mini` is larger and for one GPU,
+`mini-cpu` trains its camera prior further without one; `paper` is `small` with the paper's loss
+alone; `wan` trains what `convert-wan` made; `tiny` is for tests. The classes and the code path are
+the same.
 """
 
 from dataclasses import dataclass, field, replace
@@ -12,16 +12,13 @@ from rays_as_pixels.errors import InputError
 
 
 @dataclass(frozen=True)
-class CodecConfig:
+class AutoencoderConfig:
     """The autoencoder's size and its training.
 
     Attributes:
         base_dim: Width of the first stage, see `new_autoencoder`.
         z_dim: Latent channels.
-        num_res_blocks: Residual blocks per stage.
         temporal_stride: Video frames per latent frame, after the first.
-        principal: Start the encoder as a linear code and keep it (see `principal`), so that only
-            the decoder is trained.
         batch_clips: Clips per step.
         batch_raxels: Raxel images per step.
         crops: (frames, pixels, share): windows of so many frames and pixels (0 for the whole
@@ -29,29 +26,24 @@ class CodecConfig:
         video_every: A clip batch every so many steps; raxels train at every step.
         learning_rate: Peak AdamW rate.
         minutes: Time to train for.
-        motion_batch_clips: Clips per step while the latents are taught motion (`motion_codec`).
-        motion_learning_rate: Peak rate of that.
-        motion_minutes: Time for that.
-        polish_learning_rate: Peak rate while the decoder alone is polished.
-        polish_minutes: Time for that.
+        decoder_minutes: Time to finetune the decoder alone after that (`finetune_decoder`).
     """
 
     base_dim: int = 80
     z_dim: int = 32
-    num_res_blocks: int = 1
     temporal_stride: int = 1
-    principal: bool = True
     batch_clips: int = 40
     batch_raxels: int = 16
     crops: tuple[tuple[int, int, float], ...] = ((1, 32, 1.0),)
     video_every: int = 1
     learning_rate: float = 2e-3
     minutes: float = 40.0
-    motion_batch_clips: int = 8
-    motion_learning_rate: float = 1.5e-3
-    motion_minutes: float = 60.0
-    polish_learning_rate: float = 1e-3
-    polish_minutes: float = 30.0
+    decoder_minutes: float = 30.0
+
+    @property
+    def starts_linear(self) -> bool:
+        """Whether the encoder is set to principal components and kept (`principal_components`)."""
+        return self.temporal_stride == 1
 
 
 @dataclass(frozen=True)
@@ -60,16 +52,14 @@ class TransformerConfig:
 
     Attributes:
         patch: Latent cells per video token along y and x.
-        motion_width: Features of how cells move, see the network; None for
-            none.
-        motion_minutes: Time to teach those features before the rest (`teach_features`).
-        prior_minutes: Time to teach the camera prior after that (`teach_prior`).
-        prior_learning_rate: Peak rate when a finished prior is taught on.
-        view_minutes: Time to teach the view prior after that (`teach_view`).
+        motion_width: Channels of the motion features, see the network; None for none.
+        motion_features_minutes: Time to pretrain those features (`pretrain_motion_features`).
+        camera_prior_minutes: Time to train the camera prior after that (`train_camera_prior`).
+        camera_prior_learning_rate: Peak rate when a trained camera prior is trained further.
+        depth_head_minutes: Time to train the view prior's depths after that (`train_depth_head`).
         width: Token width.
         num_heads: Attention heads.
         num_layers: Blocks.
-        ffn_ratio: Feed-forward width over token width.
         batch_size: Clips per step.
         learning_rate: Peak rate of AdamW (and of Muon, by its own scale).
         warmup_steps: Steps of linear warm-up.
@@ -91,14 +81,13 @@ class TransformerConfig:
 
     patch: int = 2
     motion_width: int | None = 64
-    motion_minutes: float = 10.0
-    prior_minutes: float = 30.0
-    prior_learning_rate: float = 5e-4
-    view_minutes: float = 15.0
+    motion_features_minutes: float = 10.0
+    camera_prior_minutes: float = 30.0
+    camera_prior_learning_rate: float = 5e-4
+    depth_head_minutes: float = 15.0
     width: int = 128
     num_heads: int = 2
     num_layers: int = 4
-    ffn_ratio: int = 4
     batch_size: int = 16
     learning_rate: float = 2e-3
     warmup_steps: int = 100
@@ -119,7 +108,7 @@ class TransformerConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """A whole run: clips, codec, transformer.
+    """Clips, autoencoder and transformer of a run.
 
     Attributes:
         name: The name on the command line.
@@ -128,11 +117,11 @@ class TrainingConfig:
         pool_clips: Clips rendered to disk beforehand; 0 renders while training (for GPUs).
         render_clips: Clips rendered at a time while training.
         clip_uses: How often a clip rendered while training is drawn, on average.
-        keep_clips: Encoded clips of each image size and length kept to draw from while training.
-        long_share: Share of clips rendered while training that have 2 num_frames - 1 frames.
+        cached_clips: Encoded clips of each image size and length kept to draw from while training.
+        long_clip_share: Share of clips rendered while training that have 2 num_frames - 1 frames.
         inherits_architecture: Whether network, autoencoder, frames and sizes are those of the
             pipeline to start from (`init_from_pipeline`).
-        codec: The autoencoder.
+        autoencoder: The autoencoder.
         transformer: The transformer.
     """
 
@@ -142,10 +131,10 @@ class TrainingConfig:
     pool_clips: int = 5120
     render_clips: int = 64
     clip_uses: float = 4.0
-    keep_clips: int = 8192
-    long_share: float = 0.0
+    cached_clips: int = 8192
+    long_clip_share: float = 0.0
     inherits_architecture: bool = False
-    codec: CodecConfig = field(default_factory=CodecConfig)
+    autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
     transformer: TransformerConfig = field(default_factory=TransformerConfig)
 
 
@@ -153,21 +142,21 @@ _MINI = TrainingConfig(
     "mini",
     sizes=((96, 160), (128, 128), (160, 96)),
     pool_clips=0,
-    long_share=0.15,
+    long_clip_share=0.15,
     render_clips=512,
     clip_uses=6.0,
-    codec=CodecConfig(
+    autoencoder=AutoencoderConfig(
         batch_clips=64,
         batch_raxels=256,
         crops=((1, 64, 1.0),),
         minutes=3.0,
-        polish_minutes=2.0,
+        decoder_minutes=2.0,
     ),
     transformer=TransformerConfig(
-        motion_minutes=0.5,
-        prior_minutes=3.0,
-        prior_learning_rate=1e-3,
-        view_minutes=1.0,
+        motion_features_minutes=0.5,
+        camera_prior_minutes=3.0,
+        camera_prior_learning_rate=1e-3,
+        depth_head_minutes=1.0,
         width=192,
         num_heads=3,
         num_layers=8,
@@ -182,13 +171,18 @@ _MINI = TrainingConfig(
         minutes=5.0,
     ),
 )
-_MINI_CPU = replace(  # on two CPU cores: its camera prior is taught on (`prior_stage`)
-    _MINI,
-    name="mini-cpu",
-    pool_clips=4096,
-    transformer=replace(
-        _MINI.transformer, prior_minutes=90.0, prior_learning_rate=5e-4, batch_size=16
-    ),
+_MINI_CPU = (
+    replace(  # its camera prior is trained further on two CPU cores (`continue_camera_prior`)
+        _MINI,
+        name="mini-cpu",
+        pool_clips=4096,
+        transformer=replace(
+            _MINI.transformer,
+            camera_prior_minutes=90.0,
+            camera_prior_learning_rate=5e-4,
+            batch_size=16,
+        ),
+    )
 )
 CONFIGS = {
     config.name: config
@@ -198,19 +192,18 @@ CONFIGS = {
             num_frames=5,
             sizes=((32, 32),),
             pool_clips=64,
-            codec=CodecConfig(
+            autoencoder=AutoencoderConfig(
                 base_dim=24,
                 z_dim=8,
                 batch_clips=2,
                 batch_raxels=4,
                 minutes=0.2,
-                motion_minutes=0.1,
-                polish_minutes=0.1,
+                decoder_minutes=0.1,
             ),
             transformer=TransformerConfig(
-                motion_minutes=0.1,
-                prior_minutes=0.1,
-                view_minutes=0.1,
+                motion_features_minutes=0.1,
+                camera_prior_minutes=0.1,
+                depth_head_minutes=0.1,
                 width=48,
                 num_heads=2,
                 num_layers=2,
@@ -220,42 +213,18 @@ CONFIGS = {
             ),
         ),
         TrainingConfig("small"),
-        TrainingConfig(  # the sizes of `small`, so that it can go on from the shipped weights
-            "small-gpu",
-            pool_clips=0,
-            codec=CodecConfig(
-                batch_clips=64,
-                batch_raxels=256,
-                minutes=3.0,
-                motion_batch_clips=64,
-                motion_minutes=6.0,
-                polish_minutes=2.0,
-            ),
-            transformer=TransformerConfig(
-                motion_minutes=2.0,
-                prior_minutes=3.0,
-                view_minutes=1.0,
-                batch_size=256,
-                estimate_share=0.5,
-                generate_share=0.35,
-                joint_share=0.1,
-                minutes=14.0,
-            ),
-        ),
         _MINI,
         _MINI_CPU,
         TrainingConfig(  # the size of `small`, the paper's loss and nothing of our own
             "paper",
-            codec=CodecConfig(
+            autoencoder=AutoencoderConfig(
                 base_dim=32,
                 temporal_stride=4,
-                principal=False,
                 batch_clips=4,
                 batch_raxels=32,
                 crops=((5, 32, 0.6), (9, 32, 0.25), (5, 0, 0.15)),
                 video_every=3,
                 learning_rate=3e-3,
-                motion_minutes=0.0,
             ),
             transformer=TransformerConfig(
                 patch=1,

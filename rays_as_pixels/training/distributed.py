@@ -1,7 +1,7 @@
 """Several training processes: one clock, one writer, one set of weights.
 
 Under accelerate alone every process keeps all weights and gradients are averaged (DDP); with
-`configs/fsdp2.yaml` weights, gradients and optimiser state are spread over the processes (FSDP2).
+`configs/fsdp2.yaml` weights, gradients and optimiser state are sharded over the processes (FSDP2).
 """
 
 import os
@@ -124,39 +124,39 @@ def average_gradients(accelerator: Accelerator, parameters: Iterable[nn.Paramete
 
 
 def is_sharded(model: nn.Module) -> bool:
-    """Tell whether FSDP2 has spread the weights."""
+    """Tell whether FSDP2 has sharded the weights."""
     return any(hasattr(parameter, "full_tensor") for parameter in model.parameters())
 
 
 def gathered(tree: Any) -> Any:
-    """Put spread tensors of a state dict together, on the CPU. All processes must call it alike."""
-    return _pytree.tree_map(_whole, tree)
+    """Gather the sharded tensors of a state dict, on the CPU. All processes must call it alike."""
+    return _pytree.tree_map(_full_tensor, tree)
 
 
-def _whole(value: Any) -> Any:
+def _full_tensor(value: Any) -> Any:
     return value.full_tensor().detach().cpu() if hasattr(value, "full_tensor") else value
 
 
-def spread_like(value: Tensor, parameter: Tensor) -> Tensor:
-    """Spread a whole tensor as its parameter is; as it is where that is not spread."""
+def shard_like(value: Tensor, parameter: Tensor) -> Tensor:
+    """Shard a full tensor as its parameter is; unchanged where that is not sharded."""
     if not hasattr(parameter, "device_mesh") or value.shape != parameter.shape:
         return value
     from torch.distributed.tensor import distribute_tensor  # noqa: PLC0415 - loads torch.distributed
 
-    spread = cast(Any, parameter)
-    mesh = spread.device_mesh
-    return distribute_tensor(value.to(mesh.device_type), mesh, spread.placements)
+    sharded = cast(Any, parameter)
+    mesh = sharded.device_mesh
+    return distribute_tensor(value.to(mesh.device_type), mesh, sharded.placements)
 
 
 def load_optimiser(optimiser: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
-    """Load a whole optimiser state into one whose parameters may be spread.
+    """Load a full optimiser state into one whose parameters may be sharded.
 
-    Settings that the saved one did not have stay: `Float32Muon` and torch's Muon share their state
+    Settings that the saved state lacks are kept: `Float32Muon` and torch's Muon share their state
     and not all of their settings.
     """
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
     state = {
-        index: {name: _spread(value, parameters[index]) for name, value in values.items()}
+        index: {name: _sharded(value, parameters[index]) for name, value in values.items()}
         for index, values in saved["state"].items()
     }
     pairs = zip(optimiser.param_groups, saved["param_groups"], strict=True)
@@ -164,5 +164,5 @@ def load_optimiser(optimiser: torch.optim.Optimizer, saved: dict[str, Any]) -> N
     optimiser.load_state_dict({"state": state, "param_groups": groups})
 
 
-def _spread(value: Any, parameter: Tensor) -> Any:
-    return spread_like(value, parameter) if isinstance(value, Tensor) else value
+def _sharded(value: Any, parameter: Tensor) -> Any:
+    return shard_like(value, parameter) if isinstance(value, Tensor) else value

@@ -78,16 +78,16 @@ def save_pipeline(
     partial.rename(folder)
 
 
-def start_codec(autoencoder: AutoencoderKLWan, folder: Path) -> None:
+def load_autoencoder_weights(autoencoder: AutoencoderKLWan, folder: Path) -> None:
     """Give a new autoencoder the weights of a pipeline folder.
 
     Raises:
         CheckpointError: The folder is damaged or its autoencoder has another size.
     """
-    _copy_weights(autoencoder, stored_codec(folder), "vae", folder)
+    _copy_weights(autoencoder, load_autoencoder(folder), "vae", folder)
 
 
-def stored_codec(folder: Path) -> AutoencoderKLWan:
+def load_autoencoder(folder: Path) -> AutoencoderKLWan:
     """Load the autoencoder of a pipeline folder in float32.
 
     Raises:
@@ -97,7 +97,7 @@ def stored_codec(folder: Path) -> AutoencoderKLWan:
     return AutoencoderKLWan.from_pretrained(folder / "vae", torch_dtype=torch.float32)
 
 
-def stored_raxel_statistics(folder: Path) -> dict[str, list[float]]:
+def load_raxel_statistics(folder: Path) -> dict[str, list[float]]:
     """Read mean and deviation of a pipeline's raxel latents, by channel.
 
     Raises:
@@ -108,7 +108,7 @@ def stored_raxel_statistics(folder: Path) -> dict[str, list[float]]:
     return {"mean": index["raxel_latents_mean"], "std": index["raxel_latents_std"]}
 
 
-def start_weights(transformer: RaysAsPixelsTransformer3DModel, folder: Path) -> None:
+def load_transformer_weights(transformer: RaysAsPixelsTransformer3DModel, folder: Path) -> None:
     """Give a new transformer the weights of a pipeline folder.
 
     Raises:

@@ -1,7 +1,7 @@
-"""Train what a pipeline folder holds, whatever its size: the way on from `convert-wan`.
+"""Train what a pipeline folder holds, whatever its size, such as what `convert-wan` made.
 
 Network, autoencoder, frame count, sizes and raxel statistics are the folder's; the autoencoder
-stays as it is. What a run of its own sizes trains and measures first is copied instead.
+is not trained.
 """
 
 import json
@@ -23,7 +23,7 @@ from rays_as_pixels.training.config import TrainingConfig
 _TEXT = ("tokenizer", "text_encoder")
 
 
-def adopt(config: TrainingConfig, source: Path | None, run: Path) -> TrainingConfig:
+def copy_autoencoder(config: TrainingConfig, source: Path | None, run: Path) -> TrainingConfig:
     """Put a folder's autoencoder and statistics into a run, and return its configuration.
 
     Raises:
@@ -46,11 +46,11 @@ def adopt(config: TrainingConfig, source: Path | None, run: Path) -> TrainingCon
         config,
         num_frames=index["num_frames"],
         sizes=tuple((size[0], size[1]) for size in index["sizes"]),
-        codec=replace(config.codec, z_dim=vae["z_dim"]),
+        autoencoder=replace(config.autoencoder, z_dim=vae["z_dim"]),
     )
 
 
-def adopted_transformer(source: Path) -> RaysAsPixelsTransformer3DModel:
+def load_transformer(source: Path) -> RaysAsPixelsTransformer3DModel:
     """Load a folder's network in float32, to be trained with checkpointed blocks."""
     model = RaysAsPixelsTransformer3DModel.from_pretrained(
         source / "transformer", torch_dtype=torch.float32
@@ -59,7 +59,7 @@ def adopted_transformer(source: Path) -> RaysAsPixelsTransformer3DModel:
     return model
 
 
-def adopted_pipeline(
+def assemble_pipeline(
     source: Path, autoencoder: AutoencoderKLWan, transformer: RaysAsPixelsTransformer3DModel
 ) -> RaysAsPixelsPipeline:
     """Assemble a folder's pipeline around parts in training, without its text encoder."""
@@ -69,7 +69,7 @@ def adopted_pipeline(
     return cast(RaysAsPixelsPipeline, pipeline)
 
 
-def carry_text(source: Path, exported: Path) -> None:
+def copy_text_encoder(source: Path, exported: Path) -> None:
     """Copy tokenizer and text encoder of a folder, if it has them, into an exported one."""
     listed = json.loads((source / "model_index.json").read_text(encoding="utf-8"))
     index = json.loads((exported / "model_index.json").read_text(encoding="utf-8"))

@@ -33,7 +33,7 @@ class CleanBatch:
         reference_latents: (B, C, S, h, w) single frames, encoded alone; S may be 0.
         reference_frame: (B, S) which frames those are.
         motion: (B, channels, T, h, w) what `auxiliary.cell_motion` says.
-        pose: (B, F, 8) what `auxiliary.pose_numbers` says.
+        pose: (B, F, 8) what `auxiliary.pose_params` says.
     """
 
     latents: Float[Tensor, "batch c t h w"]

@@ -8,12 +8,12 @@ from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.rotations import rotation_from_vector
 from rays_as_pixels.model.camera_prior.camera_prior import (
     CameraPrior,
-    camera_numbers,
-    raxels_of_numbers,
+    camera_params_from_pose_params,
+    raxels_from_camera_params,
 )
 from rays_as_pixels.model.transformer.joint_state import JointState
 from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
-from rays_as_pixels.training.auxiliary import pose_numbers
+from rays_as_pixels.training.auxiliary import pose_params
 from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.stages.fit_motion import fit_camera_prior
 
@@ -33,8 +33,8 @@ def cameras(count: int, frames: int, height: int, width: int, seed: int = 0) -> 
 def test_numbers_drawn_as_raxels_are_the_cameras_raxels_at_every_shape():
     for height, width in ((64, 64), (48, 80), (80, 48)):
         clips = cameras(2, 3, height, width)
-        numbers = camera_numbers(pose_numbers(clips), height, width)
-        drawn = raxels_of_numbers(numbers, (height // 16, width // 16))
+        numbers = camera_params_from_pose_params(pose_params(clips), height, width)
+        drawn = raxels_from_camera_params(numbers, (height // 16, width // 16))
         torch.testing.assert_close(2 * drawn, raxels_from_cameras(clips), rtol=0, atol=1e-5)
 
 
@@ -107,7 +107,7 @@ def linear_batches(seed: int):
         latents = latents.unflatten(0, (16, 5)).transpose(1, 2)
         empty = torch.zeros(16, 4, 0, 8, 8)
         video = torch.randn(16, 4, 5, 8, 8, generator=generator)
-        yield CleanBatch(video, latents, empty, empty, empty, pose_numbers(clips))
+        yield CleanBatch(video, latents, empty, empty, empty, pose_params(clips))
 
 
 @pytest.mark.slow
@@ -118,7 +118,7 @@ def test_the_fitted_code_gives_the_latents_of_other_cameras():
     assert "camera prior" in lines[0]
     clean = next(linear_batches(1000))
     with torch.no_grad():
-        coded = prior.coded(camera_numbers(clean.pose, 64, 64), (4, 4))
+        coded = prior.coded(camera_params_from_pose_params(clean.pose, 64, 64), (4, 4))
     error = (coded - clean.ray_latents).square().mean().sqrt()
     assert error < 0.02 * clean.ray_latents.std()
     torch.testing.assert_close(prior.spread[:3], torch.full((3,), 0.2), rtol=0.1, atol=0)

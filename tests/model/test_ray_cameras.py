@@ -3,12 +3,12 @@
 import torch
 
 from rays_as_pixels.geometry.rotations import rotation_from_vector, vector_from_rotation
-from rays_as_pixels.model.camera_prior.camera_prior import raxels_of_numbers
+from rays_as_pixels.model.camera_prior.camera_prior import raxels_from_camera_params
 from rays_as_pixels.model.view_prior.ray_cameras import cameras_of_points
 
 
 def points_of(numbers: torch.Tensor, raster: tuple[int, int]) -> torch.Tensor:
-    raxels = raxels_of_numbers(numbers, raster).flatten(0, 1)
+    raxels = raxels_from_camera_params(numbers, raster).flatten(0, 1)
     return torch.nn.functional.avg_pool2d(raxels[..., 3:, 3:], 2, 8)
 
 

@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from rays_as_pixels.model.camera_prior.camera_prior import raxels_of_numbers
+from rays_as_pixels.model.camera_prior.camera_prior import raxels_from_camera_params
 from rays_as_pixels.model.view_prior.view_prior import CELL, View, ViewPrior
 from rays_as_pixels.solve.depth_reprojection import filled
 
@@ -40,7 +40,7 @@ def latents_of(pictures: torch.Tensor) -> torch.Tensor:
 
 
 def rays_of(numbers: torch.Tensor) -> torch.Tensor:
-    raxels = raxels_of_numbers(numbers, (HEIGHT // 2, WIDTH // 2))
+    raxels = raxels_from_camera_params(numbers, (HEIGHT // 2, WIDTH // 2))
     middle = torch.nn.functional.avg_pool2d(raxels.flatten(0, 1)[..., 3:, 3:], 2, CELL)
     return middle.unflatten(0, numbers.shape[:2]).transpose(1, 2)
 

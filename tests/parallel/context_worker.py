@@ -62,7 +62,7 @@ def state(height: int, width: int, seed: int = 1) -> JointState:
 
 
 @torch.no_grad()
-def apart(
+def in_background(
     model: RaysAsPixelsTransformer3DModel, inputs: JointState, kind: str, *text: torch.Tensor
 ) -> dict:
     before = model(inputs, *text)
@@ -96,7 +96,7 @@ def ring() -> dict:
         refusal = str(error)
     attention_dispatch._native_flash_attention_forward_op = cpu_flash_with_normaliser
     use_attention_backend(model, "_native_flash")
-    return {**apart(model, state(4, 8), "ring"), "refusal": refusal}
+    return {**in_background(model, state(4, 8), "ring"), "refusal": refusal}
 
 
 def verbs(pipe: RaysAsPixelsPipeline) -> dict:
@@ -127,9 +127,9 @@ def main() -> None:
     join_processes("cpu")
     text = torch.randn(2, 3, 8, generator=torch.Generator().manual_seed(9))
     results = {
-        "even": apart(network(heads=2), state(4, 8), "ulysses"),
-        "uneven": apart(network(heads=3), state(2, 6), "ulysses"),
-        "text": apart(network(heads=2, text=True), state(4, 4), "ulysses", text),
+        "even": in_background(network(heads=2), state(4, 8), "ulysses"),
+        "uneven": in_background(network(heads=3), state(2, 6), "ulysses"),
+        "text": in_background(network(heads=2, text=True), state(4, 4), "ulysses", text),
         "ring": ring(),
         "verbs": verbs(toy_pipeline()),
     }

@@ -36,10 +36,10 @@ def launched_with(config: str | None) -> dict[str, str]:
 @pytest.mark.slow
 @pytest.mark.parametrize(("config", "share"), [(None, 1.0), ("configs/fsdp2.yaml", 0.55)])
 def test_two_processes_with_half_of_the_clips_each_train_as_one_with_all(config, share):
-    """Four steps, with the optimiser's state put together and spread again after two."""
+    """Four steps, with the optimiser's state gathered and sharded again after two."""
     results = run_in_two([WORKER, "parity"], **launched_with(config))
     adam, muon = results["plain"], results["with_muon"]
-    assert adam["local_share"] <= share, "FSDP must spread the weights"
+    assert adam["local_share"] <= share, "FSDP must shard the weights"
     assert adam["sharded"] == (config is not None)
     assert adam["difference"] < 1e-5  # float32 rounding of a gradient summed in another order
     assert muon["difference"] < MUON_TOLERANCE
@@ -49,11 +49,11 @@ def test_two_processes_with_half_of_the_clips_each_train_as_one_with_all(config,
 
 
 @pytest.mark.slow
-def test_a_spread_run_that_is_killed_goes_on_to_the_weights_of_one_process(tmp_path):
+def test_a_sharded_run_that_is_killed_goes_on_to_the_weights_of_one_process(tmp_path):
     """Three steps, SIGKILL to both processes, three more from the state on the disk."""
-    spread = launched_with("configs/fsdp2.yaml")
-    run_in_two([WORKER, "killed", str(tmp_path / "two")], ends=-9, **spread)
-    assert run_in_two([WORKER, "resumed", str(tmp_path / "two")], **spread) == {
+    sharded = launched_with("configs/fsdp2.yaml")
+    run_in_two([WORKER, "killed", str(tmp_path / "two")], ends=-9, **sharded)
+    assert run_in_two([WORKER, "resumed", str(tmp_path / "two")], **sharded) == {
         "sharded": True,
         "from_step": 3,
     }
@@ -72,8 +72,8 @@ def test_a_spread_run_that_is_killed_goes_on_to_the_weights_of_one_process(tmp_p
 
 
 @pytest.mark.slow
-def test_a_run_of_two_processes_leaves_a_pipeline_and_goes_on_with_its_weights_spread(tmp_path):
-    stages = ["pool", "codec", "polish", "latents", "transformer"]
+def test_a_run_of_two_processes_leaves_a_pipeline_and_goes_on_with_its_weights_sharded(tmp_path):
+    stages = ["pool", "autoencoder", "decoder", "latents", "transformer"]
     first = run_in_two([WORKER, "train", str(tmp_path), *stages], **launched_with(None))
     pipe = RaysAsPixelsPipeline.from_pretrained(tmp_path / "pipeline")
     assert pipe.num_frames == 5

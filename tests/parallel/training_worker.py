@@ -24,7 +24,8 @@ from rays_as_pixels.training.distributed import (
     new_accelerator,
 )
 from rays_as_pixels.training.objective import CleanBatch, NoisyBatch, joint_loss, noisy_batch
-from rays_as_pixels.training.run import TrainingOptions, train
+from rays_as_pixels.training.run import train
+from rays_as_pixels.training.run_context import TrainingOptions
 from rays_as_pixels.training.stages import transformer as training
 from rays_as_pixels.training.stages.transformer import TransformerRun, new_optimisers
 
@@ -53,7 +54,7 @@ def clean_batches() -> Iterator[CleanBatch]:
         yield CleanBatch(
             latents=normal(4, 2, 4, 4),
             ray_latents=normal(4, 5, 2, 2),
-            still_latents=normal(4, 1, 4, 4),
+            reference_latents=normal(4, 1, 4, 4),
             reference_frame=torch.zeros(CLIPS, 1),
             pose=normal(5, 8),
             motion=normal(11, 2, 4, 4),
@@ -214,10 +215,12 @@ def whole_run(folder: Path, stages: list[str]) -> dict:
     options = TrainingOptions(
         folder,
         folder / "pipeline",
-        codec_minutes=0.03,
-        motion_minutes=0.02,
-        polish_minutes=0.02,
-        transformer_minutes=spent / 60 + 0.03,
+        minutes={
+            "autoencoder": 0.03,
+            "pretrain": 0.02,
+            "decoder": 0.02,
+            "transformer": spent / 60 + 0.03,
+        },
         check=False,
         stages=tuple(stages),
     )

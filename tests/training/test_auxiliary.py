@@ -16,7 +16,7 @@ from rays_as_pixels.training.auxiliary import (
     fit_readouts,
     motion_channels,
     motion_head_loss,
-    pose_numbers,
+    pose_params,
     readout_loss,
 )
 from rays_as_pixels.training.config import training_config
@@ -143,7 +143,7 @@ def encoded() -> tuple[list[CleanBatch], Cameras, torch.Tensor]:
         with torch.no_grad():
             latents = codec.encode_raxels(raxels_from_cameras(cameras))
         rest = (torch.zeros(12, 1, 3, 1, 1), latents, torch.zeros(12, 1, 0, 1, 1))
-        batches.append(CleanBatch(*rest, torch.zeros(12, 0), torch.zeros(1), pose_numbers(cameras)))
+        batches.append(CleanBatch(*rest, torch.zeros(12, 0), torch.zeros(1), pose_params(cameras)))
     return batches, cameras, latents
 
 
@@ -155,7 +155,7 @@ def test_readouts_find_the_camera_error_that_a_latent_error_stands_for(encoded):
     still = latents[:, :, :1].expand_as(latents)  # as if no camera moved
     noise_level = torch.ones(12, 9)
     loss, degrees = readout_loss(still - latents, readout, noise_level)
-    truth = torch.rad2deg(pose_numbers(cameras)[:, 1:, :3].norm(dim=-1)).mean()
+    truth = torch.rad2deg(pose_params(cameras)[:, 1:, :3].norm(dim=-1)).mean()
     # A linear map through a curved encoder: a fifth off is what such a map gives.
     assert degrees == pytest.approx(float(truth), rel=0.2)
     nothing, _ = readout_loss(torch.zeros_like(latents), readout, noise_level)

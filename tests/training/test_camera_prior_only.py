@@ -1,4 +1,4 @@
-"""Teaching the camera prior of a finished pipeline on changes that prior alone."""
+"""Training the camera prior of a finished pipeline further changes that prior alone."""
 
 import itertools
 import json
@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.training.config import training_config
-from rays_as_pixels.training.run import TrainingOptions, train
+from rays_as_pixels.training.run import train
+from rays_as_pixels.training.run_context import TrainingOptions
 from rays_as_pixels.training.stages import stage_loop
 
 
@@ -31,9 +32,9 @@ def options_of(start, tmp_path) -> TrainingOptions:
     return TrainingOptions(
         tmp_path / "run",
         tmp_path / "out",
-        start_from=start,
-        motion_minutes=3 / 60,
-        stages=("prior",),
+        init_from=start,
+        minutes={"pretrain": 3 / 60},
+        stages=("camera-prior",),
     )
 
 
@@ -42,7 +43,9 @@ def test_all_but_the_prior_stays_and_the_facts_say_what_was_done(start, tmp_path
     seconds = itertools.count()  # one a step, on every machine
     monkeypatch.setattr(stage_loop, "shared_clock", lambda accelerator: next(seconds))
     config = replace(training_config("tiny"), pool_clips=1)  # a pool has 64 clips at least
-    config = replace(config, transformer=replace(config.transformer, prior_learning_rate=1e-2))
+    config = replace(
+        config, transformer=replace(config.transformer, camera_prior_learning_rate=1e-2)
+    )
     (start / "training.json").write_text('{"clips_seen": 7}')
     train(config, options_of(start, tmp_path))
     before, after = weights(start), weights(tmp_path / "out")

@@ -6,7 +6,7 @@ from rays_as_pixels.model.autoencoder import LatentCodec, new_autoencoder
 from rays_as_pixels.model.camera_prior.motion_features import LatentFlow
 from rays_as_pixels.model.latent_pictures import Pictures
 from rays_as_pixels.training.stages.fit_motion import fit_latent_flow, fit_pictures
-from rays_as_pixels.training.stages.principal_components import start_as_principal_code
+from rays_as_pixels.training.stages.principal_components import init_as_principal_components
 
 
 def textures(seed: int, count: int) -> torch.Tensor:
@@ -18,7 +18,7 @@ def test_shifts_of_other_pictures_are_read_to_a_fifth_of_their_size():
     torch.manual_seed(0)
     autoencoder = new_autoencoder(base_dim=40, z_dim=16, num_res_blocks=1, temporal_stride=1)
     pictures = textures(0, 300)
-    start_as_principal_code(autoencoder, [pictures * 2 - 1])
+    init_as_principal_components(autoencoder, [pictures * 2 - 1])
     codec = LatentCodec(autoencoder.eval(), raxel_mean=[0.0] * 16, raxel_std=[1.0] * 16)
     flow, lines = LatentFlow(16), []
     fit_latent_flow(flow, codec, pictures, lines.append)
@@ -42,12 +42,12 @@ def test_other_pictures_are_read_from_their_latents():
     torch.manual_seed(0)
     autoencoder = new_autoencoder(base_dim=40, z_dim=16, num_res_blocks=1, temporal_stride=1)
     known, others = textures(0, 100)[..., :48, :48], textures(1, 21)[..., :48, :48]
-    start_as_principal_code(autoencoder, [known * 2 - 1])
+    init_as_principal_components(autoencoder, [known * 2 - 1])
     codec = LatentCodec(autoencoder.eval(), raxel_mean=[0.0] * 16, raxel_std=[1.0] * 16)
     pictures, lines = Pictures(16), []
     fit_pictures(pictures, codec, known, lines.append)
     assert lines[0].endswith("dB")
     with torch.no_grad():
-        shown = pictures(codec.encode_video(others[None]))[0]
+        read = pictures(codec.encode_video(others[None]))[0]
     half = torch.nn.functional.avg_pool2d(others, 2)
-    assert (shown - half).square().mean() < 0.15 * half.var()  # 16 numbers for 192; scrambled: 2
+    assert (read - half).square().mean() < 0.15 * half.var()  # 16 numbers for 192; scrambled: 2

@@ -10,7 +10,8 @@ from rays_as_pixels.errors import InputError
 from rays_as_pixels.model.wan.folder import ConvertOptions, convert_wan
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.training.config import training_config
-from rays_as_pixels.training.run import TrainingOptions, train
+from rays_as_pixels.training.run import train
+from rays_as_pixels.training.run_context import TrainingOptions
 
 
 @pytest.mark.slow
@@ -22,8 +23,8 @@ def test_a_converted_wan_trains_and_opens_its_gates(tmp_path):
     run = TrainingOptions(
         run_folder=tmp_path / "run",
         export_folder=tmp_path / "out",
-        start_from=source,
-        transformer_minutes=0.03,
+        init_from=source,
+        minutes={"transformer": 0.03},
         check=False,
     )
     trained = RaysAsPixelsPipeline.from_pretrained(train(training_config("wan"), run))

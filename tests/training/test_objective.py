@@ -130,7 +130,7 @@ def test_every_configuration_is_one_the_codec_can_hold():
         assert config.num_frames % 4 == 1
         assert all(side % 16 == 0 for size in config.sizes for side in size)
         assert config.transformer.width % config.transformer.num_heads == 0
-        for frames, pixels, _ in config.codec.crops:
+        for frames, pixels, _ in config.autoencoder.crops:
             assert frames % 4 == 1
             assert frames <= config.num_frames
             assert pixels % 16 == 0

@@ -85,8 +85,8 @@ def test_clips_are_rendered_as_often_as_the_configuration_says(monkeypatch):
         config,
         render_clips=4,
         clip_uses=2.0,
-        keep_clips=64,
-        long_share=0.5,
+        cached_clips=64,
+        long_clip_share=0.5,
         transformer=dataclasses.replace(config.transformer, batch_size=8),
     )
     torch.manual_seed(0)
@@ -108,14 +108,14 @@ def test_clips_come_from_another_process_that_ends_with_the_source():
         config,
         render_clips=4,
         clip_uses=2.0,
-        keep_clips=64,
+        cached_clips=64,
         transformer=dataclasses.replace(config.transformer, batch_size=8),
     )
     torch.manual_seed(0)
     autoencoder = new_autoencoder(base_dim=24, z_dim=8, num_res_blocks=1, temporal_stride=1)
     codec = LatentCodec(autoencoder.eval(), raxel_mean=[0.0] * 8, raxel_std=[1.0] * 8)
     before = set(multiprocessing.active_children())
-    source = online_batches(config, codec, seed=0, device=CPU, apart=True)
+    source = online_batches(config, codec, seed=0, device=CPU, in_background=True)
     batch = next(source)
     first = next(encoded_clips(config, codec, 0, CPU))
     made = set(multiprocessing.active_children()) - before

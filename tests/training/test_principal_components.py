@@ -5,7 +5,10 @@ import torch
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.model.autoencoder import decoded_by, new_autoencoder, posterior_of
-from rays_as_pixels.training.stages.principal_components import cells_of, start_as_principal_code
+from rays_as_pixels.training.stages.principal_components import (
+    cells_of,
+    init_as_principal_components,
+)
 
 
 def textures(seed: int, count: int = 24) -> torch.Tensor:
@@ -30,7 +33,7 @@ def autoencoder(base_dim: int = 40, res_blocks: int = 1):
 def test_latents_keep_and_give_back_what_principal_components_do(base_dim, res_blocks):
     images = textures(0)
     model = autoencoder(base_dim, res_blocks)
-    start_as_principal_code(model, [images[:12], images[12:]])
+    init_as_principal_components(model, [images[:12], images[12:]])
     with torch.no_grad():
         latents = posterior_of(model, images[:, :, None]).mode()
         error = decoded_by(model, latents)[:, :, 0] - images
@@ -46,7 +49,7 @@ def test_latents_keep_and_give_back_what_principal_components_do(base_dim, res_b
 def test_every_frame_of_a_clip_is_coded_alone_and_the_mode_is_certain():
     images = textures(1)
     model = autoencoder()
-    start_as_principal_code(model, [images])
+    init_as_principal_components(model, [images])
     clip = images[:9].transpose(0, 1)[None]
     with torch.no_grad():
         posterior = posterior_of(model, clip)
@@ -60,7 +63,7 @@ def test_every_frame_of_a_clip_is_coded_alone_and_the_mode_is_certain():
 
 def test_its_blocks_can_still_learn():
     model = autoencoder()
-    start_as_principal_code(model, [textures(2)])
+    init_as_principal_components(model, [textures(2)])
     decoded_by(model, torch.randn(1, 16, 1, 4, 4)).square().sum().backward()
     last = {n: p.grad for n, p in model.decoder.named_parameters() if "conv2.weight" in n}
     assert last and all(gradient.abs().max() > 0 for gradient in last.values())
@@ -68,5 +71,5 @@ def test_its_blocks_can_still_learn():
 
 def test_an_autoencoder_of_another_shape_is_refused():
     folded = new_autoencoder(base_dim=16, z_dim=8, num_res_blocks=1)
-    with pytest.raises(InputError, match="needs temporal_stride 1"):
-        start_as_principal_code(folded, [textures(2)])
+    with pytest.raises(InputError, match="need temporal_stride 1"):
+        init_as_principal_components(folded, [textures(2)])

@@ -47,7 +47,7 @@ def test_training_on_real_data_leaves_a_pipeline_that_estimate_loads(spec, tmp_p
     run = tmp_path / "run"
     minutes = [
         word
-        for part in ("codec", "motion", "polish", "transformer")
+        for part in ("autoencoder", "decoder", "pretrain", "transformer")
         for word in (f"--{part}-minutes", "0.03")
     ]
     words = ["train", "--config", "tiny", "--data", spec, "--run", str(run), "--no-check"]

@@ -6,13 +6,21 @@ import pytest
 import torch
 
 from rays_as_pixels.geometry.rotations import rotation_from_vector
-from rays_as_pixels.model.camera_prior.camera_prior import CameraPrior, RoundOutput, camera_numbers
+from rays_as_pixels.model.camera_prior.camera_prior import (
+    CameraPrior,
+    RoundOutput,
+    camera_params_from_pose_params,
+)
 from rays_as_pixels.model.camera_prior.global_motion import cell_places
 from rays_as_pixels.solve.track_bundle_adjustment import TrackedScene
 from rays_as_pixels.training.distributed import new_accelerator
 from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.stages import stage_loop
-from rays_as_pixels.training.stages.train_camera_prior import prior_loss, teach_prior, true_tracks
+from rays_as_pixels.training.stages.train_camera_prior import (
+    camera_prior_loss,
+    train_camera_prior,
+    true_tracks,
+)
 
 CLIPS, FRAMES, GRID = 3, 3, (4, 6)
 
@@ -42,7 +50,7 @@ def new_prior() -> CameraPrior:
 def loss_of(prior: CameraPrior, clean: CleanBatch) -> float:
     with torch.no_grad():
         told = prior.told(prior.motion(clean.latents), clean.latents[:, :, 0])
-        return float(prior_loss(told, clean, prior.spread)[0])
+        return float(camera_prior_loss(told, clean, prior.spread)[0])
 
 
 @pytest.mark.slow
@@ -52,20 +60,20 @@ def test_clips_that_were_seen_are_told_and_a_second_run_goes_on(tmp_path, monkey
     prior, lines, clean = new_prior(), [], next(batches(0))
     code, before = prior.code.weight.detach().clone(), loss_of(prior, clean)
     common = {"accelerator": new_accelerator(), "log": lines.append}
-    teach_prior(prior, itertools.repeat(clean), 50 / 60, tmp_path, **common)
+    train_camera_prior(prior, itertools.repeat(clean), 50 / 60, tmp_path, **common)
     assert any(line.startswith("prior step 50") for line in lines)
     assert torch.equal(prior.code.weight, code)
     assert loss_of(prior, clean) < 0.75 * before
 
     again = new_prior()
-    teach_prior(again, itertools.repeat(clean), 50 / 60, tmp_path, **common)
+    train_camera_prior(again, itertools.repeat(clean), 50 / 60, tmp_path, **common)
     assert lines[-1].startswith("prior: resumed at step 50")
     for name, value in prior.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
 
 
 def scene_of(pose: torch.Tensor) -> TrackedScene:
-    numbers = camera_numbers(pose, *GRID)
+    numbers = camera_params_from_pose_params(pose, *GRID)
     return TrackedScene(
         rotation_from_vector(numbers[:, 1:, :3]),
         numbers[:, 1:, 3:6],
@@ -78,12 +86,12 @@ def scene_of(pose: torch.Tensor) -> TrackedScene:
 def test_the_truth_costs_nothing_and_anything_else_does():
     clean, place = next(batches(3)), cell_places(*GRID)
     scene = scene_of(clean.pose)
-    tracks = true_tracks(camera_numbers(clean.pose, *GRID), scene.log_depth, place)
+    tracks = true_tracks(camera_params_from_pose_params(clean.pose, *GRID), scene.log_depth, place)
     spread = torch.full((8,), 0.1)
-    loss, degrees = prior_loss([RoundOutput(scene, scene, tracks)], clean, spread)
+    loss, degrees = camera_prior_loss([RoundOutput(scene, scene, tracks)], clean, spread)
     assert loss < 1e-6
     assert degrees < 1e-3
     wrong = scene_of(clean.pose.roll(1, 0))
     for told in (RoundOutput(wrong, scene, tracks), RoundOutput(scene, wrong, tracks)):
-        assert prior_loss([told], clean, spread)[0] > 0.1
-    assert prior_loss([RoundOutput(scene, scene, tracks + 0.02)], clean, spread)[0] > 0.05
+        assert camera_prior_loss([told], clean, spread)[0] > 0.1
+    assert camera_prior_loss([RoundOutput(scene, scene, tracks + 0.02)], clean, spread)[0] > 0.05

@@ -8,14 +8,14 @@ import torch
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.model.autoencoder import LatentCodec, new_autoencoder
 from rays_as_pixels.model.view_prior.view_prior import ViewPrior
-from rays_as_pixels.training.auxiliary import cell_motion, pose_numbers
+from rays_as_pixels.training.auxiliary import cell_motion, pose_params
 from rays_as_pixels.training.data.pool import cell_disparity
 from rays_as_pixels.training.distributed import new_accelerator
 from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.stages import stage_loop
 from rays_as_pixels.training.stages.fit_view_prior import fit_view_prior
-from rays_as_pixels.training.stages.principal_components import start_as_principal_code
-from rays_as_pixels.training.stages.train_depth_head import teach_view, view_loss
+from rays_as_pixels.training.stages.principal_components import init_as_principal_components
+from rays_as_pixels.training.stages.train_depth_head import reprojection_loss, train_depth_head
 from rays_as_pixels.worlds import render_clips
 
 
@@ -29,7 +29,7 @@ def test_moved_is_nearer_than_unmoved_and_teaching_brings_it_nearer(tmp_path, mo
     torch.manual_seed(0)
     autoencoder = new_autoencoder(base_dim=80, z_dim=32, num_res_blocks=1, temporal_stride=1)
     frames, raxels = clips.video.flatten(0, 1), raxels_from_cameras(clips.cameras)
-    start_as_principal_code(autoencoder, [frames * 2 - 1, 4 * raxels.flatten(0, 1)])
+    init_as_principal_components(autoencoder, [frames * 2 - 1, 4 * raxels.flatten(0, 1)])
     codec = LatentCodec(autoencoder.eval(), raxel_mean=[0.0] * 32, raxel_std=[1.0] * 32)
     empty = torch.zeros(8, 32, 0, 8, 8)
     motion = cell_motion(clips.cameras, cell_disparity(clips.depth), 1)
@@ -40,7 +40,7 @@ def test_moved_is_nearer_than_unmoved_and_teaching_brings_it_nearer(tmp_path, mo
             empty,
             torch.zeros(8, 0),
             motion,
-            pose_numbers(clips.cameras),
+            pose_params(clips.cameras),
         )
     view, lines = ViewPrior(32, 32), []
     view.initialise_from_scratch()
@@ -49,8 +49,8 @@ def test_moved_is_nearer_than_unmoved_and_teaching_brings_it_nearer(tmp_path, mo
     assert view.moved.mean() < 0.9 * view.copied.mean()
     first = torch.zeros(8, dtype=torch.int64)
     with torch.no_grad():
-        before = view_loss(view, clean, first)[0]
-    teach_view(
+        before = reprojection_loss(view, clean, first)[0]
+    train_depth_head(
         view,
         itertools.repeat(clean),
         40 / 60,
@@ -59,6 +59,6 @@ def test_moved_is_nearer_than_unmoved_and_teaching_brings_it_nearer(tmp_path, mo
         log=lines.append,
     )
     with torch.no_grad():
-        after = view_loss(view, clean, first)[0]
+        after = reprojection_loss(view, clean, first)[0]
     assert after < 0.95 * before
     assert (tmp_path / "view-state.pt").exists()

@@ -14,8 +14,9 @@ from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.training.config import training_config
 from rays_as_pixels.training.data.augment import mirrored, reversed_in_time
 from rays_as_pixels.training.data.pool import PoolClips, PoolSpec, build_pool, shard_paths
-from rays_as_pixels.training.export import start_weights
-from rays_as_pixels.training.run import TrainingOptions, train
+from rays_as_pixels.training.export import load_transformer_weights
+from rays_as_pixels.training.run import train
+from rays_as_pixels.training.run_context import TrainingOptions
 from rays_as_pixels.training.stages.autoencoder import pooled_loss, random_window, training_cameras
 from rays_as_pixels.training.stages.finetune_decoder import pose_error
 from rays_as_pixels.training.stages.transformer import new_transformer
@@ -30,10 +31,7 @@ def run_folder(tmp_path_factory):
     options = TrainingOptions(
         folder,
         folder / "pipeline",
-        codec_minutes=0.04,
-        motion_minutes=0.04,
-        polish_minutes=0.03,
-        transformer_minutes=0.04,
+        minutes={"autoencoder": 0.04, "pretrain": 0.04, "decoder": 0.03, "transformer": 0.04},
         check=False,
     )
     train(config, options)
@@ -41,7 +39,7 @@ def run_folder(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_a_run_leaves_a_pipeline_that_loads_and_says_how_it_was_made(run_folder):
+def test_a_run_leaves_a_pipeline_that_loads_and_records_how_it_was_made(run_folder):
     check_model_folder(run_folder / "pipeline")
     pipe = RaysAsPixelsPipeline.from_pretrained(run_folder / "pipeline")
     assert pipe.num_frames == 5
@@ -58,7 +56,7 @@ def test_a_run_goes_on_where_it_stopped(run_folder):
     options = TrainingOptions(
         run_folder,
         run_folder / "pipeline",
-        transformer_minutes=0.08,
+        minutes={"transformer": 0.08},
         check=False,
         stages=("transformer",),
     )
@@ -76,11 +74,11 @@ def test_a_new_run_can_start_from_a_pipelines_weights_and_refuses_another_size(
     stored = RaysAsPixelsPipeline.from_pretrained(run_folder / "pipeline")
     size = training_config("tiny").transformer
     model = new_transformer(size, channels=8, temporal_stride=1)
-    start_weights(model, run_folder / "pipeline")
+    load_transformer_weights(model, run_folder / "pipeline")
     assert torch.equal(model.proj_out.weight, stored.transformer.proj_out.weight)
     wider = new_transformer(dataclasses.replace(size, width=96), channels=8, temporal_stride=1)
     with pytest.raises(CheckpointError, match="must have the size of the configuration"):
-        start_weights(wider, run_folder / "pipeline")
+        load_transformer_weights(wider, run_folder / "pipeline")
 
 
 @pytest.mark.slow
@@ -91,13 +89,13 @@ def test_an_autoencoder_is_taken_as_it_is(run_folder, tmp_path, same):
     options = TrainingOptions(
         tmp_path,
         tmp_path / "out",
-        codec_from=pipeline,
-        start_from=pipeline if same else None,
-        stages=("codec", "polish"),
+        autoencoder_from=pipeline,
+        init_from=pipeline if same else None,
+        stages=("autoencoder", "decoder"),
     )
     train(config, options)
     stored = RaysAsPixelsPipeline.from_pretrained(pipeline)
-    taken = AutoencoderKLWan.from_pretrained(tmp_path / "vae-polished")
+    taken = AutoencoderKLWan.from_pretrained(tmp_path / "vae-finetuned")
     for name, value in stored.vae.state_dict().items():
         assert torch.equal(taken.state_dict()[name], value), name
     mean = json.loads((tmp_path / "raxel-statistics.json").read_text())["mean"]
@@ -108,19 +106,18 @@ def test_an_autoencoder_is_taken_as_it_is(run_folder, tmp_path, same):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.0, 5e-4])
-def test_a_finished_camera_prior_is_taught_on_at_its_own_rate(run_folder, tmp_path, rate):
+def test_a_finished_camera_prior_is_trained_further_at_its_own_rate(run_folder, tmp_path, rate):
     start = run_folder / "pipeline"
     config = dataclasses.replace(training_config("tiny"), pool_clips=0)
-    size = dataclasses.replace(config.transformer, prior_learning_rate=rate)
+    size = dataclasses.replace(config.transformer, camera_prior_learning_rate=rate)
     options = TrainingOptions(
         tmp_path,
         tmp_path / "out",
-        codec_from=start,
-        start_from=start,
-        motion_minutes=0.03,
-        transformer_minutes=0.01,
+        autoencoder_from=start,
+        init_from=start,
+        minutes={"pretrain": 0.03, "transformer": 0.01},
         check=False,
-        stages=("codec", "polish", "transformer"),
+        stages=("autoencoder", "decoder", "transformer"),
     )
     train(dataclasses.replace(config, transformer=size), options)
     before, after = (
@@ -133,7 +130,7 @@ def test_a_finished_camera_prior_is_taught_on_at_its_own_rate(run_folder, tmp_pa
 
 def test_a_stage_whose_input_is_missing_says_which(tmp_path):
     options = TrainingOptions(tmp_path, tmp_path / "out", stages=("transformer",), check=False)
-    with pytest.raises(InputError, match="Run the stage codec"):
+    with pytest.raises(InputError, match="Run the stage autoencoder"):
         train(training_config("tiny"), options)
 
 
@@ -208,7 +205,7 @@ def test_the_pose_loss_reads_a_small_turn_travel_and_zoom_off_the_raxels():
     torch.testing.assert_close(pose_error(camera(0.0), error), step, rtol=0, atol=3e-5)
 
 
-def test_drawn_training_cameras_fit_the_codecs_range():
+def test_training_cameras_fit_the_autoencoders_range():
     cameras = training_cameras(world().cameras, 16, torch.Generator().manual_seed(0))
     assert cameras.batch_shape[1] == 2
     assert 8 <= cameras.batch_shape[0] <= 16

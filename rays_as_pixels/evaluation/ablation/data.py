@@ -14,8 +14,8 @@ from rays_as_pixels.files import whole_file
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.model.autoencoder import RAXEL_LIMIT, LatentCodec
-from rays_as_pixels.training.auxiliary import cell_motion, pose_numbers
-from rays_as_pixels.training.data.augment import shown
+from rays_as_pixels.training.auxiliary import cell_motion, pose_params
+from rays_as_pixels.training.data.augment import flipped
 from rays_as_pixels.training.data.pool import PoolClips
 from rays_as_pixels.training.objective import CleanBatch
 
@@ -54,7 +54,7 @@ def encode_shards(
         if file.exists():
             continue
         clips = PoolClips.read(path)
-        video, cameras, disparity = shown(
+        video, cameras, disparity = flipped(
             clips.video.float() / 255,
             clips.cameras,
             clips.disparity,
@@ -103,7 +103,7 @@ def batches(
 ) -> Iterator[CleanBatch]:
     """Draw batches for ever, without stills; `rays` are normalised."""
     generator = torch.Generator().manual_seed(seed)
-    pose = pose_numbers(clips.cameras).float()
+    pose = pose_params(clips.cameras).float()
     channels, size = clips.latents.shape[1], clips.latents.shape[-2:]
     while True:
         index = torch.randint(len(rays), (batch_size,), generator=generator)

@@ -154,7 +154,7 @@ class CameraPrior(nn.Module):
         scene = self.told(self.motion(latents), latents[:, :, 0])[-1].scene
         if self._kept is not None:
             self._kept[:] = [(latents, scene)]  # the last clip alone, to stay small
-        return numbers_of_scene(scene)
+        return camera_params_from_scene(scene)
 
     def log_depth(self, latents: Float[Tensor, "batch c t h w"]) -> Float[Tensor, "batch h w"]:
         """Return logarithms of what frame 0's cells are away, scene units; two frames or more."""
@@ -216,7 +216,7 @@ class CameraPrior(nn.Module):
     ) -> Float[Tensor, "batch c t hr wr"]:
         """Draw the raxels of cameras and map them to latents, cell by cell."""
         batch, frames = numbers.shape[:2]
-        images = self.code(raxels_of_numbers(numbers, raster).flatten(0, 1))
+        images = self.code(raxels_from_camera_params(numbers, raster).flatten(0, 1))
         return images.unflatten(0, (batch, frames)).transpose(1, 2)
 
 
@@ -342,7 +342,7 @@ class _Layer(nn.Module):
         return tokens + self.down(nn.functional.gelu(self.up(self.norm(tokens))))
 
 
-def numbers_of_scene(scene: TrackedScene) -> Float[Tensor, "batch t 8"]:
+def camera_params_from_scene(scene: TrackedScene) -> Float[Tensor, "batch t 8"]:
     """Return the numbers of all cameras, frame 0's first."""
     turned = vector_from_rotation(scene.rotation)
     lens = scene.lens[:, None] + scene.zoom[..., None]
@@ -350,7 +350,7 @@ def numbers_of_scene(scene: TrackedScene) -> Float[Tensor, "batch t 8"]:
     return torch.cat([nn.functional.pad(scene.lens[:, None], (6, 0)), told], dim=1)
 
 
-def raxels_of_numbers(
+def raxels_from_camera_params(
     numbers: Float[Tensor, "batch t 8"], raster: tuple[int, int]
 ) -> Float[Tensor, "batch t 3 height width"]:
     """Draw halved raxels, as the autoencoder gets them; 8x8 pixels per ray latent."""
@@ -362,9 +362,9 @@ def raxels_of_numbers(
     return (turned + numbers[..., None, None, 3:6]).movedim(-1, 2) / 2
 
 
-def camera_numbers(
+def camera_params_from_pose_params(
     pose: Float[Tensor, "batch t 8"], height: int, width: int
 ) -> Float[Tensor, "batch t 8"]:
-    """Turn `auxiliary.pose_numbers`, whose lens is per image width, into those of the prior."""
+    """Turn `auxiliary.pose_params`, whose lens is per image width, into those of the prior."""
     lens = pose[..., 6:] + 0.5 * torch.log(pose.new_tensor(width / height))
     return torch.cat([pose[..., :6], lens], -1)

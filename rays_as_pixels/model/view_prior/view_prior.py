@@ -89,7 +89,7 @@ class ViewPrior(nn.Module):
     def __init__(self, channels: int, ray_channels: int) -> None:
         super().__init__()
         size = 3 * CELL**2
-        # Buffers: set by `training.view_fit`, never by gradients.
+        # Buffers: set by `training.stages.fit_view_prior`, never by gradients.
         self.register_buffer("pixel_weight", torch.zeros(size, channels))
         self.register_buffer("pixel_bias", torch.zeros(size))
         self.register_buffer("cell_weight", torch.zeros(channels, size))

@@ -1,4 +1,4 @@
-"""Ways to show a rendered clip: as it is, mirrored, reversed in time, and both."""
+"""Flips of a rendered clip: as it is, mirrored, reversed in time, or both."""
 
 import torch
 from jaxtyping import Float
@@ -41,7 +41,7 @@ def reversed_in_time(
     return video.flip(1), backwards.relative_to(0).scaled(1 / median_depth[:, -1:])
 
 
-def shown(
+def flipped(
     video: Float[Tensor, "batch frames 3 height width"],
     cameras: Cameras,
     disparity: Float[Tensor, "batch frames h w"],
@@ -50,7 +50,7 @@ def shown(
     mirror: bool,
     backwards: bool,
 ) -> tuple[Tensor, Cameras, Tensor]:
-    """Return video, cameras and 1 / depth of the clips as they are shown, in scene units."""
+    """Return video, cameras and 1 / depth of the flipped clips, in scene units."""
     if mirror:
         video, cameras = mirrored(video, cameras)
         disparity = disparity.flip(-1)
@@ -61,6 +61,6 @@ def shown(
 
 
 def random_flip(generator: torch.Generator) -> dict[str, bool]:
-    """Draw one of the four ways, as arguments of `shown`."""
+    """Draw one of the four flips, as arguments of `flipped`."""
     mirror, backwards = (torch.rand(2, generator=generator) < 0.5).tolist()
     return {"mirror": mirror, "backwards": backwards}

@@ -1,6 +1,6 @@
 """Latents of a pool's clips, kept in memory: the transformer's training data on a CPU.
 
-Each rendered clip is used up to four ways: as it is, mirrored, reversed in time, and both.
+Each rendered clip is used in one of four ways: as it is, mirrored, reversed in time, or both.
 """
 
 import itertools
@@ -18,8 +18,8 @@ from rays_as_pixels.files import whole_file
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.model.autoencoder import RAXEL_LIMIT, LatentCodec
-from rays_as_pixels.training.auxiliary import cell_motion, pose_numbers
-from rays_as_pixels.training.data.augment import shown
+from rays_as_pixels.training.auxiliary import cell_motion, pose_params
+from rays_as_pixels.training.data.augment import flipped, random_flip
 from rays_as_pixels.training.data.pool import PoolClips
 from rays_as_pixels.training.objective import CleanBatch
 
@@ -64,17 +64,15 @@ class LatentStore:
         )
 
 
-def _encode_variant(
-    codec: LatentCodec, clips: PoolClips, variant: int, generator: torch.Generator
+def _encode_shard(
+    codec: LatentCodec, clips: PoolClips, generator: torch.Generator
 ) -> LatentStore | None:
-    video = clips.video.to(torch.float32) / 255
-    video, cameras, disparity = shown(
-        video,
+    video, cameras, disparity = flipped(
+        clips.video.to(torch.float32) / 255,
         clips.cameras,
         clips.disparity,
         clips.median_depth,
-        mirror=bool(variant & 1),
-        backwards=bool(variant & 2),
+        **random_flip(generator),
     )
     return encoded(codec, video, cameras, disparity, generator=generator)
 
@@ -128,7 +126,7 @@ def encoded(
         torch.stack(reference_images, 2).half(),
         frame,
         motion.half(),
-        pose_numbers(cameras).float(),
+        pose_params(cameras).float(),
     )
 
 
@@ -136,11 +134,9 @@ def encode_pool(
     codec: LatentCodec,
     paths: list[Path],
     cache: Path,
-    *,
-    variants: int,
     log: Callable[[str], None],
 ) -> None:
-    """Encode shards, `variants` of the four ways per shard, into files of `cache`.
+    """Encode shards, each flipped in one of the four ways, into files of `cache`.
 
     What is there already stays, so that a continued run (or another process on other shards) finds
     it; delete the folder when the encoder changes.
@@ -148,13 +144,11 @@ def encode_pool(
     cache.mkdir(parents=True, exist_ok=True)
     for number, path in enumerate(paths):
         generator = torch.Generator().manual_seed(int(path.stem.split("-")[1]))
-        for way in torch.randperm(4, generator=generator)[:variants].tolist():
-            file = cache / f"{path.stem}-{way}.safetensors"
-            if not file.exists():
-                clips = PoolClips.read(path)
-                store = _encode_variant(codec, clips, way, generator)
-                if store is not None:
-                    store.save(file)
+        file = cache / path.name
+        if not file.exists():
+            store = _encode_shard(codec, PoolClips.read(path), generator)
+            if store is not None:
+                store.save(file)
         if number % 20 == 19:
             log(f"latents: {number + 1} of {len(paths)} shards")
 
@@ -178,7 +172,7 @@ class LatentCache:
 
     @property
     def clips(self) -> int:
-        """Number of encoded clips, each variant counted."""
+        """Number of encoded clips."""
         return sum(len(store.latents) for store in self.stores)
 
     def refresh(self) -> None:
@@ -220,10 +214,12 @@ def latent_batches(
         size = torch.tensor([float(len(s.latents)) for s in cache.stores])
         store = cache.stores[int(torch.multinomial(size, 1, generator=generator))]
         index = torch.randint(len(store.latents), (batch_size,), generator=generator)
-        yield store.batch(index, drawn_stills(estimate_share, generator))
+        yield store.batch(index, random_reference_frames(estimate_share, generator))
 
 
-def drawn_stills(estimate_share: float, generator: torch.Generator, *, of: int = 3) -> Tensor:
+def random_reference_frames(
+    estimate_share: float, generator: torch.Generator, *, of: int = 3
+) -> Tensor:
     """Draw which of `of` images a batch has as stills: none (a share of batches), one or two."""
     draw = float(torch.rand((), generator=generator))
     count = 0 if draw < estimate_share else (1 if draw < estimate_share + 0.3 else 2)

@@ -2,7 +2,7 @@
 
 Rendering a clip costs about what a step of training on it does. So clips stay for a while, encoded,
 in the device's memory, and batches are drawn among them. On a GPU another process renders
-(`ahead`), so that steps of training need not wait.
+(`BackgroundPrefetcher`), so that training need not wait.
 """
 
 from collections.abc import Iterator
@@ -15,21 +15,25 @@ from torch import Tensor, nn
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.model.autoencoder import RAXEL_LIMIT, LatentCodec
-from rays_as_pixels.training.auxiliary import cell_motion, pose_numbers
+from rays_as_pixels.training.auxiliary import cell_motion, pose_params
 from rays_as_pixels.training.config import TrainingConfig
-from rays_as_pixels.training.data.augment import random_flip, shown
-from rays_as_pixels.training.data.latents import FIELDS, LatentStore, drawn_stills, encoded
-from rays_as_pixels.training.data.pool import cell_disparity, median_depth
+from rays_as_pixels.training.data.augment import flipped, random_flip
+from rays_as_pixels.training.data.latents import (
+    FIELDS,
+    LatentStore,
+    encoded,
+    random_reference_frames,
+)
+from rays_as_pixels.training.data.pool import DepthClipSource, cell_disparity, median_depth
 from rays_as_pixels.training.data.prefetch import BackgroundPrefetcher
 from rays_as_pixels.training.objective import CleanBatch
-from rays_as_pixels.training.stages.motion_autoencoder import MotionSource
 from rays_as_pixels.worlds import WorldClips, render_clips
 
 _SEED_RANGE = 1 << 30
 _SHARP_SHARE = 0.5  # of the batches are rendered with 2x supersampling
 _AHEAD = 4  # batches rendered before one is drawn
 _SHARP_COST = 4  # times as much memory as one without, so they are smaller by that
-_CROWD_SHARE = 0.15  # of the batches show worlds in which much moves by itself
+_DYNAMIC_SHARE = 0.15  # of the batches are worlds with many objects that move by themselves
 
 
 def _rendered(
@@ -43,12 +47,12 @@ def _rendered(
     """Render `plain` clips, or `sharp` clips with 2x supersampling."""
     choice = int(torch.randint(len(config.sizes), (), generator=generator))
     height, width = config.sizes[choice]
-    long = float(torch.rand((), generator=generator)) < config.long_share
+    long = float(torch.rand((), generator=generator)) < config.long_clip_share
     frames = 2 * config.num_frames - 1 if long else config.num_frames
     fine = float(torch.rand((), generator=generator)) < _SHARP_SHARE
     count = sharp if fine else plain
     first = int(torch.randint(_SEED_RANGE - count, (), generator=generator))
-    crowd = float(torch.rand((), generator=generator)) < _CROWD_SHARE
+    many = float(torch.rand((), generator=generator)) < _DYNAMIC_SHARE
     return render_clips(
         list(range(first, first + count)),
         split="train",
@@ -57,18 +61,18 @@ def _rendered(
         width=width,
         device=device,
         supersample=2 if fine else 1,
-        movers="many" if crowd else "random",
+        movers="many" if many else "random",
     )
 
 
 def online_clips(
     config: TrainingConfig, batch: int, *, seed: int, device: torch.device
-) -> MotionSource:
+) -> DepthClipSource:
     """Render batches of (video, cameras, disparity) for ever."""
     generator = torch.Generator().manual_seed(seed)
     while True:
         clips = _rendered(config, generator, device, plain=batch, sharp=batch)
-        yield shown(
+        yield flipped(
             clips.video,
             clips.cameras,
             cell_disparity(clips.depth),
@@ -88,7 +92,7 @@ def encoded_clips(
         clips = _rendered(
             config, generator, device, plain=plain, sharp=max(1, plain // _SHARP_COST)
         )
-        video, cameras, disparity = shown(
+        video, cameras, disparity = flipped(
             clips.video,
             clips.cameras,
             cell_disparity(clips.depth),
@@ -100,10 +104,10 @@ def encoded_clips(
             yield latents
 
 
-def encoded_elsewhere(
+def encoded_clips_on_cpu(
     config: TrainingConfig, codec: LatentCodec, seed: int, device: torch.device
 ) -> Iterator[LatentStore]:
-    """Make `encoded_clips` for another process: in the CPU's memory."""
+    """Make `encoded_clips` for another process, in the CPU's memory."""
     for clips in encoded_clips(config, codec, seed, device):
         yield clips.to(torch.device("cpu"))
 
@@ -114,41 +118,41 @@ def online_batches(
     *,
     seed: int,
     device: torch.device,
-    apart: bool | None = None,
+    in_background: bool | None = None,
 ) -> Iterator[CleanBatch]:
     """Render and encode clips and draw batches among them for ever, with 0, 1 or 2 stills each.
 
     Args:
-        config: Says how many clips are rendered, kept and drawn.
+        config: Says how many clips are rendered, cached and drawn.
         codec: What encodes.
         seed: Of the draws.
         device: Where clips are rendered and kept.
-        apart: Render in another process. If training is faster than it, clips are drawn up to twice
-            as often as the configuration says. None for where the device is no CPU.
+        in_background: Render in another process. If training is faster than it, clips are drawn up
+            to twice as often as the configuration says. None for where the device is no CPU.
     """
     generator = torch.Generator().manual_seed(seed)
     size = config.transformer
-    kept = RecentClips(config.keep_clips)
-    if apart is None:
-        apart = device.type != "cpu"
+    cache = RecentClips(config.cached_clips)
+    if in_background is None:
+        in_background = device.type != "cpu"
     process = None
-    if apart:
-        its_own = deepcopy(codec)
-        its_own.autoencoder.cpu()
-        process = BackgroundPrefetcher(encoded_elsewhere, config, its_own, seed, device)
+    if in_background:
+        own_codec = deepcopy(codec)
+        own_codec.autoencoder.cpu()
+        process = BackgroundPrefetcher(encoded_clips_on_cpu, config, own_codec, seed, device)
     here = encoded_clips(config, codec, seed, device)
-    made, drawn = 0, _AHEAD * config.render_clips * config.clip_uses
+    encoded_count, drawn = 0, _AHEAD * config.render_clips * config.clip_uses
     try:
         while True:
-            while made * config.clip_uses <= drawn:
-                late = not len(kept) or 2 * made * config.clip_uses <= drawn
+            while encoded_count * config.clip_uses <= drawn:
+                late = not len(cache) or 2 * encoded_count * config.clip_uses <= drawn
                 clips = next(here) if process is None else process.take(wait=late)
                 if clips is None:
                     break
-                kept.add(clips.to(device))
-                made += len(clips.latents)
-            reference_images = drawn_stills(size.estimate_share, generator)
-            yield kept.draw(size.batch_size, reference_images, generator)
+                cache.add(clips.to(device))
+                encoded_count += len(clips.latents)
+            reference_images = random_reference_frames(size.estimate_share, generator)
+            yield cache.draw(size.batch_size, reference_images, generator)
             drawn += size.batch_size
     finally:
         if process is not None:
@@ -188,11 +192,11 @@ class RecentClips:
     def draw(self, count: int, reference_images: Tensor, generator: torch.Generator) -> CleanBatch:
         """Return `count` clips of one size and length, with repetition, with these stills."""
         sizes = list(self._stores)
-        held = [min(self._count[size], self._capacity) for size in sizes]
-        share = torch.tensor(held, dtype=torch.float32)
+        counts = [min(self._count[size], self._capacity) for size in sizes]
+        share = torch.tensor(counts, dtype=torch.float32)
         choice = int(torch.multinomial(share, 1, generator=generator))
         store = self._stores[sizes[choice]]
-        index = torch.randint(held[choice], (count,), generator=generator)
+        index = torch.randint(counts[choice], (count,), generator=generator)
         device = store.latents.device
         return store.batch(index.to(device), reference_images.to(device))
 
@@ -226,7 +230,7 @@ def encoded_batch(
         return None
     video, raxels, cameras = video[fits], raxels[fits], cameras[fits]
     share = config.transformer.estimate_share
-    frames = drawn_stills(share, generator, of=config.num_frames)
+    frames = random_reference_frames(share, generator, of=config.num_frames)
     latents = codec.encode_video(video)
     reference_images = [codec.encode_video(video[:, f : f + 1]) for f in frames.tolist()]
     reference_latents = (
@@ -238,5 +242,5 @@ def encoded_batch(
         reference_latents,
         frames.to(video.device).float().expand(len(video), -1),
         cell_motion(cameras, disparity[fits], codec.temporal_stride),
-        pose_numbers(cameras),
+        pose_params(cameras),
     )

@@ -15,10 +15,14 @@ from torch import Tensor
 from rays_as_pixels.files import whole_file
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.model.autoencoder import SPATIAL_STRIDE
-from rays_as_pixels.training.data.augment import random_flip, shown
+from rays_as_pixels.training.data.augment import flipped, random_flip
 from rays_as_pixels.worlds import render_clips
 
 SHARD_CLIPS = 64
+# Videos in [0, 1], cameras in scene units, and 1 / depth at the centre of each latent cell.
+DepthClipSource = Iterator[
+    tuple[Float[Tensor, "batch frames 3 H W"], Cameras, Float[Tensor, "batch frames h w"]]
+]
 
 
 @dataclass(frozen=True)
@@ -143,15 +147,7 @@ def shard_paths(folder: Path) -> list[Path]:
     return sorted(folder.glob("shard-*.safetensors"))
 
 
-def pool_batches(
-    folder: Path, batch: int, *, seed: int
-) -> Iterator[
-    tuple[
-        Float[Tensor, "batch frames 3 H W"],
-        Cameras,
-        Float[Tensor, "batch frames h w"],
-    ]
-]:
+def pool_batches(folder: Path, batch: int, *, seed: int) -> DepthClipSource:
     """Draw batches of (video, cameras, disparity) from a pool for ever, one shard per batch."""
     generator = torch.Generator().manual_seed(seed)
     shards = [PoolClips.read(path) for path in shard_paths(folder)]
@@ -159,7 +155,7 @@ def pool_batches(
         shard = shards[int(torch.randint(len(shards), (), generator=generator))]
         index = torch.randint(len(shard.video), (batch,), generator=generator)
         video = shard.video[index].to(torch.float32) / 255
-        yield shown(
+        yield flipped(
             video,
             shard.cameras[index],
             shard.disparity[index],

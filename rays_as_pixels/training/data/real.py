@@ -8,8 +8,8 @@ from rays_as_pixels.datasets import WindowRule, clip_batches, open_dataset
 from rays_as_pixels.model.autoencoder import SPATIAL_STRIDE, LatentCodec
 from rays_as_pixels.training.config import TrainingConfig
 from rays_as_pixels.training.data.online import encoded_batch
+from rays_as_pixels.training.data.pool import DepthClipSource
 from rays_as_pixels.training.objective import CleanBatch
-from rays_as_pixels.training.stages.motion_autoencoder import MotionSource
 
 
 def real_clips(
@@ -20,8 +20,8 @@ def real_clips(
     seed: int,
     device: torch.device,
     log: Callable[[str], None],
-) -> MotionSource:
-    """Draw batches of (video, cameras, disparity) for ever; disparity is nan: nobody knows it.
+) -> DepthClipSource:
+    """Draw batches of (video, cameras, disparity) for ever; disparity is nan, being unknown.
 
     Args:
         config: Says the clips' length and sizes.

@@ -1,8 +1,8 @@
 """Train the autoencoder on rendered frames and raxels, mixed.
 
 Video: L1, multi-scale gradient L1 and KL 1e-6. Raxels: L1, L1 of local and global means, and KL;
-they weigh ten times as much, since 0.0026 on the halved raxel is the 0.3 degrees the codec may
-cost.
+they weigh ten times as much, since 0.0026 on the halved raxel is the 0.3 degrees the autoencoder
+may cost.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,12 +18,12 @@ from rays_as_pixels.geometry.cameras import Cameras, rigid
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.rotations import rotation_from_vector
 from rays_as_pixels.model.autoencoder import RAXEL_LIMIT, decoded_by, posterior_of
-from rays_as_pixels.training.config import CodecConfig
+from rays_as_pixels.training.config import AutoencoderConfig
 from rays_as_pixels.training.stages.stage_loop import StageLoop
 
 _KL_WEIGHT = 1e-6
 _RAXEL_WEIGHT = 10.0
-_LEAST_SPREAD = 0.05  # of a channel's latents, relative to the widest channel
+_MIN_STD = 0.05  # of a channel's latents, relative to the widest channel
 
 ClipSource = Iterator[tuple[Float[Tensor, "batch frames 3 height width"], Cameras]]
 
@@ -66,8 +66,7 @@ def training_cameras(cameras: Cameras, count: int, generator: torch.Generator) -
     """Draw pairs (count, 2) of a reference and a camera: half from clips, half at random.
 
     Pairs from clips are two random frames of one clip. Random cameras (35 degrees and 0.4 scene
-    units of standard deviation at most, fields of view of 30 to 100 degrees) cover what no clip has
-    shown.
+    units of standard deviation at most, fields of view of 30 to 100 degrees) cover what clips lack.
     Pairs whose raxels would not fit the autoencoder's range are left out.
     """
     clips, frames = cameras.batch_shape
@@ -154,10 +153,10 @@ def raxel_loss(
     return loss + _KL_WEIGHT * kl, float(pooled.detach()) / 3
 
 
-def train_codec(
+def train_autoencoder(
     autoencoder: AutoencoderKLWan,
     clips: ClipSource,
-    config: CodecConfig,
+    config: AutoencoderConfig,
     folder: Path,
     *,
     accelerator: Accelerator,
@@ -166,12 +165,12 @@ def train_codec(
 ) -> None:
     """Train for `config.minutes`, writing to `folder`; continues from what is there.
 
-    The encoder of a principal code stays as it is.
+    An encoder that was set to principal components is not trained.
 
     The rate warms up and then falls linearly to zero over the minutes, so
     stopping early costs quality but nothing else.
     """
-    if config.principal:
+    if config.starts_linear:
         autoencoder.encoder.requires_grad_(False)
         autoencoder.quant_conv.requires_grad_(False)
     trained = [parameter for parameter in autoencoder.parameters() if parameter.requires_grad]
@@ -179,7 +178,7 @@ def train_codec(
         trained, lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=1e-3
     )
     loop = StageLoop(
-        "codec",
+        "autoencoder",
         autoencoder,
         optimiser,
         folder,
@@ -221,7 +220,7 @@ def measure_statistics(
     for parts in (video_latents, raxel_latents):
         values = torch.cat(parts, dim=1).to(torch.float64)
         # Channels that hardly say anything of raxels are not blown up to say as much as others.
-        spread = values.std(1)
-        spread = spread.clamp_min(_LEAST_SPREAD * spread.max())
-        result.append({"mean": values.mean(1).tolist(), "std": spread.tolist()})
+        std = values.std(1)
+        std = std.clamp_min(_MIN_STD * std.max())
+        result.append({"mean": values.mean(1).tolist(), "std": std.tolist()})
     return result[0], result[1]

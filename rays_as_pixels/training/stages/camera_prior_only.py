@@ -1,4 +1,4 @@
-"""Teach a finished pipeline's camera prior on: what a CPU can improve in an hour."""
+"""Train a finished pipeline's camera prior further: what a CPU can improve in an hour."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -11,49 +11,49 @@ from accelerate import Accelerator
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.training.config import TransformerConfig
-from rays_as_pixels.training.export import save_pipeline, stored_raxel_statistics
+from rays_as_pixels.training.export import load_raxel_statistics, save_pipeline
 from rays_as_pixels.training.objective import CleanBatch
-from rays_as_pixels.training.stages.train_camera_prior import teach_prior
+from rays_as_pixels.training.stages.train_camera_prior import train_camera_prior
 
 
-def source_of_prior(start_from: Path | None, run_folder: Path) -> Path:
-    """Return the pipeline folder whose prior is taught on, and whose autoencoder encodes for it.
+def pipeline_with_prior(init_from: Path | None, run_folder: Path) -> Path:
+    """Return the pipeline folder whose camera prior is trained and whose autoencoder encodes clips.
 
     Raises:
         InputError: None is given, or the run's clips were encoded by another one.
         CheckpointError: The folder is damaged.
     """
-    if start_from is None:
+    if init_from is None:
         raise InputError(
-            "the stage prior needs a pipeline to start from; got none. "
+            "the stage camera-prior needs a pipeline to start from; got none. "
             "Add --init-from checkpoints/raxel-mini."
         )
     known = run_folder / "raxel-statistics.json"
-    if known.exists() and json.loads(known.read_text()) != stored_raxel_statistics(start_from):
+    if known.exists() and json.loads(known.read_text()) != load_raxel_statistics(init_from):
         raise InputError(
             f"clips must be encoded by the pipeline to start from; got those of another in "
             f"{run_folder}. Choose a new --run."
         )
-    return start_from
+    return init_from
 
 
-def teach_prior_on(
-    start_from: Path,
+def continue_camera_prior(
+    init_from: Path,
     export_folder: Path,
     batches: Iterator[CleanBatch],
-    size: TransformerConfig,
+    config: TransformerConfig,
     run_folder: Path,
     *,
     accelerator: Accelerator,
     log: Callable[[str], None],
 ) -> None:
-    """Teach for `size.prior_minutes` over all runs, and write the pipeline with its new prior.
+    """Train for `config.camera_prior_minutes` over all runs, and write the pipeline.
 
     Args:
-        start_from: Pipeline folder to begin with; all but its camera prior is kept.
+        init_from: Pipeline folder to begin with; all but its camera prior stays.
         export_folder: Where the new one goes.
         batches: Clips, encoded by that pipeline's autoencoder.
-        size: Time and learning rate.
+        config: Time and learning rate.
         run_folder: State of the run.
         accelerator: Device and processes.
         log: Called with one line of text at a time.
@@ -61,27 +61,27 @@ def teach_prior_on(
     Raises:
         InputError: The pipeline has no camera prior.
     """
-    known = start_from / "training.json"
+    known = init_from / "training.json"
     facts = json.loads(known.read_text(encoding="utf-8")) if known.exists() else {}
-    pipeline = RaysAsPixelsPipeline.from_pretrained(start_from)
+    pipeline = RaysAsPixelsPipeline.from_pretrained(init_from)
     prior = pipeline.transformer.camera_prior
     if prior is None:
         raise InputError(
-            f"the stage prior needs a network with a camera prior; got {start_from} without. "
+            f"the stage camera-prior needs a network with a camera prior; got {init_from} without. "
             "Train with a configuration that has motion features."
         )
     cast(torch.nn.Module, pipeline.transformer).to(accelerator.device)
-    steps = teach_prior(
+    steps = train_camera_prior(
         prior,
         batches,
-        size.prior_minutes,
+        config.camera_prior_minutes,
         run_folder,
-        learning_rate=size.prior_learning_rate,
+        learning_rate=config.camera_prior_learning_rate,
         accelerator=accelerator,
         log=log,
     )
     if accelerator.is_main_process:
-        facts |= {"prior_steps": steps, "prior_batch": size.batch_size}
+        facts |= {"prior_steps": steps, "prior_batch": config.batch_size}
         save_pipeline(
             pipeline, export_folder, weights=pipeline.transformer.state_dict(), facts=facts
         )

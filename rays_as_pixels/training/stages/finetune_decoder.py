@@ -1,4 +1,4 @@
-"""Polish the decoder after the encoder is fixed, so that cameras read from raxels are exact.
+"""Finetune the decoder after the encoder is fixed, so that cameras read from raxels are exact.
 
 The encoder's latents already hold the cameras: a linear map from them to raxels reads poses to 0.1
 degrees where the decoder, after 3,400 steps, gave 2.8. So the encoder (and with it all latents that
@@ -21,7 +21,7 @@ from rays_as_pixels.geometry.raxels import RASTER_STRIDE, raxels_from_cameras
 from rays_as_pixels.geometry.rays import rays_in_cam
 from rays_as_pixels.geometry.refine import raxel_jacobian
 from rays_as_pixels.model.autoencoder import decoded_by, posterior_of
-from rays_as_pixels.training.config import CodecConfig
+from rays_as_pixels.training.config import AutoencoderConfig
 from rays_as_pixels.training.stages.autoencoder import (
     ClipSource,
     pooled_loss,
@@ -33,6 +33,7 @@ from rays_as_pixels.training.stages.stage_loop import StageLoop
 
 _LATENT_NOISE = 0.05  # of the latents' standard deviation
 _PARAMETER_WEIGHTS = (1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.2, 0.2)  # rotation, translation, log focal
+_LEARNING_RATE = 1e-3
 _VIDEO_EVERY = 4
 _VIDEO_WEIGHT = 0.3
 
@@ -55,29 +56,29 @@ def pose_error(cameras: Cameras, error: Float[Tensor, "count 3 h w"]) -> Float[T
     return torch.linalg.solve(normal, jacobian.transpose(-1, -2) @ residual).squeeze(-1)
 
 
-def polish_decoder(
+def finetune_decoder(
     autoencoder: AutoencoderKLWan,
     clips: ClipSource,
-    config: CodecConfig,
+    config: AutoencoderConfig,
     folder: Path,
     *,
     accelerator: Accelerator,
     log: Callable[[str], None],
     seed: int = 0,
 ) -> None:
-    """Train the decoder alone for `config.polish_minutes`; continues from what is in `folder`."""
+    """Train the decoder alone for `config.decoder_minutes`; continues from what is in `folder`."""
     parts = [autoencoder.decoder, autoencoder.post_quant_conv]
     autoencoder.requires_grad_(False)
     for part in parts:
         part.requires_grad_(True)
     trained = [p for part in parts for p in part.parameters()]
-    optimiser = torch.optim.AdamW(trained, lr=1e-3, betas=(0.9, 0.98), weight_decay=1e-3)
+    optimiser = torch.optim.AdamW(trained, lr=_LEARNING_RATE, betas=(0.9, 0.98), weight_decay=1e-3)
     loop = StageLoop(
-        "polish",
+        "decoder",
         autoencoder,
         optimiser,
         folder,
-        minutes=config.polish_minutes,
+        minutes=config.decoder_minutes,
         accelerator=accelerator,
         log=log,
     )
@@ -90,7 +91,7 @@ def polish_decoder(
             window = random_window(video, config.crops, generator).transpose(1, 2) * 2 - 1
             loss = loss + _VIDEO_WEIGHT * video_loss(autoencoder, window)[0]
         rate = min(1.0, (loop.step + 1) / 50) * max(0.01, 1 - done)
-        loop.descend(loss, learning_rate=config.polish_learning_rate * rate)
+        loop.descend(loss, learning_rate=_LEARNING_RATE * rate)
         loop.report = f"rotation_deg {degrees:.3f}"
 
 

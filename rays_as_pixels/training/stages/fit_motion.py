@@ -1,4 +1,4 @@
-"""Set what the network need not learn: how latents change as pictures move, how rays are coded."""
+"""Fit linear maps: how latents change as images move, and how raxels are encoded."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from rays_as_pixels.model.autoencoder import SPATIAL_STRIDE, LatentCodec
 from rays_as_pixels.model.camera_prior.camera_prior import (
     CameraPrior,
-    camera_numbers,
-    raxels_of_numbers,
+    camera_params_from_pose_params,
+    raxels_from_camera_params,
 )
 from rays_as_pixels.model.camera_prior.motion_features import LatentFlow
 from rays_as_pixels.model.latent_pictures import SIDE, Pictures
@@ -41,8 +41,8 @@ def fit_camera_prior(
     for clean in clips_of(batches, _CAMERA_CLIPS):
         latents = clean.ray_latents.cpu()
         raster = (latents.shape[-2], latents.shape[-1])
-        cameras = camera_numbers(clean.pose.cpu(), *raster)
-        raxels = raxels_of_numbers(cameras, raster).flatten(0, 1)
+        cameras = camera_params_from_pose_params(clean.pose.cpu(), *raster)
+        raxels = raxels_from_camera_params(cameras, raster).flatten(0, 1)
         side = raxels.shape[-1] // raster[1]
         rows.append(nn.functional.unfold(raxels, side, stride=side).mT.flatten(0, 1).double())
         wanted.append(latents.transpose(1, 2).flatten(3).mT.flatten(0, 2).double())

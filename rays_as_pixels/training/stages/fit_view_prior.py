@@ -7,7 +7,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rays_as_pixels.model.autoencoder import LatentCodec
-from rays_as_pixels.model.camera_prior.camera_prior import camera_numbers, raxels_of_numbers
+from rays_as_pixels.model.camera_prior.camera_prior import (
+    camera_params_from_pose_params,
+    raxels_from_camera_params,
+)
 from rays_as_pixels.model.view_prior.view_prior import CELL, View, ViewPrior
 from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.stages.fit_motion import clips_of
@@ -47,8 +50,8 @@ def fit_view_prior(
     rays, points = [], []
     for clean in clips:
         raster = (clean.ray_latents.shape[-2], clean.ray_latents.shape[-1])
-        numbers = camera_numbers(clean.pose.cpu(), *raster)
-        raxels = raxels_of_numbers(numbers, raster).flatten(0, 1)
+        numbers = camera_params_from_pose_params(clean.pose.cpu(), *raster)
+        raxels = raxels_from_camera_params(numbers, raster).flatten(0, 1)
         middle = nn.functional.avg_pool2d(raxels[..., 3:, 3:], 2, CELL)  # around cells' centres
         rays.append(
             clean.ray_latents.cpu().transpose(1, 2).flatten(0, 1).movedim(1, -1).flatten(0, 2)

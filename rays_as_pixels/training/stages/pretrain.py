@@ -1,4 +1,4 @@
-"""What a new network is given before it is trained: how to see motion, and first estimates."""
+"""What is set and trained before the rest of a new network: motion features and both priors."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,14 +19,14 @@ from rays_as_pixels.training.stages.fit_motion import (
     fit_pictures,
 )
 from rays_as_pixels.training.stages.fit_view_prior import fit_view_prior
-from rays_as_pixels.training.stages.pretrain_motion_features import teach_features
-from rays_as_pixels.training.stages.train_camera_prior import LEARNING_RATE, teach_prior
-from rays_as_pixels.training.stages.train_depth_head import teach_view
+from rays_as_pixels.training.stages.pretrain_motion_features import pretrain_motion_features
+from rays_as_pixels.training.stages.train_camera_prior import LEARNING_RATE, train_camera_prior
+from rays_as_pixels.training.stages.train_depth_head import train_depth_head
 
 _FRAMES = 1500
 
 
-def fit_motion_parts(
+def fit_by_least_squares(
     model: RaysAsPixelsTransformer3DModel,
     clips: Iterator[Tensor],
     batches: Iterator[CleanBatch],
@@ -35,7 +35,7 @@ def fit_motion_parts(
     accelerator: Accelerator,
     log: Callable[[str], None],
 ) -> None:
-    """Set what follows from the codec by least squares.
+    """Fit what follows from the autoencoder by least squares.
 
     Args:
         model: With motion features.
@@ -67,40 +67,41 @@ def fit_motion_parts(
             tensor.data = cast(Tensor, broadcast(tensor.data))
 
 
-def teach_motion_parts(
+def pretrain(
     model: RaysAsPixelsTransformer3DModel,
     batches: Iterator[CleanBatch],
-    size: TransformerConfig,
+    config: TransformerConfig,
     folder: Path,
     *,
     accelerator: Accelerator,
     log: Callable[[str], None],
     seed: int,
-    taught: bool = False,
+    pretrained: bool = False,
 ) -> None:
     """Train the motion features, then the camera and the view prior, each for its minutes.
 
     Args:
         model: With motion features.
         batches: Latents of clips.
-        size: Minutes and rates.
+        config: Minutes and rates.
         folder: Of the run.
         accelerator: Device and processes.
         log: Called with one line of text at a time.
         seed: Of the draws.
-        taught: Whether they have been taught before; the camera prior then learns more slowly.
+        pretrained: Whether they have been trained before; the camera prior then trains at
+            `camera_prior_learning_rate`.
     """
     common: dict[str, Any] = {"accelerator": accelerator, "log": log, "seed": seed}
-    teach_features(model, batches, size, folder, **common)
+    pretrain_motion_features(model, batches, config, folder, **common)
     if model.camera_prior is not None:
-        teach_prior(
+        train_camera_prior(
             model.camera_prior,
             batches,
-            size.prior_minutes,
+            config.camera_prior_minutes,
             folder,
             accelerator=accelerator,
             log=log,
-            learning_rate=size.prior_learning_rate if taught else LEARNING_RATE,
+            learning_rate=config.camera_prior_learning_rate if pretrained else LEARNING_RATE,
         )
     if model.view_prior is not None:
-        teach_view(model.view_prior, batches, size.view_minutes, folder, **common)
+        train_depth_head(model.view_prior, batches, config.depth_head_minutes, folder, **common)

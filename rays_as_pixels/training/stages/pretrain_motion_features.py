@@ -1,8 +1,8 @@
-"""Teach the network's motion features before the rest of it, which is four times as expensive.
+"""Train the network's motion features before the rest of it, which is four times as expensive.
 
-A head on the features alone has to say how far every cell has moved (`auxiliary.cell_motion`). In
-10 minutes of a CPU core they see as many clips as the whole network would in 40, and it starts with
-correspondences in place of having to find them.
+A head on the features alone predicts how far every cell has moved (`auxiliary.cell_motion`). In 10
+minutes of a CPU core they are trained on as many clips as the whole network would be in 40, and the
+network starts with correspondences in place of having to find them.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,21 +18,21 @@ from rays_as_pixels.training.config import TransformerConfig
 from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.stages.stage_loop import StageLoop
 
-_STATE = "features"
+_STATE = "motion-features"
 _LEARNING_RATE = 3e-3
 _NOISE_LEVEL, _NOISY_SHARE = 0.15, 0.3
 
 
-class FeaturesAndHead(nn.Module):
+class MotionFeaturesAndHead(nn.Module):
     """The parts of a network with motion head that this stage trains, under names of their own."""
 
-    def __init__(self, whole: WithMotionHead) -> None:
+    def __init__(self, with_head: WithMotionHead) -> None:
         super().__init__()
-        assert whole.transformer.motion_features is not None
-        self.features, self.head = whole.transformer.motion_features, whole.early_head
+        assert with_head.transformer.motion_features is not None
+        self.features, self.head = with_head.transformer.motion_features, with_head.early_head
 
 
-def teach_features(
+def pretrain_motion_features(
     transformer: RaysAsPixelsTransformer3DModel,
     batches: Iterator[CleanBatch],
     config: TransformerConfig,
@@ -42,8 +42,8 @@ def teach_features(
     log: Callable[[str], None],
     seed: int = 0,
 ) -> None:
-    """Train for `config.motion_minutes`, writing to `folder`; continues from what is there."""
-    model = FeaturesAndHead(WithMotionHead(transformer))
+    """Train for `config.motion_features_minutes`; continues from what is in `folder`."""
+    model = MotionFeaturesAndHead(WithMotionHead(transformer))
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=_LEARNING_RATE, betas=(0.9, 0.99), weight_decay=1e-4
     )
@@ -52,7 +52,7 @@ def teach_features(
         model,
         optimiser,
         folder,
-        minutes=config.motion_minutes,
+        minutes=config.motion_features_minutes,
         accelerator=accelerator,
         log=log,
     )
@@ -65,18 +65,18 @@ def teach_features(
         sigma = sigma.expand(count, frames).to(latents.device)
         level = sigma[:, None, :, None, None]
         noise = torch.randn(latents.shape, generator=generator).to(latents)
-        seen = model.features((1 - level) * latents + level * noise, sigma)
-        loss = motion_head_loss(model.head(seen), clean.motion, sigma)
+        predicted = model.features((1 - level) * latents + level * noise, sigma)
+        loss = motion_head_loss(model.head(predicted), clean.motion, sigma)
         rate = min(1.0, (loop.step + 1) / 30) * max(0.02, min(1.0, (1 - done) / 0.6))
         loop.descend(loss, learning_rate=_LEARNING_RATE * rate)
         loop.report = f"motion {float(loss.detach()):.4f}"
 
 
-def load_taught(whole: WithMotionHead, folder: Path) -> bool:
-    """Take over what `teach_features` has written to `folder`; tell whether there was any."""
+def load_pretrained_features(with_head: WithMotionHead, folder: Path) -> bool:
+    """Load what `pretrain_motion_features` has written to `folder`; tell whether there was any."""
     path = folder / f"{_STATE}-state.pt"
-    if whole.transformer.motion_features is None or not path.exists():
+    if with_head.transformer.motion_features is None or not path.exists():
         return False
     state = torch.load(path, map_location="cpu", weights_only=True)
-    FeaturesAndHead(whole).load_state_dict(state["model"])
+    MotionFeaturesAndHead(with_head).load_state_dict(state["model"])
     return True

@@ -1,4 +1,4 @@
-"""Start the autoencoder as the best linear code of its images, cell by cell.
+"""Start the autoencoder as the best linear code (PCA) of its images, cell by cell.
 
 Trained from random weights for half an hour of a CPU core, an autoencoder reconstructed held-out
 frames at 23 dB, where keeping the first 32 principal components of every 8x8 block keeps 31 dB. An
@@ -25,7 +25,7 @@ _RAXEL_GAIN = 8.0
 _RIDGE = 1e-6
 
 
-def code_images(clips: ClipSource, *, batches: int = 40) -> list[Float[Tensor, "n 3 h w"]]:
+def sample_images(clips: ClipSource, *, batches: int = 40) -> list[Float[Tensor, "n 3 h w"]]:
     """Draw what the code is fitted to: every fourth frame of clips, and raxels, drawn larger.
 
     Raxels are smooth, so that few components hold them; eight times as large, they get theirs.
@@ -46,7 +46,7 @@ def cells_of(images: Float[Tensor, "n 3 height width"]) -> Float[Tensor, "m 192"
 
 
 @torch.no_grad()
-def start_as_principal_code(
+def init_as_principal_components(
     autoencoder: AutoencoderKLWan, images: list[Float[Tensor, "n 3 height width"]]
 ) -> None:
     """Set all weights so that latents are principal components of deviation 1, and back again.
@@ -83,9 +83,9 @@ def set_linear_encoder(
     width = encoder.conv_in.out_channels
     if autoencoder.config["patch_size"] != SPATIAL_STRIDE or width <= 2 * z_dim:
         raise InputError(
-            "a principal code needs temporal_stride 1 and base_dim of more than twice z_dim; got "
+            "principal components need temporal_stride 1 and base_dim above twice z_dim; got "
             f"{autoencoder.config['scale_factor_temporal']}, {width} and {z_dim}. "
-            "Change the codec's configuration."
+            "Change the autoencoder's configuration."
         )
     _silence(encoder)
     _silence(autoencoder.quant_conv)

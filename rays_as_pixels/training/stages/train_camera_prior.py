@@ -1,7 +1,7 @@
-"""Teach the camera prior to read cameras from the motion of frames, before the network is trained.
+"""Train the camera prior to read cameras from the motion of frames, before the network.
 
-Every round's guess and what adjustment makes of it are compared with the truth: rotations and
-lenses by themselves, positions also relative to how far the clip goes, and depths of frame 0.
+Every round's guess, before and after bundle adjustment, is compared with the truth: rotations and
+focal lengths by themselves, positions also relative to the path's extent, and depths of frame 0.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,13 +13,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rays_as_pixels.geometry.rotations import rotation_from_vector
-from rays_as_pixels.model.camera_prior.camera_prior import CameraPrior, RoundOutput, camera_numbers
+from rays_as_pixels.model.camera_prior.camera_prior import (
+    CameraPrior,
+    RoundOutput,
+    camera_params_from_pose_params,
+)
 from rays_as_pixels.model.camera_prior.global_motion import cell_places
 from rays_as_pixels.solve.track_bundle_adjustment import TrackedScene
 from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.stages.stage_loop import StageLoop
 
-_STATE = "prior"
+_STATE = "camera-prior"
 LEARNING_RATE = 2e-3  # from scratch
 _WEIGHT_DECAY = 0.02
 _LENS_WEIGHT = 0.5
@@ -33,7 +37,7 @@ _SHORTEST_PATH = 0.02  # scene units
 _LIMIT = 5.0  # deviations of an error; a clip that is far off pulls no harder
 
 
-def teach_prior(
+def train_camera_prior(
     prior: CameraPrior,
     batches: Iterator[CleanBatch],
     minutes: float,
@@ -46,7 +50,7 @@ def teach_prior(
     """Train for `minutes`, writing to `folder`; continues from what is there.
 
     Args:
-        prior: Fitted by `motion_fit.fit_pictures` and `fit_camera_prior`.
+        prior: Fitted by `fit_pictures` and `fit_camera_prior` of `fit_motion`.
         batches: Clips.
         minutes: Of training.
         folder: Of the run.
@@ -73,34 +77,34 @@ def teach_prior(
     for done in loop.steps():
         clean = next(batches)
         with accelerator.autocast():
-            told = prior.told(prior.motion(clean.latents), clean.latents[:, :, 0])
-        loss, degrees = prior_loss(told, clean, prior.spread)
+            rounds = prior.told(prior.motion(clean.latents), clean.latents[:, :, 0])
+        loss, degrees = camera_prior_loss(rounds, clean, prior.spread)
         rate = min(1.0, (loop.step + 1) / 100) * max(0.01, min(1.0, (1 - done) / 0.6))
         loop.descend(loss, learning_rate=learning_rate * rate)
         loop.report = f"camera {float(loss.detach()):.4f} deg {float(degrees):.3f}"
     return loop.step
 
 
-def prior_loss(
-    told: list[RoundOutput], clean: CleanBatch, spread: Float[Tensor, "8"]
+def camera_prior_loss(
+    rounds: list[RoundOutput], clean: CleanBatch, spread: Float[Tensor, "8"]
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """Return the error of all rounds, and the mean rotation error of the last in degrees."""
     height, width = clean.latents.shape[-2:]
-    truth = camera_numbers(clean.pose, height, width)
+    truth = camera_params_from_pose_params(clean.pose, height, width)
     log_depth = -clean.motion[:, -1, 0].flatten(1).clamp_min(1e-3).log()
     log_depth = log_depth - log_depth.nanmedian(1, keepdim=True).values
     place = cell_places(height, width).to(truth.device)
     tracks = true_tracks(truth, -clean.motion[:, -1, 0].flatten(1).clamp_min(1e-3).log(), place)
     limit = truth.new_tensor([width, height]) / (2 * (height * width) ** 0.5)
-    shown = ((tracks.abs() < limit).all(-1) & tracks.isfinite().all(-1))[..., None]
+    in_view = ((tracks.abs() < limit).all(-1) & tracks.isfinite().all(-1))[..., None]
     total = degrees = truth.new_zeros(())
-    for one in told:
-        off = torch.where(shown, one.seen - tracks.nan_to_num(), 0.0) / _TRACK_OFF
+    for one in rounds:
+        off = torch.where(in_view, one.seen - tracks.nan_to_num(), 0.0) / _TRACK_OFF
         total = total + _TRACK_WEIGHT * _robust(off)
         total = total + _GUESS_WEIGHT * _scene_loss(one.guess, truth, log_depth, spread)[0]
         loss, degrees = _scene_loss(one.scene, truth, log_depth, spread)
         total = total + loss
-    return total / len(told), degrees
+    return total / len(rounds), degrees
 
 
 def true_tracks(
@@ -108,7 +112,7 @@ def true_tracks(
     log_depth: Float[Tensor, "batch cells"],
     place: Float[Tensor, "cells 2"],
 ) -> Float[Tensor, "batch f cells 2"]:
-    """Return where each frame shows what frame 0's cells show, if nothing moves by itself."""
+    """Return where each frame sees the points of frame 0's cells, if no object moves."""
     lens = truth[:, 0, 6:]
     zoom = (truth[:, 1:, 6:] - lens[:, None]).mean(-1)
     turn = rotation_from_vector(truth[:, 1:, :3])

@@ -1,4 +1,4 @@
-"""Teach the view prior how far away things are: by what other frames of the clip then look like."""
+"""Train the view prior's depths by what other frames of the clip look like through them."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ from rays_as_pixels.training.stages.fit_motion import clips_of
 from rays_as_pixels.training.stages.fit_view_prior import expected_view, measure_deviations
 from rays_as_pixels.training.stages.stage_loop import StageLoop
 
-_STATE = "view"
+_STATE = "depth-head"
 _LEARNING_RATE = 1e-3
 _FIRST_SHARE = 0.7  # of clips whose known frame is the first
 _DEPTH_WEIGHT = 0.02
@@ -22,7 +22,7 @@ _MEASURED = 320  # clips
 _SMOOTH = 0.03  # of pixel values; larger errors count nearly in proportion
 
 
-def teach_view(
+def train_depth_head(
     view: ViewPrior,
     batches: Iterator[CleanBatch],
     minutes: float,
@@ -35,7 +35,7 @@ def teach_view(
     """Train for `minutes`, writing to `folder`; continues from what is there.
 
     Args:
-        view: Fitted by `view_fit.fit_view_prior`.
+        view: Set by `fit_view_prior`.
         batches: Clips.
         minutes: Of training.
         folder: Of the run.
@@ -60,29 +60,31 @@ def teach_view(
         other = torch.randint(frames, (count,), generator=generator)
         first = torch.rand(count, generator=generator) < _FIRST_SHARE
         source = torch.where(first, 0, other).to(clean.latents.device)
-        loss, error = view_loss(view, clean, source)
+        loss, error = reprojection_loss(view, clean, source)
         loss = loss + _DEPTH_WEIGHT * depth_loss(view, clean, source)
         rate = min(1.0, (loop.step + 1) / 30) * max(0.02, min(1.0, (1 - done) / 0.6))
         loop.descend(loss, learning_rate=_LEARNING_RATE * rate)
-        loop.report = f"view {float(loss.detach()):.5f} PSNR {-10 * float(error.log10()):.2f}"
+        loop.report = (
+            f"reprojection {float(loss.detach()):.5f} PSNR {-10 * float(error.log10()):.2f}"
+        )
     measure_deviations(view, list(clips_of(batches, _MEASURED)), log)
 
 
-def view_loss(
+def reprojection_loss(
     view: ViewPrior, clean: CleanBatch, source: Tensor
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """Return the robust and the squared error of pixels that the known frame shows.
+    """Return the robust and the squared error of pixels that are visible in the known frame.
 
     Args:
-        view: What is taught.
+        view: The prior in training.
         clean: Clips.
         source: (B,) the frame of each clip that is known.
     """
-    told = expected_view(view, clean, known=True, source=source)
+    expected = expected_view(view, clean, known=True, source=source)
     pixels, truth = (
-        view.pixels(one.transpose(1, 2).flatten(0, 1)) for one in (told.latents, clean.latents)
+        view.pixels(one.transpose(1, 2).flatten(0, 1)) for one in (expected.latents, clean.latents)
     )
-    seen = told.seen.transpose(1, 2).flatten(0, 1)
+    seen = expected.seen.transpose(1, 2).flatten(0, 1)
     seen = torch.nn.functional.interpolate(seen, scale_factor=8.0)
     error = (pixels - truth) * seen
     total = seen.sum().clamp_min(1) * pixels.shape[1]
@@ -94,11 +96,11 @@ def depth_loss(view: ViewPrior, clean: CleanBatch, source: Tensor) -> Float[Tens
     """Return the mean absolute error of the logarithm of depth, where it is known.
 
     Args:
-        view: What is taught.
+        view: The prior in training.
         clean: Clips.
         source: (B,) the frame of each clip that is looked at.
     """
     row = torch.arange(len(source), device=source.device)
-    told = view.depth(clean.latents[row, :, source])
+    predicted = view.depth(clean.latents[row, :, source])
     truth = -clean.motion[row, -1:, source].clamp_min(1e-3).log()
-    return (told - truth).nan_to_num().abs().mean()
+    return (predicted - truth).nan_to_num().abs().mean()

@@ -27,8 +27,8 @@ from rays_as_pixels.training.distributed import (
     gathered,
     is_sharded,
     load_optimiser,
+    shard_like,
     shared_clock,
-    spread_like,
 )
 from rays_as_pixels.training.muon import Float32Muon
 from rays_as_pixels.training.objective import (
@@ -37,8 +37,9 @@ from rays_as_pixels.training.objective import (
     joint_loss,
     noisy_batch,
 )
-from rays_as_pixels.training.stages.pretrain_motion_features import load_taught
+from rays_as_pixels.training.stages.pretrain_motion_features import load_pretrained_features
 
+_FFN_RATIO = 4  # width of the feed-forwards over that of the tokens, as in ViT (2010.11929)
 _STATE_FILE = "transformer-state.pt"
 _SAVE_EVERY_SEC = 120.0
 _CHECK_EVERY_SEC = 480.0
@@ -57,7 +58,7 @@ def new_transformer(
         num_attention_heads=config.num_heads,
         attention_head_dim=config.width // config.num_heads,
         in_channels=channels,
-        ffn_dim=config.width * config.ffn_ratio,
+        ffn_dim=config.width * _FFN_RATIO,
         num_layers=config.num_layers,
         attention=config.attention,
         ray_prediction=config.ray_prediction,
@@ -70,11 +71,11 @@ def new_transformer(
 
 
 def new_optimisers(
-    model: nn.Module, *, learning_rate: float, spread: bool = False
+    model: nn.Module, *, learning_rate: float, sharded: bool = False
 ) -> list[torch.optim.Optimizer]:
     """Muon for the blocks' matrices, AdamW for the rest.
 
-    `Float32Muon` orthogonalises all matrices of a shape at once. Where weights are `spread` over
+    `Float32Muon` orthogonalises all matrices of a shape at once. Where weights are `sharded` over
     processes torch's own Muon (2.9 and later) is used, which can gather them, or AdamW where torch
     has none.
     """
@@ -84,12 +85,12 @@ def new_optimisers(
             continue
         hidden = parameter.dim() == 2 and ".blocks." in f".{name}" and "table" not in name
         (matrices if hidden else others).append(parameter)
-    if spread and not hasattr(torch.optim, "Muon"):
+    if sharded and not hasattr(torch.optim, "Muon"):
         others, matrices = others + matrices, []
     optimisers: list[torch.optim.Optimizer] = [
         torch.optim.AdamW(others, lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.01)
     ]
-    if matrices and not spread:
+    if matrices and not sharded:
         optimisers.append(Float32Muon(matrices, lr=learning_rate))
     elif matrices:
         optimisers.append(
@@ -123,6 +124,7 @@ class TransformerRun:
         folder: Where state and log live; an existing state is continued.
         accelerator: Device, precision and processes.
         log: Called with one line of text at a time.
+        compile_blocks: Compile each block with torch.compile; needs a C++ compiler on a CPU.
     """
 
     def __init__(
@@ -133,6 +135,7 @@ class TransformerRun:
         *,
         accelerator: Accelerator,
         log: Callable[[str], None],
+        compile_blocks: bool = False,
     ) -> None:
         self.config, self.folder, self.accelerator, self.log = config, folder, accelerator, log
         self.progress = Progress()
@@ -141,29 +144,29 @@ class TransformerRun:
         if accelerator.device.type == "cpu":
             model.set_attn_processor(cast(Any, MatmulAttentionProcessor()))
         for prior in (model.camera_prior, model.view_prior):
-            if prior is not None:  # has been taught by itself
+            if prior is not None:  # is trained before, by itself
                 prior.requires_grad_(False)
-        whole = WithMotionHead(model)
-        if load_taught(whole, folder):
-            log("transformer: starts from taught motion features")
+        with_head = WithMotionHead(model)
+        if load_pretrained_features(with_head, folder):
+            log("transformer: starts from pretrained motion features")
         optimisers = new_optimisers(
-            whole,
+            with_head,
             learning_rate=config.learning_rate,
-            spread=accelerator.distributed_type == DistributedType.FSDP,
+            sharded=accelerator.distributed_type == DistributedType.FSDP,
         )
         self.state_path = folder / _STATE_FILE
         state = None
         if self.state_path.exists():
             state = torch.load(self.state_path, map_location="cpu", weights_only=True)
-            whole.load_state_dict(state["model"])
+            with_head.load_state_dict(state["model"])
             self.progress = Progress(**state["progress"])
             log(f"transformer: resumed at step {self.progress.step}")
-        if config.compile_blocks:
+        if compile_blocks:
             # One program per image size and number of stills, and as many for the checks.
             torch._dynamo.config.recompile_limit = 64
             for block in model.blocks:
                 block.compile(dynamic=False)
-        prepared = accelerator.prepare(whole, *optimisers)
+        prepared = accelerator.prepare(with_head, *optimisers)
         self.model, self.optimisers = prepared[0], list(prepared[1:])
         self.ema = EMAModel(
             self._transformer.parameters(),
@@ -182,7 +185,7 @@ class TransformerRun:
         weights = self._transformer.parameters()
         shadow = zip(state["ema"]["shadow_params"], weights, strict=True)
         self.ema.load_state_dict(
-            {**state["ema"], "shadow_params": [spread_like(s, w) for s, w in shadow]}
+            {**state["ema"], "shadow_params": [shard_like(s, w) for s, w in shadow]}
         )
         self.ema.to(self.accelerator.device)
 
@@ -240,13 +243,13 @@ class TransformerRun:
             velocity, motions = self.model(noisy.state)
         loss, terms = joint_loss(velocity, noisy, config=self.config)
         errors = [motion_head_loss(one, clean.motion, noisy.state.sigma) for one in motions]
-        seen = torch.stack(errors).mean()
+        motion = torch.stack(errors).mean()
         pose, degrees = loss.new_zeros(()), float("nan")
         if self.readouts:
             error = clean_ray_error(velocity, noisy)
             readout = self.readouts[error.shape[-2], error.shape[-1]]
             pose, degrees = readout_loss(error, readout, noisy.state.ray_sigma)
-        loss = loss + self.config.motion_head_weight * seen + self.config.pose_weight * pose
+        loss = loss + self.config.motion_head_weight * motion + self.config.pose_weight * pose
         for optimiser in self.optimisers:
             optimiser.zero_grad()
         self.accelerator.backward(loss)
@@ -266,7 +269,7 @@ class TransformerRun:
                 "video": terms.video,
                 "rays": terms.rays,
                 "rays_pure": terms.rays_pure,
-                "motion": float(seen.detach()),
+                "motion": float(motion.detach()),
                 "deg_pure": degrees,
                 "grad": float(norm),
             }
@@ -309,7 +312,7 @@ class TransformerRun:
                     parameter.copy_(value)
 
     def save(self) -> None:
-        """Write the whole state, whole or not at all. All processes must call it."""
+        """Write the full state, in one piece or not at all. All processes must call it."""
         if not self.accelerator.is_main_process and not is_sharded(self.model):
             return
         model = self.accelerator.unwrap_model(self.model)
