@@ -95,8 +95,8 @@ class LatentFlow(nn.Module):
 
     `gradient` says how latents change as the picture moves by one cell along x and along y; where
     z_t - z_r is that change times a displacement, the displacement follows by least squares over a
-    window of cells (Lucas and Kanade 1981). `training.stages.fit_motion` sets `gradient` from shifted
-    images, so that it is right for small motions before anything is learned.
+    window of cells (Lucas and Kanade 1981). `training.stages.fit_motion` sets `gradient` from
+    shifted images, so that it is right for small motions before anything is learned.
 
     Args:
         channels: Of the latents.
