@@ -1,20 +1,66 @@
-"""Files of a run appear whole or not at all: a run may be killed at any moment."""
+"""Atomic writes: a reader finds the old file or the complete new one, never a part of it.
+
+The bytes go to a hidden file in the same folder, hence on the same disk, and that file is renamed
+over the target, which POSIX and Windows both do in one step.
+"""
 
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from rays_as_pixels.errors import InputError
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a place beside `path` to write to, which becomes `path` if nothing fails."""
-    partial = path.with_name(f"{path.name}.partial")
-    yield partial
-    partial.replace(path)
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yield a temporary path in the folder of `path`; it replaces `path` if the block succeeds.
+
+    On an error the temporary file is deleted and an older `path` stays as it was. The new file
+    gets the permissions of any file newly made by this process.
+
+    Raises:
+        InputError: The folder of `path` does not exist, or `path` is a folder.
+    """
+    if not path.parent.is_dir():
+        raise InputError(
+            f"output {path} must be writable; its folder {path.parent} does not exist. "
+            "Create the folder first."
+        )
+    if path.is_dir():
+        raise InputError(f"output must be a file; got the folder {path}. Add a file name.")
+    # The suffix is last but one, so that a search for "*.npz" finds no file left by a killed run.
+    temporary = path.with_name(f".{path.name}.{uuid4().hex[:12]}.partial")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
-def write_json(path: Path, value: dict) -> None:
-    """Write JSON whole or not at all."""
-    with whole_file(path) as partial:
-        partial.write_text(json.dumps(value, indent=1) + "\n")
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file atomically.
+
+    Raises:
+        InputError: The folder is missing or cannot be written to, or `path` is a folder.
+    """
+    try:
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(data)
+    except OSError as error:
+        raise InputError(
+            f"output {path} must be writable; got {error.strerror}. Check the disk and the "
+            "folder's permissions."
+        ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically; line feeds stay as they are. Errors as for `write_bytes`."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON value atomically, indented by one. Errors as for `write_bytes`."""
+    write_text(path, json.dumps(value, indent=1) + "\n")

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from rays_as_pixels.datasets.frames import files_under
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.files import write_json
 from rays_as_pixels.pipeline.defaults import ESTIMATE_STEPS
-from rays_as_pixels.trajectories.formats.textfile import write_atomically
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".webm", ".mkv", ".gif", ".m4v")
 MOST_ATTEMPTS = 3  # workers that may die on one video before it is called a failure
@@ -79,7 +79,7 @@ class Job:
         """Record that this process begins a video; returns how many began it before."""
         before = len(self.attempts(video))
         path = Path(self.out) / ATTEMPTS / f"{key_of(video)}.{before}.json"
-        write_atomically(path, json.dumps({"video": video, "pid": os.getpid()}))
+        write_json(path, {"video": video, "pid": os.getpid()})
         return before
 
     def end(self, video: str) -> None:
@@ -148,7 +148,7 @@ def open_run(job: Job) -> None:
         raise InputError(
             f"out must be a folder one may write to; got {out} ({error.strerror}). Choose another."
         ) from error
-    write_atomically(record, json.dumps(mine, indent=1) + "\n")
+    write_json(record, mine)
     for path in (out / ATTEMPTS).glob("*.json"):  # of a run that was stopped: no video's fault
         path.unlink(missing_ok=True)
 

@@ -4,8 +4,6 @@ One row per frame of a clip; a video that failed has one row with status "error"
 no camera. docs/data.md describes every column.
 """
 
-import json
-import os
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rays_as_pixels.annotate.job import PARTS, Job
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.trajectories.formats.textfile import write_atomically
+from rays_as_pixels.files import atomic_write, write_json
 
 if TYPE_CHECKING:
     import pyarrow
@@ -84,16 +82,15 @@ def schema() -> "pyarrow.Schema":
 
 
 def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write rows as one Parquet file, whole or not at all; columns left out are null."""
+    """Write rows as one Parquet file, atomically; columns left out are null."""
     names = [name for name, _, _ in _COLUMNS]
     full = [{name: row.get(name) for name in names} for row in rows]
     _write(path, arrow().Table.from_pylist(full, schema=schema()))
 
 
 def _write(path: Path, table: "pyarrow.Table") -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    arrow().parquet.write_table(table, partial, compression="zstd")
-    os.replace(partial, path)
+    with atomic_write(path) as temporary:
+        arrow().parquet.write_table(table, temporary, compression="zstd")
 
 
 def collected_files(out: Path) -> list[Path]:
@@ -173,5 +170,5 @@ def list_failures(out: Path) -> list[tuple[str, str]]:
         rows = pq.read_table(path, columns=["video", "error"], filters=[("status", "=", ERROR)])
         found += [(row["video"], row["error"]) for row in rows.to_pylist()]
     value = [{"video": video, "error": reason} for video, reason in sorted(found)]
-    write_atomically(out / "failures.json", json.dumps(value, indent=1) + "\n")
+    write_json(out / "failures.json", value)
     return sorted(found)

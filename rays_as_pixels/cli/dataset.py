@@ -1,7 +1,6 @@
 """`dataset check SPEC` and `dataset pack SPEC OUT`: which data is fit to learn from, and shards."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 from rays_as_pixels.cli import options
 from rays_as_pixels.cli.progress import ProgressLine, print_results
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.files import write_json
 
 if TYPE_CHECKING:
     from rays_as_pixels.datasets.validate import Refusal
@@ -85,7 +85,6 @@ def _check(args: argparse.Namespace) -> int:
     from rays_as_pixels.datasets.matching import opencv
     from rays_as_pixels.datasets.spec import open_source, parse_spec
     from rays_as_pixels.datasets.validate import check_sequences
-    from rays_as_pixels.trajectories.formats.textfile import write_atomically
 
     if not args.no_images:
         opencv()
@@ -98,7 +97,7 @@ def _check(args: argparse.Namespace) -> int:
         say=lambda done, total: progress("check", done, total),
     )
     if args.report is not None:
-        write_atomically(args.report, json.dumps(report.to_dict(), indent=1) + "\n")
+        write_json(args.report, report.to_dict())
     for refusal in report.refused:
         _list(refusal)
     sys.stdout.write(f"{_summary(len(report.kept), report.refused)}\n")

@@ -26,11 +26,11 @@ from rays_as_pixels.datasets.triangulate import triangulated
 from rays_as_pixels.datasets.validate import Refusal, RefusedError, load_checked
 from rays_as_pixels.datasets.webdataset_shards import POINTS, TRAJECTORY, VIDEO
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.files import atomic_write, write_json
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.media.video import write_video
 from rays_as_pixels.trajectories.formats.native import native_text
-from rays_as_pixels.trajectories.formats.textfile import write_atomically
 
 NOMINAL_FPS = 10.0  # of sequences without times
 JPEG_QUALITY = 95
@@ -113,26 +113,25 @@ def _write_shard(
     path: Path, record: Path, part: Sequence[SequenceRef], options: PackOptions
 ) -> PackedShard:
     kept, refused = [], []
-    partial = path.with_suffix(".tar.partial")
-    with tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as archive:
-        for ref in part:
-            try:
-                members = packed_members(ref, options)
-            except RefusedError as error:
-                refused.append(Refusal(ref.name, error.rule, str(error)))
-                continue
-            kept.append(key_of(ref.name))
-            for extension, data in members.items():
-                info = tarfile.TarInfo(f"{kept[-1]}.{extension}")
-                info.size = len(data)
-                archive.addfile(info, io.BytesIO(data))
-    value = {
-        "sequences": [ref.name for ref in part],
-        "kept": kept,
-        "refused": [asdict(refusal) for refusal in refused],
-    }
-    write_atomically(record, json.dumps(value, indent=1) + "\n")
-    partial.rename(path)
+    with atomic_write(path) as temporary:
+        with tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as archive:
+            for ref in part:
+                try:
+                    members = packed_members(ref, options)
+                except RefusedError as error:
+                    refused.append(Refusal(ref.name, error.rule, str(error)))
+                    continue
+                kept.append(key_of(ref.name))
+                for extension, data in members.items():
+                    info = tarfile.TarInfo(f"{kept[-1]}.{extension}")
+                    info.size = len(data)
+                    archive.addfile(info, io.BytesIO(data))
+        value = {
+            "sequences": [ref.name for ref in part],
+            "kept": kept,
+            "refused": [asdict(refusal) for refusal in refused],
+        }
+        write_json(record, value)  # before the shard: a shard that exists has its record
     return PackedShard(path, tuple(kept), tuple(refused), fresh=True)
 
 

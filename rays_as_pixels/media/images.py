@@ -11,9 +11,10 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.files import atomic_write
 from rays_as_pixels.media.clip import SourceInfo
 from rays_as_pixels.media.orientation import Orientation, orientation_from_exif, orientation_note
-from rays_as_pixels.media.writing import as_uint8, atomic_write, check_unit_range
+from rays_as_pixels.media.writing import as_uint8, check_unit_range
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 NOMINAL_FPS = 10.0  # images carry no times
@@ -132,7 +133,7 @@ def read_image(path: "str | Path") -> Float[Tensor, "3 height width"]:
 
 
 def write_image(path: "str | Path", image: Float[Tensor, "3 height width"]) -> None:
-    """Write one RGB image in [0, 1] as PNG or JPEG (quality 95), whole or not at all.
+    """Write one RGB image in [0, 1] as PNG or JPEG (quality 95), atomically.
 
     PNG keeps 8 bits exactly. Inverse: `read_image`.
 
@@ -150,8 +151,9 @@ def write_image(path: "str | Path", image: Float[Tensor, "3 height width"]) -> N
         )
     check_unit_range("image", image)
     pixels = as_uint8(image).numpy()
-    with atomic_write(path) as partial:
-        Image.fromarray(pixels).save(partial, quality=95)
+    file_format = "PNG" if path.suffix.lower() == ".png" else "JPEG"
+    with atomic_write(path) as temporary:
+        Image.fromarray(pixels).save(temporary, file_format, quality=95)
 
 
 def _natural_key(path: Path) -> list[tuple[int, int, str]]:

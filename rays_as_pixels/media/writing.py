@@ -1,16 +1,13 @@
-"""Write files whole or not at all, and videos as H.264.
+"""Write videos as H.264.
 
 Colour: BT.709 matrix, limited ("tv") range, tagged as such in the file. Chroma is halved with its
 samples on the left pixel of each pair, which is what H.264 means where nothing else is said; a
 filter centred between the pixels would shift colours by half a pixel when read back.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from fractions import Fraction
 from math import isfinite
 from pathlib import Path
-from uuid import uuid4
 
 import av
 import numpy as np
@@ -19,35 +16,13 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.files import atomic_write
 
 _BT709 = 1  # the number of BT.709 among primaries, transfers and matrices (ITU-T H.273)
 _CRF = "12"  # x264 constant quality: 0 is lossless; a clip may be read again to estimate its path
 _RANGE_SLACK = 1e-4  # rounding of resampling filters; a quarter of an 8-bit step is 1e-3
 _LIMITED_RANGE = 1
 _KR, _KB = 0.2126, 0.0722  # luma weights of red and blue (ITU-R BT.709)
-
-
-@contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a partial file beside `path`, and rename it to `path` once the block ends well.
-
-    On an error the partial file goes away and an older `path` stays as it was.
-
-    Raises:
-        InputError: The folder of `path` does not exist, or `path` is a folder.
-    """
-    if not path.parent.is_dir():
-        raise InputError(
-            f"the folder of {path.name} must exist; got {path.parent}. Make the folder first."
-        )
-    if path.is_dir():
-        raise InputError(f"{path.name} must be a file; got a folder. Add a file name.")
-    partial = path.with_name(f".{path.stem}.{uuid4().hex[:12]}.partial{path.suffix}")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def check_unit_range(name: str, pixels: Float[Tensor, "*shape"]) -> None:
@@ -102,7 +77,7 @@ def _check_video(path: Path, video: Tensor, fps: float) -> None:
 
 
 def write_video(path: "str | Path", video: Float[Tensor, "frames 3 h w"], *, fps: float) -> None:
-    """Write an H.264 yuv420p mp4 that browsers play, whole or not at all.
+    """Write an H.264 yuv420p mp4 that browsers play, atomically.
 
     Args:
         path: Ends in .mp4; replaced if it exists.
@@ -115,8 +90,8 @@ def write_video(path: "str | Path", video: Float[Tensor, "frames 3 h w"], *, fps
     path = Path(path)
     _check_video(path, video, fps)
     check_unit_range("video", video)
-    with atomic_write(path) as partial:
-        _encode(partial, video, Fraction(fps).limit_denominator(1001))
+    with atomic_write(path) as temporary:
+        _encode(temporary, video, Fraction(fps).limit_denominator(1001))
 
 
 def yuv420p_planes(rgb: Float[Tensor, "3 h w"]) -> list[np.ndarray]:

@@ -6,16 +6,17 @@ up, so there the world is turned half a turn about X: (x, y, z) becomes (x, -y, 
 
 import base64
 import json
-import os
 import struct
 import tempfile
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.files import write_bytes
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.viz.colors import viridis
 from rays_as_pixels.viz.frusta import (
@@ -63,16 +64,7 @@ def write_scene(trajectory: Trajectory, path: "str | Path", *, depth: float | No
         open3d.utility.Vector3dVector(points), open3d.utility.Vector3iVector(faces)
     )
     mesh.vertex_colors = open3d.utility.Vector3dVector(colors)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-        part = Path(folder) / f"scene{path.suffix.lower()}"
-        if not open3d.io.write_triangle_mesh(str(part), mesh, write_vertex_normals=False):
-            raise InputError(
-                f"path must be writable; got {path}, which open3d could not write. "
-                "Check free disk space."
-            )
-        if part.suffix == ".glb":
-            part.write_bytes(_with_binary_chunk(part.read_bytes()))
-        os.replace(part, path)
+    write_bytes(path, _mesh_file(open3d, mesh, path.suffix.lower()))
 
 
 def scene_mesh(
@@ -138,6 +130,19 @@ def _with_binary_chunk(glb: bytes) -> bytes:
     chunks = struct.pack("<I4s", len(text), b"JSON") + text
     chunks += struct.pack("<I4s", len(data), b"BIN\0") + data
     return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
+
+
+def _mesh_file(open3d: ModuleType, mesh: Any, suffix: str) -> bytes:
+    """Return the bytes of a PLY or GLB file; open3d picks the format by the name it writes to."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"scene{suffix}"
+        if not open3d.io.write_triangle_mesh(str(file), mesh, write_vertex_normals=False):
+            raise InputError(
+                f"the folder for temporary files must be writable; got {folder}, to which open3d "
+                "could not write. Check free disk space."
+            )
+        data = file.read_bytes()
+    return _with_binary_chunk(data) if suffix == ".glb" else data
 
 
 def _open3d() -> ModuleType:

@@ -238,7 +238,7 @@ def test_the_page_holds_all_it_needs(tmp_path):
 
 def test_a_page_in_a_missing_folder_or_another_language_is_refused(tmp_path):
     text = path_view_value(arc())
-    with pytest.raises(InputError, match="Create its folder first"):
+    with pytest.raises(InputError, match="Create the folder first"):
         write_path_page(text, tmp_path / "nowhere" / "path.html")
     with pytest.raises(InputError, match="language must be one of en, zh"):
         path_page(text, language="fr")

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from rays_as_pixels.evaluation.ablation.representations import Representation, raw_latents
-from rays_as_pixels.files import whole_file
+from rays_as_pixels.files import atomic_write
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.model.autoencoder import RAXEL_LIMIT, LatentCodec
@@ -66,7 +66,7 @@ def encode_shards(
         fits = (size < RAXEL_LIMIT).nonzero().squeeze(-1)
         left_out += len(video) - len(fits)
         video, cameras, disparity = video[fits], cameras[fits], disparity[fits]
-        with whole_file(file) as partial:
+        with atomic_write(file) as partial:
             save_file(
                 {
                     "latents": codec.encode_video(video).half(),

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.files import whole_file
+from rays_as_pixels.files import atomic_write
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.model.autoencoder import RAXEL_LIMIT, LatentCodec
@@ -38,8 +38,8 @@ class LatentStore:
     pose: Float[Tensor, "n frames 8"]
 
     def save(self, path: Path) -> None:
-        """Write the latents, whole or not at all."""
-        with whole_file(path) as partial:
+        """Write the latents atomically."""
+        with atomic_write(path) as partial:
             save_file({name: getattr(self, name).contiguous() for name in FIELDS}, partial)
 
     @classmethod

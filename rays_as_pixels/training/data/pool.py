@@ -1,6 +1,6 @@
 """A pool of rendered training clips on disk, for machines where rendering is the bottleneck.
 
-Shards of safetensors, each written whole or not at all: a killed run resumes with the next.
+Shards of safetensors, each written atomically: a killed run resumes with the next.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from jaxtyping import Float
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from rays_as_pixels.files import whole_file
+from rays_as_pixels.files import atomic_write
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.model.autoencoder import SPATIAL_STRIDE
 from rays_as_pixels.training.data.augment import flipped, random_flip
@@ -66,7 +66,7 @@ def build_pool(folder: Path, spec: PoolSpec, *, device: str = "cpu") -> Iterator
                 for first in range(start, start + SHARD_CLIPS, 4)
             ]
             shard = {k: torch.cat([part[k] for part in parts]).contiguous() for k in parts[0]}
-            with whole_file(path) as partial:
+            with atomic_write(path) as partial:
                 save_file(shard, partial)
         yield index + 1, shards
 

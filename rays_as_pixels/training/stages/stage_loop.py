@@ -12,7 +12,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from rays_as_pixels.files import whole_file
+from rays_as_pixels.files import atomic_write
 from rays_as_pixels.training.distributed import average_gradients, own_seed, shared_clock
 
 LOG_EVERY_STEPS = 50
@@ -97,7 +97,7 @@ class StageLoop:
             self._log(f"{self._name} step {self.step}: left out, its gradient is {norm}")
 
     def _save(self) -> None:
-        """Write what the stage needs to go on, whole or not at all."""
+        """Write what the stage needs to go on, atomically."""
         if not self._accelerator.is_main_process:
             return
         state = {
@@ -106,5 +106,5 @@ class StageLoop:
             "spent": self.spent_sec,
             "step": self.step,
         }
-        with whole_file(self._path) as partial:
+        with atomic_write(self._path) as partial:
             torch.save(state, partial)

@@ -13,6 +13,7 @@ from accelerate.utils import DistributedType
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
+from rays_as_pixels.files import atomic_write
 from rays_as_pixels.model.transformer.attention import MatmulAttentionProcessor
 from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.training.auxiliary import (
@@ -312,7 +313,7 @@ class TransformerRun:
                     parameter.copy_(value)
 
     def save(self) -> None:
-        """Write the full state, in one piece or not at all. All processes must call it."""
+        """Write the full state atomically. All processes must call it."""
         if not self.accelerator.is_main_process and not is_sharded(self.model):
             return
         model = self.accelerator.unwrap_model(self.model)
@@ -324,6 +325,5 @@ class TransformerRun:
         }
         if not self.accelerator.is_main_process:
             return
-        partial = self.state_path.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.rename(self.state_path)
+        with atomic_write(self.state_path) as temporary:
+            torch.save(state, temporary)

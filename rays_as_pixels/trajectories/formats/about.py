@@ -16,11 +16,12 @@ import numpy as np
 
 import rays_as_pixels
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.files import write_text
 from rays_as_pixels.geometry.conventions import SCALE_NOTE
 from rays_as_pixels.trajectories.formats.base import Frames, PathData
 from rays_as_pixels.trajectories.formats.jsonfile import JsonFile, parse_json
 from rays_as_pixels.trajectories.formats.poses import focal_from_fov
-from rays_as_pixels.trajectories.formats.textfile import decode, read_bytes, write_atomically
+from rays_as_pixels.trajectories.formats.textfile import decode, read_bytes
 
 PROGRAM = "rays-as-pixels"
 KEY = "rays_as_pixels"
@@ -113,7 +114,7 @@ def write_side_file(path: Path, about: "dict[str, Any]") -> Path:
     """Write the side file of `path` and return its path."""
     side = side_path(path)
     lines = (f"  {json.dumps(k)}: {json.dumps(v, allow_nan=False)}" for k, v in about.items())
-    write_atomically(side, "{\n" + ",\n".join(lines) + "\n}\n")
+    write_text(side, "{\n" + ",\n".join(lines) + "\n}\n")
     return side
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.files import write_text
 from rays_as_pixels.trajectories.formats.about import about_from_comments, about_of, comment_lines
 from rays_as_pixels.trajectories.formats.base import (
     FormatSpec,
@@ -33,7 +34,6 @@ from rays_as_pixels.trajectories.formats.textfile import (
     number_rows,
     parse_table,
     read_text,
-    write_atomically,
 )
 
 SENSOR_MM = 36.0
@@ -104,7 +104,7 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
     )
     about = about_of(frames, SPEC.convention, extra)
     title = '"""Camera path: run in Blender (blender --python THIS_FILE)."""'
-    write_atomically(path, join_lines([title, *comment_lines(about)]) + script)
+    write_text(path, join_lines([title, *comment_lines(about)]) + script)
     notes = ["Run it in Blender: blender --python " + path.name]
     if np.ptp(ratio) > 1e-9 * ratio[0]:
         notes.append("fx / fy changes, which Blender cannot animate: that of frame 0 is used.")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.files import write_bytes
 from rays_as_pixels.trajectories.formats.about import summary_of
 from rays_as_pixels.trajectories.formats.base import (
     FormatSpec,
@@ -21,7 +22,6 @@ from rays_as_pixels.trajectories.formats.textfile import (
     MAX_FILE_BYTES,
     decode,
     read_bytes,
-    write_atomically,
 )
 
 NATIVE_NAME = "trajectory.json"
@@ -65,7 +65,7 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
             for file in sorted(Path(folder).rglob("*")):
                 if file.is_file():
                     _add(archive, file.relative_to(folder).as_posix(), file.read_bytes())
-    write_atomically(path, stream.getvalue())
+    write_bytes(path, stream.getvalue())
     return Written((path,), (f"{len(NAMES)} formats; README.txt in the ZIP says what is what.",))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from rays_as_pixels.files import write_text
 from rays_as_pixels.trajectories.formats.about import KEY, about_of, as_about
 from rays_as_pixels.trajectories.formats.base import (
     FormatSpec,
@@ -30,7 +31,7 @@ from rays_as_pixels.trajectories.formats.poses import (
     flip_camera,
     fov_from_focal,
 )
-from rays_as_pixels.trajectories.formats.textfile import read_text, write_atomically
+from rays_as_pixels.trajectories.formats.textfile import read_text
 
 MOST_KEYFRAMES = 33
 
@@ -112,7 +113,7 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
         for i in range(len(frames))
     ]
     blocks = lines_of("keyframes", keyframes), lines_of("camera_path", lines)
-    write_atomically(path, object_of(head, *blocks))
+    write_text(path, object_of(head, *blocks))
     notes = []
     if not frames.is_centered or not frames.has_square_pixels:
         notes.append(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.files import write_bytes
 from rays_as_pixels.trajectories.formats import colmap_binary, colmap_text
 from rays_as_pixels.trajectories.formats.about import (
     about_of,
@@ -33,7 +34,6 @@ from rays_as_pixels.trajectories.formats.poses import (
     rotations_from_wxyz,
     wxyz_of,
 )
-from rays_as_pixels.trajectories.formats.textfile import write_atomically
 
 AGREEMENT = 1e-6
 SIDE = "trajectory"
@@ -192,7 +192,7 @@ def _write_folder(
             f"output {path} must be creatable; got {error.strerror}. Create the folder above it."
         ) from error
     for name, content in files.items():
-        write_atomically(path / name, content)
+        write_bytes(path / name, content.encode() if isinstance(content, str) else content)
     side = write_side_file(path / SIDE, about_of(frames, SPEC.convention, extra))
     note = f"A COLMAP model has no room for times: {side.name} holds them."
     return Written((*(path / name for name in files), side), (note,))

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.files import write_text
 from rays_as_pixels.trajectories.formats.about import about_from_comments, about_of, comment_lines
 from rays_as_pixels.trajectories.formats.base import (
     FormatSpec,
@@ -20,7 +21,6 @@ from rays_as_pixels.trajectories.formats.textfile import (
     number_rows,
     parse_table,
     read_text,
-    write_atomically,
 )
 
 POSE = ("x", "y", "z", "qw", "qx", "qy", "qz")
@@ -84,7 +84,7 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
         ]
     )
     rows = (f"{index},{row}" for index, row in enumerate(number_rows(values, ",")))
-    write_atomically(path, join_lines([*comment_lines(about), ",".join(COLUMNS), *rows]))
+    write_text(path, join_lines([*comment_lines(about), ",".join(COLUMNS), *rows]))
     return Written((path,))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.files import write_bytes
 from rays_as_pixels.trajectories.formats.about import KEY, about_of, as_about
 from rays_as_pixels.trajectories.formats.base import (
     FormatSpec,
@@ -26,7 +27,6 @@ from rays_as_pixels.trajectories.formats.poses import from_rows, invert
 from rays_as_pixels.trajectories.formats.textfile import (
     MAX_FILE_BYTES,
     read_bytes,
-    write_atomically,
 )
 
 
@@ -150,7 +150,7 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
         intrinsics=intrinsics,
         **texts,
     )
-    write_atomically(path, stream.getvalue())
+    write_bytes(path, stream.getvalue())
     return Written((path,))
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.files import write_bytes, write_text
 from rays_as_pixels.trajectories.formats.about import KEY, PROGRAM, about_of, app_version, as_about
 from rays_as_pixels.trajectories.formats.base import (
     FormatSpec,
@@ -31,7 +32,7 @@ from rays_as_pixels.trajectories.formats.poses import (
     rotations_from_wxyz,
     wxyz_of,
 )
-from rays_as_pixels.trajectories.formats.textfile import decode, read_bytes, write_atomically
+from rays_as_pixels.trajectories.formats.textfile import decode, read_bytes
 
 GLB_MAGIC = b"glTF"
 _JSON_CHUNK, _BINARY_CHUNK = 0x4E4F534A, 0x004E4942
@@ -57,10 +58,10 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
     held: dict[str, Any] = {"byteLength": len(buffer)}
     document["buffers"] = [held]
     if path.suffix.lower() == ".glb":
-        write_atomically(path, _glb(document, buffer))
+        write_bytes(path, _glb(document, buffer))
     else:
         held["uri"] = _DATA_URI + base64.b64encode(buffer).decode()
-        write_atomically(path, json.dumps(document, allow_nan=False))
+        write_text(path, json.dumps(document, allow_nan=False))
     notes = ["Animation data are float32, as glTF demands; extras keep exact times and lenses."]
     if not frames.has_one_lens:
         notes.append(

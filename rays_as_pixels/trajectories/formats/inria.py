@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from rays_as_pixels.files import write_text
 from rays_as_pixels.trajectories.formats.about import KEY, about_of, as_about
 from rays_as_pixels.trajectories.formats.base import (
     FormatSpec,
@@ -22,7 +23,7 @@ from rays_as_pixels.trajectories.formats.base import (
 from rays_as_pixels.trajectories.formats.jsonfile import JsonFile, describe, parse_json
 from rays_as_pixels.trajectories.formats.naming import frame_names, natural_order
 from rays_as_pixels.trajectories.formats.poses import compose
-from rays_as_pixels.trajectories.formats.textfile import read_text, write_atomically
+from rays_as_pixels.trajectories.formats.textfile import read_text
 
 
 def read(path: Path, options: ReadOptions) -> PathData:
@@ -108,7 +109,7 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
             "time_sec": float(frames.time_sec[index]),
         }
         lines.append(json.dumps(entry | ({KEY: about} if index == 0 else {}), allow_nan=False))
-    write_atomically(path, "[\n" + ",\n".join(lines) + "\n]\n")
+    write_text(path, "[\n" + ",\n".join(lines) + "\n]\n")
     note = "cx, cy and time_sec are fields of ours; other readers take the image centre."
     return Written((path,), () if frames.is_centered else (note,))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.files import write_text
 from rays_as_pixels.trajectories.formats.about import about_of, read_side_file, write_side_file
 from rays_as_pixels.trajectories.formats.base import (
     FormatSpec,
@@ -22,7 +23,6 @@ from rays_as_pixels.trajectories.formats.textfile import (
     number_rows,
     parse_table,
     read_text,
-    write_atomically,
 )
 
 COLUMNS = 12
@@ -59,7 +59,7 @@ def read(path: Path, options: ReadOptions) -> PathData:
 def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
     """Write KITTI poses, and a side file with times, size and intrinsics."""
     rows = number_rows(frames.world_from_cam[:, :3].reshape(-1, COLUMNS))
-    write_atomically(path, join_lines(rows))
+    write_text(path, join_lines(rows))
     side = write_side_file(path, about_of(frames, SPEC.convention, extra))
     note = f"KITTI has no room for times and intrinsics: {side.name} holds them."
     return Written((path, side), (note,))

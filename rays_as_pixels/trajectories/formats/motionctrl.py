@@ -6,6 +6,7 @@ OpenCV axes. No times, no intrinsics, no room for either.
 from pathlib import Path
 from typing import Any
 
+from rays_as_pixels.files import write_text
 from rays_as_pixels.trajectories.formats.about import about_of, read_side_file, write_side_file
 from rays_as_pixels.trajectories.formats.base import (
     FormatSpec,
@@ -16,7 +17,7 @@ from rays_as_pixels.trajectories.formats.base import (
 )
 from rays_as_pixels.trajectories.formats.jsonfile import parse_json
 from rays_as_pixels.trajectories.formats.poses import from_rows, invert
-from rays_as_pixels.trajectories.formats.textfile import read_text, write_atomically
+from rays_as_pixels.trajectories.formats.textfile import read_text
 
 
 def read(path: Path, options: ReadOptions) -> PathData:
@@ -33,7 +34,7 @@ def read(path: Path, options: ReadOptions) -> PathData:
 def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
     """Write a MotionCtrl file, and a side file with times, size and intrinsics."""
     rows = invert(frames.world_from_cam)[:, :3].reshape(-1, 12).tolist()
-    write_atomically(path, "[\n" + ",\n".join(map(repr, rows)) + "\n]\n")
+    write_text(path, "[\n" + ",\n".join(map(repr, rows)) + "\n]\n")
     side = write_side_file(path, about_of(frames, SPEC.convention, extra))
     note = f"MotionCtrl files have no room for times and intrinsics: {side.name} holds them."
     return Written((path, side), (note,))

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.files import write_text
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.conventions import CONVENTION, SCALE_NOTE
 from rays_as_pixels.geometry.trajectory import Trajectory
@@ -27,7 +28,7 @@ from rays_as_pixels.trajectories.formats.jsonfile import (
     object_of,
     parse_json,
 )
-from rays_as_pixels.trajectories.formats.textfile import decode, read_bytes, write_atomically
+from rays_as_pixels.trajectories.formats.textfile import decode, read_bytes
 
 FORMAT = "rays-as-pixels/trajectory"
 VERSION = 1
@@ -91,7 +92,7 @@ def parse_native(text: str, name: str) -> "tuple[Trajectory, dict[str, Any]]":
 def write_native(
     trajectory: Trajectory, path: "str | Path", *, extra: "dict[str, Any] | None" = None
 ) -> None:
-    """Write a native file whole or not at all. Inverse of `read_native`.
+    """Write a native file atomically. Inverse of `read_native`.
 
     Args:
         trajectory: The path.
@@ -102,7 +103,7 @@ def write_native(
     Raises:
         InputError: The file cannot be written, or `extra` holds what JSON cannot.
     """
-    write_atomically(Path(path), native_text(trajectory, extra=extra))
+    write_text(Path(path), native_text(trajectory, extra=extra))
 
 
 def native_text(trajectory: Trajectory, *, extra: "dict[str, Any] | None" = None) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.files import write_text
 from rays_as_pixels.trajectories.formats.about import KEY, about_of, as_about
 from rays_as_pixels.trajectories.formats.base import (
     FormatSpec,
@@ -29,7 +30,7 @@ from rays_as_pixels.trajectories.formats.jsonfile import (
 )
 from rays_as_pixels.trajectories.formats.naming import frame_names, natural_order
 from rays_as_pixels.trajectories.formats.poses import flip_camera, focal_from_fov
-from rays_as_pixels.trajectories.formats.textfile import read_text, write_atomically
+from rays_as_pixels.trajectories.formats.textfile import read_text
 
 _DISTORTION = ("k1", "k2", "k3", "k4", "p1", "p2")
 _PINHOLES = ("SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "PERSPECTIVE")
@@ -156,7 +157,7 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
         if not frames.has_one_lens:
             entry |= dict(zip(keys, lens[index], strict=True))
         lines.append(json.dumps(entry | {"time_sec": times[index], "transform_matrix": pose}))
-    write_atomically(path, object_of(head | {KEY: about}, lines_of("frames", lines)))
+    write_text(path, object_of(head | {KEY: about}, lines_of("frames", lines)))
     return Written((path,), ("time_sec is a field of ours, which other readers ignore.",))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from rays_as_pixels.files import write_text
 from rays_as_pixels.trajectories.formats.about import KEY, about_of, as_about
 from rays_as_pixels.trajectories.formats.base import (
     FormatSpec,
@@ -27,7 +28,7 @@ from rays_as_pixels.trajectories.formats.poses import (
     rotations_from_wxyz,
     wxyz_of,
 )
-from rays_as_pixels.trajectories.formats.textfile import read_text, write_atomically
+from rays_as_pixels.trajectories.formats.textfile import read_text
 
 
 def read(path: Path, options: ReadOptions) -> PathData:
@@ -96,7 +97,7 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
         "spline_order": 1,
         KEY: about_of(frames, SPEC.convention, extra),
     }
-    write_atomically(path, object_of(head, lines_of("path", lines)))
+    write_text(path, object_of(head, lines_of("path", lines)))
     note = "Poses are in this path's world; instant-ngp's own is scaled and shifted by its scene."
     return Written((path,), (note,))
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.files import write_text
 from rays_as_pixels.trajectories.formats.about import (
     KEY,
     about_from_comments,
@@ -31,7 +32,6 @@ from rays_as_pixels.trajectories.formats.textfile import (
     number_rows,
     parse_table,
     read_text,
-    write_atomically,
 )
 
 COLUMNS = 19
@@ -104,7 +104,7 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
     )
     stamps = np.rint(frames.time_sec * 1e6).astype(np.int64).tolist()
     rows = (f"{t} {row}" for t, row in zip(stamps, number_rows(numbers), strict=True))
-    write_atomically(path, join_lines([f"{KEY} {json.dumps(about, allow_nan=False)}", *rows]))
+    write_text(path, join_lines([f"{KEY} {json.dumps(about, allow_nan=False)}", *rows]))
     return Written((path,), ("Timestamps are whole microseconds; line 1 holds the exact times.",))
 
 

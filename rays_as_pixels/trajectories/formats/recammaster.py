@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.files import write_text
 from rays_as_pixels.trajectories.formats.about import about_of, read_side_file, write_side_file
 from rays_as_pixels.trajectories.formats.base import (
     FormatSpec,
@@ -23,7 +24,7 @@ from rays_as_pixels.trajectories.formats.base import (
     Written,
 )
 from rays_as_pixels.trajectories.formats.jsonfile import JsonFile, describe, parse_json
-from rays_as_pixels.trajectories.formats.textfile import number_rows, read_text, write_atomically
+from rays_as_pixels.trajectories.formats.textfile import number_rows, read_text
 
 OPENCV_FROM_UNREAL = np.array([[0, 1.0, 0, 0], [0, 0, -1.0, 0], [1.0, 0, 0, 0], [0, 0, 0, 1.0]])
 CM_PER_M = 100.0
@@ -101,7 +102,7 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
         + ' "}'
         for index in range(len(frames))
     ]
-    write_atomically(path, "{\n" + ",\n".join(lines) + "\n}\n")
+    write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
     side = write_side_file(path, about_of(frames, SPEC.convention, extra))
     note = f"ReCamMaster files have no room for times and intrinsics: {side.name} holds them."
     return Written((path, side), (note, "Scene units were written as metres, in centimetres."))

@@ -1,8 +1,6 @@
-"""Text files of numbers: read whole, say where a mistake is, write whole or not at all."""
+"""Text files of numbers: read them, and name the line and column of a mistake."""
 
-import os
 import re
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,32 +69,6 @@ def read_text(path: Path) -> str:
 def line_and_column(text: str, offset: int) -> tuple[int, int]:
     """Return the line and column, both from 1, of the character at `offset`."""
     return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
-
-
-def write_atomically(path: Path, data: "bytes | str") -> None:
-    """Write a file so that a reader finds the old one or the whole new one, never a part.
-
-    Raises:
-        InputError: The folder is missing or cannot be written to.
-    """
-    payload = data.encode() if isinstance(data, str) else data
-    if path.is_dir():
-        raise InputError(f"output must be a file; got the folder {path}. Add a file name.")
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(payload)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
-        raise InputError(
-            f"output {path} must be writable; got {error.strerror}. Create its folder first."
-        ) from error
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rays_as_pixels.files import write_text
 from rays_as_pixels.trajectories.formats.about import (
     about_from_comments,
     about_of,
@@ -27,7 +28,6 @@ from rays_as_pixels.trajectories.formats.textfile import (
     number_rows,
     parse_table,
     read_text,
-    write_atomically,
 )
 
 COLUMNS = 8
@@ -61,7 +61,7 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
     )
     head = comment_lines(about_of(frames, SPEC.convention, extra))
     lines = [*head, "# time_sec tx ty tz qx qy qz qw", *number_rows(values)]
-    write_atomically(path, join_lines(lines))
+    write_text(path, join_lines(lines))
     note = "TUM has no columns for intrinsics: the comments at the top hold them."
     return Written((path,), (note,))
 

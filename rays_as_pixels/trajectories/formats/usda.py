@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.files import write_text
 from rays_as_pixels.trajectories.formats.about import about_from_comments, about_of, comment_lines
 from rays_as_pixels.trajectories.formats.base import (
     FormatSpec,
@@ -26,7 +27,6 @@ from rays_as_pixels.trajectories.formats.textfile import (
     line_and_column,
     number_rows,
     read_text,
-    write_atomically,
 )
 
 APERTURE_MM = 36.0
@@ -95,7 +95,7 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
         "    }",
         "}",
     ]
-    write_atomically(path, join_lines(lines))
+    write_text(path, join_lines(lines))
     return Written((path,), ("Scene units are written as metres (metersPerUnit = 1).",))
 
 

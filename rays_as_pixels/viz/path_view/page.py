@@ -9,7 +9,7 @@ from pathlib import Path
 import plotly
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.trajectories.formats.textfile import write_atomically
+from rays_as_pixels.files import write_bytes
 from rays_as_pixels.viz.path_view.text import LANGUAGES, WORDS
 
 SCRIPTS = (
@@ -93,14 +93,14 @@ def write_path_page(
     video: bytes | None = None,
     language: str = "en",
 ) -> int:
-    """Write the page (see `path_page`) whole or not at all, and return its size in bytes.
+    """Write the page (see `path_page`) atomically, and return its size in bytes.
 
     Raises:
         InputError: The folder does not exist or cannot be written, or another language.
     """
     path = Path(path)
     data = path_page(value, title=title, video=video, language=language).encode()
-    write_atomically(path, data)
+    write_bytes(path, data)
     return len(data)
 
 
