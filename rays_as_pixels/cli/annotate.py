@@ -108,10 +108,11 @@ def _job(args: argparse.Namespace, root: Path, progress: ProgressLine) -> "Job":
     import json
 
     from rays_as_pixels.annotate.job import Job, Settings, fingerprint
-    from rays_as_pixels.hub.source import HubAccess, find_model
+    from rays_as_pixels.hub.fetch import find_model
+    from rays_as_pixels.hub.location import HubAccess
     from rays_as_pixels.media.video import check_frame_count
 
-    found = find_model(args.model, access=HubAccess(say=progress.say))
+    found = find_model(args.model, access=HubAccess(log=progress.say))
     folder = Path(found.folder).resolve()
     frames = args.frames
     if frames is None:

@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     import_spaces_first()
     from rays_as_pixels.app.server.launch import LaunchOptions, launch
     from rays_as_pixels.app.server.model_holder import ModelHolder
-    from rays_as_pixels.hub.source import peek_model
+    from rays_as_pixels.hub.fetch import peek_model
 
     device = loading.choose_device(args.device)
     name, folder = peek_model(args.model)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rays_as_pixels.cli import options
 from rays_as_pixels.cli.loading import add_device_option, choose_device
 from rays_as_pixels.cli.progress import ProgressLine, print_results, quieten
-from rays_as_pixels.errors import CheckpointError, InputError
+from rays_as_pixels.errors import InputError
 
 if TYPE_CHECKING:
     from rays_as_pixels.model.wan.folder import ConvertOptions
@@ -158,25 +158,15 @@ def find_wan(name: str, progress: ProgressLine) -> Path:
     Raises:
         CheckpointError: It does not exist or cannot be fetched.
     """
-    from rays_as_pixels.hub.source import model_name
+    from rays_as_pixels.hub.location import HubAccess, locate_model
 
-    parsed = model_name(name)
-    if parsed.folder is not None:
-        return parsed.folder
-    from huggingface_hub import snapshot_download
-
-    from rays_as_pixels.hub.failures import explained
+    where = locate_model(name)
+    if where.folder is not None:
+        return where.folder
+    from rays_as_pixels.hub.errors import hub_errors_explained
+    from rays_as_pixels.hub.fetch import download
 
     progress.say(f"fetching {name}; what is there already is not fetched again")
     patterns = [f"{part}/*.{end}" for part in _FETCHED for end in ("json", "safetensors", "model")]
-    try:
-        folder = snapshot_download(
-            parsed.repository,
-            revision=parsed.revision,
-            allow_patterns=["model_index.json", *patterns],
-        )
-    except CheckpointError:
-        raise
-    except Exception as error:
-        raise explained(error, name) from error
-    return Path(folder)
+    with hub_errors_explained(name, None):
+        return download(where, ("model_index.json", *patterns), HubAccess())

@@ -38,7 +38,7 @@ def add_dtype_option(parser: "argparse._ActionsContainer") -> None:
 
 def add_loading_options(parser: "argparse._ActionsContainer") -> None:
     """Add --model, --device, --offload, --dtype, --attention-backend and --compile."""
-    from rays_as_pixels.hub.source import MODEL_HELP
+    from rays_as_pixels.hub.location import MODEL_HELP
 
     parser.add_argument("--model", metavar="MODEL", help=MODEL_HELP)
     add_device_option(parser)
@@ -117,15 +117,16 @@ def load(args: argparse.Namespace, say: Callable[[str], None]) -> "RaysAsPixelsP
     import torch
     from diffusers.utils import logging as diffusers_logging
 
-    from rays_as_pixels.hub.source import HubAccess, find_model, model_name
+    from rays_as_pixels.hub.fetch import find_model
+    from rays_as_pixels.hub.location import HubAccess, locate_model
     from rays_as_pixels.memory.choose import apply_setting
     from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 
     diffusers_logging.set_verbosity_error()  # our progress and errors say what matters
     diffusers_logging.disable_progress_bar()
-    found = find_model(args.model, access=HubAccess(say=say))
+    found = find_model(args.model, access=HubAccess(log=say))
     if found.commit is not None:
-        args.model = f"{model_name(found.name).repository}@{found.commit}"
+        args.model = f"{locate_model(found.name).repository}@{found.commit}"
     planner = _planner(args, found.folder, device)
     setting = _setting(args, planner, device, say)
     say(f"model: {args.model or found.name} on {device}, memory {setting.name}")

@@ -1,7 +1,6 @@
 """`memory`: what a model needs on which GPU, before anything is fetched or loaded."""
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
 from rays_as_pixels.cli import options
@@ -65,22 +64,20 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _shapes(model: str | None) -> "ModelShapes":
-    from rays_as_pixels.hub.source import HubAccess, model_name
+    from rays_as_pixels.hub.location import HubAccess, locate_model
     from rays_as_pixels.memory.shapes import ModelShapes
     from rays_as_pixels.model.checkpoints import check_model_index
 
     if model in PRESETS:
         return ModelShapes.from_preset(model)
-    name = model_name(model)
-    if name.folder is not None:
-        check_model_index(name.folder, name=name.text)
-        return ModelShapes.from_folder(name.folder)
-    from rays_as_pixels.hub.fetch import Wanted, fetch_configs
+    where = locate_model(model)
+    if where.folder is not None:
+        check_model_index(where.folder, name=where.text)
+        return ModelShapes.from_folder(where.folder)
+    from rays_as_pixels.hub.fetch import fetch_configs
 
-    wanted = Wanted(name.repository, name.revision)
-    access = HubAccess(say=lambda text: print(text, file=sys.stderr))  # noqa: T201
-    folder, text = fetch_configs(wanted, access)
-    return ModelShapes.from_folder(folder, name=wanted.label, text=text)
+    folder, text = fetch_configs(where, HubAccess())
+    return ModelShapes.from_folder(folder, name=where.label, text=text)
 
 
 def _planners(args: argparse.Namespace, shapes: "ModelShapes") -> "list[Planner]":

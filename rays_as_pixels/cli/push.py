@@ -35,8 +35,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: The folder is no whole pipeline, or the Hub refuses or cannot be reached.
     """
+    from rays_as_pixels.hub.location import HubAccess
     from rays_as_pixels.hub.push import PushOptions, check_repository, push_folder, pushed_files
-    from rays_as_pixels.hub.source import HubAccess
     from rays_as_pixels.model.checkpoints import check_model_folder
 
     options = PushOptions(
@@ -55,6 +55,6 @@ def run(args: argparse.Namespace) -> int:
         print("\n".join(files), card.decode(), sep="\n\n", end="")  # noqa: T201 - the answer
         return 0
     progress = ProgressLine()
-    done = push_folder(args.folder, args.repository, options, access=HubAccess(say=progress.say))
+    done = push_folder(args.folder, args.repository, options, access=HubAccess(log=progress.say))
     print(done.url, done.commit, sep="\n")  # noqa: T201 - the answer
     return 0

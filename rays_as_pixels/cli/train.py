@@ -150,7 +150,7 @@ def _found(given: str | None) -> Path | None:
     """Find the pipeline of an option, fetching it from the Hub if need be."""
     if given is None:
         return None
-    from rays_as_pixels.hub.source import HubAccess, find_model
+    from rays_as_pixels.hub.fetch import find_model
+    from rays_as_pixels.hub.location import HubAccess
 
-    access = HubAccess(say=_say)
-    return find_model(given, access=access).folder
+    return find_model(given, access=HubAccess(log=_say)).folder

@@ -1,93 +1,110 @@
-"""Fetch a pipeline from the Hub: look before fetching, go on where it stopped, check what arrived.
+"""Find a model, fetching it from the Hub if need be: configs, tokenizers and safetensors files.
 
-Only configs, tokenizers and safetensors files are fetched, never code and never pickles.
+`huggingface_hub` downloads and caches. Checked here are what it leaves open: that a repository is a
+pipeline of this package and fits on the disk before anything large is fetched, that nothing is code
+or a pickle, and that what arrived is complete.
 """
 
-import hashlib
 import re
 import shutil
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import HfApi, constants, hf_hub_download, hf_hub_url, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
-from huggingface_hub.file_download import http_get, repo_folder_name
-from huggingface_hub.utils import WeakFileLock, build_hf_headers
+from huggingface_hub import (
+    HfApi,
+    constants,
+    hf_hub_download,
+    snapshot_download,
+    try_to_load_from_cache,
+)
 
 from rays_as_pixels.errors import CheckpointError
-from rays_as_pixels.hub.failures import explained, is_network, not_fetched, status
-from rays_as_pixels.hub.source import HubAccess
+from rays_as_pixels.hub.errors import hub_errors_explained, is_unreachable
+from rays_as_pixels.hub.location import HubAccess, ModelLocation, locate_model
 from rays_as_pixels.model.checkpoints import (
     check_model_folder,
     check_model_index,
     refuse_pickles,
 )
 
-ENDINGS = ("json", "safetensors", "model", "txt")  # of the files that are fetched
-BESIDE = ("README.md", "LICENSE*", "*.json")
-PARALLEL_FILES = 4
+ENDINGS = ("json", "safetensors", "model", "txt")  # of the files of a component
+ROOT_FILES = ("README.md", "LICENSE*", "*.json")
 LIBRARY = "rays-as-pixels"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A repository and its revision; None is the main branch."""
+class FoundModel:
+    """A complete model on this machine.
 
-    repository: str
-    revision: str | None = None
+    Attributes:
+        folder: With the pipeline in it.
+        name: As its user named it.
+        commit: Of the repository it came from; None for a folder.
+    """
 
-    @property
-    def label(self) -> str:
-        """What to call it in messages."""
-        return self.repository if self.revision is None else f"{self.repository}@{self.revision}"
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """One file of a repository: size in bytes, and its SHA-256 where the Hub keeps one."""
-
-    path: str
-    size: int
-    sha256: str | None
+    folder: Path
+    name: str
+    commit: str | None = None
 
 
-def fetch(wanted: Wanted, access: HubAccess) -> Path:
-    """Return the folder of a repository's pipeline, whole and checked.
+def find_model(
+    given: str | Path | None = None,
+    *,
+    revision: str | None = None,
+    access: HubAccess | None = None,
+) -> FoundModel:
+    """Return a complete pipeline folder for a name, fetching it from the Hub if need be.
+
+    Args:
+        given: A folder, `org/name[@revision]`, or None for $RAYS_AS_PIXELS_MODEL and, without that,
+            the project's own model.
+        revision: Branch, tag or commit, where `given` names none.
+        access: How to reach the Hub.
 
     Raises:
-        CheckpointError: See `find_model`.
+        CheckpointError: It does not exist, cannot be reached, is another kind of model, is damaged,
+            or does not fit on the disk.
+    """
+    where, access = locate_model(given), access or HubAccess()
+    if where.folder is not None:
+        check_model_folder(where.folder)
+        return FoundModel(where.folder, where.text)
+    if revision is not None and where.revision not in (None, revision):
+        raise CheckpointError(
+            f"revision must be given once; got {where.text!r} and {revision!r}. Leave one out."
+        )
+    where = replace(where, revision=where.revision or revision)
+    with hub_errors_explained(where.label, access.endpoint):
+        folder = _fetch(where, access)
+    remedy = f"Delete {folder.parents[1]} and run the same command again, online."
+    check_model_folder(folder, remedy=remedy)
+    return FoundModel(folder, where.label, commit=folder.name)
+
+
+def peek_model(
+    given: str | Path | None = None, *, access: HubAccess | None = None
+) -> tuple[str, Path]:
+    """Return a model's name and a folder with its model_index.json and card, without weights.
+
+    Nothing is checked: this is for saying what will be loaded. Where that cannot be found out yet,
+    the folder does not exist.
     """
     try:
-        return _fetched(wanted, access)
+        where = locate_model(given)
+        if where.folder is not None:
+            return where.folder.name, where.folder
+        with hub_errors_explained(where.label, None):
+            return where.label, download(where, ROOT_FILES, access or HubAccess())
     except CheckpointError:
-        raise
-    except Exception as error:
-        if not (is_network(error) or isinstance(error, OSError | ValueError)):
-            raise
-        raise explained(error, wanted.label, endpoint=access.endpoint) from error
+        return str(given), Path(str(given))
 
 
-def peek(wanted: Wanted, access: HubAccess) -> Path:
-    """Fetch a repository's model_index.json and card alone; a folder that is not there if refused.
-
-    What is wrong is said by `fetch`, when the model is really wanted.
-    """
-    found = Path(wanted.repository)
-    for name in ("README.md", "model_index.json"):
-        try:
-            found = _one_file(wanted, wanted.revision, name, access).parent
-        except Exception as error:
-            if not (is_network(error) or isinstance(error, OSError | ValueError)):
-                raise
-    return found
-
-
-def fetch_configs(wanted: Wanted, access: HubAccess) -> tuple[Path, dict[str, tuple[int, ...]]]:
+def fetch_configs(
+    where: ModelLocation, access: HubAccess
+) -> tuple[Path, dict[str, tuple[int, ...]]]:
     """Fetch a repository's configs, and of its text encoder's weights their shapes.
 
     Returns:
@@ -96,233 +113,106 @@ def fetch_configs(wanted: Wanted, access: HubAccess) -> tuple[Path, dict[str, tu
     Raises:
         CheckpointError: It is no pipeline of ours or cannot be reached.
     """
-    try:
-        api = HfApi(endpoint=access.endpoint, token=access.token, library_name=LIBRARY)
-        info = api.model_info(wanted.repository, revision=wanted.revision)
-        paths = [sibling.rfilename for sibling in info.siblings or []]
-        _check_listing(wanted, [RemoteFile(path, 0, None) for path in paths])
-        check_model_index(
-            _one_file(wanted, info.sha, "model_index.json", access).parent, name=wanted.label
-        )
-        configs = [path for path in paths if path.endswith("/config.json")]
-        folders = [_one_file(wanted, info.sha, path, access).parents[1] for path in configs]
+    with hub_errors_explained(where.label, access.endpoint):
+        paths = list(_file_sizes(where, access))
+        folder = download(where, ("model_index.json", "*/config.json"), access)
+        check_model_index(folder, name=where.label)
         shapes: dict[str, tuple[int, ...]] = {}
         for path in paths:
-            if path.startswith("text_encoder/") and path.endswith(".safetensors"):
-                header = api.parse_safetensors_file_metadata(
-                    wanted.repository, path, revision=info.sha
+            if fnmatchcase(path, "text_encoder/*.safetensors"):
+                header = _api(access).parse_safetensors_file_metadata(
+                    where.repository, path, revision=folder.name
                 )
-                shapes |= {name: tuple(found.shape) for name, found in header.tensors.items()}
-        return folders[0], shapes
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        raise explained(error, wanted.label, endpoint=access.endpoint) from error
-    except Exception as error:
-        if not is_network(error):
-            raise
-        raise explained(error, wanted.label, endpoint=access.endpoint) from error
+                shapes |= {name: tuple(info.shape) for name, info in header.tensors.items()}
+        return folder, shapes
 
 
-def _fetched(wanted: Wanted, access: HubAccess) -> Path:
-    offline = constants.HF_HUB_OFFLINE if access.offline is None else access.offline
-    if offline:
-        folder = _cached(wanted, access)
-        if folder is None:
-            raise not_fetched(wanted.label)
-        check_model_folder(folder, remedy=_remedy(folder, "Delete {} and fetch it again online."))
-        return folder
-    if wanted.revision is not None and _COMMIT.fullmatch(wanted.revision):
-        folder = _whole(wanted, access)  # a commit never changes: nothing to ask
-        if folder is not None:
-            return folder
-    try:
-        return _from_hub(wanted, access)
-    except Exception as error:
-        down = is_network(error) or (status(error) or 0) >= 500
-        folder = _whole(wanted, access) if down else None
-        if folder is None:
-            raise
-        access.tell(f"the Hub cannot be reached; using {wanted.label} as fetched before")
-        return folder
+def download(where: ModelLocation, patterns: tuple[str, ...], access: HubAccess) -> Path:
+    """Return the cached snapshot of a repository with the files that fit any of the patterns.
 
-
-def patterns(listed: dict[str, Any]) -> list[str]:
-    """List what to fetch of a repository: its components' configs and weights, never code.
-
-    Args:
-        listed: Its model_index.
+    Raises:
+        Exception: Whatever `huggingface_hub` raises; see `hub_errors_explained`.
     """
-    components = [name for name in listed if isinstance(listed[name], list) and name[:1] != "_"]
-    inside = [f"{name}/*.{ending}" for name in components for ending in ENDINGS]
-    return [*BESIDE, *inside]
+    options = {"allow_patterns": list(patterns), **_options(where, access)}
+    return Path(snapshot_download(where.repository, **options))
 
 
-def _cached(wanted: Wanted, access: HubAccess) -> Path | None:
-    where = {"revision": wanted.revision, "cache_dir": access.cache, "local_files_only": True}
+def _fetch(where: ModelLocation, access: HubAccess) -> Path:
+    sizes: dict[str, int] = {}
     try:
-        index = Path(hf_hub_download(wanted.repository, "model_index.json", **where))
-        listed = check_model_index(index.parent, name=wanted.label)
-        folder = snapshot_download(wanted.repository, allow_patterns=patterns(listed), **where)
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled):
-        return None
-    return Path(folder)
-
-
-def _whole(wanted: Wanted, access: HubAccess) -> Path | None:
-    folder = _cached(wanted, access)
-    if folder is None:
-        return None
-    try:
-        check_model_folder(folder)
-    except CheckpointError:
-        return None
-    return folder
-
-
-def _remedy(folder: Path, text: str) -> str:
-    return text.format(folder.parents[1])
-
-
-def _from_hub(wanted: Wanted, access: HubAccess) -> Path:
-    api = HfApi(endpoint=access.endpoint, token=access.token, library_name=LIBRARY)
-    info = api.model_info(wanted.repository, revision=wanted.revision, files_metadata=True)
-    commit = str(info.sha)
-    files = [_remote(sibling) for sibling in info.siblings or []]
-    _check_listing(wanted, files)
-    index = _one_file(wanted, commit, "model_index.json", access)
-    listed = check_model_index(index.parent, name=wanted.label)
-    for name in (name for name in listed if isinstance(listed[name], list)):
-        refuse_pickles(name, [f.path for f in files if f.path.startswith(f"{name}/")])
-    allowed = patterns(listed)
-    needed = [f for f in files if any(fnmatchcase(f.path, pattern) for pattern in allowed)]
-    storage = _storage(wanted, access)
-    _drop_damaged(storage / "snapshots" / commit, needed)
-    missing = [f for f in needed if not (storage / "snapshots" / commit / f.path).exists()]
-    _check_space(storage, missing, wanted)
-    _fetch_large(wanted, commit, missing, access)
-    folder = Path(
-        snapshot_download(
-            wanted.repository,
-            revision=wanted.revision,
-            cache_dir=access.cache,
-            endpoint=access.endpoint,
-            token=access.token,
-            library_name=LIBRARY,
-            allow_patterns=allowed,
+        if not _needs_no_question(where, access):
+            sizes = _file_sizes(where, access)
+    except Exception as error:
+        if not is_unreachable(error):
+            raise
+        access.log(f"the Hub cannot be reached; using {where.label} as fetched before, if it was")
+    found = hf_hub_download(where.repository, "model_index.json", **_options(where, access))
+    index = check_model_index(Path(found).parent, name=where.label)
+    components = [name for name in index if isinstance(index[name], list) and name[:1] != "_"]
+    inside = (f"{name}/*.{ending}" for name in components for ending in ENDINGS)
+    patterns = (*ROOT_FILES, *inside)  # never code
+    for name in components:
+        refuse_pickles(name, [path for path in sizes if path.startswith(f"{name}/")])
+    commit = Path(found).parent.name
+    wanted = {
+        path: size
+        for path, size in sizes.items()
+        if any(fnmatchcase(path, pattern) for pattern in patterns)
+        and not isinstance(
+            try_to_load_from_cache(where.repository, path, access.cache, commit), str
         )
-    )
-    check_model_folder(folder, remedy=_remedy(folder, "Delete {} and run the same command again."))
-    return folder
+    }
+    if wanted:
+        _check_disk(where, access, sum(wanted.values()))
+        size_mb = sum(wanted.values()) / 1e6
+        access.log(f"fetching {where.label}: {len(wanted)} files, {size_mb:.1f} MB")
+    return download(where, patterns, access)
 
 
-def _remote(sibling: Any) -> RemoteFile:
-    lfs = sibling.lfs
-    return RemoteFile(sibling.rfilename, int(sibling.size or 0), lfs.sha256 if lfs else None)
+def _needs_no_question(where: ModelLocation, access: HubAccess) -> bool:
+    """Tell whether the Hub is not to be asked, or has nothing new to say about a commit."""
+    if constants.HF_HUB_OFFLINE if access.offline is None else access.offline:
+        return True
+    if where.revision is None or not _COMMIT.fullmatch(where.revision):
+        return False
+    file = (where.repository, "model_index.json", access.cache, where.revision)
+    return isinstance(try_to_load_from_cache(*file), str)
 
 
-def _check_listing(wanted: Wanted, files: list[RemoteFile]) -> None:
-    """Refuse a repository that can be no pipeline of ours, before anything is fetched."""
-    paths = {file.path for file in files}
-    if "model_index.json" not in paths:
+def _options(where: ModelLocation, access: HubAccess) -> dict[str, Any]:
+    return {
+        "revision": where.revision,
+        "cache_dir": access.cache,
+        "endpoint": access.endpoint,
+        "token": access.token,
+        "local_files_only": bool(access.offline),
+        "library_name": LIBRARY,
+    }
+
+
+def _api(access: HubAccess) -> HfApi:
+    return HfApi(endpoint=access.endpoint, token=access.token, library_name=LIBRARY)
+
+
+def _file_sizes(where: ModelLocation, access: HubAccess) -> dict[str, int]:
+    """Return the sizes of a repository's files in bytes; one without an index is refused."""
+    info = _api(access).model_info(where.repository, revision=where.revision, files_metadata=True)
+    sizes = {file.rfilename: int(file.size or 0) for file in info.siblings or []}
+    if "model_index.json" not in sizes:
         raise CheckpointError(
-            f"model must be a pipeline with a model_index.json; got {wanted.label}, which has "
-            f"{len(paths)} files and none of that name. Name another repository with --model."
+            f"model must be a pipeline with a model_index.json; got {where.label}, which has "
+            f"{len(sizes)} files and none of that name. Name another repository with --model."
         )
+    return sizes
 
 
-def _one_file(wanted: Wanted, commit: str | None, path: str, access: HubAccess) -> Path:
-    return Path(
-        hf_hub_download(
-            wanted.repository,
-            path,
-            revision=commit,
-            cache_dir=access.cache,
-            endpoint=access.endpoint,
-            token=access.token,
-            local_files_only=bool(access.offline),
-            library_name=LIBRARY,
-        )
-    )
-
-
-def _storage(wanted: Wanted, access: HubAccess) -> Path:
+def _check_disk(where: ModelLocation, access: HubAccess, needed: int) -> None:
     cache = Path(access.cache or constants.HF_HUB_CACHE).expanduser()
-    return cache / repo_folder_name(repo_id=wanted.repository, repo_type="model")
-
-
-def _drop_damaged(snapshot: Path, files: list[RemoteFile]) -> None:
-    """Forget fetched files whose size is not what the Hub says, so that they are fetched again."""
-    for file in files:
-        held = snapshot / file.path
-        if held.exists() and held.stat().st_size != file.size:
-            held.resolve().unlink(missing_ok=True)
-            held.unlink(missing_ok=True)
-
-
-def _check_space(storage: Path, missing: list[RemoteFile], wanted: Wanted) -> None:
-    needed = sum(file.size for file in missing) - sum(
-        part.stat().st_size for part in (storage / "blobs").glob("*.part")
-    )
-    place = next(folder for folder in (storage, *storage.parents) if folder.exists())
-    free = shutil.disk_usage(place).free
+    disk = next(folder for folder in (cache, *cache.parents) if folder.exists())
+    free = shutil.disk_usage(disk).free
     if needed > free:
         raise CheckpointError(
             f"the disk must have room for the model; got {needed / 1e9:.1f} GB to fetch for "
-            f"{wanted.label} and {free / 1e9:.1f} GB free in {place}. Free some space, or put the "
+            f"{where.label} and {free / 1e9:.1f} GB free in {disk}. Free some space, or put the "
             "cache on another disk with HF_HOME."
         )
-
-
-def _fetch_large(wanted: Wanted, commit: str, missing: list[RemoteFile], access: HubAccess) -> None:
-    """Fetch the files that have a checksum, several at once, each from where it stopped."""
-    large = [file for file in missing if file.sha256 is not None]
-    if not large:
-        return
-    size = sum(file.size for file in large)
-    access.tell(f"fetching {wanted.label}: {len(large)} files of weights, {size / 1e6:.1f} MB")
-    with ThreadPoolExecutor(PARALLEL_FILES) as pool:
-        list(pool.map(lambda file: _fetch_one(wanted, commit, file, access), large))
-
-
-def _fetch_one(wanted: Wanted, commit: str, file: RemoteFile, access: HubAccess) -> None:
-    """Fetch one file into the cache's blobs; a part that is there is gone on with."""
-    assert file.sha256 is not None
-    storage = _storage(wanted, access)
-    blob = storage / "blobs" / file.sha256
-    part = blob.with_name(f"{file.sha256}.part")
-    blob.parent.mkdir(parents=True, exist_ok=True)
-    lock = storage.parent / ".locks" / storage.name / f"{file.sha256}.part.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with WeakFileLock(lock):
-        if blob.exists():
-            return
-        if part.exists() and part.stat().st_size > file.size:
-            part.unlink()
-        url = hf_hub_url(wanted.repository, file.path, revision=commit, endpoint=access.endpoint)
-        with part.open("ab") as out:
-            http_get(
-                url,
-                out,
-                resume_size=out.tell(),
-                headers=build_hf_headers(token=access.token, library_name=LIBRARY),
-                expected_size=file.size,
-                displayed_filename=file.path,
-            )
-        arrived = _sha256(part)
-        if arrived != file.sha256:
-            part.unlink()
-            raise CheckpointError(
-                f"{file.path} must arrive as the Hub has it; got SHA-256 {arrived[:12]} instead of "
-                f"{file.sha256[:12]} for {wanted.label}. It was deleted: run the same command "
-                "again to fetch it anew."
-            )
-        part.replace(blob)
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as opened:
-        while chunk := opened.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import CommitOperationAdd, HfApi
-from huggingface_hub.errors import HfHubHTTPError
 
 from rays_as_pixels.errors import CheckpointError, InputError
 from rays_as_pixels.hub.card import model_card
-from rays_as_pixels.hub.failures import explained, is_network, status
-from rays_as_pixels.hub.source import HubAccess, is_repository
+from rays_as_pixels.hub.errors import explain, is_hub_error, status
+from rays_as_pixels.hub.location import HubAccess, is_repository
 from rays_as_pixels.model.checkpoints import (
     PICKLES,
     PIPELINE_CLASS,
@@ -72,13 +71,11 @@ def push_folder(
     check_repository(repository)
     check_model_folder(folder, remedy="Save the pipeline again, then push it.")
     files = pushed_files(folder, repository, options)
-    access.tell(f"pushing {len(files)} files of {folder} to {repository}")
+    access.log(f"pushing {len(files)} files of {folder} to {repository}")
     try:
         return _pushed(files, repository, options, access)
-    except (HfHubHTTPError, OSError, RuntimeError, ValueError) as error:
-        raise _refused(error, repository, access) from error
     except Exception as error:
-        if not is_network(error):
+        if not (is_hub_error(error) or isinstance(error, RuntimeError)):
             raise
         raise _refused(error, repository, access) from error
 
@@ -145,5 +142,5 @@ def _refused(error: Exception, repository: str, access: HubAccess) -> Checkpoint
             "the Hub. Make a token with write access, then log in with `hf auth login` or set "
             "HF_TOKEN."
         )
-    said = explained(cause, repository, endpoint=access.endpoint)
-    return CheckpointError(str(said).replace("to fetch ", "to push to "))
+    fetching = explain(cause, repository, access.endpoint)
+    return CheckpointError(str(fetching).replace("to fetch ", "to push to "))

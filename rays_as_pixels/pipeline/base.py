@@ -23,7 +23,8 @@ from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.resize_crop import ResizeCrop
 from rays_as_pixels.geometry.trajectory import Trajectory
-from rays_as_pixels.hub.source import HubAccess, find_model
+from rays_as_pixels.hub.fetch import find_model
+from rays_as_pixels.hub.location import HubAccess
 from rays_as_pixels.model.autoencoder import RAXEL_LIMIT, LatentCodec
 from rays_as_pixels.model.camera_readout import read_cameras
 from rays_as_pixels.model.checkpoints import check_component_weights, with_own_classes

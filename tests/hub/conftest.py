@@ -4,7 +4,7 @@ import pytest
 from huggingface_hub.utils import disable_progress_bars
 from server import REPOSITORY, Hub, files_of, serving
 
-from rays_as_pixels.hub.source import HubAccess
+from rays_as_pixels.hub.location import HubAccess
 
 
 @pytest.fixture

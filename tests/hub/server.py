@@ -1,7 +1,7 @@
 """A small Hub on this machine: the endpoints that huggingface_hub calls, kept in memory.
 
 It speaks HTTP over loopback, so the client under test is the real one. It can also misbehave: cut a
-connection, send other bytes than it promised, name a size that no disk holds, or be gated.
+connection, name a size that no disk holds, or be gated.
 """
 
 import base64
@@ -52,7 +52,6 @@ class Hub:
     Attributes:
         asked: (method, path, Range header) of every request.
         cut: Path in a repository -> bytes after which to close the connection, once per entry.
-        spoiled: Paths whose bytes arrive changed.
         claimed_size: Path -> size to name instead of the true one.
         leaked: Tokens that were sent to the store of large files, where they do not belong.
     """
@@ -60,7 +59,6 @@ class Hub:
     repositories: dict[str, Repository] = field(default_factory=dict)
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     cut: dict[str, list[int]] = field(default_factory=dict)
-    spoiled: set[str] = field(default_factory=set)
     claimed_size: dict[str, int] = field(default_factory=dict)
     objects: dict[str, bytes] = field(default_factory=dict)
     url: str = ""
@@ -235,8 +233,6 @@ class Handler(BaseHTTPRequestHandler):
         content = self.hub.objects[sha256]
         if self.token:
             self.hub.leaked.append(self.token)
-        if path in self.hub.spoiled:
-            content = content[:-1] + bytes([content[-1] ^ 1])
         self._content(path, content, {"ETag": f'"{sha256}"'})
 
     def _content(self, path: str, content: bytes, headers: dict[str, str]) -> None:

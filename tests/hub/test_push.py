@@ -11,8 +11,8 @@ from server import READ_ONLY, TOKEN
 
 from rays_as_pixels.errors import CheckpointError, InputError
 from rays_as_pixels.hub.card import model_card
+from rays_as_pixels.hub.fetch import find_model
 from rays_as_pixels.hub.push import PushOptions, push_folder, pushed_files
-from rays_as_pixels.hub.source import find_model
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 
 # the client passes bytes to its HTTP library by an argument that the library has renamed
