@@ -6,7 +6,7 @@ import torch
 from diffusers import WanTransformer3DModel
 from torch import Tensor
 
-from rays_as_pixels.model.autoencoder import latent_frames
+from rays_as_pixels.model.autoencoder import TEMPORAL_STRIDE, latent_frames
 from rays_as_pixels.model.transformer.joint_state import JointState
 from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 
@@ -94,7 +94,7 @@ class Network:
         """Return the numbers of video and of ray tokens of a clip, without stills."""
         cells = (clip.height // 8 // self.patch) * (clip.width // 8 // self.patch)
         ray_cells = (clip.height // 16 // self.patch) * (clip.width // 16 // self.patch)
-        return latent_frames(clip.frames) * cells, clip.frames * ray_cells
+        return latent_frames(clip.frames, TEMPORAL_STRIDE) * cells, clip.frames * ray_cells
 
 
 NETWORKS = {
@@ -118,7 +118,7 @@ def joint_inputs(
         return torch.randn(*shape, generator=generator, device=device, dtype=dtype)
 
     frames, (height, width) = clip.frames, (clip.height // 8, clip.width // 8)
-    latents = latent_frames(frames)
+    latents = latent_frames(frames, TEMPORAL_STRIDE)
     state = JointState(
         normal(batch, network.channels, latents, height, width),
         torch.zeros(batch, latents, device=device),

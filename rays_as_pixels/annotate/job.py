@@ -34,7 +34,7 @@ class Settings:
         model: Name of the model: a folder or a repository of the Hub.
         revision: Commit of the repository, or a fingerprint of the folder.
         fps: Frames per second that are looked at.
-        frames: Frames per clip, 4k+1.
+        frames: Frames per clip.
         steps: Denoising steps.
         seeds: Noise seeds averaged; more than one gives a spread.
         seed: Seed of the noise, the same for every clip.

@@ -14,6 +14,7 @@ from rays_as_pixels.annotate.job import MOST_ATTEMPTS, Job
 from rays_as_pixels.annotate.table import ERROR, OK, write_rows
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.media.video import Clip, probe_video, read_clip
+from rays_as_pixels.model.autoencoder import largest_clip_length
 from rays_as_pixels.pipeline.outputs import EstimateOutput
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 
@@ -103,7 +104,9 @@ class Annotator:
                     f"a video must have {FEWEST_FRAMES} frames or more at {rate:g} per second; got "
                     f"{len(clip)}. Leave it out, or use a higher --fps."
                 )
-            yield number, clip.fitted(max_frames=settings.frames)
+            most = min(len(clip), settings.frames)
+            stride = self.pipeline.codec.temporal_stride
+            yield number, clip.resampled(largest_clip_length(most, stride))
 
     def _rows(self, number: int, clip: Clip) -> Iterator[dict[str, Any]]:
         settings = self.job.settings

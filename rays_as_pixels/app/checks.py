@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TypeGuard
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.model.autoencoder import clip_lengths_in_words
 
 MOST_SEED = 2**31 - 1
-NEED_FRAMES = "frames must be a whole number 4k+1 from 5 to {most}; got {value}. Use 9."
+NEED_FRAMES = "frames must be {allowed}; got {value}. Use {use}."
 NEED_NUMBER = "{name} must be a {kind} from {low:g} to {high:g}; got {value}. Change it."
 UNKNOWN_CHOICE = "{name} must be one of {known}; got {value!r}. Pick one of these."
 
@@ -72,14 +73,16 @@ def choice(name: str, value: object, known: "tuple[str, ...]") -> str:
     return value
 
 
-def frame_count(value: object, most: int) -> int:
-    """Return a frame count 4k+1 from 5 to `most`.
+def frame_count(value: object, allowed: range) -> int:
+    """Return a number of frames that the model takes.
 
     Raises:
         InputError: It is none.
     """
-    if not (_is_number(value) and value == value // 1 and 5 <= value <= most and value % 4 == 1):
-        raise InputError(NEED_FRAMES.format(most=most, value=shown(value)))
+    if not (_is_number(value) and value in allowed):
+        words = clip_lengths_in_words(allowed)
+        use = allowed[len(allowed) // 2]
+        raise InputError(NEED_FRAMES.format(allowed=words, value=shown(value), use=use))
     return int(value)
 
 

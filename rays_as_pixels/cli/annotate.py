@@ -63,7 +63,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "--frames",
         type=options.whole,
         metavar="N",
-        help="frames per clip, 4k+1; a video is cut into clips one after another, each with its "
+        help="frames per clip; a video is cut into clips one after another, each with its "
         "own world frame (default: what the model was trained on)",
     )
     group.add_argument(
@@ -110,14 +110,14 @@ def _job(args: argparse.Namespace, root: Path, progress: ProgressLine) -> "Job":
     from rays_as_pixels.annotate.job import Job, Settings, fingerprint
     from rays_as_pixels.hub.fetch import find_model
     from rays_as_pixels.hub.location import HubAccess
-    from rays_as_pixels.media.video import check_frame_count
+    from rays_as_pixels.model.autoencoder import check_frame_count, stored_temporal_stride
 
     found = find_model(args.model, access=HubAccess(log=progress.say))
     folder = Path(found.folder).resolve()
     frames = args.frames
     if frames is None:
         frames = json.loads((folder / "model_index.json").read_text("utf-8"))["num_frames"]
-    check_frame_count(frames)
+    check_frame_count(frames, stored_temporal_stride(folder))
     if frames < 5:
         raise InputError(f"--frames must be 5 or more; got {frames}. Use 9.")
     settings = Settings(

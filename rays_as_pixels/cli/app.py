@@ -117,6 +117,7 @@ def model_facts(folder: Path, device: str, *, name: str = "") -> "ModelFacts":
     A folder that is missing or damaged is described by its name alone; loading it says why.
     """
     from rays_as_pixels.app.server.model_holder import ModelFacts
+    from rays_as_pixels.model.autoencoder import stored_temporal_stride
 
     facts = ModelFacts(name or folder.name, device)
     try:
@@ -129,6 +130,7 @@ def model_facts(folder: Path, device: str, *, name: str = "") -> "ModelFacts":
     try:
         index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
         counts = int(index["num_frames"]), int(index["max_frames"])
+        stride = stored_temporal_stride(folder)
     except (OSError, ValueError, TypeError, KeyError):
         return facts
-    return replace(facts, num_frames=counts[0], max_frames=counts[1])
+    return replace(facts, num_frames=counts[0], max_frames=counts[1], temporal_stride=stride)

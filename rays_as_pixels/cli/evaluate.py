@@ -82,7 +82,7 @@ def _add_other_options(parser: argparse.ArgumentParser) -> None:
         "--frames",
         type=options.whole,
         metavar="N",
-        help="frames per clip, 4k+1 (default: what the model was trained on)",
+        help="frames per clip (default: what the model was trained on)",
     )
     parser.add_argument(
         "--stride",
@@ -182,18 +182,24 @@ def _clips(
     args: argparse.Namespace, pipe: "RaysAsPixelsPipeline", progress: ProgressLine
 ) -> "list[EvalClip]":
     from rays_as_pixels.evaluation.clips import find_real_clips, real_clip, world_clips
+    from rays_as_pixels.model.autoencoder import clip_lengths, clip_lengths_in_words
 
     num_frames = pipe.num_frames if args.frames is None else args.frames
-    if not 5 <= num_frames <= pipe.max_frames or num_frames % 4 != 1:
+    temporal_stride = pipe.codec.temporal_stride
+    allowed = clip_lengths(pipe.max_frames, temporal_stride)
+    if num_frames not in allowed:
         raise InputError(
-            f"--frames must be 4k+1 from 5 to {pipe.max_frames} for this model; got {num_frames}. "
+            f"--frames must be {clip_lengths_in_words(allowed)} for this model; got {num_frames}. "
             f"Leave it out for {pipe.num_frames}."
         )
     clips = []
     if args.data is not None:
         folders = find_real_clips(args.data)
         for index, folder in enumerate(folders):
-            clips.append(real_clip(folder, num_frames=num_frames, stride=args.stride))
+            clip = real_clip(
+                folder, num_frames=num_frames, stride=args.stride, temporal_stride=temporal_stride
+            )
+            clips.append(clip)
             progress("read clips", index + 1, len(folders))
         return clips
     worlds = world_clips(

@@ -62,7 +62,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "--frames",
         type=options.whole,
         metavar="N",
-        help="read the path at N evenly spaced times; N must be 4k+1 (default: the path's frames)",
+        help="read the path at N evenly spaced times (default: the path's frames)",
     )
     options.add_guidance(parser)
     options.add_max_upscale(parser)
@@ -180,16 +180,17 @@ def fit_length(
         pipeline: Says how many frames it can make.
 
     Raises:
-        InputError: The count is not 4k+1 or too large.
+        InputError: The model does not take as many frames.
     """
-    from rays_as_pixels.media.video import TEMPORAL_STRIDE
+    from rays_as_pixels.model.autoencoder import clip_lengths, clip_lengths_in_words
 
     count = len(trajectory) if num_frames is None else num_frames
-    if count % TEMPORAL_STRIDE != 1 or not TEMPORAL_STRIDE < count <= pipeline.max_frames:
+    allowed = clip_lengths(pipeline.max_frames, pipeline.codec.temporal_stride)
+    if count not in allowed:
         name = "the trajectory" if num_frames is None else "--frames"
         raise InputError(
-            f"{name} must have {TEMPORAL_STRIDE}k+1 frames, from {TEMPORAL_STRIDE + 1} to "
-            f"{pipeline.max_frames}; got {count}. Add '--frames {pipeline.num_frames}' to read "
-            "the path at as many evenly spaced times."
+            f"{name} must have {clip_lengths_in_words(allowed)} frames for this model; got "
+            f"{count}. Add '--frames {pipeline.num_frames}' to read the path at as many evenly "
+            "spaced times."
         )
     return trajectory if num_frames is None else trajectory.resampled(num_frames)

@@ -23,7 +23,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "--frames",
         type=options.whole,
         metavar="N",
-        help="length of the video; N must be 4k+1 (default: what the model was trained on)",
+        help="length of the video (default: what the model was trained on)",
     )
     parser.add_argument(
         "--fps",

@@ -150,15 +150,17 @@ def _planner(args: argparse.Namespace, folder: Path, device: "torch.device") -> 
     from rays_as_pixels.memory.settings import choose_dtype
     from rays_as_pixels.memory.shapes import ModelShapes
     from rays_as_pixels.memory.workload import TASKS, Workload
+    from rays_as_pixels.model.autoencoder import clip_lengths
 
     shapes = ModelShapes.from_folder(folder)
     parameters = sum(p.numel() for p in shapes.network.parameters())
     task = getattr(args, "verb", "")
     frames = getattr(args, "frames", None)
+    allowed = clip_lengths(shapes.max_frames, shapes.temporal_stride)
     height, width = max(shapes.sizes, key=lambda size: size[0] * size[1])
     work = Workload(
         task if task in TASKS else "loop",
-        frames if isinstance(frames, int) and frames % 4 == 1 else shapes.max_frames,
+        frames if isinstance(frames, int) and frames in allowed else shapes.max_frames,
         height,
         width,
         seeds=args.num_samples if task == "estimate" else 1,

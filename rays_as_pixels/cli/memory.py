@@ -31,7 +31,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "org/name[@revision] (default: the project's own)",
     )
     parser.add_argument(
-        "--frames", type=options.whole, metavar="N", help="4k+1 (default: the model's own)"
+        "--frames", type=options.whole, metavar="N", help="of a clip (default: the model's own)"
     )
     parser.add_argument("--size", metavar="HxW", help="pixels, 480x832 say (default: its first)")
     parser.add_argument("--num-samples", type=options.whole, default=1, help="samples in one pass")

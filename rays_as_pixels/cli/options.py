@@ -94,8 +94,8 @@ def add_video_options(parser: argparse.ArgumentParser, *, all_frames: bool = Fal
         "--frames",
         type=frame_count if all_frames else whole,
         metavar="N",
-        help="take N frames, evenly spaced; N must be 4k+1 (default: what the model was trained "
-        "on, unless --fps is given)"
+        help="take N frames, evenly spaced (default: what the model was trained on, unless --fps "
+        "is given)"
         + ('; "all" keeps every frame, in windows that are joined' if all_frames else ""),
     )
     group.add_argument(
@@ -139,7 +139,7 @@ def read_frames(
     Raises:
         InputError: The video is not readable, or the frames asked for are not there or too many.
     """
-    clip = _read_clip(args, num_frames=pipeline.num_frames, max_frames=pipeline.max_frames)
+    clip = _read_clip(args, pipeline)
     indices = ", ".join(str(index) for index in clip.source_frame)
     progress.say(f"frames used: {len(clip)} of {clip.source.num_frames}: {indices}")
     for note in clip.notes:
@@ -147,9 +147,12 @@ def read_frames(
     return clip
 
 
-def _read_clip(args: argparse.Namespace, *, num_frames: int, max_frames: int) -> "Clip":
+def _read_clip(args: argparse.Namespace, pipeline: "RaysAsPixelsPipeline") -> "Clip":
     from rays_as_pixels.media.video import probe_video, read_clip
+    from rays_as_pixels.model.autoencoder import largest_clip_length
 
+    num_frames, max_frames = pipeline.num_frames, pipeline.max_frames
+    stride = pipeline.codec.temporal_stride
     part = {"start_sec": args.start_sec, "end_sec": args.end_sec, "downscale": args.downscale}
     if args.frames == ALL_FRAMES:
         return read_clip(args.video, fps=args.fps, **part)
@@ -163,13 +166,14 @@ def _read_clip(args: argparse.Namespace, *, num_frames: int, max_frames: int) ->
                 "frames per second. Choose a part with --start-sec and --end-sec, or use --frames; "
                 "estimate also takes --frames all."
             )
-        return clip.fitted()
+        return clip.resampled(largest_clip_length(len(clip), stride))
     info = probe_video(args.video)
     end_sec = info.duration_sec if args.end_sec is None else args.end_sec
     expected = (end_sec - (args.start_sec or 0.0)) * info.fps
     if expected > 2 * num_frames:
         return read_clip(args.video, num_frames=num_frames, **part)
-    return read_clip(args.video, **part).fitted(max_frames=num_frames)
+    clip = read_clip(args.video, **part)
+    return clip.resampled(largest_clip_length(min(len(clip), num_frames), stride))
 
 
 def check_video(path: str) -> None:

@@ -1,6 +1,6 @@
 """Training clips from posed videos: random windows in time and space, cameras followed exactly.
 
-A clip is 4k+1 frames at one stride, forwards or backwards, cut to a window of the image and
+A clip is so many frames at one stride, forwards or backwards, cut to a window of the image and
 resampled to a size of the network's. Its first frame is the world frame; its unit is settled by
 `scale.py`. What is drawn depends on the seed alone.
 """
@@ -19,7 +19,7 @@ from rays_as_pixels.datasets.spec import DataSource, open_source, parse_spec
 from rays_as_pixels.datasets.validate import RefusedError, load_checked
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras
-from rays_as_pixels.media.video import check_frame_count
+from rays_as_pixels.media.sampling import check_whole
 
 _KEPT_OPEN = 32  # sequences whose cameras, points and frame lists stay in memory
 
@@ -29,7 +29,7 @@ class WindowRule:
     """How clips are cut.
 
     Attributes:
-        num_frames: Frames per clip, 4k+1.
+        num_frames: Frames per clip.
         sizes: (height, width) of clips; one is drawn for each, nearer shapes more often.
         strides: Smallest and largest step between frames; drawn as far as a sequence allows.
         reverse: Share of clips that play backwards.
@@ -51,7 +51,7 @@ class WindowRule:
         Raises:
             InputError: A value is out of range.
         """
-        check_frame_count(self.num_frames)
+        check_whole(self.num_frames)
         low, high = self.strides
         fine = 1 <= low <= high and 0 <= self.reverse <= 1 and 1 <= self.zoom <= 4 and self.sizes
         if not fine:

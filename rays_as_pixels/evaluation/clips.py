@@ -13,11 +13,13 @@ from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.media.video import read_image
+from rays_as_pixels.model.autoencoder import largest_clip_length
 from rays_as_pixels.worlds import render_clips
 
 SCENE_UNITS = "scene units"
 PATH_LENGTHS = "path lengths"
 REAL_FPS = 10.0  # nominal; the real clips' frames come without reliable times
+MIN_FRAMES = 5  # of a real clip; fewer say little of a path
 _RENDER_BATCH = 8
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 
@@ -138,20 +140,23 @@ def sampling_stride(num_available: int, num_frames: int) -> int:
     return max(1, (num_available - 1) // (num_frames - 1) // 2)
 
 
-def sampled_frames(num_available: int, num_frames: int, stride: int | None = None) -> list[int]:
+def sampled_frames(
+    num_available: int, num_frames: int, stride: int | None = None, *, temporal_stride: int = 1
+) -> list[int]:
     """Return the frames 0, s, 2s, ... of a clip, s from `sampling_stride` unless given.
 
-    A clip with fewer frames than asked gives its longest start of 4k + 1 frames, at stride 1.
+    A clip with fewer frames than asked gives its longest start that the model's autoencoder, of
+    this temporal stride, holds, at stride 1.
 
     Raises:
         InputError: The clip has fewer than 5 frames or is too short for the stride.
     """
-    if num_available < num_frames:
-        num_frames = (num_available - 1) // 4 * 4 + 1
-    if num_frames < 5:
+    if num_available < MIN_FRAMES:
         raise InputError(
-            f"a clip must have 5 or more frames; got {num_available}. Remove it from the folder."
+            f"a clip must have {MIN_FRAMES} or more frames; got {num_available}. Remove it from "
+            "the folder."
         )
+    num_frames = largest_clip_length(min(num_available, num_frames), temporal_stride)
     stride = sampling_stride(num_available, num_frames) if stride is None else stride
     if stride < 1 or (num_frames - 1) * stride >= num_available:
         raise InputError(
@@ -176,14 +181,16 @@ def find_real_clips(folder: Path) -> list[Path]:
     return clips
 
 
-def real_clip(folder: Path, *, num_frames: int, stride: int | None = None) -> EvalClip:
+def real_clip(
+    folder: Path, *, num_frames: int, stride: int | None = None, temporal_stride: int = 1
+) -> EvalClip:
     """Read one real clip: `frames/*.jpg` and, where poses are known, `cameras.json`.
 
     True translations are divided by their furthest distance from frame 0: without depth there is
     no scene unit, and errors must not depend on the data set's own.
     """
     files = sorted(p for p in (folder / "frames").iterdir() if p.suffix.lower() in _SUFFIXES)
-    frames = sampled_frames(len(files), num_frames, stride)
+    frames = sampled_frames(len(files), num_frames, stride, temporal_stride=temporal_stride)
     video = torch.stack([read_image(files[index]) for index in frames])
     step = frames[1] - frames[0]
     cameras = None

@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from jaxtyping import Float
 from torch import Tensor
 
-from rays_as_pixels.errors import InputError
-from rays_as_pixels.media.limits import check_frame_count, largest_frame_count
 from rays_as_pixels.media.sampling import own_rate, pick_count
 
 
@@ -65,9 +63,8 @@ class Clip:
         """Keep `num_frames` different frames, equally spaced in time, and say so in the notes.
 
         Raises:
-            InputError: `num_frames` is not a multiple of 4 plus 1, or above the frames there are.
+            InputError: `num_frames` is below 1, or above the frames there are.
         """
-        check_frame_count(num_frames)
         if num_frames == len(self):
             return self
         times = self.time_sec.tolist()
@@ -82,22 +79,6 @@ class Clip:
             notes=(*self.notes, resampled_note(num_frames, len(self))),
             start_sec=self.start_sec + kept[0],
         )
-
-    def fitted(self, *, max_frames: int | None = None) -> "Clip":
-        """Meet the 4k+1 rule openly: resample to the largest allowed count not above the clip's.
-
-        Args:
-            max_frames: Keep at most so many frames.
-
-        Raises:
-            InputError: `max_frames` is below 1.
-        """
-        if max_frames is not None and max_frames < 1:
-            raise InputError(
-                f"max_frames must be 1 or more; got {max_frames}. Leave it out to keep them all."
-            )
-        most = len(self) if max_frames is None else min(len(self), max_frames)
-        return self.resampled(largest_frame_count(most))
 
 
 def resampled_note(kept: int, available: int) -> str:

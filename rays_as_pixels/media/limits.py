@@ -1,43 +1,13 @@
-"""What the reader and writer refuse by size: frame counts, frame areas, spans and memory."""
+"""What the reader and writer refuse by size: frame areas, spans and memory."""
 
 import math
 
 from rays_as_pixels.errors import InputError
 
-TEMPORAL_STRIDE = 4  # the video autoencoder folds 4 frames into one latent, after the first
 MAX_FRAME_AREA_PX = 2560 * 1440
 MAX_SPAN_SEC = 300.0
 MAX_CLIP_BYTES = 4 * 2**30  # of float32 frames held at once
 FLOAT32_BYTES = 4
-
-
-def check_frame_count(num_frames: int) -> None:
-    """Refuse a clip that the video autoencoder could hold only by padding or cutting.
-
-    Raises:
-        InputError: `num_frames` is not 1, 5, 9, 13, ...; the message names the nearest such counts.
-    """
-    if isinstance(num_frames, bool) or not isinstance(num_frames, int):
-        raise InputError(
-            f"num_frames must be a whole number; got {num_frames!r}. "
-            f"Use a multiple of {TEMPORAL_STRIDE} plus 1, such as 9."
-        )
-    if num_frames >= 1 and num_frames % TEMPORAL_STRIDE == 1:
-        return
-    fewer = largest_frame_count(num_frames) if num_frames >= 1 else 1
-    advice = (
-        f"Use {fewer} or {fewer + TEMPORAL_STRIDE} frames"
-        if num_frames >= 1
-        else "Use 1 frame or more"
-    )
-    raise InputError(
-        f"num_frames must be a multiple of {TEMPORAL_STRIDE} plus 1; got {num_frames}. {advice}."
-    )
-
-
-def largest_frame_count(num_frames: int) -> int:
-    """Return the largest allowed frame count that is not above `num_frames` (1 or more)."""
-    return (num_frames - 1) // TEMPORAL_STRIDE * TEMPORAL_STRIDE + 1
 
 
 def output_size(*, height: int, width: int, downscale: bool) -> tuple[int, int]:

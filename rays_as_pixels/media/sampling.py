@@ -7,10 +7,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.media.limits import check_frame_count
 
 _TIME_SLACK_SEC = 1e-6  # below any container's clock tick that matters
 _RATE_SLACK = 1.02  # 29.97 frames per second may be asked for as 30
+
+
+def check_whole(num_frames: int) -> None:
+    """Refuse a number of frames that is no whole number from 1.
+
+    Raises:
+        InputError: It is none.
+    """
+    if isinstance(num_frames, bool) or not isinstance(num_frames, int) or num_frames < 1:
+        raise InputError(
+            f"num_frames must be a whole number of 1 or more; got {num_frames!r}. "
+            "Use one such as 9."
+        )
 
 
 def check_times(time_sec: Sequence[float]) -> None:
@@ -41,8 +53,7 @@ class Request:
 
     Raises:
         InputError: A time is negative or not finite, the start is not before the end, fps is not
-            positive, both fps and num_frames are given, or num_frames is not a multiple of 4
-            plus 1.
+            positive, both fps and num_frames are given, or num_frames is no whole number from 1.
     """
 
     start_sec: float | None = None
@@ -75,7 +86,7 @@ class Request:
                 f"fps must be positive; got {fps}. Leave it out to keep the video's own rate."
             )
         if self.num_frames is not None:
-            check_frame_count(self.num_frames)
+            check_whole(self.num_frames)
 
 
 def frames_in_span(
@@ -133,8 +144,9 @@ def pick_count(time_sec: Sequence[float], num_frames: int) -> list[int]:
     """Return `num_frames` different frames nearest to equally spaced times, ends included.
 
     Raises:
-        InputError: There are fewer frames than that.
+        InputError: There are fewer frames than that, or it is no whole number from 1.
     """
+    check_whole(num_frames)
     available = len(time_sec)
     if num_frames > available:
         raise InputError(

@@ -29,11 +29,8 @@ from rays_as_pixels.media.images import (
     write_image,
 )
 from rays_as_pixels.media.limits import (
-    TEMPORAL_STRIDE,
-    check_frame_count,
     check_memory,
     check_span,
-    largest_frame_count,
     output_size,
 )
 from rays_as_pixels.media.sampling import (
@@ -46,11 +43,8 @@ from rays_as_pixels.media.sampling import (
 from rays_as_pixels.media.writing import write_video
 
 __all__ = [
-    "TEMPORAL_STRIDE",
     "Clip",
     "SourceInfo",
-    "check_frame_count",
-    "largest_frame_count",
     "probe_video",
     "read_clip",
     "read_image",
@@ -82,8 +76,7 @@ def read_clip(
 ) -> Clip:
     """Read frames of an mp4, mov, webm, mkv or gif video, an image folder or one image.
 
-    Without `fps` and `num_frames` every frame of the part is kept; `Clip.fitted` then meets the
-    4k+1 rule openly.
+    Without `fps` and `num_frames` every frame of the part is kept.
 
     Args:
         path: File or folder.
@@ -91,7 +84,7 @@ def read_clip(
         end_sec: First moment to leave out; None is the end.
         fps: Keep the frames nearest to times 1/fps apart. For images, which carry no times, the
             rate at which they were taken.
-        num_frames: Keep so many different frames, equally spaced in time; 1, 5, 9, 13, ...
+        num_frames: Keep so many different frames, equally spaced in time.
         downscale: Shrink frames above 2560 x 1440 in area to it instead of refusing them.
 
     Returns:

@@ -97,7 +97,7 @@ class Planner:
         dtype: torch.dtype = torch.float32,
         device_type: str = "cuda",
     ) -> None:
-        work.check()
+        work.check(temporal_stride=shapes.temporal_stride)
         self.shapes, self.work, self.dtype = shapes, work, dtype
         self.device_type = device_type
         self._peaks = cache(Activations(shapes, work, dtype, device_type).of_task)

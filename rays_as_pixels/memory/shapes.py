@@ -12,6 +12,7 @@ from safetensors import safe_open
 from torch import nn
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.model.autoencoder import TEMPORAL_STRIDE
 from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
 from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 
@@ -55,6 +56,11 @@ class ModelShapes:
     max_frames: int = 81
     sizes: tuple[tuple[int, int], ...] = _WAN_SIZES
     stored_bytes: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def temporal_stride(self) -> int:
+        """Video frames per latent frame, after the first."""
+        return int(self.vae.get("scale_factor_temporal", TEMPORAL_STRIDE))
 
     @classmethod
     def from_preset(cls, name: str) -> "ModelShapes":

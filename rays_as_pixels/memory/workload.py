@@ -14,7 +14,7 @@ class Workload:
 
     Attributes:
         task: estimate, generate, imagine or loop.
-        frames: Video frames, 4k+1.
+        frames: Video frames.
         height: Of the video, in pixels; a multiple of 16.
         width: Of the video, in pixels; a multiple of 16.
         seeds: Samples in one pass.
@@ -30,8 +30,8 @@ class Workload:
     images: int = 1
     prompt: bool = True
 
-    def check(self) -> None:
-        """Refuse what no model can run.
+    def check(self, *, temporal_stride: int) -> None:
+        """Refuse what no model with an autoencoder of this temporal stride can run.
 
         Raises:
             InputError: Unknown task, or a count or size that does not fit the autoencoder.
@@ -40,7 +40,7 @@ class Workload:
             raise InputError(
                 f"task must be one of {', '.join(TASKS)}; got {self.task!r}. Pick one."
             )
-        check_frame_count(self.frames)
+        check_frame_count(self.frames, temporal_stride)
         step = 2 * SPATIAL_STRIDE
         if self.height % step or self.width % step or min(self.height, self.width) < step:
             raise InputError(

@@ -6,9 +6,12 @@ Latents are normalised per modality, because raxels are far smoother than video 
 "Raxels").
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import torch
 from diffusers import AutoencoderKLWan
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from jaxtyping import Float
@@ -18,6 +21,7 @@ from rays_as_pixels.errors import InputError
 
 TEMPORAL_STRIDE = 4  # frames that the autoencoder takes at a time, after the first
 SPATIAL_STRIDE = 8
+_FRAMES_PER_CALL = 4  # of `AutoencoderKLWan.encode`, after the first, for every temporal stride
 RAXEL_LIMIT = 2.0  # raxels are halved before encoding and the autoencoder's range is [-1, 1]
 
 
@@ -61,31 +65,86 @@ def new_autoencoder(
     )
 
 
-def check_frame_count(num_frames: int) -> None:
-    """Refuse a clip that the autoencoder could hold only by dropping frames.
+def clip_lengths(max_frames: int, temporal_stride: int) -> range:
+    """Return the frame counts of clips that an autoencoder holds without dropping frames.
+
+    The first frame has a latent frame of its own and every later one stands for `temporal_stride`
+    frames, so a clip with one latent frame of motion or more has 1 + k * `temporal_stride` frames,
+    k >= 1: any number from 2 where the autoencoder keeps every frame, 5, 9, 13, ... for Wan's.
+
+    Args:
+        max_frames: Longest clip, inclusive.
+        temporal_stride: Video frames per latent frame, after the first.
+    """
+    return range(1 + temporal_stride, max_frames + 1, temporal_stride)
+
+
+def clip_lengths_in_words(allowed: range) -> str:
+    """Say which numbers of frames these are, as "2 to 17" or "5, 9, ... or 17"."""
+    if len(allowed) == 1 or allowed.step == 1:
+        return f"{allowed[0]} to {allowed[-1]}" if len(allowed) > 1 else f"{allowed[0]}"
+    if len(allowed) <= 3:
+        return f"{', '.join(map(str, allowed[:-1]))} or {allowed[-1]}"
+    return f"{allowed[0]}, {allowed[1]}, ... or {allowed[-1]}"
+
+
+def largest_clip_length(num_frames: int, temporal_stride: int) -> int:
+    """Return the largest frame count not above `num_frames` that the autoencoder holds; 1 or more.
+
+    Args:
+        num_frames: Frames there are, 1 or more.
+        temporal_stride: Video frames per latent frame, after the first.
+    """
+    return max([1, *clip_lengths(num_frames, temporal_stride)[-1:]])
+
+
+def check_frame_count(num_frames: int, temporal_stride: int) -> None:
+    """Refuse a clip that the autoencoder could hold only by dropping frames; see `clip_lengths`.
+
+    A single image passes.
 
     Raises:
-        InputError: The count is not a multiple of 4 plus 1.
+        InputError: The count is not 1 more than a multiple of `temporal_stride`.
     """
-    if num_frames < 1 or num_frames % TEMPORAL_STRIDE != 1:
-        fewer = max(1, (num_frames - 1) // TEMPORAL_STRIDE * TEMPORAL_STRIDE + 1)
+    if num_frames < 1:
+        raise InputError(f"num_frames must be 1 or more; got {num_frames}. Use 9 frames.")
+    if (num_frames - 1) % temporal_stride:
+        fewer = largest_clip_length(num_frames, temporal_stride)
         raise InputError(
-            f"num_frames must be a multiple of {TEMPORAL_STRIDE} plus 1; got {num_frames}. "
-            f"Use {fewer} or {fewer + TEMPORAL_STRIDE} frames."
+            f"num_frames must be a multiple of {temporal_stride} plus 1; got {num_frames}. "
+            f"Use {fewer} or {fewer + temporal_stride} frames."
         )
 
 
-def latent_frames(num_frames: int, temporal_stride: int = TEMPORAL_STRIDE) -> int:
+def stored_temporal_stride(model_folder: Path) -> int:
+    """Return the temporal stride of a saved pipeline's autoencoder; Wan's where it does not say."""
+    config = json.loads((model_folder / "vae" / "config.json").read_text(encoding="utf-8"))
+    return int(config.get("scale_factor_temporal", TEMPORAL_STRIDE))
+
+
+def latent_frames(num_frames: int, temporal_stride: int) -> int:
     """Return T, the latent frames of a clip of `num_frames` video frames."""
-    check_frame_count(num_frames)
+    check_frame_count(num_frames, temporal_stride)
     return (num_frames - 1) // temporal_stride + 1
 
 
 def posterior_of(
     autoencoder: AutoencoderKLWan, pixels: Float[Tensor, "batch 3 frames height width"]
 ) -> DiagonalGaussianDistribution:
-    """Encode pixels in [-1, 1] to the distribution of their latents."""
-    return autoencoder.encode(pixels, return_dict=False)[0]
+    """Encode pixels in [-1, 1] to the distribution of their latents.
+
+    After the first frame diffusers encodes 4 at a time and drops what is left over, whatever the
+    temporal stride. So the last frame is repeated to fill them, and the latents of the copies are
+    cut off: convolutions over time look back only, so the others do not depend on them.
+    """
+    frames = pixels.shape[2]
+    missing = (1 - frames) % _FRAMES_PER_CALL
+    if not missing:
+        return autoencoder.encode(pixels, return_dict=False)[0]
+    filled = torch.cat([pixels, pixels[:, :, -1:].expand(-1, -1, missing, -1, -1)], dim=2)
+    parameters = autoencoder.encode(filled, return_dict=False)[0].parameters
+    count = latent_frames(frames, int(autoencoder.config["scale_factor_temporal"]))
+    return DiagonalGaussianDistribution(parameters[:, :, :count])
 
 
 def decoded_by(
@@ -144,7 +203,7 @@ class LatentCodec:
         self, video: Float[Tensor, "batch frames 3 height width"]
     ) -> Float[Tensor, "batch c t h w"]:
         """Encode clips in [0, 1]; the first latent frame is that of the first image alone."""
-        check_frame_count(video.shape[1])
+        check_frame_count(video.shape[1], self.temporal_stride)
         _check_size(video.shape[-2], video.shape[-1], SPATIAL_STRIDE)
         pixels = video.transpose(1, 2) * 2 - 1
         latents = self._posterior(pixels).mode()

@@ -58,8 +58,9 @@ class EstimatingComponents(ShowingComponents):
         """Predict the camera path of a video: p(rays given video).
 
         Args:
-            video: 4k+1 frames in [0, 1], any size; it is resized and centre-cropped to the nearest
-                size in `sizes`.
+            video: Frames in [0, 1], any size; it is resized and centre-cropped to the nearest size
+                in `sizes`. From 2 to `max_frames` of them where the autoencoder keeps every frame,
+                as the shipped one does; see `model.autoencoder.clip_lengths`.
             fps: Frames per second of these frames, for the trajectory.
             time_sec: (F,) times of the frames, where they are not evenly spaced.
             source_frame: Indices of the frames in the file they came from.
@@ -84,7 +85,7 @@ class EstimatingComponents(ShowingComponents):
             Cancelled: See `RunOptions`.
         """
         run = RunOptions(**options)
-        check_video(video, max_frames=self.max_frames)
+        check_video(video, max_frames=self.max_frames, temporal_stride=self.codec.temporal_stride)
         check_seeds(num_seeds, run)
         views = flips_of(num_flips)
         resize_crop = ResizeCrop.nearest(video.shape[-2], video.shape[-1], self.sizes)
@@ -170,7 +171,12 @@ class EstimatingComponents(ShowingComponents):
         """
         plan = WindowPlan() if plan is None else plan
         check_frames(video)
-        windows = plan.windows(len(video), native=self.num_frames, longest=self.max_frames)
+        windows = plan.windows(
+            len(video),
+            native=self.num_frames,
+            longest=self.max_frames,
+            temporal_stride=self.codec.temporal_stride,
+        )
         run = RunOptions(progress=options.pop("progress", None), cancel=options.get("cancel"))
 
         def estimated(frames: Tensor, number: int) -> Cameras:

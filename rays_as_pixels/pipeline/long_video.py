@@ -15,12 +15,13 @@ from torch import Tensor
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras
-from rays_as_pixels.media.limits import largest_frame_count
+from rays_as_pixels.model.autoencoder import largest_clip_length
 from rays_as_pixels.pipeline.outputs import PoseSpread
-from rays_as_pixels.pipeline.validation import MIN_FRAMES, check_clip_length
+from rays_as_pixels.pipeline.validation import check_clip_length
 from rays_as_pixels.solve.window_alignment import Window, join_levels
 
 DEFAULT_OVERLAP = 4
+MIN_FRAMES = 5  # fewer are no long video: `estimate` takes them in one pass
 MOST_FRAMES = 3000  # the joining's memory grows with the square
 
 
@@ -29,7 +30,7 @@ class WindowPlan:
     """Which frames each window looks at.
 
     Attributes:
-        frames: Frames per window, 4k+1; the model's own length if None.
+        frames: Frames per window, as many as the model takes; the model's own length if None.
         overlap: Frames that neighbouring windows of one stride share.
         strides: Distances between a window's frames. None is 1, 2, 4, ... as long as a window fits,
             and one window over the whole video; (1,) is a plain chain of neighbours.
@@ -39,13 +40,16 @@ class WindowPlan:
     overlap: int = DEFAULT_OVERLAP
     strides: Sequence[int] | None = None
 
-    def windows(self, num_frames: int, *, native: int, longest: int) -> list[tuple[int, ...]]:
+    def windows(
+        self, num_frames: int, *, native: int, longest: int, temporal_stride: int
+    ) -> list[tuple[int, ...]]:
         """Return the frames of every window, the finest stride first.
 
         Args:
             num_frames: Frames of the video.
             native: The model's own clip length.
             longest: The longest clip the model takes.
+            temporal_stride: Video frames per latent frame of its autoencoder, after the first.
 
         Raises:
             InputError: The video is too short or too long, or a size, overlap or stride does not
@@ -57,8 +61,8 @@ class WindowPlan:
                 f"windows; got {num_frames}. Read a part of it, or fewer frames per second."
             )
         wanted = native if self.frames is None else self.frames
-        check_clip_length(wanted, max_frames=longest)
-        size = min(wanted, largest_frame_count(num_frames))
+        check_clip_length(wanted, max_frames=longest, temporal_stride=temporal_stride)
+        size = min(wanted, largest_clip_length(num_frames, temporal_stride))
         if not 2 <= self.overlap < size:
             raise InputError(
                 f"window_overlap must be from 2 to {size - 1} for windows of {size} frames; got "

@@ -75,7 +75,8 @@ class RaysAsPixelsPipeline(EstimatingComponents):
 
         Args:
             images: One image in [0, 1] or several of the same size.
-            trajectory: 4k+1 cameras; its image size must have the images' aspect ratio.
+            trajectory: One camera per frame, see `estimate` for how many; its image size must have
+                the images' aspect ratio.
             image_frames: The trajectory's frame that each image belongs to.
             source_trajectory: Path that the images were taken along, in the trajectory's world and
                 unit, where that is another; `image_frames` are then frames of it, and the
@@ -110,6 +111,7 @@ class RaysAsPixelsPipeline(EstimatingComponents):
             images,
             sizes=self.sizes,
             max_frames=self.max_frames,
+            temporal_stride=self.codec.temporal_stride,
             image_frames=image_frames,
             source_trajectory=source_trajectory,
             cameras_known=image_cameras_known,
@@ -202,7 +204,7 @@ class RaysAsPixelsPipeline(EstimatingComponents):
 
         Args:
             images: One image in [0, 1] or several of the same size.
-            num_frames: Length, 4k+1; the model's own if None.
+            num_frames: Length, see `estimate`; the model's own if None.
             fps: Frames per second of the result.
             image_frames: Frame that each image belongs to.
             num_inference_steps: Denoising steps of the path and the video together.
@@ -222,7 +224,9 @@ class RaysAsPixelsPipeline(EstimatingComponents):
         run = RunOptions(**options)
         stack, resize_crop = framed_images(images, self.sizes)
         frames = self.num_frames if num_frames is None else num_frames
-        check_clip_length(frames, max_frames=self.max_frames)
+        check_clip_length(
+            frames, max_frames=self.max_frames, temporal_stride=self.codec.temporal_stride
+        )
         unknown = [False] * len(stack)
         check_image_frames(image_frames, unknown, len(stack), frames)
         check_seeds(num_seeds, run)
@@ -321,7 +325,7 @@ class RaysAsPixelsPipeline(EstimatingComponents):
         The first image's depths, found with the path, go with it where the network takes any.
 
         Args:
-            video: 4k+1 frames in [0, 1].
+            video: Frames in [0, 1], see `estimate`.
             fps: Frames per second.
             time_sec: (F,) times of the frames, where they are not evenly spaced.
             source_frame: Indices of the frames in the file they came from.

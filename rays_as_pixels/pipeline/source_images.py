@@ -61,6 +61,7 @@ class PosedImages:
         *,
         sizes: Sequence[tuple[int, int]],
         max_frames: int,
+        temporal_stride: int,
         image_frames: Sequence[int],
         source_trajectory: Trajectory | None,
         cameras_known: Sequence[bool] | None,
@@ -72,7 +73,7 @@ class PosedImages:
             InputError: See there.
         """
         stack, resize_crop = framed_images(images, sizes)
-        check_clip_length(len(trajectory), max_frames=max_frames)
+        check_clip_length(len(trajectory), max_frames=max_frames, temporal_stride=temporal_stride)
         cameras = path_for_images(trajectory, resize_crop)
         known = [True] * len(stack) if cameras_known is None else list(cameras_known)
         own = len(trajectory) if source_trajectory is None else len(source_trajectory)

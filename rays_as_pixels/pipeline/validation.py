@@ -15,11 +15,10 @@ from rays_as_pixels.geometry.cameras import Cameras, invert_rigid
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.resize_crop import ResizeCrop
 from rays_as_pixels.geometry.trajectory import Trajectory
-from rays_as_pixels.model.autoencoder import RAXEL_LIMIT, check_frame_count
+from rays_as_pixels.model.autoencoder import RAXEL_LIMIT, check_frame_count, clip_lengths
 from rays_as_pixels.trajectories.depth import depth_map
 
 Progress = Callable[[str, int, int], None]
-MIN_FRAMES = 5  # one latent frame of motion
 _ASPECT_TOLERANCE = 0.02
 
 
@@ -79,20 +78,23 @@ def check_upscale(max_upscale: int) -> None:
         )
 
 
-def check_clip_length(frames: int, *, max_frames: int) -> None:
-    """Refuse a number of frames that is not 4k+1, or not from 5 to `max_frames`."""
-    check_frame_count(frames)
-    if not MIN_FRAMES <= frames <= max_frames:
+def check_clip_length(frames: int, *, max_frames: int, temporal_stride: int) -> None:
+    """Refuse a number of frames that the model does not take; see `autoencoder.clip_lengths`."""
+    check_frame_count(frames, temporal_stride)
+    allowed = clip_lengths(max_frames, temporal_stride)
+    if frames not in allowed:
         raise InputError(
-            f"num_frames must be from {MIN_FRAMES} to {max_frames} for this model; got {frames}. "
-            f"Use {min(max_frames, max(MIN_FRAMES, frames))} frames."
+            f"num_frames must be from {allowed[0]} to {allowed[-1]} for this model; got {frames}. "
+            f"Use {min(allowed[-1], max(allowed[0], frames))} frames."
         )
 
 
-def check_video(video: Float[Tensor, "frames 3 height width"], *, max_frames: int) -> None:
+def check_video(
+    video: Float[Tensor, "frames 3 height width"], *, max_frames: int, temporal_stride: int
+) -> None:
     """Refuse a video of the wrong shape, length or range of values."""
     check_frames(video)
-    check_clip_length(video.shape[0], max_frames=max_frames)
+    check_clip_length(video.shape[0], max_frames=max_frames, temporal_stride=temporal_stride)
 
 
 def check_frames(video: Float[Tensor, "frames 3 height width"]) -> None:

@@ -20,7 +20,7 @@ class TrainingRange:
         step: Longest step between neighbouring frames, over the same depth.
         hfov_deg: Least and greatest horizontal field of view.
         zoom_ratio: Greatest focal length of the clip over its least.
-        num_frames: Least and greatest number of frames; between them 4k + 1.
+        num_frames: Least and greatest number of frames.
     """
 
     rotation_per_frame_deg: float = 12.0
@@ -163,11 +163,11 @@ def _lens_warnings(trajectory: Trajectory, training: TrainingRange) -> list[Rang
 def _length_warnings(trajectory: Trajectory, training: TrainingRange) -> list[RangeWarning]:
     count = len(trajectory)
     low, high = training.num_frames
-    nearest = min(max(low, round((count - 1) / 4) * 4 + 1), high)
+    nearest = min(max(low, count), high)
     if count == nearest:
         return []
     message = (
-        f"The path has {count} frames; the model takes {low} to {high}, a multiple of 4 plus 1. "
+        f"The path has {count} frames; the model was trained on {low} to {high}. "
         f"Resample it to {nearest}."
     )
     return [RangeWarning("num_frames", float(count), float(nearest), count - 1, message)]

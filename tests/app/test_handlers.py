@@ -30,7 +30,7 @@ def test_the_page_opens_with_an_example_and_its_frames(handlers):
     updates = handlers.open_page({})
     session = updates["session"]
     assert session.example == "1-slide" and session.plan["num_frames"] == 5
-    assert "5 frames: 0, 2, 4, 6, 8" in updates["facts"] and "4k+1" in updates["facts"]
+    assert "5 frames: 0, 2, 4, 6, 8" in updates["facts"] and "evenly" in updates["facts"]
     assert session.paths["truth"].positions[-1, 0].item() == pytest.approx(0.4)
     assert updates["view"] is not None and handlers.manager.records() == []
 
@@ -296,13 +296,13 @@ def test_bad_estimate_settings_are_refused_before_any_job(handlers, opened, chan
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"frames": 6}, "4k\\+1 from 5 to 9; got 6"),
-        ({"frames": True}, "4k\\+1"),
+        ({"frames": 10}, "frames must be 2 to 9; got 10. Use"),
+        ({"frames": True}, "frames must be 2 to 9; got True"),
         ({"start": "soon"}, "Start \\(s\\) must be a number"),
         ({"end": "-3"}, "End \\(s\\) must be a number"),
         ({"by": "magic"}, "must be one of count, rate"),
         ({"by": "rate", "rate": 0}, "Rate"),
-        ({"by": "rate", "rate": 1.0}, "5 frames or more; got 1"),
+        ({"by": "rate", "rate": 1.0}, "2 frames or more; got 1"),
     ],
 )
 def test_a_bad_choice_of_frames_is_refused(handlers, opened, change, message):

@@ -68,6 +68,7 @@ def test_estimate_writes_the_path_and_its_page(capsys, tmp_path, clip, model_fol
     "words",
     [
         ["--frames", "9"],
+        ["--frames", "6"],
         ["--start-sec", "0.5"],
         ["--end-sec", "0.6"],
         ["--fps", "5", "--end-sec", "1.1"],
@@ -77,7 +78,8 @@ def test_the_frames_asked_for_are_the_frames_used(capsys, tmp_path, clip, model_
     words = [*words, "--no-extra-frames"]
     run(capsys, "estimate", clip, "--out", tmp_path / "out", "--model", model_folder, *words)
     used = read_native(tmp_path / "out" / "trajectory.json").source_frame
-    assert len(used) == (9 if "--frames" in words else 5)
+    asked = int(words[1]) if "--frames" in words else 5
+    assert len(used) == (6 if "--fps" in words else asked)
     if "--start-sec" in words:
         assert used[0] == 5
     if "--end-sec" in words:
@@ -261,7 +263,7 @@ def test_damaged_weights_are_refused_in_one_line(capsys, tmp_path, clip, model_f
 def test_a_clip_the_model_cannot_hold_is_refused(capsys, tmp_path, clip, model_folder):
     words = ["estimate", str(clip), "--out", str(tmp_path / "out"), "--model", str(model_folder)]
     for extra, part in (
-        (["--frames", "6"], "multiple of 4 plus 1"),
+        (["--frames", "10"], "from 2 to 9 for this model; got 10"),
         (["--fps", "10"], "at most 9 frames"),
         (["--start-sec", "99"], "start_sec"),
         (["--start-sec", "1.05"], "got 1"),

@@ -165,7 +165,7 @@ def test_frames_are_drawn_within_the_sequence_at_one_stride():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"num_frames": 6}, "multiple of 4 plus 1"),
+        ({"num_frames": 0}, "whole number of 1 or more; got 0"),
         ({"strides": (2, 1)}, "strides 1 <= a <= b"),
         ({"zoom": 0.5}, "zoom within"),
         ({"sizes": ()}, "and a size"),

@@ -72,8 +72,8 @@ def test_tables_go_to_stdout_and_files_to_the_folder(model, data, tmp_path, caps
     [
         (["--tasks", "dance"], "tasks must be some of"),
         (["--steps", "2,,4"], "steps must be whole numbers"),
-        (["--frames", "8"], "--frames must be 4k+1 from 5 to 9"),
-        (["--frames", "13"], "--frames must be 4k+1 from 5 to 9"),
+        (["--frames", "8"], "--frames must be 5 or 9 for this model; got 8"),
+        (["--frames", "13"], "--frames must be 5 or 9 for this model; got 13"),
         (["--stride", "9"], "stride must be 1 to 1"),
     ],
 )

@@ -164,21 +164,20 @@ def test_equal_spacing_takes_first_and_last_frame(tmp_path):
     torch.testing.assert_close(clip.time_sec, torch.arange(5, dtype=torch.float64) * 0.4)
 
 
-def test_fitting_a_clip_meets_the_4k_plus_1_rule_openly(tmp_path):
+def test_resampling_a_clip_says_which_frames_it_kept(tmp_path):
     clip = read_clip(write_numbered(tmp_path / "a.mp4", 20), start_sec=0.2)
-    fitted = clip.fitted()
+    fewer = clip.resampled(10)
     assert len(clip) == 18
-    assert len(fitted) == 17
-    assert fitted.source_frame[0] == 2
-    assert fitted.source_frame[-1] == 19
-    assert "Kept 17 of 18 frames" in fitted.notes[-1]
-    assert numbers(fitted.video) == list(fitted.source_frame)
-    assert len(clip.fitted(max_frames=10)) == 9
-    assert fitted.fitted() is fitted
-    with pytest.raises(InputError, match="max_frames"):
-        clip.fitted(max_frames=0)
-    with pytest.raises(InputError, match="Use 5 or 9"):
-        clip.resampled(8)
+    assert len(fewer) == 10
+    assert fewer.source_frame[0] == 2
+    assert fewer.source_frame[-1] == 19
+    assert "Kept 10 of 18 frames" in fewer.notes[-1]
+    assert numbers(fewer.video) == list(fewer.source_frame)
+    assert fewer.resampled(10) is fewer
+    with pytest.raises(InputError, match="1 or more; got 0"):
+        clip.resampled(0)
+    with pytest.raises(InputError, match="at most the 18 different frames"):
+        clip.resampled(19)
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.webm"])

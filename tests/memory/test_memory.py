@@ -311,7 +311,7 @@ def test_memory_that_runs_out_is_an_error_that_names_the_setting_to_change(toy):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--frames", "10"], "multiple of 4 plus 1"),
+        (["--model", "1.3B", "--frames", "10"], "multiple of 4 plus 1"),
         (["--size", "480by832"], "--size must be HxW"),
         (["--size", "100x100"], "must be multiples of 16"),
         (["--model", "9B"], "must be a folder that exists"),

@@ -24,8 +24,9 @@ from rays_as_pixels.worlds.long_sequences import render_tour
 pytestmark = pytest.mark.usefixtures("one_attempt")
 
 
-def laid(frames: int, /, **plan):
-    return WindowPlan(**plan).windows(frames, native=9, longest=17)
+def laid(frames: int, /, *, temporal_stride: int = 4, **plan):
+    plan = WindowPlan(**plan)
+    return plan.windows(frames, native=9, longest=17, temporal_stride=temporal_stride)
 
 
 @pytest.mark.parametrize("frames", [9, 10, 33, 34, 100, 300])
@@ -48,6 +49,7 @@ def test_strides_double_until_one_window_spans_the_video():
 def test_a_video_shorter_than_a_window_gets_smaller_ones():
     assert laid(7, overlap=3)[0] == (0, 1, 2, 3, 4)
     assert laid(7, overlap=3)[1] == (2, 3, 4, 5, 6)
+    assert laid(7, temporal_stride=1) == [(0, 1, 2, 3, 4, 5, 6)], "any length fits that codec"
 
 
 @pytest.mark.parametrize(
@@ -58,7 +60,7 @@ def test_a_video_shorter_than_a_window_gets_smaller_ones():
         (100, {"overlap": 9}, "window_overlap must be from 2 to 8 for windows of 9 frames; got 9"),
         (100, {"overlap": 1}, "window_overlap must be from 2 to 8"),
         (100, {"frames": 8}, "multiple of 4 plus 1"),
-        (100, {"frames": 21}, "from 5 to 17"),
+        (100, {"frames": 21}, "from 5 to 17 for this model; got 21"),
         (100, {"strides": (2, 4)}, "window_strides must hold 1"),
         (100, {"strides": (1, 16)}, "at most 12 for 100 frames"),
     ],

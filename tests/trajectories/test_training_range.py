@@ -29,7 +29,7 @@ def test_a_path_inside_the_training_range_gets_no_warning():
     [
         (preset("pan-left", num_frames=17, amount=60.0), "rotation_total_deg", 60.0, 16),
         (preset("truck-left", num_frames=17, amount=2.0), "baseline", 2.0, 16),
-        (preset("dolly-in", num_frames=7, amount=0.3), "num_frames", 7, 6),
+        (preset("dolly-in", num_frames=4, amount=0.1), "num_frames", 4, 3),
         (preset("dolly-in", num_frames=33, amount=0.3), "num_frames", 33, 32),
         (preset("dolly-in", hfov_deg=110.0), "hfov_deg", 110.0, 0),
         (preset("dolly-in", hfov_deg=20.0), "hfov_deg", 20.0, 0),

@@ -66,7 +66,7 @@ class Runs:
             "ready": self.model.ready is not None,
             "problem": self.model.problem,
             "num_frames": facts.num_frames,
-            "frame_counts": list(range(5, facts.max_frames + 1, 4)),
+            "frame_counts": list(facts.clip_lengths),
             "jobs_waiting": len(waiting),
             "expected_sec": {kind: self.manager.expected_sec(kind) for kind in KINDS},
         }
@@ -89,7 +89,7 @@ class Runs:
         Args:
             video: The video file.
             request: Given by Gradio.
-            num_frames: Frames to use, evenly spaced: 5, 9, 13, ...
+            num_frames: Frames to use, evenly spaced; `frame_counts` of the status lists how many.
             start_sec: First moment to use, in seconds; none for the beginning.
             end_sec: First moment to leave out, in seconds; none for the end.
             steps: Denoising steps.
@@ -102,7 +102,7 @@ class Runs:
         def submit() -> JobRecord:
             path = uploads.video_file(api_paths.path_in(video), api_paths.NEED_FILE)
             ask = tasks.EstimateRequest(
-                num_frames=checks.frame_count(num_frames, self.model.facts.max_frames),
+                num_frames=checks.frame_count(num_frames, self.model.facts.clip_lengths),
                 start_sec=checks.optional_seconds("start_sec", start_sec),
                 end_sec=checks.optional_seconds("end_sec", end_sec),
                 steps=checks.whole("steps", steps, 1, MOST_STEPS),
@@ -178,7 +178,7 @@ class Runs:
         Args:
             image: The first frame.
             request: Given by Gradio.
-            num_frames: Length: 5, 9, 13, ...
+            num_frames: Length; `frame_counts` of the status lists the lengths.
             fps: Frames per second.
             steps: Denoising steps.
             guidance_scale: 1 for none.
@@ -189,7 +189,7 @@ class Runs:
             picture = uploads.image_file(api_paths.path_in(image), api_paths.NEED_FILE)
             ask = replace(
                 _generate_ask(steps, guidance_scale, seed),
-                num_frames=checks.frame_count(num_frames, self.model.facts.max_frames),
+                num_frames=checks.frame_count(num_frames, self.model.facts.clip_lengths),
                 fps=checks.real("fps", fps, 0.1, 240.0),
             )
             work = tasks.imagine_work(self.model.get, ask)

@@ -55,7 +55,7 @@ class EstimateRequest:
     """What to estimate: which frames of a video, and how carefully.
 
     Attributes:
-        num_frames: Frames to use, 4k+1, evenly spaced.
+        num_frames: Frames to use, evenly spaced.
         start_sec: Where the part to use starts; None for the beginning.
         end_sec: Where it ends; None for the end.
         steps: Denoising steps.

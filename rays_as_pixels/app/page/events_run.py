@@ -134,10 +134,9 @@ class RunEvents(Events):
         )
 
     def _imagine(self, session: Session, form: Form, ask: tasks.GenerateRequest) -> Updates:
-        most = self.model.facts.max_frames
         ask = replace(
             ask,
-            num_frames=checks.frame_count(form["frames"], most),
+            num_frames=checks.frame_count(form["frames"], self.model.facts.clip_lengths),
             fps=checks.real(i18n.say("fps"), form["fps"], 0.1, 240.0),
         )
         if form["images"] == "own":

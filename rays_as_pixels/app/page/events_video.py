@@ -21,11 +21,9 @@ from rays_as_pixels.app.server.session import Session
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.media.clip import Clip
 from rays_as_pixels.media.images import is_image_file
-from rays_as_pixels.media.limits import largest_frame_count
 from rays_as_pixels.media.video import probe_video, read_clip, write_video
+from rays_as_pixels.model.autoencoder import largest_clip_length
 from rays_as_pixels.trajectories.formats.native import read_native
-
-LEAST_FRAMES = 5
 
 
 class VideoEvents(Events):
@@ -203,29 +201,32 @@ class VideoEvents(Events):
         if end is not None and end >= info.duration_sec - 1e-3:
             end = None
         start = start or None
-        most = self.model.facts.max_frames
+        facts = self.model.facts
+        least = facts.clip_lengths[0]
         plan = {"start_sec": start, "end_sec": end}
         if fresh:
-            count = min(self.model.facts.num_frames, largest_frame_count(max(1, info.num_frames)))
-            if count < LEAST_FRAMES:
+            most = min(facts.num_frames, max(1, info.num_frames))
+            count = largest_clip_length(most, facts.temporal_stride)
+            if count < least:
                 raise InputError(
-                    i18n.say("need_five", lang).format(least=LEAST_FRAMES, got=info.num_frames)
+                    i18n.say("need_more_frames", lang).format(least=least, got=info.num_frames)
                 )
             return plan | {"num_frames": count}
         if checks.choice(i18n.say("by"), form["by"], ("count", "rate")) == "count":
-            return plan | {"num_frames": checks.frame_count(form["frames"], most)}
+            return plan | {"num_frames": checks.frame_count(form["frames"], facts.clip_lengths)}
         rate = checks.real(i18n.say("rate"), form["rate"], 0.01, 240.0)
         first, last = start or 0.0, info.duration_sec if end is None else end
         step = max(1 / rate, 1 / info.fps)
         fits = math.floor((last - first) / step - 0.5) + 1
-        count = min(largest_frame_count(max(1, fits)), most)
-        if count < LEAST_FRAMES:
-            raise InputError(i18n.say("need_five", lang).format(least=LEAST_FRAMES, got=fits))
+        most = min(facts.max_frames, max(1, fits))
+        count = largest_clip_length(most, facts.temporal_stride)
+        if count < least:
+            raise InputError(i18n.say("need_more_frames", lang).format(least=least, got=fits))
         stop = first + (count - 1) * step + 0.5 / info.fps
         return plan | {"num_frames": count, "end_sec": min(last, round(stop, 4))}
 
     def _overview(self, source: Path, clip: Clip) -> Any:
-        count = largest_frame_count(min(filmstrip.OVERVIEW_COUNT, clip.source.num_frames))
+        count = min(filmstrip.OVERVIEW_COUNT, clip.source.num_frames)
         return read_clip(source, num_frames=count, downscale=True).video
 
     def _watchable(self, clip: Clip) -> str:

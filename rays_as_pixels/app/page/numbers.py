@@ -38,7 +38,7 @@ def clip_facts(clip: Clip, lang: str) -> str:
     ]
     rows += [(i18n.say("fact_note", lang), note) for note in clip.notes]
     if len(clip.source_frame) > 1:
-        rows.append((i18n.say("fact_why", lang), i18n.say("fact_why_4k1", lang)))
+        rows.append((i18n.say("fact_why", lang), i18n.say("fact_why_spread", lang)))
     return facts(rows)
 
 

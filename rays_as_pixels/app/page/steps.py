@@ -128,7 +128,7 @@ def primary(key: str, elem_id: str) -> gr.Button:
 
 def frame_counts(facts: ModelFacts) -> list[int]:
     """Return the clip lengths that the model takes."""
-    return list(range(5, facts.max_frames + 1, 4))
+    return list(facts.clip_lengths)
 
 
 def frames_field(facts: ModelFacts, elem_id: str, *, visible: bool = True) -> gr.Dropdown:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.model.autoencoder import clip_lengths
 
 if TYPE_CHECKING:
     from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
@@ -21,6 +22,7 @@ class ModelFacts:
         trained_on: In a few words; "" if its folder does not say.
         num_frames: Clip length it was trained at.
         max_frames: Longest clip it takes.
+        temporal_stride: Video frames per latent frame of its autoencoder, after the first.
     """
 
     name: str
@@ -28,6 +30,12 @@ class ModelFacts:
     trained_on: str = ""
     num_frames: int = 9
     max_frames: int = 17
+    temporal_stride: int = 1
+
+    @property
+    def clip_lengths(self) -> range:
+        """Numbers of frames that the model takes."""
+        return clip_lengths(self.max_frames, self.temporal_stride)
 
 
 class ModelHolder:

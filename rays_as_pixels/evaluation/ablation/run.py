@@ -49,7 +49,7 @@ class AblationOptions:
         clips: Rendered training clips.
         worlds: Held-out worlds they are scored on.
         size: (height, width) of the clips.
-        num_frames: Frames per clip, 4k+1.
+        num_frames: Frames per clip.
         seeds: Noise seeds per world.
     """
 
