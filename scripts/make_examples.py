@@ -136,17 +136,7 @@ def solve(name: str, pipeline: RaysAsPixelsPipeline, made_with: str, jobs: JobMa
     assert depth is not None
     first = tasks.first_frame_png(frames)
 
-    preset, amount = EXAMPLES[name][2]
-    cameras = path.cameras
-    wanted = make_preset(
-        preset,
-        num_frames=len(path),
-        fps=path.fps,
-        height=cameras.height,
-        width=cameras.width,
-        hfov_deg=cameras.hfov_rad[0].rad2deg().item(),
-        amount=amount,
-    )
+    wanted = _other_path(name, path)
     make = tasks.GenerateRequest()
     extra = depth_for_extra(depth)
     inputs: dict[str, Any] = {
@@ -161,15 +151,30 @@ def solve(name: str, pipeline: RaysAsPixelsPipeline, made_with: str, jobs: JobMa
     work = tasks.generate_work(load, make, image_frames=(0,))
     _ship(jobs, _run(jobs, "generate", work, settings, inputs), solved, made_with)
 
-    loop = loop_rounds.LoopRequest(rounds=2)
     inputs = {
         tasks.WANTED: native_text(path, extra=extra).encode(),
         loop_rounds.START: first,
         tasks.INPUT_CLIP: frames,
     }
+    loop = loop_rounds.LoopRequest(rounds=2)
     work = loop_rounds.loop_rounds_work(load, loop)
     settings = asdict(loop) | {"estimate": f"example:{name}/estimate"}
     _ship(jobs, _run(jobs, "loop", work, settings, inputs), solved, made_with)
+
+
+def _other_path(name: str, path: Trajectory) -> Trajectory:
+    """Return the preset that an example is filmed again along, with its lens and length."""
+    preset, amount = EXAMPLES[name][2]
+    cameras = path.cameras
+    return make_preset(
+        preset,
+        num_frames=len(path),
+        fps=path.fps,
+        height=cameras.height,
+        width=cameras.width,
+        hfov_deg=cameras.hfov_rad[0].rad2deg().item(),
+        amount=amount,
+    )
 
 
 def _run(

@@ -321,11 +321,11 @@ def main() -> int:
             path.write_text(source)
             if failures is None:
                 survivors.append(mutation)
-            told = "**NOBODY**" if failures is None else failures[0]
+            catcher = "**NOBODY**" if failures is None else failures[0]
             if failures is not None and len(failures) > 1:
-                told += f" and {len(failures) - 1} more"
+                catcher += f" and {len(failures) - 1} more"
             change = " ".join(str(mutation).split()).replace("|", "\\|")
-            write(f"| {number} | `{change}` | {told} |\n")
+            write(f"| {number} | `{change}` | {catcher} |\n")
             sys.stdout.flush()
     caught = len(chosen) - len(survivors)
     write(f"\n{caught} of {len(chosen)} caught in {time.monotonic() - started:.0f} s\n")

@@ -25,18 +25,18 @@ fi
 "$VENV/bin/lint-imports"
 types=
 if "$VENV/bin/pyright" --version >/dev/null 2>&1; then
-    said=$(mktemp)  # a minute of one core; gentler, it would not end before the tests
-    nice -n 5 "$VENV/bin/pyright" --pythonpath "$VENV/bin/python" >"$said" 2>&1 &
+    report=$(mktemp)
+    nice -n 5 "$VENV/bin/pyright" --pythonpath "$VENV/bin/python" >"$report" 2>&1 &
     types=$!
-    trap 'kill "$types" 2>/dev/null || true; rm -f "$said"' EXIT
-    say "types are checked beside the tests, and told of after them if wrong"
+    trap 'kill "$types" 2>/dev/null || true; rm -f "$report"' EXIT
+    say "types are checked while the tests run; errors are printed after them"
 else
     say "note: no type check: pyright could not fetch the part of it that runs on Node.js"
 fi
 status=0
 "$VENV/bin/python" -m pytest -n 2 --dist worksteal ${chosen[@]+"${chosen[@]}"} "$@" || status=$?
 if [ -n "$types" ] && ! wait "$types"; then
-    cat "$said" >&2
+    cat "$report" >&2
     status=1
 fi
 exit "$status"

@@ -28,6 +28,14 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     )
     parser.add_argument("source", metavar="SRC", type=Path, help="folder of videos, or a list")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run's folder")
+    _add_runner_options(parser)
+    _add_clip_options(parser.add_argument_group("clips"))
+    model = parser.add_argument_group("model")
+    add_loading_options(model)
+    options.add_noise_options(model, steps=ESTIMATE_STEPS)
+
+
+def _add_runner_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=options.whole, default=1, metavar="N", help="workers (default: 1)"
     )
@@ -51,7 +59,9 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         help="GPUs per worker on Ray, 0.5 say (default: 0)",
     )
     parser.add_argument("--retry-failed", action="store_true", help="try failed videos again")
-    group = parser.add_argument_group("clips")
+
+
+def _add_clip_options(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
         "--fps",
         type=options.positive,
@@ -73,9 +83,6 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         metavar="N",
         help="average N runs from different noise, which also gives the spread columns",
     )
-    model = parser.add_argument_group("model")
-    add_loading_options(model)
-    options.add_noise_options(model, steps=ESTIMATE_STEPS)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -36,6 +36,12 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         action="store_true",
         help="only print the parameter counts at Wan's published sizes, beside the paper's",
     )
+    _add_clip_options(parser)
+    _add_weight_options(parser)
+    add_device_option(parser, "for measuring: ")
+
+
+def _add_clip_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--frames",
         type=options.whole,
@@ -57,6 +63,9 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         metavar="HxW",
         help="height and width in pixels, may be repeated (default: 480x832 and 832x480)",
     )
+
+
+def _add_weight_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dtype",
         choices=("own", "float32", "bfloat16", "float16"),
@@ -83,7 +92,6 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         help="measure raxel statistics on N paths (default: %(default)s; 0 takes the video's: "
         "measure them later with measure-raxels)",
     )
-    add_device_option(parser, "for measuring: ")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ import tarfile
 import numpy as np
 import pytest
 import torch
+import webdataset
 
 from rays_as_pixels.cli.main import main
 from rays_as_pixels.datasets.matching import has_opencv
@@ -95,7 +96,6 @@ def test_packing_gives_points_to_a_data_set_that_has_none(room, tmp_path):
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_the_webdataset_package_reads_our_shards(room, tmp_path):
-    webdataset = pytest.importorskip("webdataset", reason=DATA)
     write_colmap(tmp_path / "data" / "s", room, binary=False)
     (shard,) = packed(f"colmap:{tmp_path / 'data'}", tmp_path / "out", encoding="jpg")
     (sample,) = list(webdataset.WebDataset(str(shard.path), shardshuffle=False))
@@ -106,7 +106,6 @@ def test_the_webdataset_package_reads_our_shards(room, tmp_path):
 
 
 def test_we_read_what_the_webdataset_package_writes(room, tmp_path):
-    webdataset = pytest.importorskip("webdataset", reason=DATA)
     names = [f"{k}.png" for k in range(9)]
     save_frames(tmp_path, room.video, names)
     with webdataset.TarWriter(str(tmp_path / "a.tar")) as sink:
