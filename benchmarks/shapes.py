@@ -56,18 +56,17 @@ class Network:
     def ours(self, layers: int | None = None) -> RaysAsPixelsTransformer3DModel:
         """Build the joint network with random weights, on the current device in its dtype."""
         model = RaysAsPixelsTransformer3DModel(
-            patch_size=(1, self.patch, self.patch),
-            ray_patch_size=self.patch,
-            num_attention_heads=self.heads,
-            attention_head_dim=self.width // self.heads,
-            in_channels=self.channels,
-            text_dim=self.text,
-            ffn_dim=self.ffn,
-            num_layers=self.layers if layers is None else layers,
-            share_attention=self.shared,
-            rope_extent=None if self.shared else (4.0, 8.0),
-            rope_theta=10000.0 if self.shared else 100.0,
-            ray_prediction="velocity",
+            video_config={"channels": self.channels, "patch_size": (1, self.patch, self.patch)},
+            ray_config={"patch_size": self.patch, "prediction": "velocity"},
+            block_config={
+                "num_layers": self.layers if layers is None else layers,
+                "num_heads": self.heads,
+                "head_dim": self.width // self.heads,
+                "ffn_dim": self.ffn,
+                "share_attention": self.shared,
+            },
+            rope_config={"theta": 10000.0, "extent": None} if self.shared else None,
+            conditioning_config={"text_dim": self.text},
         )
         return model.eval().requires_grad_(False)
 

@@ -174,7 +174,7 @@ class Activations:
             noisy = _Latents(noisy.video, noisy.rays, given.reference_images, noisy.reference_rays)
             state = self._state(noisy, seeds)
             if alone:
-                return given, noisy, network.told_by_prior(state)
+                return given, noisy, network.camera_prior_velocity(state)
             return given, noisy, network(state, self._text(network, seeds))
 
         return peak_bytes(
@@ -222,7 +222,7 @@ class Activations:
         )
 
     def _text(self, network: Any, seeds: int) -> Tensor | None:
-        width = network.config["text_dim"]
+        width = network.sizes.conditioning.text_dim
         if width is None:
             return None
         return torch.empty(seeds, TEXT_LENGTH, width, device=META, dtype=self.dtype)

@@ -7,6 +7,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from rays_as_pixels.errors import CheckpointError
+from rays_as_pixels.model.old_folders import current_weight_name
 
 DEFAULT_MODEL = Path(__file__).resolve().parents[2] / "checkpoints" / "raxel-mini"
 PIPELINE_CLASS = "RaysAsPixelsPipeline"
@@ -201,5 +202,5 @@ def check_component_weights(folder: Path, component: str, expected: set[str]) ->
     stored: set[str] = set()
     for file in sorted((folder / component).glob("*.safetensors")):
         with safe_open(file, framework="pt") as opened:
-            stored |= set(opened.keys())
+            stored |= {current_weight_name(name) for name in opened.keys()}  # noqa: SIM118 - no dict
     check_weight_names(component, sorted(expected - stored), sorted(stored - expected))

@@ -2,7 +2,7 @@
 
 import torch
 from diffusers.models.embeddings import PixArtAlphaTextProjection, TimestepEmbedding, Timesteps
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from rays_as_pixels.model.transformer.rope import Tables
@@ -38,6 +38,39 @@ def plus_last(
     """Add to the clip's images, which come after the stills."""
     reference_images = images.shape[2] - clip.shape[2]
     return images + nn.functional.pad(clip, (0, 0, 0, 0, reference_images, 0))
+
+
+def token_rows(
+    embedded: Float[Tensor, "batch width s h w"],
+    table: Float[Tensor, "kinds width"],
+    kind: Int[Tensor, "batch s"],
+) -> Float[Tensor, "batch s n width"]:
+    """Lay embedded patches in rows and add the embedding of each image's kind."""
+    tokens = embedded.flatten(3).permute(0, 2, 3, 1)
+    return tokens + table[kind][:, :, None].type_as(tokens)
+
+
+def modulated_head(
+    hidden: Float[Tensor, "batch m width"],
+    temb: Float[Tensor, "batch s width"],
+    norm: nn.Module,
+    table: Float[Tensor, "1 2 width"],
+    proj: nn.Linear,
+) -> Float[Tensor, "batch s n cpp"]:
+    """Project tokens to patches after a norm that is shifted and scaled by the noise level.
+
+    Args:
+        hidden: Tokens of all S images in a row.
+        temb: Embedded noise level of each image.
+        norm: Without weights of its own.
+        table: Shift and scale to which `temb` is added (DiT's adaLN, 2212.09748).
+        proj: From token width to C p p.
+    """
+    projected = temb[:, :, None].expand(-1, -1, 2, -1)
+    shift, scale = (table[:, None] + projected).unbind(2)
+    images = hidden.unflatten(1, (temb.shape[1], -1))
+    normed = norm(images) * (1 + scale[:, :, None]) + shift[:, :, None]
+    return proj(normed.type_as(hidden))
 
 
 def by_image(tables: Tables, tokens: Float[Tensor, "batch s n width"]) -> Tables:

@@ -76,7 +76,7 @@ def use_attention_backend(model: RaysAsPixelsTransformer3DModel, name: str) -> N
     """
     device, dtype = model.device, model.dtype
     known = {each.value for each in AttentionBackendName}
-    head_dim = model.config["attention_head_dim"]
+    head_dim = model.sizes.blocks.head_dim
     if name not in known or not _works(AttentionBackendName(name), device, dtype, head_dim):
         works = ", ".join(available_backends(device, dtype, head_dim=head_dim))
         raise InputError(

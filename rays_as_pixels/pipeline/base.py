@@ -279,7 +279,7 @@ class PipelineBase(DiffusionPipeline):
     def _depth_of(self, latents: Float[Tensor, "1 c t h w"]) -> Float[Tensor, "h w"] | None:
         """Return logarithms of the depths of frame 0's cells, where the network tells them."""
         prior = self.transformer.camera_prior
-        return None if prior is None else prior.log_depth(latents.to(prior.spread.device))[0]
+        return None if prior is None else prior.log_depth(latents.to(prior.std.device))[0]
 
     def _keeping_depths(self) -> AbstractContextManager[None]:
         """Until this ends, the camera prior tells depths along with cameras, not anew."""

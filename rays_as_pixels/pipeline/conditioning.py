@@ -110,7 +110,7 @@ def with_predicted_cameras(
     ):
         return given
     order = sorted(range(len(image_frames)), key=image_frames.__getitem__)
-    in_order = given.reference_images[:, :, order].to(prior.spread.device)
+    in_order = given.reference_images[:, :, order].to(prior.std.device)
     told = prior(in_order, (given.rays.shape[-2], given.rays.shape[-1])).to(given.rays)
     log_depth = given.reference_log_depth
     if mend is not None:

@@ -43,7 +43,7 @@ class Prompter:
     ) -> None:
         self.transformer, self.device = transformer, device
         self.tokenizer, self.text_encoder = tokenizer, text_encoder
-        self.width: int | None = transformer.config["text_dim"]
+        self.width: int | None = transformer.sizes.conditioning.text_dim
 
     def embeddings(self, run: RunOptions, *, samples: int, guided: bool) -> PromptEmbeddings:
         """Return what the network should read.
@@ -97,7 +97,7 @@ class Prompter:
                 f"{name} must come as {name}_embeds for a model without a text encoder; got "
                 f"{listed[0]!r}. Embed it elsewhere, or convert the model with its encoder."
             )
-        length = self.transformer.config["text_len"] or TEXT_LENGTH
+        length = self.transformer.sizes.conditioning.text_len or TEXT_LENGTH
         return encode_prompts(
             self.tokenizer, self.text_encoder, listed, length=length, device=self.device
         )

@@ -8,7 +8,6 @@ readout turns errors of ray latents into errors of cameras, so that small motion
 
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -22,7 +21,6 @@ from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTrans
 from rays_as_pixels.training.objective import CleanBatch
 
 Readouts = dict[tuple[int, int], Tensor]
-POSE_NUMBERS = 8  # rotation vector, camera centre, log fx / width, log fy / width
 _MOTION_LIMIT = 3.0  # cells; further than that says nothing about where
 _RIDGE = 1e-3
 
@@ -37,7 +35,7 @@ def cell_motion(
     disparity: Float[Tensor, "batch frames h w"],
     stride: int = TEMPORAL_STRIDE,
 ) -> Float[Tensor, "batch channels t h w"]:
-    """Return what the motion head should say about every latent cell.
+    """Return what the motion head is to predict for every latent cell.
 
     Channels of latent j > 0, seen at the centre of a cell in its last frame, 4j for stride 4:
     (x, y) in frames 4j-1, 4j-2, 4j-3, 4j-4 and 0 minus that in 4j, in cells; then 1 / depth.
@@ -84,36 +82,35 @@ class WithMotionHead(nn.Module):
     def __init__(self, transformer: RaysAsPixelsTransformer3DModel) -> None:
         super().__init__()
         self.transformer = transformer
-        config: Any = transformer.config
-        width = config.num_attention_heads * config.attention_head_dim
-        self.channels = motion_channels(config.temporal_stride)
+        video, width = transformer.sizes.video, transformer.sizes.blocks.width
+        self.channels = motion_channels(video.temporal_stride)
         self.norm = nn.LayerNorm(width)
-        self.head = nn.Linear(width, self.channels * config.patch_size[1] ** 2)
+        self.head = nn.Linear(width, self.channels * video.patch_size[1] ** 2)
         self._early: list[Tensor] = []
         if transformer.motion_features is not None:
-            self.early_head = nn.Conv3d(config.motion_width, self.channels, 1)
+            features = transformer.motion_features.config.width
+            self.early_head = nn.Conv3d(features, self.channels, 1)
             transformer.motion_features.register_forward_hook(self._keep)
 
     def _keep(self, _module: nn.Module, _inputs: object, output: Tensor) -> None:
         self._early.append(output)
 
     def forward(self, state: JointState) -> tuple[JointVelocity, list[Tensor]]:
-        """Return the velocity, and what each head says of the clip's motion.
+        """Return the velocity, and each head's prediction of the clip's motion.
 
         The motions are (B, channels, T, h, w) like `cell_motion`: the middle block's, then that of
         the motion features where the transformer has them.
         """
         self._early.clear()
-        seen: list[Tensor] = []
-        velocity = self.transformer(state, features=seen)
+        velocity = self.transformer(state, return_features=True)
         batch, _, latents, height, width = state.latents.shape
-        patch = self.transformer.config["patch_size"][1]
+        patch = self.transformer.sizes.video.patch_size[1]
         grid = (height // patch, width // patch)
-        video = seen[len(seen) // 2][:, -latents * grid[0] * grid[1] :]
+        video = velocity.features[len(velocity.features) // 2][:, -latents * grid[0] * grid[1] :]
         motion = self.head(self.norm(video)).unflatten(1, (latents, *grid))
         motion = motion.unflatten(-1, (-1, patch, patch)).permute(0, 4, 1, 2, 5, 3, 6)
         motions = [motion.reshape(batch, self.channels, latents, height, width)]
-        motions += [self.early_head(seen) for seen in self._early]
+        motions += [self.early_head(features) for features in self._early]
         self._early.clear()
         return velocity, motions
 

@@ -15,12 +15,9 @@ def tiny_pipeline():
     pipe = RaysAsPixelsPipeline(
         vae=new_autoencoder(base_dim=8, z_dim=4, num_res_blocks=1).eval(),
         transformer=RaysAsPixelsTransformer3DModel(
-            num_attention_heads=1,
-            attention_head_dim=32,
-            in_channels=4,
-            freq_dim=32,
-            ffn_dim=32,
-            num_layers=1,
+            video_config={"channels": 4},
+            block_config={"num_layers": 1, "num_heads": 1, "ffn_dim": 32},
+            conditioning_config={"freq_dim": 32},
         ).eval(),
         scheduler=new_scheduler(),
         ray_scheduler=new_scheduler(),

@@ -11,6 +11,7 @@ from rays_as_pixels.model.camera_prior.camera_prior import (
     camera_params_from_pose_params,
     raxels_from_camera_params,
 )
+from rays_as_pixels.model.config import CameraPriorConfig
 from rays_as_pixels.model.transformer.joint_state import JointState
 from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.training.auxiliary import pose_params
@@ -41,9 +42,9 @@ def test_numbers_drawn_as_raxels_are_the_cameras_raxels_at_every_shape():
 def taught(channels: int = 5) -> CameraPrior:
     """A prior whose pictures and heads are something, and whose guesses stay small."""
     torch.manual_seed(0)
-    prior = CameraPrior(channels, 4)
+    prior = CameraPrior(channels, 4, CameraPriorConfig())
     prior.motion.pictures.weight.normal_(std=0.1)
-    prior.spread.fill_(0.05)
+    prior.std.fill_(0.05)
     return prior.eval()
 
 
@@ -51,7 +52,7 @@ def taught(channels: int = 5) -> CameraPrior:
 def test_frame_0_is_the_reference_whatever_is_seen(frames):
     prior = taught()
     with torch.no_grad():
-        numbers = prior.numbers(torch.randn(2, 5, frames, 4, 6))
+        numbers = prior.camera_params(torch.randn(2, 5, frames, 4, 6))
     assert numbers.shape == (2, frames, 8)
     assert numbers.isfinite().all()
     assert numbers[:, 0, :6].abs().max() == 0
@@ -63,7 +64,7 @@ def test_frame_0_is_the_reference_whatever_is_seen(frames):
 def test_every_round_is_learned_from():
     prior = taught()
     latents = torch.randn(2, 5, 3, 4, 6)
-    told = prior.told(prior.motion(latents), latents[:, :, 0])
+    told = prior.run_rounds(prior.motion(latents), latents[:, :, 0])
     assert len(told) == len(prior.rounds)
     for one in told:
         prior.zero_grad()
@@ -74,7 +75,7 @@ def test_every_round_is_learned_from():
 
 def test_a_new_prior_trusts_tracks():
     """Pictures slide by a quarter of a cell a frame: the camera turns or moves the other way."""
-    prior = CameraPrior(48, 4)  # latents that are the pictures' cells
+    prior = CameraPrior(48, 4, CameraPriorConfig())  # latents that are the pictures' cells
     prior.initialise_from_scratch()
     prior.motion.pictures.weight.copy_(torch.eye(48))
     wide = torch.nn.functional.interpolate(
@@ -85,7 +86,7 @@ def test_a_new_prior_trusts_tracks():
     frames = torch.stack([wide[..., :32, k : k + 48] for k in range(4)], 1)
     latents = torch.nn.functional.pixel_unshuffle(frames, 4).transpose(1, 2)
     with torch.no_grad():
-        told = prior.told(prior.motion(latents), latents[:, :, 0])
+        told = prior.run_rounds(prior.motion(latents), latents[:, :, 0])
     place, seen = told[-1].scene.points(prior.motion(latents).place), told[-1].seen
     moved = told[-1].scene.seen(prior.motion(latents).place) - prior.motion(latents).place
     assert place[..., 2].min() > 0
@@ -112,7 +113,7 @@ def linear_batches(seed: int):
 
 @pytest.mark.slow
 def test_the_fitted_code_gives_the_latents_of_other_cameras():
-    prior, lines = CameraPrior(4, 4), []
+    prior, lines = CameraPrior(4, 4, CameraPriorConfig()), []
     prior.motion.pictures.weight.normal_(std=0.1)
     fit_camera_prior(prior, linear_batches(0), lines.append)
     assert "camera prior" in lines[0]
@@ -121,9 +122,9 @@ def test_the_fitted_code_gives_the_latents_of_other_cameras():
         coded = prior.coded(camera_params_from_pose_params(clean.pose, 64, 64), (4, 4))
     error = (coded - clean.ray_latents).square().mean().sqrt()
     assert error < 0.02 * clean.ray_latents.std()
-    torch.testing.assert_close(prior.spread[:3], torch.full((3,), 0.2), rtol=0.1, atol=0)
+    torch.testing.assert_close(prior.std[:3], torch.full((3,), 0.2), rtol=0.1, atol=0)
     moments = prior.motion(clean.latents).moments
-    seen = (moments - prior.moment_mean) / prior.moment_spread
+    seen = (moments - prior.moment_mean) / prior.moment_std
     assert seen.mean().abs() < 0.2
     assert 0.5 < seen.std() < 2
 
@@ -131,14 +132,11 @@ def test_the_fitted_code_gives_the_latents_of_other_cameras():
 def test_rays_are_the_priors_where_the_video_is_clear():
     torch.manual_seed(0)
     model = RaysAsPixelsTransformer3DModel(
-        patch_size=(1, 2, 2),
-        num_attention_heads=2,
-        attention_head_dim=12,
-        in_channels=4,
-        ffn_dim=32,
-        num_layers=1,
-        temporal_stride=1,
-        motion_width=5,
+        video_config={"channels": 4, "patch_size": (1, 2, 2), "temporal_stride": 1},
+        block_config={"num_layers": 1, "num_heads": 2, "head_dim": 12, "ffn_dim": 32},
+        motion_features_config={"width": 5},
+        camera_prior_config={},
+        view_prior_config={},
     )
     model.initialise_from_scratch()  # the ray head adds nothing
     model.camera_prior.motion.pictures.weight.normal_(std=0.1)
@@ -149,7 +147,8 @@ def test_rays_are_the_priors_where_the_video_is_clear():
         with torch.no_grad():
             velocity = model(JointState(latents, sigma, rays, torch.ones(1, 3)))
             expected = max(0, 1 - 2 * level) ** 2 * model.camera_prior(latents, (2, 3))
-            whole = model(JointState(latents, sigma, rays, torch.ones(1, 3)), features=[])
+            state = JointState(latents, sigma, rays, torch.ones(1, 3))
+            whole = model(state, return_features=True)
         torch.testing.assert_close(rays - velocity.rays, expected, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(whole.rays, velocity.rays, rtol=1e-4, atol=1e-5)
 
@@ -173,10 +172,10 @@ def test_depths_of_a_clip_whose_cameras_were_told_are_not_told_again(monkeypatch
     with torch.no_grad():
         alone = prior.log_depth(one), prior.log_depth(other)
         calls = []
-        told = prior.told
-        monkeypatch.setattr(prior, "told", lambda *clip: calls.append(1) or told(*clip))
+        run = prior.run_rounds
+        monkeypatch.setattr(prior, "run_rounds", lambda *clip: calls.append(1) or run(*clip))
         with prior.keeping_depths():
-            prior.numbers(one)
+            prior.camera_params(one)
             torch.testing.assert_close(prior.log_depth(one.clone()), alone[0], rtol=0, atol=0)
             assert len(calls) == 1
             torch.testing.assert_close(prior.log_depth(other), alone[1], rtol=0, atol=0)

@@ -294,8 +294,8 @@ _MEASURE = """
 import sys, threading, time
 from pathlib import Path
 import torch
-from rays_as_pixels.model.wan_stream import plan, weight_files, write_weights
-from rays_as_pixels.model.wan import joint_config
+from rays_as_pixels.model.wan.stream import plan, weight_files, write_weights
+from rays_as_pixels.model.wan.convert import joint_config
 import json
 
 def anonymous():

@@ -15,18 +15,16 @@ from rays_as_pixels.model.transformer.joint_state import (
 from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 
 SMALL = {
-    "num_attention_heads": 2,
-    "attention_head_dim": 12,
-    "in_channels": 4,
-    "freq_dim": 32,
-    "ffn_dim": 48,
-    "num_layers": 2,
+    "video_config": {"channels": 4},
+    "block_config": {"num_layers": 2, "num_heads": 2, "head_dim": 12, "ffn_dim": 48},
+    "conditioning_config": {"freq_dim": 32},
 }
 
 
-def model(**changes) -> RaysAsPixelsTransformer3DModel:
+def model(**groups) -> RaysAsPixelsTransformer3DModel:
     torch.manual_seed(0)
-    built = RaysAsPixelsTransformer3DModel(**{**SMALL, **changes})
+    changed = {name: {**SMALL.get(name, {}), **group} for name, group in groups.items()}
+    built = RaysAsPixelsTransformer3DModel(**{**SMALL, **changed})
     for parameter in built.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
     return built.eval()
@@ -66,7 +64,7 @@ def state(
 @pytest.mark.parametrize("share", [False, True])
 def test_velocities_have_the_shapes_of_what_they_move(reference_images, share):
     given = state(frames=9, reference_images=reference_images)
-    out = model(share_attention=share)(given)
+    out = model(block_config={"share_attention": share})(given)
     assert out.video.shape == given.latents.shape
     assert out.rays.shape == given.ray_latents.shape
     if reference_images:
@@ -114,8 +112,10 @@ def test_a_source_image_at_another_time_gives_another_video():
 @torch.no_grad()
 def test_sample_prediction_becomes_the_velocity_that_leads_to_the_sample():
     given = state()
-    sample = model(ray_prediction="velocity")(given).rays  # the same head, read as it is
-    velocity = model(ray_prediction="sample")(given).rays
+    sample = model(ray_config={"prediction": "velocity"})(
+        given
+    ).rays  # the same head, read as it is
+    velocity = model(ray_config={"prediction": "sample"})(given).rays
     # x_t - t v = x_0 for the flow x_t = (1 - t) x_0 + t x_1
     torch.testing.assert_close(given.ray_latents - 0.4 * velocity, sample, rtol=0, atol=1e-5)
 
@@ -166,7 +166,9 @@ def test_video_branch_names_and_shapes_are_those_of_wan():
         num_layers=2,
     ).state_dict()
     ours = model(
-        patch_size=(1, 2, 2), text_dim=16, share_attention=True, rope_extent=None
+        video_config={"patch_size": (1, 2, 2)},
+        block_config={"share_attention": True},
+        conditioning_config={"text_dim": 16},
     ).state_dict()
     wanted = {name: tensor.shape for name, tensor in wan.items()}
     assert {name: ours[name].shape for name in wanted if name in ours} == wanted
@@ -189,11 +191,10 @@ def test_with_closed_cross_gates_the_video_velocity_is_wans():
     for parameter in wan.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
     ours = model(
-        patch_size=(1, 2, 2),
-        text_dim=16,
-        share_attention=True,
-        rope_extent=None,
-        rope_theta=10000.0,
+        video_config={"patch_size": (1, 2, 2)},
+        block_config={"share_attention": True},
+        rope_config={"theta": 10000.0, "extent": None},
+        conditioning_config={"text_dim": 16},
     )
     ours.load_state_dict(wan.state_dict(), strict=False)
     ours.kind_embedding.zero_()
@@ -212,17 +213,22 @@ def test_text_must_be_given_exactly_when_the_model_reads_it():
     with pytest.raises(InputError, match="text_dim"):
         model()(state(), torch.zeros(2, 3, 16))
     with pytest.raises(InputError, match="text_dim"):
-        model(text_dim=16)(state())
+        model(conditioning_config={"text_dim": 16})(state())
 
 
 def test_a_prediction_kind_that_does_not_exist_is_refused():
-    with pytest.raises(InputError, match="ray_prediction"):
-        RaysAsPixelsTransformer3DModel(**SMALL, ray_prediction="noise")
+    with pytest.raises(InputError, match=r"ray_config\.prediction must be"):
+        model(ray_config={"prediction": "noise"})
+
+
+def test_a_size_of_another_name_is_refused():
+    with pytest.raises(InputError, match=r"BlockConfig must have names of num_layers, .*'layers'"):
+        model(block_config={"layers": 3})
 
 
 def test_global_attention_is_one_attention_over_all_tokens():
     """Every output depends on every input of both streams, and no cross-attention is left."""
-    net = model(attention="global")
+    net = model(block_config={"attention": "global"})
     assert not any(
         "cross_attn" in name or "ray_attn1" in name for name, _ in net.named_parameters()
     )
@@ -238,7 +244,7 @@ def test_global_attention_is_one_attention_over_all_tokens():
 
 def test_global_attention_equals_decoupled_attention_where_neither_attends():
     """With closed attention outputs, what is left are the same norms and feed-forwards."""
-    nets = [model(attention=kind) for kind in ("global", "decoupled")]
+    nets = [model(block_config={"attention": kind}) for kind in ("global", "decoupled")]
     nets[1].load_state_dict(nets[0].state_dict(), strict=False)
     for net in nets:
         for name, parameter in net.named_parameters():
@@ -252,11 +258,11 @@ def test_global_attention_equals_decoupled_attention_where_neither_attends():
 def test_rays_may_have_more_channels_than_the_video():
     given = state()
     rays = torch.cat([given.ray_latents, given.ray_latents], dim=1)
-    velocity = model(ray_channels=8)(replace(given, ray_latents=rays))
+    velocity = model(ray_config={"channels": 8})(replace(given, ray_latents=rays))
     assert velocity.rays.shape == rays.shape
     assert velocity.video.shape == given.latents.shape
 
 
 def test_an_unknown_kind_of_attention_is_refused():
-    with pytest.raises(InputError, match="attention must be 'decoupled' or 'global'; got 'joint'"):
-        model(attention="joint")
+    with pytest.raises(InputError, match=r"attention must be 'decoupled' or 'global'; got 'joint'"):
+        model(block_config={"attention": "joint"})

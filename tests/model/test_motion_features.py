@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.model.camera_prior.motion_features import FLOW_MAPS, LatentFlow, MotionFeatures
+from rays_as_pixels.model.camera_prior.motion_features import LatentFlow, MotionFeatures
+from rays_as_pixels.model.config import MotionFeaturesConfig
 from rays_as_pixels.model.transformer.joint_state import JointState, ReferenceImages
 from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 
@@ -15,14 +16,15 @@ def costs_of(layer: MotionFeatures, latents: torch.Tensor, sigma: torch.Tensor) 
     handle = layer.mix[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     layer(latents, sigma)
     handle.remove()
-    side = 2 * layer.radius + 1
-    return seen[0][:, :-FLOW_MAPS].unflatten(1, (2, layer.groups, side, side))
+    side = 2 * layer.config.radius + 1
+    costs = seen[0][:, : -layer.flow.num_maps]
+    return costs.unflatten(1, (2, layer.config.groups, side, side))
 
 
 @pytest.fixture
 def layer() -> MotionFeatures:
     torch.manual_seed(0)
-    layer = MotionFeatures(6, 5)
+    layer = MotionFeatures(6, MotionFeaturesConfig(width=5))
     layer.initialise_from_scratch()
     return layer
 
@@ -70,14 +72,11 @@ def test_costs_fade_with_the_noise_of_either_frame(layer):
 def test_the_network_reads_them_in_the_clip_and_not_in_the_stills():
     torch.manual_seed(0)
     model = RaysAsPixelsTransformer3DModel(
-        patch_size=(1, 2, 2),
-        num_attention_heads=2,
-        attention_head_dim=12,
-        in_channels=4,
-        ffn_dim=32,
-        num_layers=1,
-        temporal_stride=1,
-        motion_width=5,
+        video_config={"channels": 4, "patch_size": (1, 2, 2), "temporal_stride": 1},
+        block_config={"num_layers": 1, "num_heads": 2, "head_dim": 12, "ffn_dim": 32},
+        motion_features_config={"width": 5},
+        camera_prior_config={},
+        view_prior_config={},
     )
     state = JointState(
         torch.randn(1, 4, 3, 4, 6),
@@ -106,8 +105,10 @@ def test_the_network_reads_them_in_the_clip_and_not_in_the_stills():
 
 
 def test_folded_time_has_no_frames_to_match():
-    with pytest.raises(InputError, match="must be None unless temporal_stride is 1"):
-        RaysAsPixelsTransformer3DModel(temporal_stride=4, motion_width=8)
+    with pytest.raises(InputError, match=r"must be None unless video_config\.temporal_stride is 1"):
+        RaysAsPixelsTransformer3DModel(
+            video_config={"temporal_stride": 4}, motion_features_config={"width": 8}
+        )
 
 
 def sliding(step: tuple[float, float], frames: int = 4) -> torch.Tensor:
@@ -127,7 +128,7 @@ def sliding(step: tuple[float, float], frames: int = 4) -> torch.Tensor:
 
 def derivative_flow() -> LatentFlow:
     """Central differences as the gradient, all channels alike, hardly any damping."""
-    flow = LatentFlow(3)
+    flow = LatentFlow(3, (1, 3, 5))
     with torch.no_grad():
         flow.gradient.weight.zero_()
         for channel in range(3):
@@ -143,7 +144,7 @@ def test_the_flow_says_where_content_was_and_sums_up_the_path():
     shares = [torch.ones(1, 4), torch.ones(1, 4)]
     with torch.no_grad():
         maps = flow(sliding(step), (before, torch.zeros_like(before)), shares)
-    assert maps.shape == (1, 4, FLOW_MAPS, 8, 8)
+    assert maps.shape == (1, 4, flow.num_maps, 8, 8)
     inner = maps[0, :, :, 2:6, 2:6].mean(dim=(2, 3))
     was = -torch.tensor(step)  # it was there before, minus where it is
     for window in range(3):

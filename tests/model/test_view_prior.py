@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from rays_as_pixels.model.camera_prior.camera_prior import raxels_from_camera_params
+from rays_as_pixels.model.config import ViewPriorConfig
+from rays_as_pixels.model.transformer.joint_state import CLIP, LatentImages
 from rays_as_pixels.model.view_prior.view_prior import CELL, View, ViewPrior
 from rays_as_pixels.solve.depth_reprojection import filled
 
@@ -17,7 +19,7 @@ SIZE = 3 * CELL**2
 def view() -> ViewPrior:
     """One whose latents are the pixels themselves, and whose ray latents are raxels at cells."""
     torch.manual_seed(0)
-    prior = ViewPrior(SIZE, 3)
+    prior = ViewPrior(SIZE, 3, ViewPriorConfig())
     prior.initialise_from_scratch()
     for weight in (prior.pixel_weight, prior.cell_weight):
         weight.copy_(torch.eye(SIZE))
@@ -45,6 +47,16 @@ def rays_of(numbers: torch.Tensor) -> torch.Tensor:
     return middle.unflatten(0, numbers.shape[:2]).transpose(1, 2)
 
 
+def images(latents, sigma, ray_latents, ray_sigma) -> tuple[LatentImages, LatentImages]:
+    """A clip without reference images, frame by frame."""
+    frame = torch.arange(sigma.shape[1]).float().expand(len(sigma), -1)
+    kind = torch.full_like(frame, CLIP, dtype=torch.int64)
+    return (
+        LatentImages(latents, sigma, frame, kind),
+        LatentImages(ray_latents, ray_sigma, frame, kind),
+    )
+
+
 def seen_from(
     view: ViewPrior,
     numbers: torch.Tensor,
@@ -55,12 +67,11 @@ def seen_from(
     """Frame 0 is known, the others are noise; returns the pictures expected too."""
     count, frames = numbers.shape[:2]
     video = latents_of(picture(count)[:, None].expand(-1, frames, -1, -1, -1))
-    frame = torch.arange(frames).float().expand(count, -1)
-    sigma = (frame > 0).float()
+    sigma = (torch.arange(frames) > 0).float().expand(count, -1)
     video = torch.where(sigma[:, None, :, None, None] > 0, torch.randn_like(video), video)
     levels = torch.full((count, frames), ray_level)
     with torch.no_grad():
-        told = view(video, sigma, rays_of(numbers), levels, frame, log_depth=log_depth)
+        told = view(*images(video, sigma, rays_of(numbers), levels), log_depth=log_depth)
         shown = view.pixels(told.latents.transpose(1, 2).flatten(0, 1))
     return told, shown.unflatten(0, (count, frames))
 
@@ -124,8 +135,7 @@ def test_unknown_rays_leave_the_image_where_it_is_and_nothing_known_says_nothing
     assert told.share[:, 0].max() == 0  # an image does not come from itself
     latents = torch.randn(2, SIZE, 3, HEIGHT, WIDTH)
     noise = torch.ones(2, 3)
-    frame = torch.arange(3.0).expand(2, -1)
-    blind = view(latents, noise, rays_of(numbers), torch.zeros(2, 3), frame)
+    blind = view(*images(latents, noise, rays_of(numbers), torch.zeros(2, 3)))
     assert blind.share.max() == 0
     said = torch.randn_like(latents)
     assert torch.equal(blind.velocity(latents, noise, said), said)
@@ -191,14 +201,7 @@ def test_near_things_hide_far_ones_and_what_they_hid_is_filled_from_around(view)
     sigma = torch.tensor([[0.0, 1.0]])
     video = latents_of(torch.stack([image, torch.rand_like(image)], 1))
     with torch.no_grad():
-        told = view(
-            video,
-            sigma,
-            rays_of(numbers),
-            torch.zeros(1, 2),
-            torch.tensor([[0.0, 1.0]]),
-            log_depth=depth,
-        )
+        told = view(*images(video, sigma, rays_of(numbers), torch.zeros(1, 2)), log_depth=depth)
         shown = view.pixels(told.latents[:, :, 1])[0, 0]
     bright = shown > 0.55
     assert bright[17:31, 17:31].all(), "the near thing is where it is seen from the right"

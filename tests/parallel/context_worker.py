@@ -21,13 +21,15 @@ from tests.conftest import toy_pipeline
 def network(*, heads: int, text: bool = False) -> RaysAsPixelsTransformer3DModel:
     torch.manual_seed(0)
     model = RaysAsPixelsTransformer3DModel(
-        num_attention_heads=heads,
-        attention_head_dim=12,
-        in_channels=4,
-        ffn_dim=32,
-        num_layers=2,
-        text_dim=8 if text else None,
-        share_attention=text,
+        video_config={"channels": 4},
+        block_config={
+            "num_layers": 2,
+            "num_heads": heads,
+            "head_dim": 12,
+            "ffn_dim": 32,
+            "share_attention": text,
+        },
+        conditioning_config={"text_dim": 8 if text else None},
     )
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.2)

@@ -25,7 +25,8 @@ CPU = torch.device("cpu")
 def model() -> RaysAsPixelsTransformer3DModel:
     torch.manual_seed(0)
     network = RaysAsPixelsTransformer3DModel(
-        num_attention_heads=2, attention_head_dim=12, in_channels=4, ffn_dim=32, num_layers=2
+        video_config={"channels": 4},
+        block_config={"num_layers": 2, "num_heads": 2, "head_dim": 12, "ffn_dim": 32},
     )
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.2)

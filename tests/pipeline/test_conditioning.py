@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from rays_as_pixels.model.camera_prior.camera_prior import CameraPrior
+from rays_as_pixels.model.config import CameraPriorConfig
 from rays_as_pixels.pipeline.conditioning import (
     condition_on_images,
     with_predicted_cameras,
@@ -14,9 +15,9 @@ from rays_as_pixels.pipeline.conditioning import (
 @pytest.fixture(scope="module")
 def prior() -> CameraPrior:
     torch.manual_seed(0)
-    prior = CameraPrior(5, 5)
+    prior = CameraPrior(5, 5, CameraPriorConfig())
     prior.motion.pictures.weight.normal_(std=0.1)
-    prior.spread.fill_(0.05)
+    prior.std.fill_(0.05)
     return prior.eval()
 
 

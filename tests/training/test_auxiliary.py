@@ -184,8 +184,7 @@ def test_the_motion_head_reads_every_cell_of_the_clip_and_leaves_velocities_alon
     assert motion.shape == early.shape == (2, motion_channels(1), 5, 4, 6)
     assert torch.equal(velocity.rays, model.transformer(state).rays)
     # Cell (y, x) of latent t: the head must not mix up the order of tokens.
-    seen: list[torch.Tensor] = []
-    model.transformer(state, features=seen)
-    tokens = seen[1].unflatten(1, (7, 2, 3))  # two stills, then the clip; 2x2 cells a token
+    features = model.transformer(state, return_features=True).features
+    tokens = features[1].unflatten(1, (7, 2, 3))  # two stills, then the clip; 2x2 cells a token
     expected = model.head(model.norm(tokens[:, 3, 1, 2])).unflatten(1, (-1, 2, 2))
     torch.testing.assert_close(motion[:, :, 1, 2, 5], expected[:, :, 0, 1], rtol=1e-5, atol=1e-6)

@@ -20,7 +20,7 @@ def test_shifts_of_other_pictures_are_read_to_a_fifth_of_their_size():
     pictures = textures(0, 300)
     init_as_principal_components(autoencoder, [pictures * 2 - 1])
     codec = LatentCodec(autoencoder.eval(), raxel_mean=[0.0] * 16, raxel_std=[1.0] * 16)
-    flow, lines = LatentFlow(16), []
+    flow, lines = LatentFlow(16, (1, 3, 5)), []
     fit_latent_flow(flow, codec, pictures, lines.append)
     assert "explained" in lines[0]
     others = torch.tensor([0, 0])

@@ -12,6 +12,7 @@ from rays_as_pixels.model.camera_prior.camera_prior import (
     camera_params_from_pose_params,
 )
 from rays_as_pixels.model.camera_prior.global_motion import cell_places
+from rays_as_pixels.model.config import CameraPriorConfig
 from rays_as_pixels.solve.track_bundle_adjustment import TrackedScene
 from rays_as_pixels.training.distributed import new_accelerator
 from rays_as_pixels.training.objective import CleanBatch
@@ -41,16 +42,16 @@ def batches(seed: int):
 
 def new_prior() -> CameraPrior:
     torch.manual_seed(0)
-    prior = CameraPrior(8, 8)
+    prior = CameraPrior(8, 8, CameraPriorConfig())
     prior.initialise_from_scratch()
-    prior.spread.fill_(0.1)
+    prior.std.fill_(0.1)
     return prior
 
 
 def loss_of(prior: CameraPrior, clean: CleanBatch) -> float:
     with torch.no_grad():
-        told = prior.told(prior.motion(clean.latents), clean.latents[:, :, 0])
-        return float(camera_prior_loss(told, clean, prior.spread)[0])
+        told = prior.run_rounds(prior.motion(clean.latents), clean.latents[:, :, 0])
+        return float(camera_prior_loss(told, clean, prior.std)[0])
 
 
 @pytest.mark.slow
@@ -61,13 +62,13 @@ def test_clips_that_were_seen_are_told_and_a_second_run_goes_on(tmp_path, monkey
     code, before = prior.code.weight.detach().clone(), loss_of(prior, clean)
     common = {"accelerator": new_accelerator(), "log": lines.append}
     train_camera_prior(prior, itertools.repeat(clean), 50 / 60, tmp_path, **common)
-    assert any(line.startswith("prior step 50") for line in lines)
+    assert any(line.startswith("camera-prior step 50") for line in lines)
     assert torch.equal(prior.code.weight, code)
     assert loss_of(prior, clean) < 0.75 * before
 
     again = new_prior()
     train_camera_prior(again, itertools.repeat(clean), 50 / 60, tmp_path, **common)
-    assert lines[-1].startswith("prior: resumed at step 50")
+    assert lines[-1].startswith("camera-prior: resumed at step 50")
     for name, value in prior.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
 

@@ -7,6 +7,7 @@ import torch
 
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.model.autoencoder import LatentCodec, new_autoencoder
+from rays_as_pixels.model.config import ViewPriorConfig
 from rays_as_pixels.model.view_prior.view_prior import ViewPrior
 from rays_as_pixels.training.auxiliary import cell_motion, pose_params
 from rays_as_pixels.training.data.pool import cell_disparity
@@ -42,7 +43,7 @@ def test_moved_is_nearer_than_unmoved_and_teaching_brings_it_nearer(tmp_path, mo
             motion,
             pose_params(clips.cameras),
         )
-    view, lines = ViewPrior(32, 32), []
+    view, lines = ViewPrior(32, 32, ViewPriorConfig()), []
     view.initialise_from_scratch()
     fit_view_prior(view, codec, frames, itertools.repeat(clean), lines.append)
     assert "view prior" in lines[0]
@@ -61,4 +62,4 @@ def test_moved_is_nearer_than_unmoved_and_teaching_brings_it_nearer(tmp_path, mo
     with torch.no_grad():
         after = reprojection_loss(view, clean, first)[0]
     assert after < 0.95 * before
-    assert (tmp_path / "view-state.pt").exists()
+    assert (tmp_path / "depth-head-state.pt").exists()

@@ -214,14 +214,14 @@ def new_network(
 
     The priors are left out because they would answer in its place.
     """
-    width = None if features is None else features.width
+    width = None if features is None else features.config.width
     model = new_transformer(
         replace(config, motion_width=width),
         channels=channels,
         temporal_stride=codec.temporal_stride,
         ray_channels=ray_channels,
+        priors=False,
     )
-    model.camera_prior = model.view_prior = None
     if features is not None and model.motion_features is not None:
         model.motion_features.load_state_dict(features.state_dict())
         model.motion_features.requires_grad_(False)

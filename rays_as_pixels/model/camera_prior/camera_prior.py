@@ -24,8 +24,9 @@ from rays_as_pixels.model.camera_prior.global_motion import (
     ClipMotion,
     GlobalMotion,
 )
-from rays_as_pixels.model.camera_prior.track_matching import MATCHES, TrackMatching, matches_around
+from rays_as_pixels.model.camera_prior.track_matching import TrackMatching, matches_around
 from rays_as_pixels.model.cell_layers import TokenAttention
+from rays_as_pixels.model.config import CameraPriorConfig
 from rays_as_pixels.solve.track_bundle_adjustment import (
     FRAME_NUMBERS,
     TRACK_UNIT,
@@ -36,9 +37,6 @@ from rays_as_pixels.solve.track_bundle_adjustment import (
 )
 
 NUM_CAMERA_PARAMS = 8  # rotation vector, centre, log fx, log fy per root of the image's area
-_WIDTH = 128
-_ROUNDS = 3  # of guess and adjustment
-_LAYERS = 2  # per round
 _LIMIT = 6.0  # deviations of a moment
 _MEND = 0.02  # roots of the image's area; a track is changed by about as much at a time
 _FAR_OUT = 2.0  # roots of the image's area
@@ -66,26 +64,29 @@ class CameraPrior(nn.Module):
     Args:
         channels: Of video latents, one per video frame.
         ray_channels: Of ray latents.
+        config: Sizes.
     """
 
     mean: Tensor
-    spread: Tensor
+    std: Tensor
     moment_mean: Tensor
-    moment_spread: Tensor
+    moment_std: Tensor
 
-    def __init__(self, channels: int, ray_channels: int) -> None:
+    def __init__(self, channels: int, ray_channels: int, config: CameraPriorConfig) -> None:
         super().__init__()
         self.motion = GlobalMotion(channels)
-        self.frame = nn.Linear(MOMENTS + 2, _WIDTH)
-        self.cell = nn.Linear(channels + 3, _WIDTH)
-        self.track = nn.Linear(2 + TRACK_MAPS, _WIDTH)
-        self.matching = TrackMatching()
-        self.rounds = nn.ModuleList([_Round(first=number == 0) for number in range(_ROUNDS)])
+        self.frame = nn.Linear(MOMENTS + 2, config.width)
+        self.cell = nn.Linear(channels + 3, config.width)
+        self.track = nn.Linear(2 + TRACK_MAPS, config.width)
+        self.matching = TrackMatching(config)
+        self.rounds = nn.ModuleList(
+            [_Round(config, first=number == 0) for number in range(config.rounds)]
+        )
         self.code = nn.Conv2d(3, ray_channels, _CELL, stride=_CELL)
         self.register_buffer("mean", torch.zeros(NUM_CAMERA_PARAMS))
-        self.register_buffer("spread", torch.ones(NUM_CAMERA_PARAMS))
+        self.register_buffer("std", torch.ones(NUM_CAMERA_PARAMS))
         self.register_buffer("moment_mean", torch.zeros(MOMENTS))
-        self.register_buffer("moment_spread", torch.ones(MOMENTS))
+        self.register_buffer("moment_std", torch.ones(MOMENTS))
         self._kept: list[tuple[Tensor, TrackedScene]] | None = None
 
     def initialise_from_scratch(self) -> None:
@@ -94,7 +95,9 @@ class CameraPrior(nn.Module):
             assert isinstance(one, _Round)
             one.initialise_from_scratch()
 
-    def told(self, motion: ClipMotion, first: Float[Tensor, "batch c h w"]) -> list[RoundOutput]:
+    def run_rounds(
+        self, motion: ClipMotion, first: Float[Tensor, "batch c h w"]
+    ) -> list[RoundOutput]:
         """Return what each round says of a clip of two frames or more.
 
         Args:
@@ -102,7 +105,7 @@ class CameraPrior(nn.Module):
             first: Latents of frame 0.
         """
         hidden = self._embedded(motion, first)
-        spread = self.spread.float()
+        spread = self.std.float()
         spread = torch.cat([spread[:6], spread.new_tensor([_ZOOM_SPREAD]), spread[6:].mean()[None]])
         batch, frames, count = motion.maps.shape[:3]
         still = motion.seen.new_zeros(batch, frames, 3)
@@ -130,8 +133,8 @@ class CameraPrior(nn.Module):
     def _embedded(self, motion: ClipMotion, first: Tensor) -> Float[Tensor, "batch f cells1 width"]:
         """Return tokens of every frame: one for the frame, then one per cell of frame 0."""
         batch, frames = motion.maps.shape[:2]
-        kind = self.spread.dtype  # weights may be kept in 8 bits
-        moments = (motion.moments - self.moment_mean.float()) / self.moment_spread.float()
+        kind = self.std.dtype  # weights may be kept in 8 bits
+        moments = (motion.moments - self.moment_mean.float()) / self.moment_std.float()
         time = torch.linspace(-1, 1, frames + 1, device=moments.device)[1:].expand(batch, frames)
         aspect = moments.new_tensor(math.log(first.shape[-1] / first.shape[-2]))
         rows = [moments.clamp(-_LIMIT, _LIMIT), torch.stack([time, aspect.expand_as(time)], -1)]
@@ -145,13 +148,13 @@ class CameraPrior(nn.Module):
         cell = cell + frame[:, :, None]
         return torch.cat([frame[:, :, None], cell], 2)
 
-    def numbers(self, latents: Float[Tensor, "batch c t h w"]) -> Float[Tensor, "batch t 8"]:
+    def camera_params(self, latents: Float[Tensor, "batch c t h w"]) -> Float[Tensor, "batch t 8"]:
         """Return rotation vector (radians) and centre (scene units) from frame 0, and log lens."""
         batch, frames = latents.shape[0], latents.shape[2]
         if frames == 1:
             lens = self.mean[6:].float().expand(batch, 1, 2)
             return nn.functional.pad(lens, (6, 0))
-        scene = self.told(self.motion(latents), latents[:, :, 0])[-1].scene
+        scene = self.run_rounds(self.motion(latents), latents[:, :, 0])[-1].scene
         if self._kept is not None:
             self._kept[:] = [(latents, scene)]  # the last clip alone, to stay small
         return camera_params_from_scene(scene)
@@ -162,7 +165,7 @@ class CameraPrior(nn.Module):
         for known, scene in self._kept or ():
             if known.shape == latents.shape and torch.equal(known.to(latents), latents):
                 return scene.log_depth.unflatten(1, size)
-        scene = self.told(self.motion(latents), latents[:, :, 0])[-1].scene
+        scene = self.run_rounds(self.motion(latents), latents[:, :, 0])[-1].scene
         return scene.log_depth.unflatten(1, size)
 
     @contextmanager
@@ -178,7 +181,7 @@ class CameraPrior(nn.Module):
         self, latents: Float[Tensor, "batch c t h w"], raster: tuple[int, int]
     ) -> Float[Tensor, "batch c t hr wr"]:
         """Return ray latents of the cameras; `raster` is (hr, wr)."""
-        return self.coded(self.numbers(latents).type_as(self.spread), raster)
+        return self.coded(self.camera_params(latents).type_as(self.std), raster)
 
     def rays_and_blend_weight(
         self,
@@ -232,17 +235,19 @@ class _Look:
 class _Round(nn.Module):
     """Look at tracks, and at how the last round explains them, and say the next guess."""
 
-    def __init__(self, *, first: bool) -> None:
+    def __init__(self, config: CameraPriorConfig, *, first: bool) -> None:
         super().__init__()
-        self.match = nn.Linear(MATCHES if first else 2 * MATCHES, _WIDTH)
-        self.error = None if first else nn.Linear(4, _WIDTH)
-        self.camera_in = None if first else nn.Linear(FRAME_NUMBERS + 1, _WIDTH)
-        self.layers = nn.ModuleList([_Layer() for _ in range(_LAYERS)])
-        self.norm = nn.LayerNorm(_WIDTH)
-        self.frame_out = nn.Linear(_WIDTH, 2 * FRAME_NUMBERS)  # change, trust
-        self.clip_out = nn.Linear(_WIDTH, 3)  # change of log fx, fy; trust
-        self.depth_out = nn.Linear(_WIDTH, 2)  # change, trust
-        self.track_out = nn.Linear(_WIDTH, 4)  # change (x, y), share of the expected, weight
+        width, matches = config.width, config.matches
+        self.radius = config.matching_radius
+        self.match = nn.Linear(matches if first else 2 * matches, width)
+        self.error = None if first else nn.Linear(4, width)
+        self.camera_in = None if first else nn.Linear(FRAME_NUMBERS + 1, width)
+        self.layers = nn.ModuleList([_Layer(width, config.heads) for _ in range(config.layers)])
+        self.norm = nn.LayerNorm(width)
+        self.frame_out = nn.Linear(width, 2 * FRAME_NUMBERS)  # change, trust
+        self.clip_out = nn.Linear(width, 3)  # change of log fx, fy; trust
+        self.depth_out = nn.Linear(width, 2)  # change, trust
+        self.track_out = nn.Linear(width, 4)  # change (x, y), share of the expected, weight
 
     def initialise_from_scratch(self) -> None:
         """Change nothing; trust tracks about as much as they deserve."""
@@ -261,10 +266,10 @@ class _Round(nn.Module):
         """Return the tokens, the guess, the trust in it, and the mended tracks."""
         place, volumes, seen = look.motion.place, look.volumes, look.seen
         expected = seen
-        matches = [matches_around(volumes, seen.detach())]
+        matches = [matches_around(volumes, seen.detach(), self.radius)]
         if self.error is not None and self.camera_in is not None:
             expected = scene.seen(place).clamp(-_FAR_OUT, _FAR_OUT)
-            matches.append(matches_around(volumes, expected.detach()))
+            matches.append(matches_around(volumes, expected.detach(), self.radius))
             error = (expected - seen) / TRACK_UNIT
             depth = scene.log_depth[:, None, :, None].expand(*error.shape[:3], 1)
             far = error.norm(dim=-1, keepdim=True).clamp_max(1e3)
@@ -327,11 +332,11 @@ def _turn(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
 class _Layer(nn.Module):
     """Compare the tokens of a frame, then each token with itself in other frames."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.within, self.across = TokenAttention(_WIDTH), TokenAttention(_WIDTH)
-        self.norm = nn.LayerNorm(_WIDTH)
-        self.up, self.down = nn.Linear(_WIDTH, 2 * _WIDTH), nn.Linear(2 * _WIDTH, _WIDTH)
+        self.within, self.across = TokenAttention(width, heads), TokenAttention(width, heads)
+        self.norm = nn.LayerNorm(width)
+        self.up, self.down = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
 
     def forward(self, tokens: Float[Tensor, "batch f n width"]) -> Float[Tensor, "batch f n width"]:
         shape = tokens.shape[:2]

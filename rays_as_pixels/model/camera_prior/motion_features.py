@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from rays_as_pixels.model.config import MotionFeaturesConfig
+
 _GAIN = 3.0  # on cosines, so that a match stands out at the start
-_HIDDEN = 96
-_WINDOWS = (1, 3, 5)  # cells along each side over which one displacement is assumed
 _MOTION_LIMIT = 3.0  # cells
 
 
@@ -27,24 +27,21 @@ class MotionFeatures(nn.Module):
 
     Args:
         channels: Of the latents.
-        width: Channels of the result.
-        groups: Matching costs per pair of cells.
-        group_width: Channels per cost.
-        radius: Cells to each side of a cell's own place.
+        config: Sizes.
     """
 
-    def __init__(
-        self, channels: int, width: int, *, groups: int = 4, group_width: int = 16, radius: int = 2
-    ) -> None:
+    def __init__(self, channels: int, config: MotionFeaturesConfig) -> None:
         super().__init__()
-        self.width, self.groups, self.radius = width, groups, radius
-        self.query = nn.Conv2d(channels, groups * group_width, 3, padding=1)
-        self.key = nn.Conv2d(channels, groups * group_width, 3, padding=1)
-        self.flow = LatentFlow(channels)
+        self.config = config
+        matching = config.groups * config.group_width
+        self.query = nn.Conv2d(channels, matching, 3, padding=1)
+        self.key = nn.Conv2d(channels, matching, 3, padding=1)
+        self.flow = LatentFlow(channels, config.windows)
+        costs = 2 * config.groups * (2 * config.radius + 1) ** 2
         self.mix = nn.Sequential(
-            nn.Conv2d(2 * groups * (2 * radius + 1) ** 2 + FLOW_MAPS, _HIDDEN, 1),
+            nn.Conv2d(costs + self.flow.num_maps, config.hidden, 1),
             nn.GELU(),
-            nn.Conv2d(_HIDDEN, width, 3, padding=1),
+            nn.Conv2d(config.hidden, config.width, 3, padding=1),
             nn.GELU(),
         )
 
@@ -72,11 +69,11 @@ class MotionFeatures(nn.Module):
         images = latents.transpose(1, 2).flatten(0, 1)
         query, key = (
             nn.functional.normalize(
-                one(images).view(batch, frames, self.groups, -1, height * width), dim=3
+                one(images).view(batch, frames, self.config.groups, -1, height * width), dim=3
             )
             for one in (self.query, self.key)
         )
-        index, inside = _window_index(height, width, self.radius)
+        index, inside = _window_index(height, width, self.config.radius)
         index, inside = index.to(latents.device), inside.to(latents)
         costs = []
         for other, share in zip(others, shares, strict=True):
@@ -85,9 +82,6 @@ class MotionFeatures(nn.Module):
             costs.append(near * _GAIN * share[:, :, None, None, None])
         stacked = torch.stack(costs, dim=2)  # B T 2 groups cells window
         return stacked.movedim(-1, 4).flatten(2, 4).unflatten(3, (height, width))
-
-
-FLOW_MAPS = 2 * 4 * len(_WINDOWS) + 2 * len(_WINDOWS)
 
 
 class LatentFlow(nn.Module):
@@ -100,10 +94,14 @@ class LatentFlow(nn.Module):
 
     Args:
         channels: Of the latents.
+        windows: Odd sides, in cells, of the windows over which one displacement is assumed.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, windows: tuple[int, ...]) -> None:
         super().__init__()
+        self.windows = windows
+        # Per window: displacement and certainty (2 each) in two other frames, and a path (2).
+        self.num_maps = (2 * 4 + 2) * len(windows)
         self.gradient = nn.Conv2d(channels, 2 * channels, 3, padding=1, bias=False)
         self.log_weight = nn.Parameter(torch.zeros(channels))
         self.log_damping = nn.Parameter(torch.full((1,), -4.0))  # FSDP takes no scalars
@@ -154,7 +152,7 @@ class LatentFlow(nn.Module):
         )
         damping = self.log_damping.exp()
         result = []
-        for size in _WINDOWS:
+        for size in self.windows:
             xx, yy, xy, xc, yc = nn.functional.avg_pool2d(
                 products, size, 1, size // 2, count_include_pad=False
             ).unbind(1)

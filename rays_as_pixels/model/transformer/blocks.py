@@ -11,6 +11,7 @@ from diffusers.models.normalization import FP32LayerNorm
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from rays_as_pixels.model.config import BlockConfig
 from rays_as_pixels.model.transformer.attention import RotaryAttention
 from rays_as_pixels.model.transformer.rope import Tables
 
@@ -46,29 +47,24 @@ def modulations(
 
 
 class RaysAsPixelsBlock(nn.Module):
-    """Self-attention per modality, symmetric cross-attention, text, feed-forward per branch."""
+    """Self-attention per modality, symmetric cross-attention, text, feed-forward per branch.
 
-    def __init__(
-        self,
-        dim: int,
-        *,
-        ffn_dim: int,
-        heads: int,
-        eps: float,
-        share_attention: bool,
-        global_attention: bool,
-        text: bool,
-        cross_attn_norm: bool,
-    ) -> None:
+    Args:
+        config: Sizes.
+        text: Whether there is attention to a prompt.
+    """
+
+    def __init__(self, config: BlockConfig, *, text: bool) -> None:
         super().__init__()
-        self.share_attention = share_attention
-        self.global_attention = global_attention
+        dim, heads, eps, ffn_dim = config.width, config.num_heads, config.eps, config.ffn_dim
+        self.share_attention = config.share_attention
+        self.global_attention = config.attention == "global"
         self.norm1 = FP32LayerNorm(dim, eps, elementwise_affine=False)
         self.attn1 = RotaryAttention(dim, heads=heads, eps=eps)
         self.norm2 = nn.Identity()
         if text:
             self.attn2 = RotaryAttention(dim, heads=heads, eps=eps)
-            if cross_attn_norm:
+            if config.cross_attn_norm:
                 self.norm2 = FP32LayerNorm(dim, eps, elementwise_affine=True)
         self.ffn = FeedForward(dim, inner_dim=ffn_dim, activation_fn="gelu-approximate")
         self.norm3 = FP32LayerNorm(dim, eps, elementwise_affine=False)
@@ -78,9 +74,9 @@ class RaysAsPixelsBlock(nn.Module):
         self.ray_ffn = FeedForward(dim, inner_dim=ffn_dim, activation_fn="gelu-approximate")
         self.ray_norm3 = FP32LayerNorm(dim, eps, elementwise_affine=False)
         self.ray_scale_shift_table = nn.Parameter(torch.randn(1, 6, dim) / dim**0.5)
-        if global_attention:
+        if self.global_attention:
             return
-        if not share_attention:
+        if not config.share_attention:
             self.ray_attn1 = RotaryAttention(dim, heads=heads, eps=eps)
             self.cross_attn = RotaryAttention(dim, heads=heads, eps=eps)
             self.ray_cross_attn = RotaryAttention(dim, heads=heads, eps=eps)

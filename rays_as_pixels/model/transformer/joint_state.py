@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-SOURCE, SPARSE_TARGET = 0, 1  # kinds of stills; kind 2 is the video target
+from rays_as_pixels.model.transformer.rope import frame_of_latent
+
+SOURCE, SPARSE_TARGET, CLIP = 0, 1, 2  # kinds of images; the first two are reference images
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,70 @@ class JointState:
 
 @dataclass(frozen=True)
 class JointVelocity:
-    """d x_t / d t of every latent in a JointState, same shapes."""
+    """d x_t / d t of every latent in a JointState, same shapes.
+
+    Attributes:
+        video: Of the clip's latents.
+        rays: Of its rays' latents.
+        reference_images: Of single images, or None.
+        reference_rays: Of their rays, or None.
+        features: (B, N, width) video tokens after each block, where they were asked for.
+    """
 
     video: Float[Tensor, "batch c t h w"]
     rays: Float[Tensor, "batch c frames hr wr"]
     reference_images: Float[Tensor, "batch c s h w"] | None
     reference_rays: Float[Tensor, "batch c s hr wr"] | None
+    features: tuple[Tensor, ...] = ()
+
+
+@dataclass(frozen=True)
+class LatentImages:
+    """One stream's images in the order of its tokens: reference images first, then the clip.
+
+    Attributes:
+        latents: (B, C, N, h, w).
+        sigma: (B, N) noise levels.
+        frame: (B, N) video frame number each belongs to.
+        kind: (B, N) SOURCE, SPARSE_TARGET or CLIP.
+    """
+
+    latents: Float[Tensor, "batch c n h w"]
+    sigma: Float[Tensor, "batch n"]
+    frame: Float[Tensor, "batch n"]
+    kind: Int[Tensor, "batch n"]
+
+    def followed_by(self, others: "LatentImages") -> "LatentImages":
+        """Return these images and then others."""
+        return LatentImages(
+            torch.cat([self.latents, others.latents], dim=2),
+            torch.cat([self.sigma, others.sigma], dim=1),
+            torch.cat([self.frame, others.frame], dim=1),
+            torch.cat([self.kind, others.kind], dim=1),
+        )
+
+
+def images_in_token_order(
+    state: JointState, temporal_stride: int
+) -> tuple[LatentImages, LatentImages]:
+    """Return the images of the video stream and of the ray stream.
+
+    Args:
+        state: What the network gets.
+        temporal_stride: Video frames per latent frame, after the first.
+    """
+    given, device = state.reference_images, state.latents.device
+    frame = frame_of_latent(state.latents.shape[2], temporal_stride).to(device)
+    ray_frame = torch.arange(state.ray_latents.shape[2], device=device, dtype=torch.float32)
+    images = _clip(state.latents, state.sigma, frame)
+    ray_images = _clip(state.ray_latents, state.ray_sigma, ray_frame)
+    if given is None:
+        return images, ray_images
+    before = LatentImages(given.latents, given.sigma, given.frame, given.kind)
+    ray_before = LatentImages(given.ray_latents, given.ray_sigma, given.frame, given.kind)
+    return before.followed_by(images), ray_before.followed_by(ray_images)
+
+
+def _clip(latents: Tensor, sigma: Tensor, frame: Float[Tensor, "n"]) -> LatentImages:
+    frames = frame.expand(len(latents), -1)
+    return LatentImages(latents, sigma, frames, torch.full_like(frames, CLIP, dtype=torch.int64))

@@ -1,6 +1,8 @@
 """The joint network: noisy video and ray tokens with their noise levels in, velocities out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,57 +14,68 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.model.autoencoder import TEMPORAL_STRIDE
 from rays_as_pixels.model.camera_prior.camera_prior import CameraPrior
 from rays_as_pixels.model.camera_prior.motion_features import MotionFeatures
+from rays_as_pixels.model.config import (
+    BlockConfig,
+    CameraPriorConfig,
+    ConditioningConfig,
+    Group,
+    MotionFeaturesConfig,
+    NetworkConfig,
+    RayConfig,
+    RopeConfig,
+    VideoConfig,
+    ViewPriorConfig,
+    read_group,
+    read_optional_group,
+)
+from rays_as_pixels.model.old_folders import grouped_config, with_current_weight_names
 from rays_as_pixels.model.token_images import (
     TimeEmbedder,
     by_image,
+    modulated_head,
     plus_last,
+    token_rows,
     unpatchify,
     velocity_of_sample,
 )
 from rays_as_pixels.model.transformer.blocks import RaysAsPixelsBlock
 from rays_as_pixels.model.transformer.context_parallel import CONTEXT_PARALLEL_PLAN, TokenEntry
-from rays_as_pixels.model.transformer.joint_state import JointState, JointVelocity
-from rays_as_pixels.model.transformer.rope import (
-    Tables,
-    frame_of_latent,
-    rotary_tables,
-    token_positions,
+from rays_as_pixels.model.transformer.joint_state import (
+    JointState,
+    JointVelocity,
+    LatentImages,
+    images_in_token_order,
 )
+from rays_as_pixels.model.transformer.rope import Tables, rotary_tables, token_positions
 from rays_as_pixels.model.view_prior.view_prior import View, ViewPrior
 
 
 class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
     """Diffusion transformer over video and ray tokens with decoupled self-cross attention.
 
+    Every argument holds names and values of one class of `config`; what is not given has its
+    default there. (Without the ending, diffusers would give a group's values for the part of that
+    name.)
+
     Args:
-        patch_size: (t, y, x) latent cells per video token; t must be 1.
-        ray_patch_size: Latent cells per ray token along y and x.
-        num_attention_heads: Heads of every attention.
-        attention_head_dim: Channels per head.
-        in_channels: Latent channels of video and rays.
-        text_dim: Width of prompt embeddings; None for a model without text.
-        text_len: Rows of `empty_text`, the embedding of the empty prompt that the model carries and
-            reads where none is given; None for a model that carries none.
-        freq_dim: Channels of the sinusoidal time embedding.
-        ffn_dim: Hidden width of the feed-forwards.
-        num_layers: Blocks.
-        cross_attn_norm: Normalise before text attention, as Wan does.
-        eps: Epsilon of all norms.
-        rope_theta: Base of the rotary frequencies.
-        rope_extent: (time, space) lengths of a clip in normalised positions; None for Wan's units.
-        share_attention: One set of Q, K, V, O per block for both modalities and both directions.
-        ray_prediction: What the ray head outputs: `sample` (clean latents) or `velocity`.
-        attention: `decoupled` (the paper's self- and cross-attention) or `global`: one attention
-            over the tokens of both streams, for comparison.
-        ray_channels: Latent channels of rays; None for as many as the video's.
-        temporal_stride: Video frames per latent frame of the autoencoder, after the first.
-        motion_width: Features per latent cell of how it moves (see
-            `motion_features`), read by the tokens of both streams; None for none, as in the paper.
-            Needs a latent frame per video frame. Where rays are predicted as samples, a first
-            estimate of them (`camera_prior`) is added, and one of the video (`view_prior`).
+        video_config: Of `VideoConfig`.
+        ray_config: Of `RayConfig`.
+        block_config: Of `BlockConfig`.
+        rope_config: Of `RopeConfig`.
+        conditioning_config: Of `ConditioningConfig`.
+        motion_features_config: Of `MotionFeaturesConfig`; None for no motion features, as in the
+            paper. They need a latent frame per video frame.
+        camera_prior_config: Of `CameraPriorConfig`; None for no camera prior, as in the paper.
+            Both priors need motion features and rays that are predicted as samples.
+        view_prior_config: Of `ViewPriorConfig`; None for no view prior, as in the paper.
+
+    Attributes:
+        sizes: The same, typed.
+
+    Raises:
+        InputError: A name is none of its group's, or a rule of `NetworkConfig.check` is broken.
     """
 
     _supports_gradient_checkpointing = True
@@ -76,90 +89,107 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
     @register_to_config
     def __init__(  # noqa: PLR0917 - diffusers builds it from these names
         self,
-        patch_size: tuple[int, int, int] = (1, 1, 1),
-        ray_patch_size: int = 1,
-        num_attention_heads: int = 6,
-        attention_head_dim: int = 32,
-        in_channels: int = 32,
-        text_dim: int | None = None,
-        text_len: int | None = None,
-        freq_dim: int = 256,
-        ffn_dim: int = 768,
-        num_layers: int = 6,
-        cross_attn_norm: bool = True,
-        eps: float = 1e-6,
-        rope_theta: float = 100.0,
-        rope_extent: tuple[float, float] | None = (4.0, 8.0),
-        share_attention: bool = False,
-        ray_prediction: str = "sample",
-        attention: str = "decoupled",
-        ray_channels: int | None = None,
-        temporal_stride: int = TEMPORAL_STRIDE,
-        motion_width: int | None = None,
+        video_config: Group | None = None,
+        ray_config: Group | None = None,
+        block_config: Group | None = None,
+        rope_config: Group | None = None,
+        conditioning_config: Group | None = None,
+        motion_features_config: Group | None = None,
+        camera_prior_config: Group | None = None,
+        view_prior_config: Group | None = None,
     ) -> None:
         super().__init__()
-        if attention not in ("decoupled", "global"):
-            raise InputError(
-                f"attention must be 'decoupled' or 'global'; got {attention!r}. Check the model's "
-                "config.json."
-            )
-        if ray_prediction not in ("sample", "velocity") or patch_size[0] != 1:
-            raise InputError(
-                "ray_prediction must be 'sample' or 'velocity' and patch_size[0] 1; got "
-                f"{ray_prediction!r} and {tuple(patch_size)}. Check the model's config.json."
-            )
-        if motion_width is not None and temporal_stride != 1:
-            raise InputError(
-                "motion_width must be None unless temporal_stride is 1; got "
-                f"{motion_width} and {temporal_stride}. Check the model's config.json."
-            )
-        dim = num_attention_heads * attention_head_dim
-        self.patch_embedding = nn.Conv3d(in_channels, dim, patch_size, stride=patch_size)
-        ray_patch = (1, ray_patch_size, ray_patch_size)
-        ray_channels = in_channels if ray_channels is None else ray_channels
-        self.ray_patch_embedding = nn.Conv3d(ray_channels, dim, ray_patch, stride=ray_patch)
+        self.sizes = NetworkConfig(
+            read_group(VideoConfig, video_config),
+            read_group(RayConfig, ray_config),
+            read_group(BlockConfig, block_config),
+            read_group(RopeConfig, rope_config),
+            read_group(ConditioningConfig, conditioning_config),
+            read_optional_group(MotionFeaturesConfig, motion_features_config),
+            read_optional_group(CameraPriorConfig, camera_prior_config),
+            read_optional_group(ViewPriorConfig, view_prior_config),
+        )
+        self.sizes.check()
+        self.register_to_config(**self.sizes.to_dict())  # with all defaults
+        self._add_entry()
+        self._add_blocks()
+        self._add_heads()
+        self.gradient_checkpointing = False
+
+    def _add_entry(self) -> None:
+        """Add what makes tokens, and their modulation, from latents and noise levels."""
+        sizes = self.sizes
+        width, channels = sizes.blocks.width, sizes.video.channels
+        patch, side = sizes.video.patch_size, sizes.rays.patch_size
+        self.patch_embedding = nn.Conv3d(channels, width, patch, stride=patch)
+        ray_patch = (1, side, side)
+        self.ray_patch_embedding = nn.Conv3d(sizes.ray_channels, width, ray_patch, stride=ray_patch)
         self.motion_features: MotionFeatures | None = None
         self.camera_prior: CameraPrior | None = None
         self.view_prior: ViewPrior | None = None
-        if motion_width is not None:
-            seen, sides = motion_width, (1, 2 * ray_patch_size, 2 * ray_patch_size)
-            self.motion_features = MotionFeatures(in_channels, seen)
-            self.motion_embedding = nn.Conv3d(seen, dim, patch_size, stride=patch_size)
-            self.ray_motion_embedding = nn.Conv3d(seen, dim, sides, stride=sides)
-            if ray_prediction == "sample" and ray_channels == in_channels:
-                self.camera_prior = CameraPrior(in_channels, ray_channels)
-                self.view_prior = ViewPrior(in_channels, ray_channels)
-                self.view_embedding = nn.Conv3d(in_channels + 1, dim, patch_size, stride=patch_size)
-        self.kind_embedding = nn.Parameter(torch.zeros(3, dim))
-        self.ray_kind_embedding = nn.Parameter(torch.zeros(3, dim))
-        self.condition_embedder = TimeEmbedder(dim, freq_dim=freq_dim, text_dim=text_dim)
+        if sizes.motion_features is not None:
+            features = sizes.motion_features.width
+            ray_cells = (1, 2 * side, 2 * side)
+            self.motion_features = MotionFeatures(channels, sizes.motion_features)
+            self.motion_embedding = nn.Conv3d(features, width, patch, stride=patch)
+            self.ray_motion_embedding = nn.Conv3d(features, width, ray_cells, stride=ray_cells)
+        if sizes.camera_prior is not None:
+            self.camera_prior = CameraPrior(channels, sizes.ray_channels, sizes.camera_prior)
+        if sizes.view_prior is not None:
+            self.view_prior = ViewPrior(channels, sizes.ray_channels, sizes.view_prior)
+            self.view_embedding = nn.Conv3d(channels + 1, width, patch, stride=patch)
+        self.kind_embedding = nn.Parameter(torch.zeros(3, width))
+        self.ray_kind_embedding = nn.Parameter(torch.zeros(3, width))
+        text_dim, text_len = sizes.conditioning.text_dim, sizes.conditioning.text_len
+        self.condition_embedder = TimeEmbedder(
+            width, freq_dim=sizes.conditioning.freq_dim, text_dim=text_dim
+        )
         self.empty_text: Tensor | None
         empty = None if text_dim is None or text_len is None else torch.zeros(text_len, text_dim)
         self.register_buffer("empty_text", empty)
-        self.ray_time_proj = nn.Linear(dim, 6 * dim)
-        self.cross_time_proj = nn.Linear(dim, 3 * dim)
-        self.ray_cross_time_proj = nn.Linear(dim, 3 * dim)
+        self.ray_time_proj = nn.Linear(width, 6 * width)
+        self.cross_time_proj = nn.Linear(width, 3 * width)
+        self.ray_cross_time_proj = nn.Linear(width, 3 * width)
+
+    def _add_blocks(self) -> None:
+        text = self.sizes.conditioning.text_dim is not None
         self.blocks = nn.ModuleList(
-            RaysAsPixelsBlock(
-                dim,
-                ffn_dim=ffn_dim,
-                heads=num_attention_heads,
-                eps=eps,
-                share_attention=share_attention,
-                global_attention=attention == "global",
-                text=text_dim is not None,
-                cross_attn_norm=cross_attn_norm,
-            )
-            for _ in range(num_layers)
+            RaysAsPixelsBlock(self.sizes.blocks, text=text)
+            for _ in range(self.sizes.blocks.num_layers)
         )
         self.video_entry, self.ray_entry = TokenEntry(), TokenEntry()
-        self.norm_out = FP32LayerNorm(dim, eps, elementwise_affine=False)
-        self.proj_out = nn.Linear(dim, in_channels * patch_size[1] * patch_size[2])
-        self.scale_shift_table = nn.Parameter(torch.randn(1, 2, dim) / dim**0.5)
-        self.ray_norm_out = FP32LayerNorm(dim, eps, elementwise_affine=False)
-        self.ray_proj_out = nn.Linear(dim, ray_channels * ray_patch_size**2)
-        self.ray_scale_shift_table = nn.Parameter(torch.randn(1, 2, dim) / dim**0.5)
-        self.gradient_checkpointing = False
+
+    def _add_heads(self) -> None:
+        """Add what makes velocities or samples of latents from tokens."""
+        sizes, width, eps = self.sizes, self.sizes.blocks.width, self.sizes.blocks.eps
+        patch = sizes.video.patch_size
+        self.norm_out = FP32LayerNorm(width, eps, elementwise_affine=False)
+        self.proj_out = nn.Linear(width, sizes.video.channels * patch[1] * patch[2])
+        self.scale_shift_table = nn.Parameter(torch.randn(1, 2, width) / width**0.5)
+        self.ray_norm_out = FP32LayerNorm(width, eps, elementwise_affine=False)
+        self.ray_proj_out = nn.Linear(width, sizes.ray_channels * sizes.rays.patch_size**2)
+        self.ray_scale_shift_table = nn.Parameter(torch.randn(1, 2, width) / width**0.5)
+
+    @classmethod
+    def from_config(
+        cls,
+        config: Mapping[str, Any] | None = None,
+        return_unused_kwargs: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Build the network of a configuration, of today's layout or an older one."""
+        grouped = None if config is None else grouped_config(config)
+        return super().from_config(grouped, return_unused_kwargs, **kwargs)
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> Any:
+        """Load the network of a folder, written today or earlier, or of the Hub."""
+        folder = Path(pretrained_model_name_or_path, kwargs.get("subfolder") or "")
+        if not folder.is_dir():
+            return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+        kwargs.pop("subfolder", None)
+        with with_current_weight_names(folder) as current:
+            return super().from_pretrained(current, **kwargs)
 
     def initialise_from_scratch(self) -> None:
         """Start as the identity on the residual stream: open gates, zero output projections."""
@@ -194,14 +224,15 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         self,
         state: JointState,
         encoder_hidden_states: Float[Tensor, "batch k text"] | None = None,
-        features: list[Tensor] | None = None,
+        *,
+        return_features: bool = False,
     ) -> JointVelocity:
         """Predict the velocity of every latent.
 
         Args:
             state: Latents with their noise levels.
             encoder_hidden_states: Prompt embeddings, for a model with text.
-            features: If given, the video tokens after each block are appended to it.
+            return_features: Keep the video tokens after each block, in the result's `features`.
 
         Raises:
             InputError: Prompt embeddings for a model without text, or none for one with text that
@@ -214,18 +245,19 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
             raise InputError(
                 "encoder_hidden_states must be given exactly when the model has text_dim; got "
                 f"{'none' if encoder_hidden_states is None else 'some'} with text_dim "
-                f"{self.config['text_dim']}. Encode an empty prompt for no text."
+                f"{self.sizes.conditioning.text_dim}. Encode an empty prompt for no text."
             )
-        if features is None and self._is_told_by_prior(state):
-            return self.told_by_prior(state)
+        if not return_features and self._camera_prior_suffices(state):
+            return self.camera_prior_velocity(state)
         video, rays, layout = self._embed(state)
-        temb = self.condition_embedder.embed(layout.sigma).type_as(video)
-        ray_temb = self.condition_embedder.embed(layout.ray_sigma).type_as(rays)
+        temb = self.condition_embedder.embed(layout.images.sigma).type_as(video)
+        ray_temb = self.condition_embedder.embed(layout.ray_images.sigma).type_as(rays)
         times = self._times(temb, ray_temb)
         text = None
         if encoder_hidden_states is not None:
             assert text_embedder is not None
             text = text_embedder(encoder_hidden_states)
+        features = []
         for block in self.blocks:
             if torch.is_grad_enabled() and self.gradient_checkpointing:
                 video, rays = self._gradient_checkpointing_func(
@@ -233,24 +265,24 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
                 )
             else:
                 video, rays = block(video, rays, times, layout.rotary, text)
-            if features is not None:
+            if return_features:
                 features.append(video)
-        video = self._head(video, temb, self.norm_out, self.scale_shift_table, self.proj_out)
-        rays = self._head(
+        video = modulated_head(video, temb, self.norm_out, self.scale_shift_table, self.proj_out)
+        rays = modulated_head(
             rays, ray_temb, self.ray_norm_out, self.ray_scale_shift_table, self.ray_proj_out
         )
-        return self._split(state, video, rays, layout)
+        return self._velocity(state, video, rays, layout, tuple(features))
 
-    def _is_told_by_prior(self, state: JointState) -> bool:
-        """Tell whether all the video is clear, so that the camera prior alone says the rays."""
+    def _camera_prior_suffices(self, state: JointState) -> bool:
+        """Tell whether all the video is clean, so that the camera prior alone gives the rays."""
         if self.camera_prior is None or self.training or state.reference_images is not None:
             return False
         return not state.sigma.is_meta and not bool(state.sigma.any())
 
-    def told_by_prior(self, state: JointState) -> JointVelocity:
-        """Return what `forward` does for a clear clip without stills, by the camera prior alone.
+    def camera_prior_velocity(self, state: JointState) -> JointVelocity:
+        """Return what `forward` does for a clean clip without reference images.
 
-        The video's velocity is 0: that of clean latents is not used.
+        The blocks do not run. The video's velocity is 0: that of clean latents is not used.
         """
         assert self.camera_prior is not None
         raster = (state.ray_latents.shape[-2], state.ray_latents.shape[-1])
@@ -268,102 +300,73 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         )
 
     def _embed(self, state: JointState) -> "tuple[Tensor, Tensor, _Layout]":
-        """Patchify both streams: stills first, then the clip."""
-        patch, ray_patch = self.config["patch_size"][1], self.config["ray_patch_size"]
-        # Positions are in video tokens, as Wan's are, whatever the patch size.
-        height, width = state.latents.shape[-2] // patch, state.latents.shape[-1] // patch
-        clip = (state.ray_latents.shape[2], height, width)
-        batch = state.latents.shape[0]
-        device = state.latents.device
-        stride = self.config["temporal_stride"]
-        frame = frame_of_latent(state.latents.shape[2], stride).to(device).expand(batch, -1)
-        ray_frame = torch.arange(clip[0], device=device, dtype=torch.float32).expand(batch, -1)
-        kind = torch.full_like(frame, 2, dtype=torch.int64)
-        ray_kind = torch.full_like(ray_frame, 2, dtype=torch.int64)
-        latents, sigma = state.latents, state.sigma
-        ray_latents, ray_sigma = state.ray_latents, state.ray_sigma
-        if state.reference_images is not None:
-            reference_images = state.reference_images
-            latents = torch.cat([reference_images.latents, latents], dim=2)
-            ray_latents = torch.cat([reference_images.ray_latents, ray_latents], dim=2)
-            sigma = torch.cat([reference_images.sigma, sigma], dim=1)
-            ray_sigma = torch.cat([reference_images.ray_sigma, ray_sigma], dim=1)
-            frame = torch.cat([reference_images.frame, frame], dim=1)
-            ray_frame = torch.cat([reference_images.frame, ray_frame], dim=1)
-            kind = torch.cat([reference_images.kind, kind], dim=1)
-            ray_kind = torch.cat([reference_images.kind, ray_kind], dim=1)
-        embedded, ray_embedded = (
-            self.patch_embedding(latents),
-            self.ray_patch_embedding(ray_latents),
-        )
-        prior = view = None
+        """Make tokens of both streams: reference images first, then the clip."""
+        video, rays = self.sizes.video, self.sizes.rays
+        images, ray_images = images_in_token_order(state, video.temporal_stride)
+        embedded = self.patch_embedding(images.latents)
+        ray_embedded = self.ray_patch_embedding(ray_images.latents)
         if self.motion_features is not None:
-            seen = self.motion_features(state.latents, state.sigma)
-            embedded = plus_last(embedded, self.motion_embedding(seen))
-            ray_embedded = plus_last(ray_embedded, self.ray_motion_embedding(seen))
-            if self.camera_prior is not None and not self.training:
-                raster = (ray_latents.shape[-2], ray_latents.shape[-1])
-                prior = self.camera_prior.rays_and_blend_weight(state.latents, state.sigma, raster)
+            features = self.motion_features(state.latents, state.sigma)
+            embedded = plus_last(embedded, self.motion_embedding(features))
+            ray_embedded = plus_last(ray_embedded, self.ray_motion_embedding(features))
+        prior = view = None
+        if self.camera_prior is not None and not self.training:
+            raster = (state.ray_latents.shape[-2], state.ray_latents.shape[-1])
+            prior = self.camera_prior.rays_and_blend_weight(state.latents, state.sigma, raster)
         if self.view_prior is not None:
             depth = None if state.reference_images is None else state.reference_images.log_depth
-            view = self.view_prior(latents, sigma, ray_latents, ray_sigma, frame, log_depth=depth)
-            shown = torch.cat([view.latents * view.seen, view.seen], dim=1)
-            embedded = embedded + self.view_embedding(shown.type_as(latents))
-        video = self._tokens(embedded, self.kind_embedding, kind)
-        rays = self._tokens(ray_embedded, self.ray_kind_embedding, ray_kind)
-        rotary = []
-        for times, cells, source in (
-            (frame, 1.0, latents),
-            (ray_frame, 2 * ray_patch / patch, ray_latents),
-        ):
-            side = patch if source is latents else ray_patch
-            positions = token_positions(
-                times,
-                grid=(source.shape[-2] // side, source.shape[-1] // side),
-                cells_per_token=cells,
-                clip=clip,
-                extent=self.config["rope_extent"],
-                stride=stride,
-            )
-            rotary.append(
-                rotary_tables(
-                    positions,
-                    head_dim=self.config["attention_head_dim"],
-                    theta=self.config["rope_theta"],
-                )
-            )
-        video, *video_rotary = self.video_entry(video, *by_image(rotary[0], video))
-        rays, *ray_rotary = self.ray_entry(rays, *by_image(rotary[1], rays))
-        tables = (video_rotary[0], video_rotary[1]), (ray_rotary[0], ray_rotary[1])
-        return video, rays, _Layout(latents, sigma, ray_sigma, tables, prior, view)
+            view = self.view_prior(images, ray_images, log_depth=depth)
+            visible = torch.cat([view.latents * view.seen, view.seen], dim=1)
+            embedded = embedded + self.view_embedding(visible.type_as(images.latents))
+        tokens = token_rows(embedded, self.kind_embedding, images.kind)
+        ray_tokens = token_rows(ray_embedded, self.ray_kind_embedding, ray_images.kind)
+        # Positions are in video tokens, as Wan's are, whatever the patch size.
+        side = video.patch_size[1]
+        height, width = state.latents.shape[-2] // side, state.latents.shape[-1] // side
+        clip = (state.ray_latents.shape[2], height, width)
+        rotary = self._rotary(images, side, 1.0, clip)
+        ray_rotary = self._rotary(ray_images, rays.patch_size, 2 * rays.patch_size / side, clip)
+        tokens, *rotary = self.video_entry(tokens, *by_image(rotary, tokens))
+        ray_tokens, *ray_rotary = self.ray_entry(ray_tokens, *by_image(ray_rotary, ray_tokens))
+        tables = (rotary[0], rotary[1]), (ray_rotary[0], ray_rotary[1])
+        return tokens, ray_tokens, _Layout(images, ray_images, tables, prior, view)
 
-    def _tokens(self, embedded: Tensor, table: Tensor, kind: Tensor) -> Tensor:
-        tokens = embedded.flatten(3).permute(0, 2, 3, 1)  # B S n D
-        return tokens + table[kind][:, :, None].type_as(tokens)
+    def _rotary(
+        self, images: LatentImages, side: int, cells_per_token: float, clip: tuple[int, int, int]
+    ) -> Tables:
+        """Return position tables of tokens of `side` latent cells; `clip` is in video tokens."""
+        height, width = images.latents.shape[-2:]
+        positions = token_positions(
+            images.frame,
+            grid=(height // side, width // side),
+            cells_per_token=cells_per_token,
+            clip=clip,
+            extent=self.sizes.rope.extent,
+            stride=self.sizes.video.temporal_stride,
+        )
+        return rotary_tables(
+            positions, head_dim=self.sizes.blocks.head_dim, theta=self.sizes.rope.theta
+        )
 
-    def _head(
-        self, hidden: Tensor, temb: Tensor, norm: nn.Module, table: Tensor, proj: nn.Linear
-    ) -> Tensor:
-        projected = temb[:, :, None].expand(-1, -1, 2, -1)
-        shift, scale = (table[:, None] + projected).unbind(2)
-        images = hidden.unflatten(1, (temb.shape[1], -1))
-        normed = norm(images) * (1 + scale[:, :, None]) + shift[:, :, None]
-        return proj(normed.type_as(hidden))  # B S n C*p*p
-
-    def _split(
-        self, state: JointState, video: Tensor, rays: Tensor, layout: "_Layout"
+    def _velocity(
+        self,
+        state: JointState,
+        video: Tensor,
+        rays: Tensor,
+        layout: "_Layout",
+        features: tuple[Tensor, ...],
     ) -> JointVelocity:
-        """Unpatchify, part stills from the clip, and turn ray samples into velocities."""
-        video = unpatchify(video, state.latents.shape, self.config["patch_size"][1])
+        """Unpatchify, part reference images from the clip, and turn samples into velocities."""
+        video = unpatchify(video, state.latents.shape, self.sizes.video.patch_size[1])
         if layout.view is not None:
-            video = layout.view.velocity(layout.latents, layout.sigma, video)
-        rays = unpatchify(rays, state.ray_latents.shape, self.config["ray_patch_size"])
+            video = layout.view.velocity(layout.images.latents, layout.images.sigma, video)
+        rays = unpatchify(rays, state.ray_latents.shape, self.sizes.rays.patch_size)
         count = 0 if state.reference_images is None else state.reference_images.latents.shape[2]
         reference_rays, clip_rays = rays[:, :, :count], rays[:, :, count:]
         if layout.prior is not None:
             # Where the video is clear the prior alone: with the rest, 2 steps read worse.
             clip_rays = torch.lerp(clip_rays, *layout.prior)
-        if self.config["ray_prediction"] == "sample":
+        if self.sizes.rays.prediction == "sample":
             clip_rays = velocity_of_sample(clip_rays, state.ray_latents, state.ray_sigma)
             if state.reference_images is not None:
                 reference_rays = velocity_of_sample(
@@ -376,16 +379,16 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
             rays=clip_rays,
             reference_images=video[:, :, :count] if count else None,
             reference_rays=reference_rays if count else None,
+            features=features,
         )
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """Video latents and noise levels in token order, rotary tables, and first estimates."""
+    """Both streams in token order, their rotary tables, and first estimates."""
 
-    latents: Tensor
-    sigma: Tensor
-    ray_sigma: Tensor
+    images: LatentImages
+    ray_images: LatentImages
     rotary: tuple[Tables, Tables]
-    prior: tuple[Tensor, Tensor] | None  # rays, and how far they are to be believed
+    prior: tuple[Tensor, Tensor] | None  # rays, and how much of them is blended in
     view: View | None

@@ -9,12 +9,14 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from rays_as_pixels.geometry.warp import warped
 from rays_as_pixels.model.cell_layers import CellDepths
+from rays_as_pixels.model.config import ViewPriorConfig
 from rays_as_pixels.model.token_images import MIN_SIGMA
+from rays_as_pixels.model.transformer.joint_state import LatentImages
 from rays_as_pixels.model.view_prior.ray_cameras import cameras_of_points
 from rays_as_pixels.solve.depth_reprojection import FARTHEST, NEAREST, filled, reproject
 
@@ -75,6 +77,7 @@ class ViewPrior(nn.Module):
     Args:
         channels: Of video latents, one per video frame.
         ray_channels: Of ray latents.
+        config: Sizes.
     """
 
     pixel_weight: Tensor
@@ -86,7 +89,7 @@ class ViewPrior(nn.Module):
     moved: Tensor
     copied: Tensor
 
-    def __init__(self, channels: int, ray_channels: int) -> None:
+    def __init__(self, channels: int, ray_channels: int, config: ViewPriorConfig) -> None:
         super().__init__()
         size = 3 * CELL**2
         # Buffers: set by `training.stages.fit_view_prior`, never by gradients.
@@ -98,7 +101,12 @@ class ViewPrior(nn.Module):
         self.register_buffer("ray_bias", torch.zeros(3))
         self.register_buffer("moved", torch.ones(channels))
         self.register_buffer("copied", torch.ones(channels))
-        self.depth = CellDepths(channels)
+        self.depth = CellDepths(
+            channels,
+            width=config.depth_width,
+            blocks=config.depth_blocks,
+            heads=config.depth_heads,
+        )
 
     def initialise_from_scratch(self) -> None:
         """Take every depth as 1."""
@@ -106,45 +114,30 @@ class ViewPrior(nn.Module):
 
     def forward(
         self,
-        latents: Float[Tensor, "batch c n h w"],
-        sigma: Float[Tensor, "batch n"],
-        ray_latents: Float[Tensor, "batch cr n hr wr"],
-        ray_sigma: Float[Tensor, "batch n"],
-        frame: Float[Tensor, "batch n"],
+        images: LatentImages,
+        ray_images: LatentImages,
         *,
         log_depth: Float[Tensor, "batch s height width"] | None = None,
     ) -> View:
-        """Say what each of a state's images should look like; stills first, then the clip.
+        """Predict each image from another: reference images first, then the clip.
 
-        Every image comes from another one, the nearest of the clearest whose rays are known. One
+        Every image comes from another one, the nearest of the cleanest whose rays are known. One
         counts as known as far as its noise level is below 0.5, and so do its rays. Where
         rays are not known the image is expected to stand still.
 
         Args:
-            latents: Of the images.
-            sigma: Their noise levels.
-            ray_latents: Latents of their rays.
-            ray_sigma: Noise levels of those.
-            frame: Which frame of the clip each is.
+            images: Latents, noise levels and frame numbers.
+            ray_images: Those of their rays, one for each image.
             log_depth: What is known of the first images' depths, see
-                `ReferenceImages.log_depth`; the rest is told from the images.
+                `ReferenceImages.log_depth`; the rest is estimated from the images.
         """
-        kind = latents.device.type
+        kind = images.latents.device.type
         known = torch.amp.is_autocast_available(kind)  # not on the meta device
         with torch.autocast(kind if known else "cpu", enabled=False):
-            clear, ray_clear = ((1 - 2 * one.float()).clamp_min(0) for one in (sigma, ray_sigma))
-            extent = frame.amax(1, keepdim=True).clamp_min(1)
-            away = (frame[:, :, None] - frame[:, None]).abs() / extent[:, :, None]
-            score = clear[:, None] * (1 + 0.3 * ray_clear[:, None]) - 0.01 * away
-            own = torch.eye(frame.shape[1], device=frame.device) * (frame.shape[1] > 1)
-            score = score - 2 * own  # no image comes from itself
-            source = score.argmax(2)  # B N
-            away = away.gather(2, source[:, :, None])[..., 0]
-            share = clear.gather(1, source)
-            moving = ray_clear * ray_clear.gather(1, source)
-            relative = _relative(self._cameras(ray_latents.float()), source, moving)
-            images, mask = self._warped(latents.float(), source, relative, log_depth)
-            rows = nn.functional.pixel_unshuffle(filled(images, mask), CELL)
+            source, away, share, moving = _sources(images, ray_images)
+            relative = _relative(self._cameras(ray_images.latents.float()), source, moving)
+            pixels, mask = self._warped(images.latents.float(), source, relative, log_depth)
+            rows = nn.functional.pixel_unshuffle(filled(pixels, mask), CELL)
             expected = nn.functional.conv2d(
                 rows, self.cell_weight.float()[..., None, None], self.cell_bias.float()
             )
@@ -153,10 +146,10 @@ class ViewPrior(nn.Module):
             variance = torch.lerp(
                 self.copied.float().square(), self.moved.float().square(), moving[..., None]
             )
-            spread = (_CALM * (variance * away[..., None]).sqrt()).clamp_min(_FLOOR)
+            deviation = (_CALM * (variance * away[..., None]).sqrt()).clamp_min(_FLOOR)
         seen = seen * share[:, None, :, None, None]
         settled = seen * moving[:, None, :, None, None]
-        return View(expected, spread.mT[..., None, None], share, seen, settled)
+        return View(expected, deviation.mT[..., None, None], share, seen, settled)
 
     def pixels(self, latents: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 3 height width"]:
         """Read pictures in [0, 1] from latents, by a fitted linear map."""
@@ -212,6 +205,28 @@ class ViewPrior(nn.Module):
         rotation, center = relative.rotation.flatten(0, 1), relative.center.flatten(0, 1)
         displacement, shown = reproject(depth, rotation, center, lens, source_lens)
         return warped(pictures, displacement), shown
+
+
+def _sources(
+    images: LatentImages, ray_images: LatentImages
+) -> tuple[Int[Tensor, "batch n"], Tensor, Tensor, Tensor]:
+    """Choose the image that each image comes from.
+
+    Returns:
+        Its number; how far away it is in time, as a share of the clip; how clean it is; and how
+        well the cameras of both are known; (B, N) each.
+    """
+    clear, ray_clear = ((1 - 2 * one.sigma.float()).clamp_min(0) for one in (images, ray_images))
+    frame = images.frame
+    extent = frame.amax(1, keepdim=True).clamp_min(1)
+    away = (frame[:, :, None] - frame[:, None]).abs() / extent[:, :, None]
+    score = clear[:, None] * (1 + 0.3 * ray_clear[:, None]) - 0.01 * away
+    own = torch.eye(frame.shape[1], device=frame.device) * (frame.shape[1] > 1)
+    score = score - 2 * own  # no image comes from itself
+    source = score.argmax(2)
+    away = away.gather(2, source[:, :, None])[..., 0]
+    moving = ray_clear * ray_clear.gather(1, source)
+    return source, away, clear.gather(1, source), moving
 
 
 @dataclass(frozen=True)

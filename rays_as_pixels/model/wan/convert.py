@@ -146,26 +146,24 @@ def joint_config(wan: Mapping[str, Any], *, text_len: int) -> dict[str, Any]:
             f"transformer must be that of Wan 2.1 text-to-video; got {wrong[0]} = "
             f"{full[wrong[0]]!r}. Name a T2V model, not an image-to-video or Wan 2.2 one."
         )
-    kept = (
-        "num_attention_heads",
-        "attention_head_dim",
-        "in_channels",
-        "text_dim",
-        "freq_dim",
-        "ffn_dim",
-        "num_layers",
-        "cross_attn_norm",
-        "eps",
-    )
     return {
-        **{name: full[name] for name in kept},
-        "patch_size": list(patch),
-        "ray_patch_size": patch[1],
-        "text_len": text_len,
-        "rope_theta": WAN_ROPE_THETA,
-        "rope_extent": None,
-        "share_attention": True,
-        "ray_prediction": "velocity",
+        "video_config": {"channels": full["in_channels"], "patch_size": list(patch)},
+        "ray_config": {"patch_size": patch[1], "prediction": "velocity"},
+        "block_config": {
+            "num_layers": full["num_layers"],
+            "num_heads": full["num_attention_heads"],
+            "head_dim": full["attention_head_dim"],
+            "ffn_dim": full["ffn_dim"],
+            "cross_attn_norm": full["cross_attn_norm"],
+            "eps": full["eps"],
+            "share_attention": True,
+        },
+        "rope_config": {"theta": WAN_ROPE_THETA, "extent": None},
+        "conditioning_config": {
+            "freq_dim": full["freq_dim"],
+            "text_dim": full["text_dim"],
+            "text_len": text_len,
+        },
     }
 
 

@@ -111,7 +111,9 @@ def convert_wan(
     wan = WanSource.read(source)
     _check_sizes(options, wan.joint)
     progress("embed the empty prompt", 0, 1)
-    empty = embed_empty_prompt(source, length=TEXT_LENGTH, width=wan.joint["text_dim"])
+    empty = embed_empty_prompt(
+        source, length=TEXT_LENGTH, width=wan.joint["conditioning_config"]["text_dim"]
+    )
     progress("embed the empty prompt", 1, 1)
     pieces = plan(
         weight_files(source / "transformer"),
@@ -245,18 +247,18 @@ def _check_vae(vae: dict[str, Any], config: dict[str, Any]) -> None:
     if (
         vae.get("_class_name") != "AutoencoderKLWan"
         or strides != (TEMPORAL_STRIDE, SPATIAL_STRIDE)
-        or vae.get("z_dim") != config["in_channels"]
+        or vae.get("z_dim") != config["video_config"]["channels"]
         or not known
     ):
         raise CheckpointError(
             f"vae must be Wan 2.1's, with strides {TEMPORAL_STRIDE} and {SPATIAL_STRIDE}, "
-            f"{config['in_channels']} channels and their statistics; got "
+            f"{config['video_config']['channels']} channels and their statistics; got "
             f"{vae.get('_class_name')!r} with {strides} and {vae.get('z_dim')}. {_REMEDY}"
         )
 
 
 def _check_sizes(options: ConvertOptions, config: dict[str, Any]) -> None:
-    side = 2 * SPATIAL_STRIDE * config["ray_patch_size"]  # rays have half the raster
+    side = 2 * SPATIAL_STRIDE * config["ray_config"]["patch_size"]  # rays have half the raster
     for height, width in options.sizes:
         if height % side or width % side or min(height, width) < side:
             raise InputError(

@@ -79,7 +79,7 @@ def plan(
     for file in files:
         for piece in _pieces_of(file, dtype):
             pieces[piece.name] = piece
-    width = config["num_attention_heads"] * config["attention_head_dim"]
+    width = config["block_config"]["num_heads"] * config["block_config"]["head_dim"]
     for name in ZERO_NAMES:
         pieces[name] = _ready(name, torch.zeros(3, width, dtype=_common_dtype(pieces)))
     pieces[EMPTY_TEXT] = _ready(EMPTY_TEXT, empty_text)

@@ -58,11 +58,11 @@ def fit_camera_prior(
     assert prior.code.bias is not None
     prior.code.bias.copy_(solution[-1])
     every = torch.cat([one[:, 1:].flatten(0, 1) for one in numbers])
-    prior.spread.copy_(every.std(0).clamp_min(1e-3))
+    prior.std.copy_(every.std(0).clamp_min(1e-3))
     prior.mean[6:] = every[:, 6:].mean(0)
     seen = torch.cat(moments)
     prior.moment_mean.copy_(seen.mean(0))
-    prior.moment_spread.copy_(seen.std(0).clamp_min(1e-4))
+    prior.moment_std.copy_(seen.std(0).clamp_min(1e-4))
     off = (x @ solution - y).square().mean().sqrt() / y.std()
     log(f"camera prior: raxels coded to {100 * float(off):.1f} % of their latents' deviation")
 

@@ -11,6 +11,7 @@ from rays_as_pixels.model.camera_prior.camera_prior import (
     camera_params_from_pose_params,
     raxels_from_camera_params,
 )
+from rays_as_pixels.model.transformer.joint_state import CLIP, LatentImages
 from rays_as_pixels.model.view_prior.view_prior import CELL, View, ViewPrior
 from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.stages.fit_motion import clips_of
@@ -112,7 +113,11 @@ def expected_view(
     first = torch.zeros(count) if source is None else source.float()
     sigma = (frame != first.to(latents)[:, None]).to(latents)
     ray_sigma = torch.full_like(sigma, 0.0 if known else 1.0)
-    return view(latents, sigma, clean.ray_latents, ray_sigma, frame)
+    kind = torch.full_like(frame, CLIP, dtype=torch.int64)
+    return view(
+        LatentImages(latents, sigma, frame, kind),
+        LatentImages(clean.ray_latents, ray_sigma, frame, kind),
+    )
 
 
 def _deviation(view: ViewPrior, clips: list[CleanBatch], *, known: bool) -> Tensor:

@@ -77,8 +77,8 @@ def train_camera_prior(
     for done in loop.steps():
         clean = next(batches)
         with accelerator.autocast():
-            rounds = prior.told(prior.motion(clean.latents), clean.latents[:, :, 0])
-        loss, degrees = camera_prior_loss(rounds, clean, prior.spread)
+            rounds = prior.run_rounds(prior.motion(clean.latents), clean.latents[:, :, 0])
+        loss, degrees = camera_prior_loss(rounds, clean, prior.std)
         rate = min(1.0, (loop.step + 1) / 100) * max(0.01, min(1.0, (1 - done) / 0.6))
         loop.descend(loss, learning_rate=learning_rate * rate)
         loop.report = f"camera {float(loss.detach()):.4f} deg {float(degrees):.3f}"

@@ -52,20 +52,37 @@ def new_transformer(
     channels: int,
     temporal_stride: int,
     ray_channels: int | None = None,
+    priors: bool = True,
 ) -> RaysAsPixelsTransformer3DModel:
-    """Build an untrained transformer of a training configuration, for latents of a codec."""
+    """Build an untrained transformer of a training configuration.
+
+    Args:
+        config: Sizes.
+        channels: Of video latents.
+        temporal_stride: Video frames per latent frame, after the first.
+        ray_channels: Of ray latents; None for as many as the video's.
+        priors: Build camera and view prior where they can be.
+    """
+    features = None if config.motion_width is None else {"width": config.motion_width}
+    same = config.ray_prediction == "sample" and ray_channels in (None, channels)
+    prior = {} if priors and same and features is not None else None
     model = RaysAsPixelsTransformer3DModel(
-        patch_size=(1, config.patch, config.patch),
-        num_attention_heads=config.num_heads,
-        attention_head_dim=config.width // config.num_heads,
-        in_channels=channels,
-        ffn_dim=config.width * _FFN_RATIO,
-        num_layers=config.num_layers,
-        attention=config.attention,
-        ray_prediction=config.ray_prediction,
-        ray_channels=ray_channels,
-        temporal_stride=temporal_stride,
-        motion_width=config.motion_width,
+        video_config={
+            "channels": channels,
+            "patch_size": (1, config.patch, config.patch),
+            "temporal_stride": temporal_stride,
+        },
+        ray_config={"channels": ray_channels, "prediction": config.ray_prediction},
+        block_config={
+            "num_layers": config.num_layers,
+            "num_heads": config.num_heads,
+            "head_dim": config.width // config.num_heads,
+            "ffn_dim": config.width * _FFN_RATIO,
+            "attention": config.attention,
+        },
+        motion_features_config=features,
+        camera_prior_config=prior,
+        view_prior_config=prior,
     )
     model.initialise_from_scratch()
     return model
