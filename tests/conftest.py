@@ -9,7 +9,7 @@ import torch
 from rays_as_pixels.evaluation.clips import EvalClip, world_clips
 from rays_as_pixels.model.autoencoder import new_autoencoder
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
-from rays_as_pixels.solve import photometric_refinement as photometric_adjustment
+from rays_as_pixels.solve import photometric_refinement
 from rays_as_pixels.training.config import training_config
 from rays_as_pixels.training.export import build_pipeline
 from rays_as_pixels.training.stages.transformer import new_transformer
@@ -76,5 +76,5 @@ def toy_folder(toy, tmp_path_factory) -> Path:
 def one_attempt():
     """Fit paths once: what an untrained network tells would be tried four times more."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(photometric_adjustment, "_MORE_ROUNDS", 0)
+        patch.setattr(photometric_refinement, "MAX_ROUNDS", 1)
         yield

@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
         extra |= depth_for_extra(getattr(estimated, "depth", None))
         inlier_ratio = getattr(estimated, "inlier_ratio", None)
         if inlier_ratio is not None:
-            from rays_as_pixels.geometry.camera_metrics import is_doubtful
+            from rays_as_pixels.solve.inlier_ratio import is_doubtful
 
             extra["inlier_ratio"] = inlier_ratio
             seen = getattr(estimated, "frames_seen", None)
@@ -167,8 +167,8 @@ def _with_a_second_look(
     progress: ProgressLine,
 ) -> "EstimateOutput":
     """Look at the frames between where the path shows little of those chosen."""
-    from rays_as_pixels.geometry.camera_metrics import is_doubtful
     from rays_as_pixels.media.extra_frames import frames_between
+    from rays_as_pixels.solve.inlier_ratio import is_doubtful
 
     one_run = args.num_samples * args.flips == 1
     if args.no_extra_frames or not (one_run and is_doubtful(estimated.inlier_ratio)):

@@ -19,16 +19,7 @@ from rays_as_pixels.geometry.cameras import Cameras, invert_rigid
 from rays_as_pixels.geometry.rotations import rotation_angle_rad
 
 MIN_BASELINE = 1e-3  # shorter true baselines have no direction worth an angle, in truth units
-# `EstimateOutput.inlier_ratio` (share of a clip's patches found again) below which to doubt its
-# path: most real clips below were off by 5 degrees and more, those above by 0.6 at most
-# (docs/beyond.md).
-MIN_TRUSTED_INLIER_RATIO = 0.16
 NO_DIRECTION_DEG = 90.0  # charged to an estimate that stands still while the truth moves
-
-
-def is_doubtful(inlier_ratio: float | None) -> bool:
-    """Tell whether so few of a clip's patches were found again that its path is to be doubted."""
-    return inlier_ratio is not None and inlier_ratio < MIN_TRUSTED_INLIER_RATIO
 
 
 def _check_pair(estimated: Cameras, truth: Cameras, at_least: int = 2) -> None:

@@ -1,28 +1,41 @@
 """Joint robust refinement of rotation, centre and focal length against raxel values.
 
-Eq. 6 assumes that both frames have the same intrinsics, so a zoom leaks into its translation, and
-Eq. 7 takes the pose for granted. Levenberg-Marquardt on (R, t, log f) with Huber weights fits the
-three together: r(u) = R d(u; f) + t - raxel(u).
+Eq. 6 (paper) assumes that both frames have the same intrinsics, so a zoom leaks into its
+translation, and Eq. 7 takes the pose for granted. Levenberg-Marquardt on (R, t, log f) with Huber
+weights fits the three together: r(u) = R d(u; f) + t - raxel(u).
 """
 
+from dataclasses import replace
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from rays_as_pixels.geometry.cameras import Cameras, rigid
+from rays_as_pixels.geometry.least_squares import (
+    BlockNormalEquations,
+    NormalEquations,
+    huber_weight,
+    levenberg_marquardt,
+)
 from rays_as_pixels.geometry.rays import pixel_grid_px, rays_in_cam
 from rays_as_pixels.geometry.rotations import rotation_from_vector, skew
 
 # Codec noise settles within 10 steps; one pixel in five at random needs up to 60.
 MAX_ITERATIONS = 100
 EXACT = 1e-10  # tolerance for raxels without noise
-_HUBER_SIGMAS = 1.345  # 95 % efficient for Gaussian errors (Huber 1964)
+_FIRST_DAMPING = 1e-6  # share of the mean of the normal equations' diagonal
+_MAX_LOG_FOCAL_STEP = 0.5
+_POSE = 6  # numbers of a frame's pose; log (fx, fy) come after
 
 
 def raxel_jacobian(
     cameras: Cameras, ray_cam: Float[Tensor, "*batch h w 3"]
 ) -> Float[Tensor, "*batch h w 3 8"]:
     """Differentiate R d(u; f) + t by (rotation vector on the left, t, log fx, log fy).
+
+    With exp(w) R the first block is -[R d]x (H&Z A4.3.2); with d = q / |q|, q = (x, y, 1) and
+    x = (u - cx) / fx, dq/dlog fx = (-x, 0, 0), of which d keeps what is across it, over |q|.
 
     Args:
         cameras: In raster pixels.
@@ -38,7 +51,6 @@ def raxel_jacobian(
     length = torch.sqrt(1 + (xy**2).sum(-1, keepdim=True))
     by_focal = []
     for axis in (0, 1):
-        # d = q/|q| with q = (x, y, 1); dq/dlog f = -x e; project out the part along d.
         dq = torch.zeros_like(ray_cam)
         dq[..., axis] = -xy[..., axis]
         dd = (dq - ray_cam * (ray_cam * dq).sum(-1, keepdim=True)) / length
@@ -46,66 +58,68 @@ def raxel_jacobian(
     return torch.cat([by_rotation, by_translation, torch.stack(by_focal, dim=-1)], dim=-1)
 
 
-def _residual(
-    cameras: Cameras, values: Float[Tensor, "*batch h w 3"]
-) -> tuple[Float[Tensor, "*batch h w 3"], Float[Tensor, "*batch h w 3"]]:
-    """Return raxel(u) - (R d(u) + t) and the camera-axes rays d."""
-    ray_cam = rays_in_cam(
+class _RaxelProblem:
+    """Residuals r(u) = R d(u; f) + t - raxel(u) of every frame, for `levenberg_marquardt`.
+
+    Args:
+        values: Raxel values.
+        shared_focal: One (fx, fy) for all frames, the last axis of the batch.
+    """
+
+    def __init__(self, values: Float[Tensor, "*batch frames h w 3"], *, shared_focal: bool) -> None:
+        self.values, self.shared_focal = values, shared_focal
+
+    def residual(self, state: Cameras) -> Float[Tensor, "*batch frames n"]:
+        rotation = state.world_from_cam[..., :3, :3]
+        ray = torch.einsum("...ij,...hwj->...hwi", rotation, _rays(state))
+        model = ray + state.world_from_cam[..., None, None, :3, 3]
+        return (model - self.values).flatten(-3)
+
+    def weight(
+        self, residual: Float[Tensor, "*batch frames n"]
+    ) -> Float[Tensor, "*batch frames n"]:
+        size = residual.unflatten(-1, (-1, 3)).norm(dim=-1)
+        return huber_weight(size).repeat_interleave(3, dim=-1)
+
+    def cost(self, residual: Tensor, weight: Tensor) -> Float[Tensor, "*batch frames"]:
+        cost = (weight * residual**2).sum(-1)
+        if self.shared_focal:  # one frame may pay for what the common focal length gains in others
+            cost = cost.sum(-1, keepdim=True).expand_as(cost)
+        return cost
+
+    def step(
+        self, state: Cameras, residual: Tensor, weight: Tensor, damping: Float[Tensor, "*batch f"]
+    ) -> Float[Tensor, "*batch f 8"]:
+        jacobian = raxel_jacobian(state, _rays(state)).flatten(-4, -2)
+        equations = NormalEquations.of(jacobian, residual, weight).damped(damping)
+        if not self.shared_focal:
+            return equations.step()
+        hessian, gradient = equations.hessian, equations.gradient
+        common = hessian[..., _POSE:, _POSE:].sum(-3)
+        common = common + damping.amax(-1)[..., None, None] * torch.eye(2).to(common)
+        focal, pose = BlockNormalEquations(
+            NormalEquations(common, gradient[..., _POSE:].sum(-2)),
+            NormalEquations(hessian[..., :_POSE, :_POSE], gradient[..., :_POSE]),
+            hessian[..., :_POSE, _POSE:],
+        ).step()
+        return torch.cat([pose, focal[..., None, :].expand(*pose.shape[:-1], 2)], dim=-1)
+
+    def retract(self, state: Cameras, step: Float[Tensor, "*batch f 8"]) -> Cameras:
+        rotation = rotation_from_vector(step[..., :3]) @ state.world_from_cam[..., :3, :3]
+        pose = rigid(rotation, state.world_from_cam[..., :3, 3] + step[..., 3:6])
+        change = step[..., _POSE:].clamp(-_MAX_LOG_FOCAL_STEP, _MAX_LOG_FOCAL_STEP)
+        return replace(state, world_from_cam=pose, focal_px=state.focal_px * change.exp())
+
+    def where(self, better: Bool[Tensor, "*batch f"], new: Cameras, old: Cameras) -> Cameras:
+        pose = torch.where(better[..., None, None], new.world_from_cam, old.world_from_cam)
+        focal = torch.where(better[..., None], new.focal_px, old.focal_px)
+        return replace(old, world_from_cam=pose, focal_px=focal)
+
+
+def _rays(cameras: Cameras) -> Float[Tensor, "*batch h w 3"]:
+    return rays_in_cam(
         cameras.focal_px, cameras.center_px, height=cameras.height, width=cameras.width
     )
-    rotation = cameras.world_from_cam[..., :3, :3]
-    model = torch.einsum("...ij,...hwj->...hwi", rotation, ray_cam)
-    return values - model - cameras.world_from_cam[..., None, None, :3, 3], ray_cam
-
-
-def _huber_weights(residual: Float[Tensor, "*batch h w 3"]) -> Float[Tensor, "*batch h w 1"]:
-    size = residual.norm(dim=-1, keepdim=True)
-    scale = 1.4826 * size.flatten(-3).median(dim=-1).values[..., None, None, None]
-    limit = (_HUBER_SIGMAS * scale).clamp_min(torch.finfo(size.dtype).eps)
-    return torch.where(size <= limit, torch.ones_like(size), limit / size.clamp_min(1e-30))
-
-
-def _cost(residual: Float[Tensor, "*batch h w 3"], weight: Tensor) -> Float[Tensor, "*batch"]:
-    return (weight * residual**2).sum(dim=(-3, -2, -1))
-
-
-def _moved(cameras: Cameras, step: Float[Tensor, "*batch 8"]) -> Cameras:
-    rotation = rotation_from_vector(step[..., :3]) @ cameras.world_from_cam[..., :3, :3]
-    pose = rigid(rotation, cameras.world_from_cam[..., :3, 3] + step[..., 3:6])
-    focal = cameras.focal_px * step[..., 6:].clamp(-0.5, 0.5).exp()
-    return Cameras(pose, focal, cameras.center_px, cameras.height, cameras.width)
-
-
-def _shared(normal: Tensor, gradient: Tensor, damping: Tensor) -> Tensor:
-    """Solve for per-frame poses and one focal pair over the last batch axis (Schur complement)."""
-    pose_block = normal[..., :6, :6]
-    cross = normal[..., :6, 6:]
-    inverse_cross = torch.linalg.solve(pose_block, cross)
-    inverse_gradient = torch.linalg.solve(pose_block, gradient[..., :6, None])
-    schur = (normal[..., 6:, 6:] - cross.transpose(-1, -2) @ inverse_cross).sum(-3)
-    right = (gradient[..., 6:, None] - cross.transpose(-1, -2) @ inverse_gradient).sum(-3)
-    eye = torch.eye(2, dtype=normal.dtype, device=normal.device)
-    focal = torch.linalg.solve(schur + damping.amax(-1)[..., None, None] * eye, right)
-    pose = inverse_gradient - inverse_cross @ focal[..., None, :, :]
-    frames = normal.shape[-3]
-    return torch.cat([pose, focal[..., None, :, :].expand(*pose.shape[:-3], frames, 2, 1)], dim=-2)
-
-
-def _normal_equations(
-    cameras: Cameras,
-    residual: Float[Tensor, "*batch h w 3"],
-    ray_cam: Float[Tensor, "*batch h w 3"],
-    weight: Float[Tensor, "*batch h w 1"],
-    damping: Float[Tensor, "*batch"],
-) -> tuple[Float[Tensor, "*batch 8 8"], Float[Tensor, "*batch 8"]]:
-    """Return the damped normal matrix and the gradient of the weighted squares."""
-    jacobian = raxel_jacobian(cameras, ray_cam).flatten(-4, -2)
-    weighted = jacobian * weight.expand_as(residual).flatten(-3)[..., None]
-    normal = weighted.transpose(-1, -2) @ jacobian
-    gradient = (weighted.transpose(-1, -2) @ residual.flatten(-3)[..., None]).squeeze(-1)
-    size = normal.diagonal(dim1=-2, dim2=-1).mean(-1)
-    eye = torch.eye(8, dtype=normal.dtype, device=normal.device)
-    return normal + (damping * size)[..., None, None] * eye, gradient
 
 
 def refine_cameras(
@@ -128,41 +142,16 @@ def refine_cameras(
     Returns:
         Refined cameras and the root-mean-square residual per frame, in scene units.
     """
-    work = cameras.to(dtype=torch.float64)
-    values64 = values.to(torch.float64)
+    start = cameras.to(dtype=torch.float64)
     if shared_focal and iterations:
-        focal = work.focal_px.median(dim=-2, keepdim=True).values.expand_as(work.focal_px)
-        work = Cameras(work.world_from_cam, focal, work.center_px, work.height, work.width)
-    damping = torch.full(work.batch_shape, 1e-6, dtype=torch.float64, device=values.device)
-    residual, ray_cam = _residual(work, values64)
-    for _ in range(iterations):
-        weight = _huber_weights(residual)
-        damped, gradient = _normal_equations(work, residual, ray_cam, weight, damping)
-        if shared_focal:
-            step = _shared(damped, gradient, damping).squeeze(-1)
-        else:
-            step = torch.linalg.solve(damped, gradient[..., None]).squeeze(-1)
-        trial = _moved(work, step)
-        trial_residual, trial_ray = _residual(trial, values64)
-        old_cost = _cost(residual, weight)
-        new_cost = _cost(trial_residual, weight)
-        if shared_focal:  # one frame may pay for what the common focal length gains in the others
-            old_cost = old_cost.sum(-1, keepdim=True).expand_as(old_cost)
-            new_cost = new_cost.sum(-1, keepdim=True).expand_as(new_cost)
-        better = new_cost <= old_cost
-        damping = torch.where(better, damping * 0.3, damping * 10).clamp(1e-15, 1e6)
-        keep = better[..., None]
-        work = Cameras(
-            torch.where(keep[..., None], trial.world_from_cam, work.world_from_cam),
-            torch.where(keep, trial.focal_px, work.focal_px),
-            work.center_px,
-            work.height,
-            work.width,
-        )
-        image = keep[..., None, None]
-        residual = torch.where(image, trial_residual, residual)
-        ray_cam = torch.where(image, trial_ray, ray_cam)
-        if bool((step.abs().amax(-1) < tolerance).all()):
-            break
-    rms = (residual**2).sum(-1).mean(dim=(-2, -1)).sqrt()
-    return work.to(dtype=cameras.focal_px.dtype), rms.to(values.dtype)
+        median = start.focal_px.median(dim=-2, keepdim=True).values
+        start = replace(start, focal_px=median.expand_as(start.focal_px))
+    found, residual = levenberg_marquardt(
+        start,
+        _RaxelProblem(values.to(torch.float64), shared_focal=shared_focal),
+        torch.full(start.batch_shape, _FIRST_DAMPING, dtype=torch.float64, device=values.device),
+        iterations=iterations,
+        tolerance=tolerance,
+    )
+    rms = residual.unflatten(-1, (-1, 3)).square().sum(-1).mean(-1).sqrt()
+    return found.to(dtype=cameras.focal_px.dtype), rms.to(values.dtype)

@@ -11,8 +11,11 @@ from rays_as_pixels.memory.tracker import META, peak_bytes
 from rays_as_pixels.model.autoencoder import SPATIAL_STRIDE, LatentCodec
 from rays_as_pixels.model.camera_readout import read_cameras
 from rays_as_pixels.solve.bundle import BundleState
-from rays_as_pixels.solve.patches import Patches
-from rays_as_pixels.solve.photometric_bundle_adjustment import anchors_of, moved_scene
+from rays_as_pixels.solve.patches import PatchGrid
+from rays_as_pixels.solve.photometric_bundle_adjustment import (
+    adjust_photometrically,
+    host_frames_of,
+)
 
 
 class _PricedCodec(LatentCodec):
@@ -55,19 +58,19 @@ def reading_bytes(latents: torch.Size, *, encoding: int) -> int:
 def adjusting_bytes(frames: int, size: tuple[int, int]) -> int:
     """Return the most bytes held while a path is fitted to the frames it belongs to, of a size."""
     video = torch.empty(frames, 3, *size, device=META)
-    patches = Patches.on(video)
+    patches = PatchGrid.over(video)
     double = {"device": META, "dtype": torch.float64}
-    anchors = anchors_of(frames)
+    hosts = host_frames_of(frames)
     guess = BundleState(
         torch.empty(frames, 3, 3, **double),
         torch.empty(frames, 3, **double),
         torch.empty(frames, **double),
         torch.empty(2, **double),
-        anchors.to(META),
-        torch.empty(len(anchors), len(patches.place), **double),
+        hosts.to(META),
+        torch.empty(len(hosts), len(patches.centers), **double),
     )
     return peak_bytes(
-        lambda: moved_scene(video, guess, patches, shared_focal=False),
+        lambda: adjust_photometrically(video, guess, patches, shared_focal=False),
         held=[video],
         device_type="cpu",
     )

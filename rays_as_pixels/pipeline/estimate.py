@@ -28,10 +28,9 @@ from rays_as_pixels.pipeline.flip_augmentation import (
 from rays_as_pixels.pipeline.long_video import DEFAULT_OVERLAP, WindowPlan, estimate_in_windows
 from rays_as_pixels.pipeline.outputs import EstimateOutput, LongEstimateOutput
 from rays_as_pixels.pipeline.validation import RunOptions, check_frames, check_seeds, check_video
+from rays_as_pixels.solve.inlier_ratio import MIN_RELATIVE_WITH_EXTRA_FRAMES
 from rays_as_pixels.solve.photometric_refinement import refine_photometrically
 from rays_as_pixels.solve.plane_sweep import dense_log_depth
-
-_ENOUGH = 0.75  # of what an estimate explains, for a path that more frames were looked at for
 
 
 class EstimatingComponents(ShowingComponents):
@@ -245,7 +244,7 @@ class EstimatingComponents(ShowingComponents):
             shared_focal=shared_focal,
             before_round=partial(run.report, "fit path to frames", 0, 1),
         )
-        if fit.inlier_ratio < _ENOUGH * (estimated.inlier_ratio or 0.0):
+        if fit.inlier_ratio < MIN_RELATIVE_WITH_EXTRA_FRAMES * (estimated.inlier_ratio or 0.0):
             return replace(estimated, frames_seen=len(longer))
         run.report("look for depths", 0, 1)
         depth = dense_log_depth(fine, fit.cameras, fit.log_depth, inlier_ratio=fit.inlier_ratio)

@@ -1,208 +1,358 @@
-"""Cameras of a clip, the depths of patches cut from some of its frames, and a step towards places.
+"""Cameras and depths of a clip, how projections change with them, and one step of Gauss-Newton.
 
-Not in the paper. The normal equations of bundle adjustment (Triggs et al. 2000) for points that are
-given by a frame, a place in it and a depth, so that they move with the camera of that frame.
+Bundle adjustment (Triggs et al. 2000) of points that are given by a frame, a pixel in it and a
+depth, as in direct methods (Engel et al. 2018, DSO, section 2.2): such a point moves with the
+camera of its host frame. Image points are measured from the principal point and normalised by
+sqrt(H W), so that nothing depends on the size of the images.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rays_as_pixels.geometry.rotations import rotation_from_vector, skew
+from rays_as_pixels.geometry.least_squares import BlockNormalEquations, NormalEquations
+from rays_as_pixels.geometry.rotations import rotation_from_vector
+from rays_as_pixels.solve.depth_reprojection import NEAR_PLANE
 
-NEAREST = 0.05  # scene units ahead of a camera
+FRAME_PARAMS = 7  # rotation vector (3), centre (3), log focal ratio
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Where target frames see points that host frames hold.
+
+    Attributes:
+        targets: (T,) the frames that see them.
+        from_host: From the host's centre to the points, in the world's axes and scene units.
+        from_target: From each target's centre, likewise.
+        depth: Along each target's axis, no less than NEAR_PLANE.
+        in_front: False where a point is nearer than that, or behind.
+        image: Normalised by sqrt(H W).
+    """
+
+    targets: Tensor
+    from_host: Float[Tensor, "*batch a n 3"]
+    from_target: Float[Tensor, "*batch t a n 3"]
+    depth: Float[Tensor, "*batch t a n"]
+    in_front: Tensor
+    image: Float[Tensor, "*batch t a n 2"]
+
+
+@dataclass(frozen=True)
+class BundleStep:
+    """A change of a `BundleState`; frame 0 and the world's unit of length stay.
+
+    Attributes:
+        frames: FRAME_PARAMS of every frame but frame 0: radians on the left, scene units, log.
+        log_focal: Of both focal lengths of all frames.
+        log_depth: Of every point.
+    """
+
+    frames: Float[Tensor, "*batch f1 7"]
+    log_focal: Float[Tensor, "*batch"]
+    log_depth: Float[Tensor, "*batch a n"]
+
+    def __add__(self, other: "BundleStep") -> "BundleStep":
+        """Return both changes, one after the other."""
+        pairs = ((getattr(self, one.name), getattr(other, one.name)) for one in fields(self))
+        return BundleStep(*(first + second for first, second in pairs))
+
+    def clamped(self, limit: "BundleStep") -> "BundleStep":
+        """Return it with no number larger than its limit: the linear model holds nearby alone."""
+        pairs = ((getattr(self, one.name), getattr(limit, one.name)) for one in fields(self))
+        return BundleStep(*(torch.clamp(step, -most, most) for step, most in pairs))
 
 
 @dataclass(frozen=True)
 class BundleState:
-    """Cameras of all frames, and how far away is what the patches of some of them show.
+    """Cameras of all F frames, and the depths of N points in each of A host frames.
 
     Attributes:
-        rotation: (F, 3, 3) world_from_cam; the world's axes are frame 0's.
-        center: (F, 3) in scene units.
-        zoom: (F,) logarithm of a frame's focal length over frame 0's.
-        lens: (2,) log (fx, fy) of frame 0 per root of the image's area.
-        anchors: (A,) frames that have patches, frame 0 first.
-        log_depth: (A, N) of their patches, in scene units.
+        world_from_cam: Rotations; the world is frame 0's camera, which never moves.
+        center: Of the cameras, in the world, scene units.
+        log_focal_ratio: Logarithm of a frame's focal length over frame 0's.
+        log_focal: Logarithm of frame 0's (fx, fy), normalised by sqrt(H W).
+        host_frames: (A,) frames that points belong to, frame 0 first.
+        log_depth: Of the points along their host's axis, in scene units.
     """
 
-    rotation: Float[Tensor, "f 3 3"]
-    center: Float[Tensor, "f 3"]
-    zoom: Float[Tensor, "f"]
-    lens: Float[Tensor, "2"]
-    anchors: Tensor
-    log_depth: Float[Tensor, "a n"]
+    world_from_cam: Float[Tensor, "*batch f 3 3"]
+    center: Float[Tensor, "*batch f 3"]
+    log_focal_ratio: Float[Tensor, "*batch f"]
+    log_focal: Float[Tensor, "*batch 2"]
+    host_frames: Tensor
+    log_depth: Float[Tensor, "*batch a n"]
 
-    def moved(self, frames: Tensor, lens: Tensor, log_depth: Tensor) -> "BundleState":
-        """Return it changed by (F, 7) turn, shift and zoom, the lens by one number, (A, N)."""
+    def retract(self, step: BundleStep) -> "BundleState":
+        """Return it changed by a step: exp(w) R, and sums for all that is not a rotation."""
+        turned = rotation_from_vector(step.frames[..., :3]) @ self.world_from_cam[..., 1:, :, :]
+        move = torch.nn.functional.pad(step.frames[..., 3:], (0, 0, 1, 0))
         return replace(
             self,
-            rotation=rotation_from_vector(frames[:, :3]) @ self.rotation,
-            center=self.center + frames[:, 3:6],
-            zoom=self.zoom + frames[:, 6],
-            lens=self.lens + lens,
-            log_depth=self.log_depth + log_depth,
+            world_from_cam=torch.cat([self.world_from_cam[..., :1, :, :], turned], -3),
+            center=self.center + move[..., :3],
+            log_focal_ratio=self.log_focal_ratio + move[..., 3],
+            log_focal=self.log_focal + step.log_focal[..., None],
+            log_depth=self.log_depth + step.log_depth,
         )
 
-    def focal(self) -> Float[Tensor, "f 2"]:
-        """Return focal lengths in roots of the image's area."""
-        return (self.lens + self.zoom[:, None]).exp()
+    def no_step(self) -> BundleStep:
+        """Return the step that changes nothing."""
+        frames = self.center[..., 1:, :1].expand(*self.center[..., 1:, 0].shape, FRAME_PARAMS)
+        return BundleStep(
+            torch.zeros_like(frames),
+            torch.zeros_like(self.log_focal[..., 0]),
+            torch.zeros_like(self.log_depth),
+        )
 
-    def from_anchors(
-        self, place: Float[Tensor, "m 2"], log_depth: Float[Tensor, "a m"]
-    ) -> Float[Tensor, "a m 3"]:
-        """Return what the anchors show at `place`, from their centres, in the world's axes."""
-        ray = place / self.focal()[self.anchors][:, None]
-        ray = torch.nn.functional.pad(ray, (0, 1), value=1.0) * log_depth.exp()[..., None]
-        return ray @ self.rotation[self.anchors].mT
+    def in_scene_units(self) -> "BundleState":
+        """Return it scaled so that the median depth of the first host's points is 1."""
+        log_unit = self.log_depth[..., 0, :].median(dim=-1).values[..., None, None]
+        return replace(
+            self, center=self.center * (-log_unit).exp(), log_depth=self.log_depth - log_unit
+        )
 
-    def in_frames(self, points: Float[Tensor, "a m 3"]) -> Float[Tensor, "f a m 3"]:
-        """Return what `from_anchors` gave in every frame's camera axes."""
-        rotation, center = self.rotation, self.center
-        turned = torch.einsum("amj,fjk->famk", points, rotation)
-        shift = torch.einsum("faj,fjk->fak", center[self.anchors] - center[:, None], rotation)
-        return turned + shift[:, :, None]
+    def focal(self) -> Float[Tensor, "*batch f 2"]:
+        """Return (fx, fy) of every frame, normalised by sqrt(H W)."""
+        return (self.log_focal[..., None, :] + self.log_focal_ratio[..., None]).exp()
+
+    def project(
+        self,
+        points: Float[Tensor, "n 2"],
+        *,
+        targets: Tensor | None = None,
+        log_depth: Float[Tensor, "*batch a n"] | None = None,
+    ) -> Projection:
+        """Project the points of every host: u = K_t R_t^T (c_h + d R_h K_h^-1 x - c_t).
+
+        Args:
+            points: Where the hosts see them, normalised by sqrt(H W).
+            targets: Frames that see them; None for all.
+            log_depth: Of other points than the state's own.
+        """
+        log_depth = self.log_depth if log_depth is None else log_depth
+        hosts = self.host_frames
+        targets = (
+            torch.arange(self.center.shape[-2], device=hosts.device) if targets is None else targets
+        )
+        focal = self.focal()
+        ray = torch.nn.functional.pad(points / focal[..., hosts, None, :], (0, 1), value=1.0)
+        ray = ray * log_depth.exp()[..., None]
+        from_host = ray @ self.world_from_cam[..., hosts, :, :].mT
+        rotation, center = self.world_from_cam[..., targets, :, :], self.center[..., targets, :]
+        between = self.center[..., None, hosts, :] - center[..., :, None, :]
+        from_target = from_host[..., None, :, :, :] + between[..., None, :]
+        x, y, z = (
+            (from_target.flatten(-3, -2) @ rotation)
+            .unflatten(-2, from_target.shape[-3:-1])
+            .unbind(-1)
+        )
+        depth = z.clamp_min(NEAR_PLANE)
+        image = torch.stack([x, y], -1) / depth[..., None] * focal[..., targets, None, None, :]
+        return Projection(targets, from_host, from_target, depth, z > NEAR_PLANE, image)
 
     def to(self, dtype: torch.dtype) -> "BundleState":
         """Return it in another precision."""
-        kept = {k: v.to(dtype) for k, v in vars(self).items() if k != "anchors"}
+        kept = {k: v.to(dtype) for k, v in vars(self).items() if k != "host_frames"}
         return replace(self, **kept)
 
 
-def reversed_travel(scene: BundleState) -> BundleState:
-    """Return a scene that frames can hardly tell from it: travel reversed, near and far swapped.
+def reversed_travel(state: BundleState) -> BundleState:
+    """Return a state that frames can hardly tell from it: travel reversed, near and far swapped.
 
     Every camera turns so that what is at depth 1 in the middle of frame 0 stays where it is seen.
     With little perspective only the small remainder says which of the two it is (the bas-relief
     ambiguity, Belhumeur et al. 1999; Necker's cube).
     """
-    middle = scene.center.new_tensor([0.0, 0.0, 1.0])
+    middle = state.center.new_tensor([0.0, 0.0, 1.0])
     before, after = (
-        torch.nn.functional.normalize(middle + sign * scene.center, dim=-1) for sign in (-1, 1)
+        torch.nn.functional.normalize(middle + sign * state.center, dim=-1) for sign in (-1, 1)
     )
     axis = torch.linalg.cross(before, after, dim=-1)
     sine = axis.norm(dim=-1, keepdim=True)
     angle = torch.atan2(sine, (before * after).sum(-1, keepdim=True))
     turn = rotation_from_vector(axis / sine.clamp_min(1e-12) * angle)
     return replace(
-        scene,
-        rotation=turn @ scene.rotation,
-        center=-scene.center,
-        log_depth=-scene.log_depth,
+        state,
+        world_from_cam=turn @ state.world_from_cam,
+        center=-state.center,
+        log_depth=-state.log_depth,
     )
 
 
 @dataclass(frozen=True)
-class Places:
-    """Errors of patches' places in deviations, and how they change; zero where not to be used.
+class PriorPrecision:
+    """How firmly a first guess holds, as one over squared standard deviations.
 
     Attributes:
-        error: (F, A, N, 2).
-        by_frame: (F, A, N, 2, 7) change with the frame's numbers, see `BundleState.moved`.
-        by_anchor: (F, A, N, 2, 7) change with the anchor's.
-        by_lens: (F, A, N, 2) change with the logarithm of all focal lengths.
-        by_depth: (F, A, N, 2) change with the logarithm of the patch's depth.
+        frames: Of rotation (1 / rad^2), centre (1 / scene units^2) and log focal ratio of every
+            frame but frame 0.
+        log_focal: Of the logarithm of all focal lengths.
+        log_depth: Of every point.
     """
 
-    error: Float[Tensor, "f a n 2"]
-    by_frame: Float[Tensor, "f a n 2 7"]
-    by_anchor: Float[Tensor, "f a n 2 7"]
-    by_lens: Float[Tensor, "f a n 2"]
-    by_depth: Float[Tensor, "f a n 2"]
+    frames: Float[Tensor, "*batch f1 7"]
+    log_focal: Float[Tensor, "*batch"]
+    log_depth: Float[Tensor, "*batch a n"]
 
 
-def linearised(
-    scene: BundleState,
-    place: Float[Tensor, "n 2"],
-    error: Float[Tensor, "f a n 2"],
-    root: Float[Tensor, "f a n 2 2"],
-) -> Places:
-    """Return how errors of places change.
+@dataclass(frozen=True)
+class Residuals:
+    """Projection errors in standard deviations and their Jacobians; zero where not to be used.
+
+    Attributes:
+        targets: (T,) frames that the errors are seen in.
+        error: Whitened: sqrt(W) r.
+        by_target: Change with the target frame's FRAME_PARAMS.
+        by_host: With the host frame's; None where frame 0, which stays, is the only host.
+        by_log_focal: With the logarithm of all focal lengths.
+        by_log_depth: With that of the point's depth.
+    """
+
+    targets: Tensor
+    error: Float[Tensor, "*batch t a n 2"]
+    by_target: Float[Tensor, "*batch t a n 2 7"]
+    by_host: Float[Tensor, "*batch t a n 2 7"] | None
+    by_log_focal: Float[Tensor, "*batch t a n 2"]
+    by_log_depth: Float[Tensor, "*batch t a n 2"]
+
+
+def linearise(
+    state: BundleState,
+    seen: Projection,
+    error: Float[Tensor, "*batch t a n 2"],
+    sqrt_information: Float[Tensor, "*batch t a n i i"],
+) -> Residuals:
+    """Differentiate where target frames see points by cameras, focal length and depths.
+
+    With p = R_t^T v the point in the target's axes and u = (fx px / pz, fy py / pz) its image, let
+    M = du/dp R_t^T = du/dv (2 x 3). Then, turning by exp(w) on the left and with v = c_h + a - c_t,
+
+        du/dw_t = rows of M x v     du/dc_t = -M       du/dlog f_t = u
+        du/dw_h = -rows of M x a    du/dc_h = M        du/dlog f_h = -M (a without its axial part)
+        du/dlog f = du/dlog f_t + du/dlog f_h          du/dlog d = M a
+
+    (m . (w x v) = w . (v x m); Hartley and Zisserman 2004, appendix A4.3).
 
     Args:
-        scene: In float64.
-        place: Of the patches, in roots of the image's area.
-        error: Where each frame shows them minus where they are, likewise.
-        root: Turns errors into deviations; zero for what is not to be used.
+        state: Where.
+        seen: Of the state.
+        error: u minus where the target frames see the points.
+        sqrt_information: S with S^T S = W, whose product with an error is in standard deviations;
+            2 x 2, or 1 x 1 where both axes count alike. Zero for what is not to be used.
     """
-    arm = scene.from_anchors(place, scene.log_depth)  # A N 3
-    center, rotation = scene.center, scene.rotation
-    from_center = arm + (center[scene.anchors] - center[:, None])[:, :, None]  # F A N 3
-    point = scene.in_frames(arm)
-    ahead = point[..., 2:].clamp_min(NEAREST)
-    image = scene.focal()[:, None, None] * point[..., :2] / ahead
-    focal = (scene.focal()[:, None, None] / ahead).expand_as(image)
-    projection = torch.cat([torch.diag_embed(focal), -(image / ahead)[..., None]], -1)
-    turned = root @ projection @ rotation.mT[:, None, None]  # F A N 2 3, by the world's axes
-    image = (root @ image[..., None])[..., 0]
-    flat = torch.nn.functional.pad((arm @ rotation[scene.anchors])[..., :2], (0, 1))
-    flat = flat @ rotation[scene.anchors].mT
-    by_zoom = (turned @ flat[..., None])[..., 0]
-    return Places(
-        (root @ error[..., None])[..., 0],
-        torch.cat([turned @ skew(from_center), -turned, image[..., None]], -1),
-        torch.cat([-turned @ skew(arm), turned, -by_zoom[..., None]], -1),
-        image - by_zoom,
-        (turned @ arm[..., None])[..., 0],
+
+    def whitened(rows: Float[Tensor, "*batch t a n 2 k"]) -> Tensor:
+        isotropic = sqrt_information.shape[-1] == 1
+        return sqrt_information * rows if isotropic else sqrt_information @ rows
+
+    axes = state.world_from_cam[..., seen.targets, None, None, :, :].mT
+    scale = state.focal()[..., seen.targets, None, None, :] / seen.depth[..., None]
+    slant = seen.image / seen.depth[..., None]
+    by_point = whitened(scale[..., None] * axes[..., :2, :] - slant[..., None] * axes[..., 2:, :])
+    image = whitened(seen.image[..., None])[..., 0]
+    # Products of 3-vectors by elements: as batched matrices they take several times as long.
+    arm = seen.from_host[..., None, :, :, None, :]
+    turn = torch.linalg.cross(by_point, seen.from_target[..., None, :], dim=-1)
+    axial = state.world_from_cam[..., state.host_frames, :, 2]
+    ahead = (seen.from_host * axial[..., None, :]).sum(-1, keepdim=True) * axial[..., None, :]
+    by_focal_of_host = (by_point * (seen.from_host - ahead)[..., None, :, :, None, :]).sum(-1)
+    by_host = None
+    if len(state.host_frames) > 1:
+        turn_host = -torch.linalg.cross(by_point, arm, dim=-1)
+        by_host = torch.cat([turn_host, by_point, -by_focal_of_host[..., None]], -1)
+    return Residuals(
+        seen.targets,
+        whitened(error[..., None])[..., 0],
+        torch.cat([turn, -by_point, image[..., None]], -1),
+        by_host,
+        image - by_focal_of_host,
+        (by_point * arm).sum(-1),
     )
 
 
-def solved(
-    places: Places,
-    anchors: Tensor,
-    held: Float[Tensor, "f 7"],
-    off: tuple[Tensor, Tensor, Tensor],
-    *,
-    held_lens: float,
-    held_depth: float,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the change (F, 7), (), (A, N) that makes the errors least; frame 0 stays.
-
-    Depths are eliminated first, since each belongs to one patch alone.
+def gauss_newton_step(
+    residuals: Residuals,
+    host_frames: Tensor,
+    prior_precision: PriorPrecision,
+    offset_from_prior: BundleStep,
+) -> BundleStep:
+    """Solve the reduced camera system, depths eliminated since each belongs to one point alone.
 
     Args:
-        places: Errors and their changes.
-        anchors: (A,) frames of the patches.
-        held: How firmly the guess of each frame is held, one over squared deviations.
-        off: How far frames, lens and depths are from the guess already.
-        held_lens: As `held`, of the logarithm of all focal lengths.
-        held_depth: Of the logarithm of each depth.
+        residuals: Errors and their Jacobians.
+        host_frames: (A,) frames of the points.
+        prior_precision: Of the first guess.
+        offset_from_prior: How far the state is from the first guess already.
     """
-    own, there, lens = places.by_frame, places.by_anchor, places.by_lens
-    depth, error = places.by_depth, places.error
-    count = len(held)
-    every = torch.arange(count, device=held.device)
-    gram = held.new_zeros(count, 7, count, 7)
-    gram[every, :, every] += torch.einsum("fanic,fanid->fcd", own, own)
-    gram[anchors, :, anchors] += torch.einsum("fanic,fanid->acd", there, there)
-    both = torch.einsum("fanic,fanid->facd", own, there)
-    gram[:, :, anchors] += both.transpose(1, 2)
-    gram[anchors] += both.permute(1, 3, 0, 2)
-
-    def by_numbers(value: Tensor) -> Tensor:
-        found = torch.einsum("fanic,fani->fc", own, value)
-        found[anchors] += torch.einsum("fanic,fani->ac", there, value)
-        return found.flatten()
-
-    with_depth = torch.einsum("fanic,fani->fcan", own, depth)
-    index = torch.arange(len(anchors), device=held.device)
-    with_depth[anchors, :, index] += torch.einsum("fanic,fani->acn", there, depth)
-    with_depth = torch.cat(
-        [with_depth.flatten(0, 1).flatten(1), (lens * depth).sum((0, 3)).flatten()[None]]
+    shared, cross = _camera_equations(residuals, host_frames, prior_precision.frames.shape[-2])
+    precision, offset = (
+        torch.cat([one.frames.flatten(-2), one.log_focal[..., None]], -1)
+        for one in (prior_precision, offset_from_prior)
     )
-    column = torch.cat([by_numbers(lens), lens.square().sum()[None]])
-    gram = torch.cat([gram.flatten(2).flatten(0, 1), column[None, :-1]])
-    gram = torch.cat([gram, column[:, None]], 1)
-    trust = torch.cat([held.flatten(), held.new_tensor([held_lens])])
-    moved = torch.cat([off[0].flatten(), off[1][None]])
-    slope = torch.cat([by_numbers(error), (lens * error).sum()[None]]) + trust * moved
-    depth_gram = depth.square().sum((0, 3)).flatten() + held_depth
-    depth_slope = (depth * error).sum((0, 3)).flatten() + off[2].flatten() * held_depth
-    part = with_depth / depth_gram
-    reduced = (gram + torch.diag(trust) - part @ with_depth.mT)[7:, 7:]
-    wanted = (slope - part @ depth_slope)[7:, None]
-    change = torch.nn.functional.pad(-torch.linalg.solve_ex(reduced, wanted)[0][:, 0], (7, 0))
-    depths = -(depth_slope + change @ with_depth) / depth_gram
-    return change[:-1].view(count, 7), change[-1], depths.view(len(anchors), -1)
+    by_depth, error = residuals.by_log_depth, residuals.error
+    depth_precision = prior_precision.log_depth.flatten(-2)
+    depths = NormalEquations(
+        by_depth.square().sum((-4, -1)).flatten(-2)[..., None, None],
+        (by_depth * error).sum((-4, -1)).flatten(-2)[..., None],
+    ).with_prior(depth_precision[..., None], offset_from_prior.log_depth.flatten(-2)[..., None])
+    cameras, log_depth = BlockNormalEquations(
+        shared.with_prior(precision, offset), depths, cross[..., None, :]
+    ).step()
+    return BundleStep(
+        cameras[..., :-1].unflatten(-1, (-1, FRAME_PARAMS)),
+        cameras[..., -1],
+        log_depth.view_as(offset_from_prior.log_depth),
+    )
+
+
+def _camera_equations(
+    residuals: Residuals, host_frames: Tensor, free: int
+) -> tuple[NormalEquations, Float[Tensor, "*batch m k"]]:
+    """Sum J^T J and J^T r over all points, for 7 numbers of each free frame and the log focal.
+
+    A row of J touches its target's and its host's numbers alone, so the sums are over pairs of
+    those; 0-1 matrices put them where they belong, frame 0's nowhere.
+
+    Returns:
+        The equations, and the second derivatives by A N depths and the k camera numbers.
+    """
+    by_target, by_host = residuals.by_target, residuals.by_host
+    frames = torch.eye(free + 1).to(by_target)[:, 1:]
+    target, host = frames[residuals.targets], frames[host_frames]
+
+    def by_frame(value: Tensor) -> Float[Tensor, "*batch k"]:
+        found = torch.einsum("...tanic,...tani,tf->...fc", by_target, value, target)
+        if by_host is not None:
+            found = found + torch.einsum("...tanic,...tani,af->...fc", by_host, value, host)
+        return found.flatten(-2)
+
+    gram = torch.einsum("...tanic,...tanid->...tcd", by_target, by_target)
+    gram = torch.einsum("...tcd,tf,tg->...fcgd", gram, target, target)
+    depth = residuals.by_log_depth
+    cross = torch.einsum("...tanic,...tani->...tanc", by_target, depth)
+    cross = torch.einsum("...tanc,tf->...anfc", cross, target)
+    if by_host is not None:
+        own = torch.einsum("...tanic,...tanid->...acd", by_host, by_host)
+        pair = torch.einsum("...tanic,...tanid->...tacd", by_target, by_host)
+        pair = torch.einsum("...tacd,tf,ag->...fcgd", pair, target, host)
+        own = torch.einsum("...acd,af,ag->...fcgd", own, host, host)
+        gram = gram + own + pair + pair.movedim((-2, -1), (-4, -3))
+        held = torch.einsum("...tanic,...tani->...anc", by_host, depth)
+        cross = cross + torch.einsum("...anc,af->...anfc", held, host)
+    focal, error = residuals.by_log_focal, residuals.error
+    column = by_frame(focal)
+    corner = focal.square().sum((-4, -3, -2, -1))[..., None, None]
+    gram = gram.flatten(-2).flatten(-3, -2)
+    hessian = torch.cat(
+        [
+            torch.cat([gram, column[..., None]], -1),
+            torch.cat([column[..., None, :], corner], -1),
+        ],
+        dim=-2,
+    )
+    gradient = torch.cat([by_frame(error), (focal * error).sum((-4, -3, -2, -1))[..., None]], -1)
+    cross = torch.cat([cross.flatten(-2), (focal * depth).sum((-4, -1))[..., None]], -1)
+    return NormalEquations(hessian, gradient), cross.flatten(-3, -2)

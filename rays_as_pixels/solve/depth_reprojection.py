@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from rays_as_pixels.geometry.warp import warped
 
-NEAREST, FARTHEST = 0.1, 20.0  # scene units; what is nearer or farther is taken for that far away
-BEHIND = 0.05  # scene units; what is no farther ahead than that is not drawn
+MIN_DEPTH, MAX_DEPTH = 0.1, 20.0  # scene units; depths beyond are taken for these
+NEAR_PLANE = 0.05  # scene units; what is no farther ahead than that is not drawn
 _NOTHING = 1e4  # farther than anything, scene units
 _ROUNDS = 2  # of looking depths up where the last round's depths lead
 _SAME_DEPTH = 0.07  # logarithms apart; what an image shows farther off than that is hidden in it
@@ -52,17 +52,17 @@ def reproject(
     for turn in range(_ROUNDS + 1):
         point = turned * far + move
         ahead = point[..., 2:]
-        seen = point[..., :2] / ahead.clamp_min(BEHIND) * source_lens
+        seen = point[..., :2] / ahead.clamp_min(NEAR_PLANE) * source_lens
         displacement = (seen - pixel).mT.unflatten(2, size)
         if turn == _ROUNDS:
             break
         found = warped(depth, displacement.detach()).flatten(2).mT
         slope = turned[..., 2:].clamp_min(0.2)
-        far = ((found - move[..., 2:]) / slope).clamp(NEAREST, FARTHEST)
+        far = ((found - move[..., 2:]) / slope).clamp(MIN_DEPTH, MAX_DEPTH)
     inside = (seen.abs() < pixel.new_tensor([size[1] / 2, size[0] / 2])).all(-1)
-    inside = inside & (ahead[..., 0] > BEHIND)
+    inside = inside & (ahead[..., 0] > NEAR_PLANE)
     shown = warped(depth, displacement).flatten(1)  # how far away what the source shows is
-    apart = (ahead[..., 0].clamp_min(BEHIND) / shown.clamp_min(NEAREST)).log().abs()
+    apart = (ahead[..., 0].clamp_min(NEAR_PLANE) / shown.clamp_min(MIN_DEPTH)).log().abs()
     inside = inside & (apart < _SAME_DEPTH)
     return displacement, inside.float().unflatten(1, size)[:, None]
 
@@ -92,13 +92,13 @@ def splat_depth(
     ray = nn.functional.pad(pixels_from_middle(size).to(depth) / source_lens, (0, 1), value=1.0)
     point = (ray * depth.flatten(2).mT - center[:, None]) @ rotation
     ahead = point[..., 2]
-    at = point[..., :2] / ahead.clamp_min(BEHIND)[..., None] * lens
+    at = point[..., :2] / ahead.clamp_min(NEAR_PLANE)[..., None] * lens
     column = (at[..., 0] + (width - 1) / 2).floor()
     row = (at[..., 1] + (height - 1) / 2).floor()
     nearest = torch.full_like(ahead, _NOTHING)
     for x, y in ((0, 0), (1, 0), (0, 1), (1, 1)):  # the four pixels around
         i, j = row + y, column + x
-        drawn = (ahead > BEHIND) & (i >= 0) & (i < height) & (j >= 0) & (j < width)
+        drawn = (ahead > NEAR_PLANE) & (i >= 0) & (i < height) & (j >= 0) & (j < width)
         where = torch.where(drawn, i * width + j, 0).long()
         nearest = nearest.scatter_reduce(1, where, torch.where(drawn, ahead, _NOTHING), "amin")
     image = nearest.unflatten(1, size)[:, None]

@@ -4,7 +4,8 @@ Not in the paper. Few frames of little depth can be seen in more than one way: w
 reversed and near and far swapped, with a turn in place of a sideways move. And where a camera
 stands on a tripod or runs on rails, errors of pixels still make it travel or turn a little. So each
 of these is fitted too, coarsely at first; the simpler motion is kept unless it explains less, as
-model selection does between a homography and an epipolar geometry (Torr 1998, GRIC).
+model selection does between a homography and an epipolar geometry (Torr 1998, GRIC; ORB-SLAM).
+A motion's score is its inlier ratio.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,122 +17,119 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.geometry.rotations import vector_from_rotation
-from rays_as_pixels.solve.bundle import NEAREST, BundleState, reversed_travel
-from rays_as_pixels.solve.patches import Patches
+from rays_as_pixels.solve.bundle import BundleState, reversed_travel
+from rays_as_pixels.solve.inlier_ratio import MIN_FOR_REVERSAL, MIN_REVERSED
+from rays_as_pixels.solve.patches import PatchGrid
 from rays_as_pixels.solve.photometric_bundle_adjustment import (
-    ANY,
-    Motion,
-    in_scene_units,
-    moved_scene,
-    restrained,
-    with_anchors,
+    FREE_MOTION,
+    MotionModel,
+    adjust_photometrically,
+    constrained,
+    with_hosts,
 )
 
-_LEVELS, _NEARLY = 2, 0.97  # of what is explained there, to look again in full
-_REVERSED_BETTER, _REVERSED_LEAST = 1.02, 0.4  # of what is explained, to believe in the reverse
-_REVERSED_FROM = 0.35  # share explained below which the reverse cannot be believed either
-_STAYS_ENOUGH, _LEVEL_ENOUGH = 0.985, 0.99  # of what is explained, to believe in no travel, turn
-_STAYS_BELOW = 0.03  # roots of the image's area; more than its travel moves what it shows
-_LEVEL_BELOW = 0.09  # radians that it turns by, if it may not turn at all
+_COARSE_LEVELS = 2  # of the pyramid, on which a motion is tried first
+_NEARLY = 0.97  # of the best score, to be worth a full fit, or a second one
+# What a motion must reach of the best score to be preferred to it
+_MIN_REVERSED, _MIN_WITHOUT_TRANSLATION, _MIN_WITHOUT_ROTATION = 1.02, 0.985, 0.99
+_MAX_PARALLAX = 0.03  # normalised by sqrt(H W); travel that moves the image more is travel
+_MAX_ROTATION_RAD = 0.09  # a camera that turns further does turn
 
 
 @dataclass(frozen=True)
-class _Other:
+class _Candidate:
     """Another way to see a clip.
 
     Attributes:
-        starts: Where its fit may start: at the one of these that looks likelier.
+        starts: Where its fit may start: at the one of these that scores higher.
         motion: What the camera may do.
-        enough: Share of what the likeliest explains, to be preferred to it.
-        least: Share of the patches, to be believed at all.
+        min_relative_score: Share of the best score, to be preferred to that.
+        min_score: To be believed at all.
     """
 
     starts: tuple[BundleState, ...]
-    motion: Motion
-    enough: float
-    least: float = 0.0
+    motion: MotionModel
+    min_relative_score: float
+    min_score: float = 0.0
 
 
-def likeliest_motion(
+def select_motion(
     frames: Float[Tensor, "f 3 height width"],
-    scenes: tuple[BundleState, BundleState],
-    share: float,
-    patches: Patches,
+    states: tuple[BundleState, BundleState],
+    score: float,
+    patches: PatchGrid,
     *,
     shared_focal: bool,
     check: Callable[[], None],
 ) -> tuple[BundleState, float]:
-    """Return a scene, or another that is likelier or simpler; with the share of the patches.
+    """Return a state, or another that is likelier or simpler; with its inlier ratio.
 
     Args:
-        frames: See `photometric_adjustment.refine_photometrically`.
-        scenes: The guess, and what was found from it, in scene units.
-        share: Of the patches that the second explains.
+        frames: See `photometric_refinement.refine_photometrically`.
+        states: The guess, and what was found from it, in scene units.
+        score: Inlier ratio of the second.
         patches: That both have.
         shared_focal: One focal length for all frames.
         check: Called before each fit in full; may raise to end them.
     """
-    told = partial(moved_scene, frames, patches=patches, shared_focal=shared_focal)
-    found = scenes[1]
-    best, motion, most, coarse = found, ANY, share, None
-    for other in _others(*scenes, share, patches):
-        if coarse is None:
-            coarse = told(_seen_by_first(found), levels=_LEVELS)[1]
-        looks = [
-            (start, *told(_seen_by_first(start), motion=other.motion, levels=_LEVELS))
-            for start in other.starts
-        ]
-        start, scene, seen = max(looks, key=itemgetter(2))
-        if seen < _NEARLY * coarse:
+    adjust = partial(adjust_photometrically, frames, patches=patches, shared_focal=shared_focal)
+    found = states[1]
+    chosen, motion, best_score, coarse_score = found, FREE_MOTION, score, None
+    for candidate in _candidates(*states, score, patches):
+        if coarse_score is None:
+            coarse_score = adjust(_first_host_only(found), num_levels=_COARSE_LEVELS)[1]
+        coarse = partial(adjust, motion=candidate.motion, num_levels=_COARSE_LEVELS)
+        tried = [(start, *coarse(_first_host_only(start))) for start in candidate.starts]
+        start, state, tried_score = max(tried, key=itemgetter(2))
+        if tried_score < _NEARLY * coarse_score:
             continue
         check()
         if start is not found:  # whose depths in other frames are the best there are
-            start = with_anchors(scene, scene.log_depth[0], patches)
-        scene, inlier_ratio = told(start, motion=other.motion)
-        enough = max(1.0, other.enough) if other.motion == motion else other.enough
-        needed = max(other.least, enough * most)
-        if _NEARLY * needed <= inlier_ratio < needed:  # it may not be where it ends yet
-            scene, inlier_ratio = told(scene, motion=other.motion)
-        if inlier_ratio < needed:
+            start = with_hosts(state, state.log_depth[0], patches)
+        state, new_score = adjust(start, motion=candidate.motion)
+        relative = candidate.min_relative_score
+        relative = max(1.0, relative) if candidate.motion == motion else relative
+        needed = max(candidate.min_score, relative * best_score)
+        if _NEARLY * needed <= new_score < needed:  # it may not be where it ends yet
+            state, new_score = adjust(state, motion=candidate.motion)
+        if new_score < needed:
             continue
-        best, motion, share = in_scene_units(scene), other.motion, inlier_ratio
-        most = max(most, share)
-        if not motion.travels:
+        chosen, motion, score = state.in_scene_units(), candidate.motion, new_score
+        best_score = max(best_score, score)
+        if not motion.translates:
             break
-    return best, share
+    return chosen, score
 
 
-def _others(
-    guess: BundleState, found: BundleState, share: float, patches: Patches
-) -> Iterator[_Other]:
-    """Yield what is worth a look, the simplest first."""
-    level = tuple(one for one in (guess, found) if _turned_by(one) < _LEVEL_BELOW)
-    if _moved_by_travel(found, patches) < _STAYS_BELOW:
-        if _turned_by(found) < _LEVEL_BELOW:
-            yield _Other((found,), Motion(turns=False, travels=False), _STAYS_ENOUGH)
-        yield _Other((found,), Motion(travels=False), _STAYS_ENOUGH)
-    if share >= _REVERSED_FROM:
-        yield _Other((reversed_travel(found),), ANY, _REVERSED_BETTER, _REVERSED_LEAST)
+def _candidates(
+    guess: BundleState, found: BundleState, score: float, patches: PatchGrid
+) -> Iterator[_Candidate]:
+    """Yield what is worth a try, the simplest first."""
+    level = tuple(one for one in (guess, found) if _rotation_rad(one) < _MAX_ROTATION_RAD)
+    if _parallax(found, patches) < _MAX_PARALLAX:
+        if _rotation_rad(found) < _MAX_ROTATION_RAD:
+            still = MotionModel(rotates=False, translates=False)
+            yield _Candidate((found,), still, _MIN_WITHOUT_TRANSLATION)
+        yield _Candidate((found,), MotionModel(translates=False), _MIN_WITHOUT_TRANSLATION)
+    if score >= MIN_FOR_REVERSAL:
+        yield _Candidate((reversed_travel(found),), FREE_MOTION, _MIN_REVERSED, MIN_REVERSED)
     if level:
-        yield _Other(level, Motion(turns=False), _LEVEL_ENOUGH)
+        yield _Candidate(level, MotionModel(rotates=False), _MIN_WITHOUT_ROTATION)
 
 
-def _seen_by_first(scene: BundleState) -> BundleState:
-    """Return a scene with frame 0's patches alone."""
-    return replace(scene, anchors=scene.anchors[:1], log_depth=scene.log_depth[:1])
+def _first_host_only(state: BundleState) -> BundleState:
+    """Return a state with frame 0's patches alone."""
+    return replace(state, host_frames=state.host_frames[:1], log_depth=state.log_depth[:1])
 
 
-def _turned_by(scene: BundleState) -> float:
-    return float(vector_from_rotation(scene.rotation).norm(dim=-1).amax())
+def _rotation_rad(state: BundleState) -> float:
+    """Return the largest angle between a camera and frame 0's."""
+    return float(vector_from_rotation(state.world_from_cam).norm(dim=-1).amax())
 
 
-def _moved_by_travel(scene: BundleState, patches: Patches) -> float:
-    """Say how far travel moves nine in ten of frame 0's patches at most, roots of the area."""
-    first = _seen_by_first(scene)
-
-    def places(one: BundleState) -> Tensor:
-        point = one.in_frames(one.from_anchors(patches.place.double(), one.log_depth))[:, 0]
-        return one.focal()[:, None] * point[..., :2] / point[..., 2:].clamp_min(NEAREST)
-
-    moved = places(first) - places(restrained(first, Motion(travels=False)))
+def _parallax(state: BundleState, patches: PatchGrid) -> float:
+    """Return how far travel moves nine in ten of frame 0's patches at most, over sqrt(H W)."""
+    first, centers = _first_host_only(state), patches.centers.double()
+    turned = constrained(first, MotionModel(translates=False))
+    moved = (first.project(centers).image - turned.project(centers).image)[:, 0]
     return float(moved.norm(dim=-1).quantile(0.9, dim=-1).amax())

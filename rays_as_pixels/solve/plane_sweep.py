@@ -11,7 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rays_as_pixels.geometry.cameras import Cameras
-from rays_as_pixels.solve.depth_reprojection import BEHIND, pixels_from_middle, splat_depth
+from rays_as_pixels.solve.depth_reprojection import NEAR_PLANE, pixels_from_middle, splat_depth
+from rays_as_pixels.solve.inlier_ratio import MIN_FOR_DEPTH
 
 _SIDE = 124.0  # root of the area that is looked at, pixels
 _FRAMES = 8  # that frame 0 is compared with, at most, evenly over the clip
@@ -21,7 +22,7 @@ _UNLIKE = 0.12  # of pictures in [0, 1]; more difference than that counts no mor
 _OUTSIDE = 0.7  # of that, for what a frame does not show
 _SHOWN = 0.5  # share of the frames, the likest, that must agree; others may see what is before it
 _TOLD, _TOLD_SPREAD, _TOLD_LIMIT = 0.04, 0.2, 5.0  # weight of told depths, their deviation, limit
-_SURE, _TOLD_MOST = 0.35, 5.0  # share explained below which told depths count more, up to so much
+_TOLD_MOST = 5.0  # up to so much more, where the inlier ratio is low
 _SLOPE, _JUMP = 0.05, 0.4  # what it costs a pixel to be one step of depth off its neighbour, more
 _EDGE = 0.06  # difference of neighbours' colours at which a jump costs a third
 
@@ -61,7 +62,7 @@ def dense_log_depth(
     least = max(_DEPTHS[0], float(told.min()) - _REACH)
     most = max(least + 3 * _STEP, min(_DEPTHS[1], float(told.max()) + _REACH))
     tried = torch.arange(least, most, _STEP)
-    told_weight = _TOLD * min(_TOLD_MOST, max(1.0, _SURE / max(inlier_ratio, 1e-6)))
+    told_weight = _TOLD * min(_TOLD_MOST, max(1.0, MIN_FOR_DEPTH / max(inlier_ratio, 1e-6)))
     off = ((tried[:, None, None] - told).abs() / _TOLD_SPREAD).clamp_max(_TOLD_LIMIT)
     cost = _unlikeness(frames, cameras, tried) + told_weight * off
     cost = _with_surroundings(cost, frames[0])
@@ -132,7 +133,7 @@ def _unlike_at(  # noqa: PLR0917 - what stays the same for all depths
         pose = cameras.world_from_cam[other]
         turned, back = ray @ pose[:3, :3], pose[:3, 3] @ pose[:3, :3]
         x, y, ahead = (depth * turned[..., k] - back[k] for k in range(3))  # d h w
-        per_depth = ahead.clamp_min(BEHIND).reciprocal()
+        per_depth = ahead.clamp_min(NEAR_PLANE).reciprocal()
         focal = cameras.focal_px[other] * scale
         x, y = x * per_depth * focal[0], y * per_depth * focal[1]
         shown = nn.functional.grid_sample(
@@ -142,7 +143,7 @@ def _unlike_at(  # noqa: PLR0917 - what stays the same for all depths
             align_corners=False,
         )
         unlike = _sum_around((shown - looks[0]).abs().mean(1)) / pixels
-        inside = (x.abs() < 1) & (y.abs() < 1) & (ahead > BEHIND)
+        inside = (x.abs() < 1) & (y.abs() < 1) & (ahead > NEAR_PLANE)
         one = torch.where(inside, (unlike / _UNLIKE).clamp_max(1), _OUTSIDE)
         for place, likelier in enumerate(likest):  # several times faster than to sort them all
             likest[place], one = torch.minimum(likelier, one), torch.maximum(likelier, one)

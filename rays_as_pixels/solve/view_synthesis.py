@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.rotations import rotation_angle_rad
 from rays_as_pixels.geometry.warp import warped
-from rays_as_pixels.solve.depth_reprojection import FARTHEST, NEAREST, reproject
+from rays_as_pixels.solve.depth_reprojection import MAX_DEPTH, MIN_DEPTH, reproject
 
 _MOST, _ALL = 0.4, 0.8  # share of the pixels around that must be shown, to be shown at all, fully
 _FARTHER = 0.05  # logarithm of depth; what lies so far behind its neighbour is at an edge
@@ -124,7 +124,7 @@ class _Sources:
         grid = log_depth[:, None].to(images)
         near = -nn.functional.max_pool2d(-grid, 3, 1, 1)
         grid, near = (nn.functional.interpolate(one, size, mode="bilinear") for one in (grid, near))
-        depth, near = grid.exp().clamp(NEAREST, FARTHEST), near.exp().clamp(NEAREST, FARTHEST)
+        depth, near = grid.exp().clamp(MIN_DEPTH, MAX_DEPTH), near.exp().clamp(MIN_DEPTH, MAX_DEPTH)
         behind = (grid - near.log() > _FARTHER).float()  # may belong to what is before it
         opening = behind * (1 / near - 1 / depth) * columns / size[1]
         cell = max(1, round(size[1] / columns))

@@ -87,9 +87,10 @@ def test_a_new_prior_trusts_tracks():
     latents = torch.nn.functional.pixel_unshuffle(frames, 4).transpose(1, 2)
     with torch.no_grad():
         told = prior.run_rounds(prior.motion(latents), latents[:, :, 0])
-    place, seen = told[-1].scene.points(prior.motion(latents).place), told[-1].seen
-    moved = told[-1].scene.seen(prior.motion(latents).place) - prior.motion(latents).place
-    assert place[..., 2].min() > 0
+    place, seen = prior.motion(latents).place, told[-1].seen
+    projected = told[-1].scene.project(place)
+    moved = projected.image[:, 1:, 0] - place
+    assert projected.in_front.all()
     expected = -torch.arange(1, 4) / (4 * 96**0.5)  # to the left, in roots of the image's area
     torch.testing.assert_close(moved[0].median(1).values[:, 0], expected, rtol=0.2, atol=2e-3)
     assert moved[..., 1].abs().median() < 2e-3

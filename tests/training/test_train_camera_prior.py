@@ -13,7 +13,7 @@ from rays_as_pixels.model.camera_prior.camera_prior import (
 )
 from rays_as_pixels.model.camera_prior.global_motion import cell_places
 from rays_as_pixels.model.config import CameraPriorConfig
-from rays_as_pixels.solve.track_bundle_adjustment import TrackedScene
+from rays_as_pixels.solve.bundle import BundleState
 from rays_as_pixels.training.distributed import new_accelerator
 from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.stages import stage_loop
@@ -73,21 +73,23 @@ def test_clips_that_were_seen_are_told_and_a_second_run_goes_on(tmp_path, monkey
         assert torch.equal(value, again.state_dict()[name]), name
 
 
-def scene_of(pose: torch.Tensor) -> TrackedScene:
+def scene_of(pose: torch.Tensor) -> BundleState:
     numbers = camera_params_from_pose_params(pose, *GRID)
-    return TrackedScene(
-        rotation_from_vector(numbers[:, 1:, :3]),
-        numbers[:, 1:, 3:6],
-        torch.zeros(len(pose), FRAMES - 1),
+    return BundleState(
+        rotation_from_vector(numbers[..., :3]),
+        numbers[..., 3:6],
+        torch.zeros(len(pose), FRAMES),
         numbers[:, 0, 6:],
-        torch.zeros(len(pose), 24),
+        torch.zeros(1, dtype=torch.int64),
+        torch.zeros(len(pose), 1, 24),
     )
 
 
 def test_the_truth_costs_nothing_and_anything_else_does():
     clean, place = next(batches(3)), cell_places(*GRID)
     scene = scene_of(clean.pose)
-    tracks = true_tracks(camera_params_from_pose_params(clean.pose, *GRID), scene.log_depth, place)
+    params = camera_params_from_pose_params(clean.pose, *GRID)
+    tracks = true_tracks(params, scene.log_depth[:, 0], place)
     spread = torch.full((8,), 0.1)
     loss, degrees = camera_prior_loss([RoundOutput(scene, scene, tracks)], clean, spread)
     assert loss < 1e-6

@@ -20,7 +20,6 @@ from rays_as_pixels.app.jobs.context import JobContext, Work
 from rays_as_pixels.app.jobs.frame_files import load_frames, save_frames
 from rays_as_pixels.app.jobs.source_clip_files import read_footage
 from rays_as_pixels.app.jobs.verbs import run_verb
-from rays_as_pixels.geometry.camera_metrics import is_doubtful
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.trajectory import Trajectory
@@ -28,6 +27,7 @@ from rays_as_pixels.media.clip import Clip
 from rays_as_pixels.media.extra_frames import frames_between
 from rays_as_pixels.media.video import read_clip, read_image, write_image, write_video
 from rays_as_pixels.pipeline.defaults import ESTIMATE_STEPS, GENERATE_STEPS
+from rays_as_pixels.solve.inlier_ratio import is_doubtful
 from rays_as_pixels.trajectories.depth import depth_for_extra, depth_of_path
 from rays_as_pixels.trajectories.formats.native import read_native, write_native
 from rays_as_pixels.viz.images import contact_sheet, images_from_raxels

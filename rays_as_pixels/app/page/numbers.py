@@ -8,10 +8,10 @@ from typing import Any
 from rays_as_pixels.app import i18n
 from rays_as_pixels.app.library import Result
 from rays_as_pixels.app.page.charts import line_chart
-from rays_as_pixels.geometry.camera_metrics import is_doubtful
 from rays_as_pixels.geometry.cameras import kind_of_move
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.media.clip import Clip
+from rays_as_pixels.solve.inlier_ratio import is_doubtful
 from rays_as_pixels.trajectories.training_range import RangeWarning
 
 MOST_NAMED = 17

@@ -2,7 +2,7 @@
 
 Not in the paper. A few numbers per frame say what a camera does. Here a small network reads tracks
 of frame 0's cells (`global_motion`) and what they match (`track_matching`), mends them, guesses
-cameras and depths, says how far tracks and guesses are to be trusted, and `track_adjustment` finds
+cameras and depths, says how far tracks and guesses are to be trusted, and `track_bundle_adjustment` finds
 what explains both; then again, with the errors of the last round in view, as DROID-SLAM
 (2108.10869) does. Raxels of the cameras, coded with a linear map, are the rays.
 """
@@ -10,7 +10,7 @@ what explains both; then again, with the errors of the last round in view, as DR
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -27,14 +27,8 @@ from rays_as_pixels.model.camera_prior.global_motion import (
 from rays_as_pixels.model.camera_prior.track_matching import TrackMatching, matches_around
 from rays_as_pixels.model.cell_layers import TokenAttention
 from rays_as_pixels.model.config import CameraPriorConfig
-from rays_as_pixels.solve.track_bundle_adjustment import (
-    FRAME_NUMBERS,
-    TRACK_UNIT,
-    PriorPrecision,
-    TrackedScene,
-    Tracks,
-    adjusted,
-)
+from rays_as_pixels.solve.bundle import FRAME_PARAMS, BundleState, BundleStep, PriorPrecision
+from rays_as_pixels.solve.track_bundle_adjustment import TRACK_UNIT, Tracks, bundle_adjust
 
 NUM_CAMERA_PARAMS = 8  # rotation vector, centre, log fx, log fy per root of the image's area
 _LIMIT = 6.0  # deviations of a moment
@@ -53,8 +47,8 @@ _CELL = 8  # raxel pixels per ray latent
 class RoundOutput:
     """What a round says: its guess, what became of it by adjustment, and the tracks it mended."""
 
-    guess: TrackedScene
-    scene: TrackedScene
+    guess: BundleState
+    scene: BundleState
     seen: Float[Tensor, "batch f cells 2"]
 
 
@@ -87,7 +81,7 @@ class CameraPrior(nn.Module):
         self.register_buffer("std", torch.ones(NUM_CAMERA_PARAMS))
         self.register_buffer("moment_mean", torch.zeros(MOMENTS))
         self.register_buffer("moment_std", torch.ones(MOMENTS))
-        self._kept: list[tuple[Tensor, TrackedScene]] | None = None
+        self._kept: list[tuple[Tensor, BundleState]] | None = None
 
     def initialise_from_scratch(self) -> None:
         """Guess cameras at rest with the usual lens, and depths of 1; trust tracks."""
@@ -108,13 +102,14 @@ class CameraPrior(nn.Module):
         spread = self.std.float()
         spread = torch.cat([spread[:6], spread.new_tensor([_ZOOM_SPREAD]), spread[6:].mean()[None]])
         batch, frames, count = motion.maps.shape[:3]
-        still = motion.seen.new_zeros(batch, frames, 3)
-        scene = TrackedScene(
+        still = motion.seen.new_zeros(batch, frames + 1, 3)
+        scene = BundleState(
             rotation_from_vector(still),
             still,
             still[..., 0],
             self.mean[6:].float().expand(batch, 2),
-            still.new_zeros(batch, count),
+            torch.zeros(1, dtype=torch.int64, device=still.device),
+            still.new_zeros(batch, 1, count),
         )
         result, seen, volumes = [], motion.seen, self.matching(motion.pictures)
         for one in self.rounds:
@@ -125,7 +120,7 @@ class CameraPrior(nn.Module):
             kind = hidden.device.type
             known = torch.amp.is_autocast_available(kind)
             with torch.autocast(kind if known else "cpu", enabled=False):
-                scene = adjusted(guess, trust, tracks)
+                scene = bundle_adjust(guess, trust, tracks)
                 scene = scene.in_scene_units()
             result.append(RoundOutput(guess, scene, seen))
         return result
@@ -164,9 +159,9 @@ class CameraPrior(nn.Module):
         size = tuple(latents.shape[-2:])
         for known, scene in self._kept or ():
             if known.shape == latents.shape and torch.equal(known.to(latents), latents):
-                return scene.log_depth.unflatten(1, size)
+                return scene.log_depth[:, 0].unflatten(1, size)
         scene = self.run_rounds(self.motion(latents), latents[:, :, 0])[-1].scene
-        return scene.log_depth.unflatten(1, size)
+        return scene.log_depth[:, 0].unflatten(1, size)
 
     @contextmanager
     def keeping_depths(self) -> Iterator[None]:
@@ -241,10 +236,10 @@ class _Round(nn.Module):
         self.radius = config.matching_radius
         self.match = nn.Linear(matches if first else 2 * matches, width)
         self.error = None if first else nn.Linear(4, width)
-        self.camera_in = None if first else nn.Linear(FRAME_NUMBERS + 1, width)
+        self.camera_in = None if first else nn.Linear(FRAME_PARAMS + 1, width)
         self.layers = nn.ModuleList([_Layer(width, config.heads) for _ in range(config.layers)])
         self.norm = nn.LayerNorm(width)
-        self.frame_out = nn.Linear(width, 2 * FRAME_NUMBERS)  # change, trust
+        self.frame_out = nn.Linear(width, 2 * FRAME_PARAMS)  # change, trust
         self.clip_out = nn.Linear(width, 3)  # change of log fx, fy; trust
         self.depth_out = nn.Linear(width, 2)  # change, trust
         self.track_out = nn.Linear(width, 4)  # change (x, y), share of the expected, weight
@@ -259,19 +254,19 @@ class _Round(nn.Module):
     def forward(
         self,
         hidden: Tensor,
-        scene: TrackedScene,
+        scene: BundleState,
         look: "_Look",
         spread: Float[Tensor, "8"],
-    ) -> tuple[Tensor, TrackedScene, PriorPrecision, Tracks]:
+    ) -> tuple[Tensor, BundleState, PriorPrecision, Tracks]:
         """Return the tokens, the guess, the trust in it, and the mended tracks."""
         place, volumes, seen = look.motion.place, look.volumes, look.seen
         expected = seen
         matches = [matches_around(volumes, seen.detach(), self.radius)]
         if self.error is not None and self.camera_in is not None:
-            expected = scene.seen(place).clamp(-_FAR_OUT, _FAR_OUT)
+            expected = scene.project(place).image[:, 1:, 0].clamp(-_FAR_OUT, _FAR_OUT)
             matches.append(matches_around(volumes, expected.detach(), self.radius))
             error = (expected - seen) / TRACK_UNIT
-            depth = scene.log_depth[:, None, :, None].expand(*error.shape[:3], 1)
+            depth = scene.log_depth[..., None].expand(*error.shape[:3], 1)
             far = error.norm(dim=-1, keepdim=True).clamp_max(1e3)
             cells = torch.cat(
                 [error.clamp(-_ERROR_LIMIT, _ERROR_LIMIT) / 5, (far + 1).log(), depth], -1
@@ -294,18 +289,19 @@ class _Round(nn.Module):
             mend = self.track_out(cells).float()
             seen = torch.lerp(seen, expected, torch.sigmoid(mend[..., 2:3]))
             seen = seen + _MEND * mend[..., :2]
-            guess = scene.moved(told * spread[:7], lens[:, 0] * 0, depth[..., 0] * _DEPTH_SPREAD)
-            guess = TrackedScene(
-                guess.rotation,
-                guess.center,
-                guess.zoom.clamp(-_LENS_LIMIT, _LENS_LIMIT),
-                (guess.lens + lens[:, :2] * spread[7]).clamp(-_LENS_LIMIT, _LENS_LIMIT),
-                guess.log_depth.clamp(-_DEPTH_LIMIT, _DEPTH_LIMIT),
+            change = told * spread[:7], lens[:, 0] * 0, depth[:, None, :, 0] * _DEPTH_SPREAD
+            guess = scene.retract(BundleStep(*change))
+            log_focal = guess.log_focal + lens[:, :2] * spread[7]
+            guess = replace(
+                guess,
+                log_focal_ratio=guess.log_focal_ratio.clamp(-_LENS_LIMIT, _LENS_LIMIT),
+                log_focal=log_focal.clamp(-_LENS_LIMIT, _LENS_LIMIT),
+                log_depth=guess.log_depth.clamp(-_DEPTH_LIMIT, _DEPTH_LIMIT),
             )
             held = PriorPrecision(
                 _exp(trust) / spread[:7].square(),
                 _exp(lens[:, 2]) / spread[7] ** 2,
-                _exp(depth[..., 1]) / _DEPTH_SPREAD**2,
+                _exp(depth[:, None, :, 1]) / _DEPTH_SPREAD**2,
             )
             used = _exp(mend[..., 3]).clamp_max(20.0)
         return hidden, guess, held, Tracks(place, seen, used)
@@ -315,12 +311,13 @@ def _exp(value: Tensor) -> Tensor:
     return value.clamp(-_TRUST_LIMIT, _TRUST_LIMIT).exp()
 
 
-def _frame_numbers(scene: TrackedScene) -> Float[Tensor, "batch f 7"]:
-    return torch.cat([_turn(scene.rotation), scene.center, scene.zoom[..., None]], -1)
+def _frame_numbers(scene: BundleState) -> Float[Tensor, "batch f 7"]:
+    numbers = [_turn(scene.world_from_cam), scene.center, scene.log_focal_ratio[..., None]]
+    return torch.cat(numbers, -1)[:, 1:]
 
 
-def _clip_number(scene: TrackedScene) -> Float[Tensor, "batch f 1"]:
-    return scene.lens.mean(-1)[:, None, None].expand(*scene.zoom.shape, 1)
+def _clip_number(scene: BundleState) -> Float[Tensor, "batch f 1"]:
+    return scene.log_focal.mean(-1)[:, None, None].expand(-1, scene.center.shape[1] - 1, 1)
 
 
 def _turn(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
@@ -347,12 +344,10 @@ class _Layer(nn.Module):
         return tokens + self.down(nn.functional.gelu(self.up(self.norm(tokens))))
 
 
-def camera_params_from_scene(scene: TrackedScene) -> Float[Tensor, "batch t 8"]:
+def camera_params_from_scene(scene: BundleState) -> Float[Tensor, "batch t 8"]:
     """Return the numbers of all cameras, frame 0's first."""
-    turned = vector_from_rotation(scene.rotation)
-    lens = scene.lens[:, None] + scene.zoom[..., None]
-    told = torch.cat([turned, scene.center, lens], -1)
-    return torch.cat([nn.functional.pad(scene.lens[:, None], (6, 0)), told], dim=1)
+    log_focal = scene.log_focal[:, None] + scene.log_focal_ratio[..., None]
+    return torch.cat([vector_from_rotation(scene.world_from_cam), scene.center, log_focal], -1)
 
 
 def raxels_from_camera_params(

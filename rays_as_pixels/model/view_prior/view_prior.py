@@ -18,7 +18,7 @@ from rays_as_pixels.model.config import ViewPriorConfig
 from rays_as_pixels.model.token_images import MIN_SIGMA
 from rays_as_pixels.model.transformer.joint_state import LatentImages
 from rays_as_pixels.model.view_prior.ray_cameras import cameras_of_points
-from rays_as_pixels.solve.depth_reprojection import FARTHEST, NEAREST, filled, reproject
+from rays_as_pixels.solve.depth_reprojection import MAX_DEPTH, MIN_DEPTH, filled, reproject
 
 CELL = 8  # pixels per latent cell along each side
 _DEEPEST = 2.0  # logarithm of a depth, either way
@@ -195,7 +195,7 @@ class ViewPrior(nn.Module):
         if log_depth is not None:
             rest = (0, 0, 0, 0, 0, count - log_depth.shape[1])
             known = nn.functional.pad(log_depth, rest, value=math.nan).flatten(0, 1)[used, None]
-            known = known.exp().clamp(NEAREST, FARTHEST)
+            known = known.exp().clamp(MIN_DEPTH, MAX_DEPTH)
             depth = torch.where(known.isnan(), depth, known)
         depth = depth[where]
         pictures = self.pixels(from_latents)[where]

@@ -19,7 +19,7 @@ from rays_as_pixels.model.camera_prior.camera_prior import (
     camera_params_from_pose_params,
 )
 from rays_as_pixels.model.camera_prior.global_motion import cell_places
-from rays_as_pixels.solve.track_bundle_adjustment import TrackedScene
+from rays_as_pixels.solve.bundle import BundleState
 from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.stages.stage_loop import StageLoop
 
@@ -113,30 +113,32 @@ def true_tracks(
     place: Float[Tensor, "cells 2"],
 ) -> Float[Tensor, "batch f cells 2"]:
     """Return where each frame sees the points of frame 0's cells, if no object moves."""
-    lens = truth[:, 0, 6:]
-    zoom = (truth[:, 1:, 6:] - lens[:, None]).mean(-1)
-    turn = rotation_from_vector(truth[:, 1:, :3])
-    return TrackedScene(turn, truth[:, 1:, 3:6], zoom, lens, log_depth).seen(place)
+    log_focal = truth[:, 0, 6:]
+    ratio = (truth[..., 6:] - log_focal[:, None]).mean(-1)
+    turn = rotation_from_vector(truth[..., :3])
+    host = torch.zeros(1, dtype=torch.int64, device=truth.device)
+    state = BundleState(turn, truth[..., 3:6], ratio, log_focal, host, log_depth[:, None])
+    return state.project(place).image[:, 1:, 0]
 
 
 def _scene_loss(
-    scene: TrackedScene,
+    scene: BundleState,
     truth: Float[Tensor, "batch t 8"],
     log_depth: Float[Tensor, "batch cells"],
     spread: Float[Tensor, "8"],
 ) -> tuple[Tensor, Tensor]:
-    turn = _turn(rotation_from_vector(truth[:, 1:, :3]).mT @ scene.rotation)
+    turn = _turn(rotation_from_vector(truth[:, 1:, :3]).mT @ scene.world_from_cam[:, 1:])
     center = truth[:, 1:, 3:6]
-    moved = scene.center - center
+    moved = scene.center[:, 1:] - center
     length = center.norm(dim=-1).amax(1).clamp_min(_SHORTEST_PATH)[:, None, None]
     lens = torch.cat(
         [
-            (scene.lens - truth[:, 0, 6:])[:, None],
-            scene.lens[:, None] + scene.zoom[..., None] - truth[:, 1:, 6:],
+            (scene.log_focal - truth[:, 0, 6:])[:, None],
+            (scene.log_focal[:, None] + scene.log_focal_ratio[..., None] - truth[..., 6:])[:, 1:],
         ],
         1,
     )
-    deep = (scene.log_depth - log_depth).nan_to_num()
+    deep = (scene.log_depth[:, 0] - log_depth).nan_to_num()
     terms = (
         (1.0, turn / spread[:3]),
         (1.0, moved / spread[3:6]),
