@@ -2,9 +2,9 @@
 
 Not in the paper. A few numbers per frame say what a camera does. Here a small network reads tracks
 of frame 0's cells (`global_motion`) and what they match (`track_matching`), mends them, guesses
-cameras and depths, says how far tracks and guesses are to be trusted, and `track_bundle_adjustment` finds
-what explains both; then again, with the errors of the last round in view, as DROID-SLAM
-(2108.10869) does. Raxels of the cameras, coded with a linear map, are the rays.
+cameras and depths, says how far tracks and guesses are to be trusted, and
+`track_bundle_adjustment` finds what explains both; then again, with the errors of the last round in
+view, as DROID-SLAM (2108.10869) does. Raxels of the cameras, coded with a linear map, are the rays.
 """
 
 import math
