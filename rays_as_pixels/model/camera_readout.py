@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.geometry.least_squares import NormalEquations
 from rays_as_pixels.geometry.raxels import RASTER_STRIDE, RaxelFit, cameras_from_raxels
 from rays_as_pixels.geometry.rays import rays_from_cameras
 from rays_as_pixels.geometry.rotations import rotation_from_vector
@@ -95,13 +96,9 @@ def fit_cameras(
         (encoded(_moved(cameras, _unit(k, cameras))) - here) / _STEP for k in range(_NUMBERS)
     ]
     jacobian = torch.stack([_by_frame(column) for column in columns], -1)  # B F n 8
-    normal = jacobian.mT @ jacobian
-    scale = normal.diagonal(dim1=-2, dim2=-1).mean(-1)[..., None, None]
-    normal = normal + damping * scale * torch.eye(_NUMBERS).to(normal)
     first = best = _by_frame(error).square().sum(-1)
     for _ in range(iterations):
-        residual = _by_frame(error)[..., None]
-        change = -torch.linalg.solve(normal, jacobian.mT @ residual).squeeze(-1)
+        change = NormalEquations.of(jacobian, _by_frame(error)).damped(damping).step()
         change = change.clamp(-_MAX_CHANGE, _MAX_CHANGE)
         if shared_focal:
             change[..., 6:] = change[..., 6:].mean(dim=1, keepdim=True)

@@ -1,9 +1,10 @@
 """Join camera paths that overlap, each known up to its own similarity, into one.
 
 A window is a set of frames of a long video with a camera for each, in a world frame and a unit of
-its own. All windows and all frames are solved for together: first the rotations, which shared
-frames fix however little the camera moves; then one scale per window, from the ratio of the shared
-frames' extents, as far as those agree in shape; then the centres, which are linear in what is left.
+its own. All windows and all frames are solved for together, in three linear steps as in global
+structure from motion (Moulon et al. 2013): first the rotations, which shared frames fix however
+little the camera moves (rotation averaging, Hartley et al. 2013); then one scale per window, from
+the ratio of the shared frames' extents, as far as those agree in shape; then the centres.
 """
 
 import math
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras, rigid
+from rays_as_pixels.geometry.least_squares import cauchy_weight, linear_least_squares
 from rays_as_pixels.geometry.rotations import (
     nearest_rotation,
     rotation_from_vector,
@@ -24,11 +26,11 @@ from rays_as_pixels.geometry.rotations import (
 
 SCALE_PRIOR = 0.3  # deviation of the logarithm of the ratio of two overlapping windows' units
 _MIN_VARIANCE = 1e-12  # of a logarithm of scale: exact data outweigh the prior by 1e11
-_TURNS = 8  # Gauss-Newton steps for rotations
+_ROTATION_STEPS = 8  # of Gauss-Newton
 _REWEIGHTS = 6  # rounds that take weight from windows which disagree with all others
-_LEAST_DRIFT_RAD = math.radians(0.5)  # of one window, however well neighbours agree
-_TOLERANCE = 2.0  # how much further than expected a long window may be from the path so far
-_DOUBT = 6.0  # a window that disagrees so many times as much as the middle one counts by half
+_MIN_DRIFT_RAD = math.radians(0.5)  # of one window, however well neighbours agree
+_MAX_DRIFT_RATIO = 2.0  # how much further than expected a long window may be from the path so far
+_CAUCHY_MEDIANS = 6.0  # a window that is so many times as far off as the median counts by half
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,13 +67,22 @@ class JoinedPath:
 
 
 @dataclass(frozen=True, eq=False)
-class _Views:
-    """All cameras of all windows in one list: n views, each of one frame by one window."""
+class _WindowCameras:
+    """All cameras of all windows in one list: each of one frame by one window.
+
+    Attributes:
+        frame: (n,) which frame.
+        window: (n,) by which window.
+        window_from_cam: Rotation, in the window's own axes.
+        center: In the window's own axes and unit.
+        num_frames: Of the whole path.
+        num_windows: In all.
+    """
 
     frame: Tensor
     window: Tensor
-    rotation: Float[Tensor, "n 3 3"]
-    centre: Float[Tensor, "n 3"]
+    window_from_cam: Float[Tensor, "n 3 3"]
+    center: Float[Tensor, "n 3"]
     num_frames: int
     num_windows: int
 
@@ -92,35 +103,36 @@ def join_windows(
         InputError: A frame is in no window or out of range, or the windows fall into parts that
             share no frame.
     """
-    views = _listed(windows, num_frames)
-    turn, pose_turn = _first_turns(views)
-    turn, pose_turn, weight = _solved_turns(views, turn, pose_turn)
-    turned = (turn[views.window] @ views.centre[..., None]).squeeze(-1)
-    log_scale = _log_scales(views, turned, weight, scale_prior)
+    listed = _list_cameras(windows, num_frames)
+    world_from_window, world_from_cam, weight = _average_rotations(
+        listed, *_chain_rotations(listed)
+    )
+    turned = (world_from_window[listed.window] @ listed.center[..., None]).squeeze(-1)
+    log_scale = _solve_log_scales(listed, turned, weight, scale_prior)
     at_start = torch.tensor([w.frames[0] == 0 for w in windows])
     log_scale = log_scale - log_scale[at_start].mean()
-    scaled = log_scale.exp()[views.window, None] * turned
-    shift, centre, weight = _solved_centres(views, scaled, weight)
-    cameras = _assembled(windows, views, pose_turn, centre)
+    scaled = log_scale.exp()[listed.window, None] * turned
+    shift, center, weight = _solve_centers(listed, scaled, weight)
+    path = _joined_cameras(windows, listed, world_from_cam, center)
     angle = vector_from_rotation(
-        pose_turn[views.frame].mT @ turn[views.window] @ views.rotation
+        world_from_cam[listed.frame].mT @ world_from_window[listed.window] @ listed.window_from_cam
     ).norm(dim=-1)
-    distance = (shift[views.window] + scaled - centre[views.frame]).norm(dim=-1)
+    distance = (shift[listed.window] + scaled - center[listed.frame]).norm(dim=-1)
     return JoinedPath(
-        cameras=cameras.relative_to(0),
+        cameras=path.relative_to(0),
         scale=log_scale.exp(),
         weight=weight,
-        rotation_rad=_rms_by(angle, views.frame, num_frames),
-        position=_rms_by(distance, views.frame, num_frames),
+        rotation_rad=_rms_by(angle, listed.frame, num_frames),
+        position=_rms_by(distance, listed.frame, num_frames),
     )
 
 
 def misfit_rad(window: Window, cameras: Cameras) -> float:
     """Return the root mean square angle between a window and a path, best turned onto it."""
     path = cameras.world_from_cam[torch.tensor(window.frames), :3, :3]
-    mine = window.cameras.world_from_cam[:, :3, :3].to(path)
-    turn = nearest_rotation((path @ mine.mT).sum(0))
-    angle = vector_from_rotation(path.mT @ turn @ mine).norm(dim=-1)
+    window_from_cam = window.cameras.world_from_cam[:, :3, :3].to(path)
+    world_from_window = nearest_rotation((path @ window_from_cam.mT).sum(0))  # chordal mean
+    angle = vector_from_rotation(path.mT @ world_from_window @ window_from_cam).norm(dim=-1)
     return float(angle.square().mean().sqrt())
 
 
@@ -130,7 +142,7 @@ def join_levels(levels: Sequence[Sequence[Window]], num_frames: int) -> JoinedPa
     A long window sees a long motion at once, with one error in place of many; but where its frames
     share too little, what it says is made up. It is taken in if it is no further from the path so
     far than that path may have drifted: the disagreement of the shortest windows, or
-    `_LEAST_DRIFT_RAD`, grown by the square root of how many of them lie along it.
+    `_MIN_DRIFT_RAD`, grown by the square root of how many of them lie along it.
 
     Args:
         levels: Windows by stride, the shortest first, which must cover every frame.
@@ -144,12 +156,12 @@ def join_levels(levels: Sequence[Sequence[Window]], num_frames: int) -> JoinedPa
     """
     taken = list(levels[0])
     joined = join_windows(taken, num_frames)
-    error = max(_LEAST_DRIFT_RAD, float(joined.rotation_rad.square().mean().sqrt()))
+    error = max(_MIN_DRIFT_RAD, float(joined.rotation_rad.square().mean().sqrt()))
     kept = [True] * len(taken)
     for level in levels[1:]:
         for window in level:
             along = max(1.0, (window.frames[-1] - window.frames[0]) / (len(window.frames) - 1))
-            fits = misfit_rad(window, joined.cameras) <= _TOLERANCE * error * math.sqrt(along)
+            fits = misfit_rad(window, joined.cameras) <= _MAX_DRIFT_RATIO * error * math.sqrt(along)
             kept.append(fits)
             if fits:
                 taken.append(window)
@@ -163,7 +175,7 @@ def join_levels(levels: Sequence[Sequence[Window]], num_frames: int) -> JoinedPa
     )
 
 
-def _listed(windows: Sequence[Window], num_frames: int) -> _Views:
+def _list_cameras(windows: Sequence[Window], num_frames: int) -> _WindowCameras:
     for window in windows:
         if window.cameras.batch_shape != (len(window.frames),):
             raise InputError(
@@ -180,114 +192,132 @@ def _listed(windows: Sequence[Window], num_frames: int) -> _Views:
         )
     pose = torch.cat([w.cameras.world_from_cam.to("cpu", torch.float64) for w in windows])
     index = torch.cat([torch.full((len(w.frames),), k) for k, w in enumerate(windows)])
-    return _Views(frame, index, pose[:, :3, :3], pose[:, :3, 3], num_frames, len(windows))
+    return _WindowCameras(frame, index, pose[:, :3, :3], pose[:, :3, 3], num_frames, len(windows))
 
 
-def _first_turns(views: _Views) -> tuple[Float[Tensor, "w 3 3"], Float[Tensor, "f 3 3"]]:
-    """Place one window after the other, that with the most placed frames next."""
-    turn = torch.eye(3, dtype=torch.float64).repeat(views.num_windows, 1, 1)
-    pose = torch.eye(3, dtype=torch.float64).repeat(views.num_frames, 1, 1)
-    placed = torch.zeros(views.num_frames, dtype=torch.bool)
-    waiting = torch.ones(views.num_windows, dtype=torch.bool)
-    nearest = 0
+def _chain_rotations(
+    cameras: _WindowCameras,
+) -> tuple[Float[Tensor, "w 3 3"], Float[Tensor, "f 3 3"]]:
+    """Place one window after the other, that with the most placed frames next: a first guess."""
+    world_from_window = torch.eye(3, dtype=torch.float64).repeat(cameras.num_windows, 1, 1)
+    world_from_cam = torch.eye(3, dtype=torch.float64).repeat(cameras.num_frames, 1, 1)
+    placed = torch.zeros(cameras.num_frames, dtype=torch.bool)
+    waiting = torch.ones(cameras.num_windows, dtype=torch.bool)
+    window = 0
     while True:
-        mine = views.window == nearest
-        shared = mine & placed[views.frame]
+        own = cameras.window == window
+        shared = own & placed[cameras.frame]
         if bool(shared.any()):
-            between = pose[views.frame[shared]] @ views.rotation[shared].mT
-            turn[nearest] = nearest_rotation(between.sum(0))
-        new = mine & ~placed[views.frame]
-        pose[views.frame[new]] = turn[nearest] @ views.rotation[new]
-        placed[views.frame[mine]] = True
-        waiting[nearest] = False
+            relative = world_from_cam[cameras.frame[shared]] @ cameras.window_from_cam[shared].mT
+            world_from_window[window] = nearest_rotation(relative.sum(0))
+        new = own & ~placed[cameras.frame]
+        turned = world_from_window[window] @ cameras.window_from_cam[new]
+        world_from_cam[cameras.frame[new]] = turned
+        placed[cameras.frame[own]] = True
+        waiting[window] = False
         if not bool(waiting.any()):
-            return turn, pose
-        known = torch.zeros(views.num_windows, dtype=torch.long)
-        known.index_add_(0, views.window, placed[views.frame].long())
-        nearest = int(torch.where(waiting, known, -1).argmax())
-        if known[nearest] == 0:
+            return world_from_window, world_from_cam
+        num_placed = torch.zeros(cameras.num_windows, dtype=torch.long)
+        num_placed.index_add_(0, cameras.window, placed[cameras.frame].long())
+        window = int(torch.where(waiting, num_placed, -1).argmax())
+        if num_placed[window] == 0:
             raise InputError(
                 "windows must be connected by shared frames; got one that begins at frame "
-                f"{int(views.frame[views.window == nearest][0])} and shares none. Let them overlap."
+                f"{int(cameras.frame[cameras.window == window][0])} and shares none. "
+                "Let them overlap."
             )
 
 
-def _incidence(views: _Views) -> Float[Tensor, "n unknowns"]:
+def _incidence(cameras: _WindowCameras) -> Float[Tensor, "n unknowns"]:
     """Rows that take a frame's number from a window's: unknowns are the windows, then frames."""
-    row = torch.arange(len(views.frame))
-    matrix = torch.zeros(len(row), views.num_windows + views.num_frames, dtype=torch.float64)
-    matrix[row, views.window] = 1.0
-    matrix[row, views.num_windows + views.frame] = -1.0
+    row = torch.arange(len(cameras.frame))
+    columns = cameras.num_windows + cameras.num_frames
+    matrix = torch.zeros(len(row), columns, dtype=torch.float64)
+    matrix[row, cameras.window] = 1.0
+    matrix[row, cameras.num_windows + cameras.frame] = -1.0
     return matrix
 
 
-def _differences(
+def _solve_differences(
     matrix: Float[Tensor, "n unknowns"],
     weight: Float[Tensor, "n"],
-    wanted: Float[Tensor, "n 3"],
-) -> Float[Tensor, "unknowns 3"]:
-    """Least squares of `matrix` x = `wanted` with the first unknown at zero."""
-    rows = matrix[:, 1:]
-    normal = rows.T @ (weight[:, None] * rows)
-    found = torch.linalg.solve(normal, rows.T @ (weight[:, None] * wanted))
-    return torch.cat([found.new_zeros(1, wanted.shape[1]), found])
+    target: Float[Tensor, "n k"],
+) -> Float[Tensor, "unknowns k"]:
+    """Least squares of `matrix` x = `target` with the first unknown at zero.
+
+    Differences alone are observed, so one unknown is free to choose (the gauge).
+    """
+    found = linear_least_squares(matrix[:, 1:], target, weight)
+    return torch.nn.functional.pad(found, (0, 0, 1, 0))
 
 
-def _reweighted(views: _Views, size: Float[Tensor, "n"]) -> Float[Tensor, "w"]:
-    """Weights that fall with how far a window is off the joined path (Cauchy's)."""
-    rms = _rms_by(size, views.window, views.num_windows)
-    unit = _DOUBT * rms.median().clamp_min(1e-9)
-    return 1 / (1 + (rms / unit) ** 2)
+def _window_weights(cameras: _WindowCameras, error: Float[Tensor, "n"]) -> Float[Tensor, "w"]:
+    """Weights that fall with how far a window is off the joined path."""
+    rms = _rms_by(error, cameras.window, cameras.num_windows)
+    scale = _CAUCHY_MEDIANS * rms.median().clamp_min(1e-9)
+    return cauchy_weight(rms**2, scale**2)
 
 
-def _solved_turns(
-    views: _Views, turn: Float[Tensor, "w 3 3"], pose: Float[Tensor, "f 3 3"]
+def _average_rotations(
+    cameras: _WindowCameras,
+    world_from_window: Float[Tensor, "w 3 3"],
+    world_from_cam: Float[Tensor, "f 3 3"],
 ) -> tuple[Float[Tensor, "w 3 3"], Float[Tensor, "f 3 3"], Float[Tensor, "w"]]:
-    """Rotation averaging: Gauss-Newton on the rotation vectors between windows and frames."""
-    matrix = _incidence(views)
-    weight = torch.ones(views.num_windows, dtype=torch.float64)
-    for step in range(_TURNS + _REWEIGHTS):
-        between = turn[views.window] @ views.rotation @ pose[views.frame].mT
-        error = vector_from_rotation(between)
-        if step >= _TURNS // 2:
-            weight = _reweighted(views, error.norm(dim=-1))
-        change = rotation_from_vector(_differences(matrix, weight[views.window], -error))
-        turn = nearest_rotation(change[: views.num_windows] @ turn)
-        pose = nearest_rotation(change[views.num_windows :] @ pose)
-    return turn, pose, weight
+    """Rotation averaging by Gauss-Newton on the rotation vectors of windows and frames.
+
+    A camera i of window w asks that W_w R_wi P_i^T be the identity. With W <- exp(a) W and
+    P <- exp(b) P its logarithm e becomes e + a_w - b_i to first order, linear in both (Hartley et
+    al. 2013, section 7). Rounds that reweight windows make it robust.
+    """
+    matrix = _incidence(cameras)
+    weight = torch.ones(cameras.num_windows, dtype=torch.float64)
+    for step in range(_ROTATION_STEPS + _REWEIGHTS):
+        left = world_from_window[cameras.window] @ cameras.window_from_cam
+        error = vector_from_rotation(left @ world_from_cam[cameras.frame].mT)
+        if step >= _ROTATION_STEPS // 2:
+            weight = _window_weights(cameras, error.norm(dim=-1))
+        change = _solve_differences(matrix, weight[cameras.window], -error)
+        of_windows, of_frames = rotation_from_vector(change).split(
+            [cameras.num_windows, cameras.num_frames]
+        )
+        world_from_window = nearest_rotation(of_windows @ world_from_window)
+        world_from_cam = nearest_rotation(of_frames @ world_from_cam)
+    return world_from_window, world_from_cam, weight
 
 
-def _log_scales(
-    views: _Views, turned: Float[Tensor, "n 3"], weight: Float[Tensor, "w"], prior: float
+def _solve_log_scales(
+    cameras: _WindowCameras,
+    turned: Float[Tensor, "n 3"],
+    weight: Float[Tensor, "w"],
+    scale_prior: float,
 ) -> Float[Tensor, "w"]:
     """Least squares over all pairs of windows that share frames; the first window's is 0."""
-    table = torch.full((views.num_windows, views.num_frames), -1)
-    table[views.window, views.frame] = torch.arange(len(views.frame))
-    rows, wanted, strength = [], [], []
-    for one in range(views.num_windows):
+    table = torch.full((cameras.num_windows, cameras.num_frames), -1)
+    table[cameras.window, cameras.frame] = torch.arange(len(cameras.frame))
+    rows, ratios, precisions = [], [], []
+    for one in range(cameras.num_windows):
         both = (table[one] >= 0) & (table[one + 1 :] >= 0)
         for other in (both.sum(-1) >= 2).nonzero().flatten().tolist():
             frames = both[other].nonzero().flatten()
             second = one + 1 + other
-            ratio, precision = _ratio(turned[table[one, frames]], turned[table[second, frames]])
+            ratio, precision = _log_ratio(turned[table[one, frames]], turned[table[second, frames]])
             rows.append((one, second))
-            certain = precision + prior**-2
-            wanted.append(ratio * precision / certain)
-            strength.append(certain * float(weight[one] * weight[second]))
-    matrix = torch.zeros(len(rows), views.num_windows, dtype=torch.float64)
+            posterior = precision + scale_prior**-2
+            ratios.append(ratio * precision / posterior)
+            precisions.append(posterior * float(weight[one] * weight[second]))
+    matrix = torch.zeros(len(rows), cameras.num_windows, dtype=torch.float64)
     pairs = torch.tensor(rows).reshape(-1, 2)
     matrix[torch.arange(len(rows)), pairs[:, 1]] = 1.0
     matrix[torch.arange(len(rows)), pairs[:, 0]] = -1.0
     # Windows that share a single frame with the others keep their unit: a weak pull towards 0.
-    pull = torch.eye(views.num_windows, dtype=torch.float64) * 1e-6
+    pull = torch.eye(cameras.num_windows, dtype=torch.float64) * 1e-6
     matrix = torch.cat([matrix, pull])
-    target = torch.tensor([*wanted, *[0.0] * views.num_windows], dtype=torch.float64)
-    level = torch.tensor([*strength, *[1.0] * views.num_windows], dtype=torch.float64)
-    level = level / level.max()
-    return _differences(matrix, level, target[:, None]).squeeze(-1)
+    target = torch.tensor([*ratios, *[0.0] * cameras.num_windows], dtype=torch.float64)
+    level = torch.tensor([*precisions, *[1.0] * cameras.num_windows], dtype=torch.float64)
+    return _solve_differences(matrix, level / level.max(), target[:, None]).squeeze(-1)
 
 
-def _ratio(one: Float[Tensor, "n 3"], other: Float[Tensor, "n 3"]) -> tuple[float, float]:
+def _log_ratio(one: Float[Tensor, "n 3"], other: Float[Tensor, "n 3"]) -> tuple[float, float]:
     """Logarithm of the factor that takes `other` to the size of `one`, and its precision.
 
     The factor is that of Horn (1987), symmetric in the two, so that noise shrinks neither. Where
@@ -308,30 +338,34 @@ def _ratio(one: Float[Tensor, "n 3"], other: Float[Tensor, "n 3"]) -> tuple[floa
     return math.log(size_a / size_b), 1 / max(variance, _MIN_VARIANCE)
 
 
-def _solved_centres(
-    views: _Views, scaled: Float[Tensor, "n 3"], weight: Float[Tensor, "w"]
+def _solve_centers(
+    cameras: _WindowCameras, scaled: Float[Tensor, "n 3"], weight: Float[Tensor, "w"]
 ) -> tuple[Float[Tensor, "w 3"], Float[Tensor, "f 3"], Float[Tensor, "w"]]:
-    """Solve t_w + s_w Q_w c_wi = c_i for the shifts t and the centres c."""
-    matrix = _incidence(views)
-    given, found = weight, torch.zeros(views.num_windows + views.num_frames, 3)
+    """Solve t_w + s_w W_w c_wi = c_i for the shifts t and the centres c, robustly."""
+    matrix = _incidence(cameras)
+    of_rotations = weight
+    found = torch.zeros(cameras.num_windows + cameras.num_frames, 3)
     for _ in range(_REWEIGHTS):
-        found = _differences(matrix, weight[views.window], -scaled)
+        found = _solve_differences(matrix, weight[cameras.window], -scaled)
         error = scaled + matrix @ found
-        weight = given * _reweighted(views, error.norm(dim=-1))
-    return found[: views.num_windows], found[views.num_windows :], weight
+        weight = of_rotations * _window_weights(cameras, error.norm(dim=-1))
+    return found[: cameras.num_windows], found[cameras.num_windows :], weight
 
 
-def _assembled(
-    windows: Sequence[Window], views: _Views, rotation: Tensor, centre: Tensor
+def _joined_cameras(
+    windows: Sequence[Window],
+    cameras: _WindowCameras,
+    world_from_cam: Float[Tensor, "f 3 3"],
+    center: Float[Tensor, "f 3"],
 ) -> Cameras:
     """Put poses and, as means over windows, intrinsics together."""
     first = windows[0].cameras
     focal = torch.cat([w.cameras.focal_px.to("cpu", torch.float64) for w in windows])
-    center = torch.cat([w.cameras.center_px.to("cpu", torch.float64) for w in windows])
+    principal = torch.cat([w.cameras.center_px.to("cpu", torch.float64) for w in windows])
     return Cameras(
-        rigid(rotation, centre),
-        _mean_by(focal.log(), views.frame, views.num_frames).exp(),
-        _mean_by(center, views.frame, views.num_frames),
+        rigid(world_from_cam, center),
+        _mean_by(focal.log(), cameras.frame, cameras.num_frames).exp(),
+        _mean_by(principal, cameras.frame, cameras.num_frames),
         first.height,
         first.width,
     )

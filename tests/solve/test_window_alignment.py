@@ -47,7 +47,7 @@ def cut(path: Cameras, frames: tuple[int, ...], seed: int, *, noise: float, gaug
 
 
 def windows_of(path: Cameras, plan: WindowPlan, *, noise: float = 0.0, gauge: float = 1.0):
-    frames = plan.windows(path.batch_shape[0], native=9, longest=17)
+    frames = plan.windows(path.batch_shape[0], native=9, longest=17, temporal_stride=4)
     return [cut(path, f, k, noise=noise, gauge=gauge) for k, f in enumerate(frames)]
 
 

@@ -1,12 +1,14 @@
 """Cameras from a coarse grid of raxel values, by a few steps of Gauss and Newton in float32.
 
-What a network can afford at every step; `geometry.read_cameras` is exact, robust and slower.
+What a network can afford at every step; `geometry.raxels.cameras_from_raxels` is exact, robust and
+slower.
 """
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from rays_as_pixels.geometry.least_squares import NormalEquations
 from rays_as_pixels.geometry.rotations import rotation_from_vector, skew
 
 _STEPS = 8
@@ -36,7 +38,7 @@ def cameras_of_points(
     rotation = torch.eye(3).to(points).expand(count, 3, 3)
     lens = points.new_zeros(count, 2)
     center = (wanted - _rays(place, lens)[0]).mean(1)
-    eye = torch.eye(8).to(points)
+    damping = points.new_full((8,), _DAMPING * len(place))
     for _ in range(_STEPS):
         ray, slope = _rays(place, lens)
         turned = ray @ rotation.mT
@@ -44,10 +46,8 @@ def cameras_of_points(
         jacobian = torch.cat(
             [skew(-turned), torch.eye(3).to(points).expand(*turned.shape, 3), columns_lens], -1
         ).flatten(1, 2)  # n 3 cells, 8
-        error = (wanted - turned - center[:, None]).flatten(1)[..., None]
-        gram = jacobian.mT @ jacobian / len(place) + _DAMPING * eye
-        # `solve` would wait for a GPU each time to tell whether it succeeded.
-        step = torch.linalg.solve_ex(gram, jacobian.mT @ error / len(place))[0][..., 0]
+        error = (turned + center[:, None] - wanted).flatten(1)
+        step = NormalEquations.of(jacobian, error).with_prior(damping, damping * 0).step()
         step = step.nan_to_num().clamp(-_STEP_LIMIT, _STEP_LIMIT)
         rotation = rotation_from_vector(step[:, :3]) @ rotation
         center = center + step[:, 3:6]
