@@ -1,7 +1,7 @@
 """Measure a model's error per spread over 4 views and write it into its model_index.json.
 
 `python scripts/calibrate_spread.py [MODEL_FOLDER] [WORLDS]`: on worlds of the training family, so
-that the held-out ones can tell whether it holds (`evaluate --tasks spread`).
+that the held-out ones can tell whether it holds (`evaluate --tasks uncertainty`).
 """
 
 import json

@@ -1,14 +1,17 @@
-"""`evaluate --worlds N | --data DIR`: measure the model beside baselines and classical peers."""
+"""`evaluate --worlds N | --data DIR`: measure the model beside baselines."""
 
 import argparse
+import json
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rays_as_pixels.cli import options
 from rays_as_pixels.cli.loading import add_loading_options
 from rays_as_pixels.cli.outputs import staged
 from rays_as_pixels.cli.progress import ProgressLine, print_results
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.pipeline.defaults import ESTIMATE_STEPS, GENERATE_STEPS
 
 if TYPE_CHECKING:
     from rays_as_pixels.evaluation.clips import EvalClip
@@ -23,7 +26,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     """Add the verb and its options."""
     parser = subparsers.add_parser(
         "evaluate",
-        help="measure the model beside baselines and classical estimators",
+        help="measure the model beside trivial and classical baselines",
         description="Prints tables on stdout and, with --out, writes evaluation.json and "
         "evaluation.md. Failures count as errors; nothing is dropped.",
     )
@@ -40,11 +43,18 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the two files")
     parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="FILE",
+        help="an earlier evaluation.json of the same clips: say what changed, and end with exit "
+        "code 1 if anything is worse",
+    )
+    parser.add_argument(
         "--tasks",
-        default="codec,estimate,generate,loop,imagine,controls",
+        default="autoencoder,estimate,generate,loop,imagine,controls",
         metavar="LIST",
         help="which tables, separated by commas (default: %(default)s); beyond the paper also "
-        "spread, long, unposed, movers (docs/beyond.md)",
+        "uncertainty, long-video, unposed-images, dynamic-objects (docs/beyond.md)",
     )
     parser.add_argument(
         "--baselines", action="store_true", help="run OpenCV and pycolmap where they are installed"
@@ -58,14 +68,14 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.add_argument(
         "--steps",
         metavar="LIST",
-        default="1,2,4,8",
-        help="steps of the estimate sweep (default: %(default)s)",
+        default=str(ESTIMATE_STEPS),
+        help="numbers of steps to estimate with (default: %(default)s, that of `estimate`)",
     )
     parser.add_argument(
         "--generate-steps",
         metavar="LIST",
-        default="4,8,20,50",
-        help="steps of the generate sweep (default: %(default)s)",
+        default=str(GENERATE_STEPS),
+        help="numbers of steps to generate with (default: %(default)s, that of `generate`)",
     )
     _add_other_options(parser)
 
@@ -122,40 +132,55 @@ def step_list(text: str) -> tuple[int, ...]:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate, print the tables, write the files; returns exit code 0.
+    """Evaluate, print the tables, write the files; returns 1 if worse than `--against`, else 0.
 
     Raises:
         InputError: A rule on the options, the data or the model is broken.
     """
+    from rays_as_pixels.evaluation.regression_gate import read_result
     from rays_as_pixels.evaluation.runner import Settings
 
+    old = None if args.against is None else read_result(args.against)
     settings = Settings(
         tasks=tuple(dict.fromkeys(part.strip() for part in args.tasks.split(","))),
         estimate_steps=step_list(args.steps),
         generate_steps=step_list(args.generate_steps),
         seeds=args.num_samples,
         seed=args.seed,
-        peers=args.baselines,
+        baselines=args.baselines,
     )
     progress = ProgressLine()
     if args.out is None:
-        print(_evaluated(args, settings, progress).markdown())  # noqa: T201 - the answer
-        return 0
-    with staged(args.out, FILES) as out:
         result = _evaluated(args, settings, progress)
-        result.write(out.folder)
         print(result.markdown())  # noqa: T201 - the answer
-    print_results(out.results)
-    return 0
+    else:
+        with staged(args.out, FILES) as out:
+            result = _evaluated(args, settings, progress)
+            result.write(out.folder)
+            print(result.markdown())  # noqa: T201 - the answer
+        print_results(out.results)
+    return 0 if old is None else _compared(old, result)
+
+
+def _compared(old: "dict[str, Any]", result: "EvaluationResult") -> int:
+    """Print what changed since an earlier evaluation; return 1 if anything is worse, else 0."""
+    from rays_as_pixels.evaluation.regression_gate import compare_results
+
+    comparison = compare_results(old, json.loads(json.dumps(result.to_dict())))
+    lines = ["## Against the earlier evaluation", "", *(f"- {one}" for one in comparison.lines)]
+    print("\n".join(lines))  # noqa: T201 - the answer
+    if comparison.worse:
+        sys.stderr.write(f"worse than before: {', '.join(comparison.worse)}\n")
+    return 1 if comparison.worse else 0
 
 
 def _evaluated(
     args: argparse.Namespace, settings: "Settings", progress: ProgressLine
 ) -> "EvaluationResult":
-    from rays_as_pixels.evaluation.baselines.classical import installed_peers
+    from rays_as_pixels.evaluation.baselines.registry import installed_baselines
     from rays_as_pixels.evaluation.run import evaluate
 
-    peers = installed_peers() if settings.peers else []
+    baselines = installed_baselines() if settings.baselines else []
     if args.data is not None:
         from rays_as_pixels.evaluation.clips import find_real_clips
 
@@ -167,7 +192,13 @@ def _evaluated(
         "Device": str(pipe.device),
     }
     return evaluate(
-        pipe, clips, settings, source=_source(args), about=about, peers=peers, progress=progress
+        pipe,
+        clips,
+        settings,
+        source=_source(args),
+        about=about,
+        baselines=baselines,
+        progress=progress,
     )
 
 
@@ -208,7 +239,7 @@ def _clips(
         sizes=pipe.sizes,
         first_seed=args.world_seed,
         device=pipe.device,
-        movers=args.dynamic_objects,
+        dynamic_objects=args.dynamic_objects,
     )
     for index, clip in enumerate(worlds):
         clips.append(clip)

@@ -14,7 +14,7 @@ from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.media.video import read_image
 from rays_as_pixels.model.autoencoder import largest_clip_length
-from rays_as_pixels.worlds import render_clips
+from rays_as_pixels.worlds import WorldClips, render_clips
 
 SCENE_UNITS = "scene units"
 PATH_LENGTHS = "path lengths"
@@ -71,12 +71,12 @@ def world_clips(
     first_seed: int = 0,
     device: "torch.device | str" = "cpu",
     split: str = "heldout",
-    movers: str = "random",
+    dynamic_objects: str = "random",
 ) -> Iterator[EvalClip]:
     """Render worlds with seeds `first_seed`, `first_seed` + 1, ...
 
-    Clip i has size `sizes[i % len(sizes)]`, so that every size the model knows is measured. None
-    has a subject (`worlds.subjects`), so that both families have motions of one kind.
+    Clip i has size `sizes[i % len(sizes)]`, so that every size the model knows is measured. None is
+    object-centric (`worlds.object_centric`), so that both families have motions of one kind.
 
     Args:
         num_clips: How many.
@@ -85,13 +85,16 @@ def world_clips(
         first_seed: Seed of the first.
         device: Where to render.
         split: "heldout", or "train" for the family that training sees.
-        movers: One of `worlds.movers.MOVERS`.
+        dynamic_objects: "random", "none" or "many".
+
+    Raises:
+        InputError: There is no clip to render.
     """
     if num_clips < 1:
         raise InputError(f"worlds must be 1 or more; got {num_clips}. Use --worlds 64.")
-    order = sorted(range(num_clips), key=lambda i: i % len(sizes))
     for height, width in dict.fromkeys(sizes):
-        mine = [i for i in order if sizes[i % len(sizes)] == (height, width)]
+        mine = [i for i in range(num_clips) if sizes[i % len(sizes)] == (height, width)]
+        mine.sort(key=lambda i: i % len(sizes))
         for start in range(0, len(mine), _RENDER_BATCH):
             seeds = [first_seed + i for i in mine[start : start + _RENDER_BATCH]]
             batch = render_clips(
@@ -101,20 +104,24 @@ def world_clips(
                 height=height,
                 width=width,
                 device=device,
-                movers=movers,
+                movers=dynamic_objects,
                 subjects=0.0,
             )
-            cameras = batch.cameras.to(dtype=torch.float64, device="cpu").relative_to(0)
-            for row, seed in enumerate(seeds):
-                yield EvalClip(
-                    name=f"world-{seed:05d}",
-                    video=batch.video[row].float().cpu(),
-                    fps=REAL_FPS,
-                    source_frame=tuple(range(num_frames)),
-                    cameras=cameras[row],
-                    depth=batch.depth[row].float().cpu(),
-                    seed=seed,
-                )
+            yield from _clips_of_batch(batch, seeds)
+
+
+def _clips_of_batch(batch: WorldClips, seeds: Sequence[int]) -> Iterator[EvalClip]:
+    cameras = batch.cameras.to(dtype=torch.float64, device="cpu").relative_to(0)
+    for row, seed in enumerate(seeds):
+        yield EvalClip(
+            name=f"world-{seed:05d}",
+            video=batch.video[row].float().cpu(),
+            fps=REAL_FPS,
+            source_frame=tuple(range(batch.video.shape[1])),
+            cameras=cameras[row],
+            depth=batch.depth[row].float().cpu(),
+            seed=seed,
+        )
 
 
 def first_world(clips: Sequence[EvalClip]) -> int:

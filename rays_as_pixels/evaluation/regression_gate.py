@@ -1,16 +1,17 @@
-"""Whether new weights may replace the old ones: they must improve the table and break nothing."""
+"""Whether new weights or new code are worse than a stored evaluation: `evaluate --against`."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rays_as_pixels.errors import InputError
 
 
 @dataclass(frozen=True)
 class Guard:
-    """One number of the result that new weights are judged by.
+    """One number that an evaluation is judged by.
 
     Attributes:
         table: Key of the table.
@@ -35,9 +36,9 @@ class Guard:
 
 
 GUARDS = (
-    Guard("codec", "codec", "rotation_mean_deg", False, 0.02, 0.05),
-    Guard("codec", "codec", "t_err_fixed_scale", False, 0.0005, 0.05),
-    Guard("codec", "codec", "psnr_db", True, 0.1),
+    Guard("autoencoder", "autoencoder", "rotation_mean_deg", False, 0.02, 0.05),
+    Guard("autoencoder", "autoencoder", "t_err_fixed_scale", False, 0.0005, 0.05),
+    Guard("autoencoder", "autoencoder", "psnr_db", True, 0.1),
     Guard("estimate", "model@{estimate}", "rotation_median_deg", False, 0.02, 0.02),
     Guard("estimate", "model@{estimate}", "rotation_mean_deg", False, 0.03, 0.03),
     Guard("estimate", "model@{estimate}", "mrra30", True, 0.003),
@@ -51,16 +52,23 @@ GUARDS = (
 
 
 @dataclass(frozen=True)
-class Decision:
-    """The verdict on new weights and the reasons for it, one sentence per number."""
+class Comparison:
+    """What changed between two evaluations.
 
-    accept: bool
+    Attributes:
+        better: Guarded numbers that are better by more than their tolerance.
+        worse: Those that are worse, or no longer defined.
+        not_compared: Those that the old evaluation does not have.
+        lines: One sentence per guarded number that was compared or could not be.
+    """
+
     better: tuple[str, ...]
     worse: tuple[str, ...]
-    reasons: tuple[str, ...]
+    not_compared: tuple[str, ...]
+    lines: tuple[str, ...]
 
 
-def read_result(path: Path) -> dict:
+def read_result(path: Path) -> dict[str, Any]:
     """Read an evaluation's JSON.
 
     Raises:
@@ -81,52 +89,58 @@ def read_result(path: Path) -> dict:
 
 
 def compare_results(
-    old: Mapping | None, new: Mapping, *, guards: Sequence[Guard] = GUARDS
-) -> Decision:
-    """Say whether the new weights improve the table.
+    old: Mapping[str, Any], new: Mapping[str, Any], *, guards: Sequence[Guard] = GUARDS
+) -> Comparison:
+    """Compare a new evaluation with an old one, number by number.
 
-    Rule: accept if no guarded number is worse by more than its tolerance and at least one is better
-    by more than its tolerance. A number that only the old result has, or that was defined and no
-    longer is, counts as worse. Failures of `estimate` may not increase. Without an old result
-    (first weights), accept if the median rotation error of `estimate` is below identity's.
+    A number that was defined and no longer is counts as worse, and so do more failures of
+    `estimate`. Numbers that the old evaluation lacks are listed as not compared.
 
     Args:
-        old: JSON of the shipped weights, or None.
-        new: JSON of the candidate.
+        old: JSON of the stored evaluation.
+        new: JSON of the new one.
         guards: The numbers, in order.
 
     Raises:
         InputError: The two were measured on different clips, seeds or steps, or share no number.
     """
-    if old is None:
-        return _first(new)
     _check_comparable(old, new)
-    better, worse, reasons = [], [], []
+    found: dict[str, list[str]] = {"better": [], "worse": [], "not compared": [], "same": []}
+    lines = []
     for guard in guards:
-        before, after = (_value(result, guard) for result in (old, new))
-        if before is None:
-            continue
-        if after is None:
-            worse.append(guard.name)
-            reasons.append(f"{guard.name}: {before:.4g} before, undefined now")
-            continue
-        gain = (after - before) if guard.higher_is_better else (before - after)
-        tolerance = max(guard.absolute, guard.relative * abs(before))
-        verdict = "better" if gain > tolerance else "worse" if gain < -tolerance else "same"
-        reasons.append(
-            f"{guard.name}: {before:.4g} to {after:.4g}, {verdict} (tolerance {tolerance:.2g})"
-        )
-        (better if verdict == "better" else worse if verdict == "worse" else []).append(guard.name)
-    _compare_failures(old, new, worse, reasons)
-    if not reasons:
+        verdict, line = _judged(guard, _value(old, guard), _value(new, guard))
+        found[verdict].append(guard.name)
+        lines.append(line)
+    if len(found["not compared"]) == len(guards):
         raise InputError(
             "results must share a guarded number; got none in common. "
-            "Evaluate both with --tasks codec,estimate,generate,loop."
+            "Evaluate both with --tasks autoencoder,estimate,generate,loop."
         )
-    return Decision(bool(better) and not worse, tuple(better), tuple(worse), tuple(reasons))
+    before, after = (
+        _row(result, "estimate", "model@{estimate}").get("failures") for result in (old, new)
+    )
+    if before is not None and after is not None and after > before:
+        found["worse"].append("estimate failures")
+        lines.append(f"estimate failures: {before} to {after}, worse")
+    return Comparison(
+        tuple(found["better"]), tuple(found["worse"]), tuple(found["not compared"]), tuple(lines)
+    )
 
 
-def _row(result: Mapping, table: str, row_id: str) -> Mapping:
+def _judged(guard: Guard, before: float | None, after: float | None) -> tuple[str, str]:
+    """Return the verdict on one number, and the sentence that tells it."""
+    if before is None:
+        return "not compared", f"{guard.name}: not compared, the old evaluation lacks it"
+    if after is None:
+        return "worse", f"{guard.name}: {before:.4g} before, undefined now"
+    gain = (after - before) if guard.higher_is_better else (before - after)
+    tolerance = max(guard.absolute, guard.relative * abs(before))
+    verdict = "better" if gain > tolerance else "worse" if gain < -tolerance else "same"
+    change = f"{before:.4g} to {after:.4g}, {verdict} (tolerance {tolerance:.2g})"
+    return verdict, f"{guard.name}: {change}"
+
+
+def _row(result: Mapping[str, Any], table: str, row_id: str) -> Mapping[str, Any]:
     settings = result["settings"]
     row_id = row_id.format(
         estimate=settings["default_estimate_steps"], generate=settings["default_generate_steps"]
@@ -135,11 +149,11 @@ def _row(result: Mapping, table: str, row_id: str) -> Mapping:
     return next((row for row in rows if row["id"] == row_id), {})
 
 
-def _value(result: Mapping, guard: Guard) -> float | None:
+def _value(result: Mapping[str, Any], guard: Guard) -> float | None:
     return _row(result, guard.table, guard.row).get(guard.column)
 
 
-def _check_comparable(old: Mapping, new: Mapping) -> None:
+def _check_comparable(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     for name in ("clips", "source"):
         if old[name] != new[name]:
             raise InputError(
@@ -152,26 +166,3 @@ def _check_comparable(old: Mapping, new: Mapping) -> None:
                 f"results must share their settings; got {name} {old['settings'][name]} and "
                 f"{new['settings'][name]}. Evaluate one of them again."
             )
-
-
-def _compare_failures(old: Mapping, new: Mapping, worse: list[str], reasons: list[str]) -> None:
-    before, after = (
-        _row(result, "estimate", "model@{estimate}").get("failures") for result in (old, new)
-    )
-    if before is not None and after is not None and after > before:
-        worse.append("estimate failures")
-        reasons.append(f"estimate failures: {before} to {after}, worse")
-
-
-def _first(new: Mapping) -> Decision:
-    ours = _row(new, "estimate", "model@{estimate}").get("rotation_median_deg")
-    still = _row(new, "estimate", "identity").get("rotation_median_deg")
-    if ours is None or still is None:
-        raise InputError(
-            "result must hold the estimate table to judge first weights; got none. "
-            "Evaluate with --tasks estimate."
-        )
-    name = "estimate rotation_median_deg"
-    reason = f"{name}: {ours:.4g}, identity {still:.4g}; there are no old weights"
-    accept = ours < still
-    return Decision(accept, (name,) if accept else (), () if accept else (name,), (reason,))

@@ -7,19 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.evaluation.baselines.classical import Peer, installed_peers
+from rays_as_pixels.evaluation.baselines.classical import ClassicalBaseline
+from rays_as_pixels.evaluation.baselines.registry import installed_baselines
 from rays_as_pixels.evaluation.clips import EvalClip
 from rays_as_pixels.evaluation.runner import Progress, Runner, Settings
 from rays_as_pixels.evaluation.tables import Row, Table
-from rays_as_pixels.evaluation.tasks.autoencoder import codec_task
+from rays_as_pixels.evaluation.tasks.autoencoder import autoencoder_task
 from rays_as_pixels.evaluation.tasks.controls import estimate_controls, generate_controls
 from rays_as_pixels.evaluation.tasks.cycle import imagine_task, loop_task
-from rays_as_pixels.evaluation.tasks.dynamic_objects import movers_task
+from rays_as_pixels.evaluation.tasks.dynamic_objects import dynamic_objects_task
 from rays_as_pixels.evaluation.tasks.estimate import estimate_task
 from rays_as_pixels.evaluation.tasks.generate import generate_task
-from rays_as_pixels.evaluation.tasks.long_video import long_task
-from rays_as_pixels.evaluation.tasks.uncertainty import spread_task
-from rays_as_pixels.evaluation.tasks.unposed_images import unposed_task
+from rays_as_pixels.evaluation.tasks.long_video import long_video_task
+from rays_as_pixels.evaluation.tasks.uncertainty import uncertainty_task
+from rays_as_pixels.evaluation.tasks.unposed_images import unposed_images_task
 
 if TYPE_CHECKING:
     from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
@@ -92,7 +93,7 @@ def evaluate(
     *,
     source: str = "",
     about: dict[str, str] | None = None,
-    peers: Sequence[Peer] | None = None,
+    baselines: Sequence[ClassicalBaseline] | None = None,
     progress: Progress | None = None,
 ) -> EvaluationResult:
     """Evaluate a pipeline on clips.
@@ -104,7 +105,7 @@ def evaluate(
         settings: Tasks, steps and seeds; the full evaluation if None.
         source: What the clips are, for the report.
         about: More facts for the report.
-        peers: Classical estimators to run if `settings.peers`; all installed ones if None.
+        baselines: Classical estimators to run if `settings.baselines`; all installed ones if None.
         progress: Called with (stage, done, total).
 
     Raises:
@@ -113,12 +114,15 @@ def evaluate(
     settings = Settings() if settings is None else settings
     progress = _silent if progress is None else progress
     _check_clips(clips, settings)
-    chosen = [] if not settings.peers else installed_peers() if peers is None else list(peers)
+    if not settings.baselines:
+        baselines = []
+    elif baselines is None:
+        baselines = installed_baselines()
     runner = Runner(pipe, settings)
     tables: dict[str, Table] = {}
     records: list[Row] = []
     for task in settings.tasks:
-        for table, rows in _run_task(task, runner, clips, chosen, progress):
+        for table, rows in _run_task(task, runner, clips, baselines, progress):
             tables[table.key] = table
             records.extend(rows)
     listed = tuple({"name": c.name, "source_frame": list(c.source_frame)} for c in clips)
@@ -140,11 +144,11 @@ def _run_task(
     task: str,
     runner: Runner,
     clips: Sequence[EvalClip],
-    peers: Sequence[Peer],
+    baselines: Sequence[ClassicalBaseline],
     progress: Progress,
 ) -> list[tuple[Table, list[Row]]]:
     if task == "estimate":
-        return [estimate_task(runner, clips, peers, progress)]
+        return [estimate_task(runner, clips, baselines, progress)]
     return _TASKS[task](runner, clips, progress)
 
 
@@ -165,13 +169,13 @@ def _alone(
 
 
 _TASKS = {
-    "codec": _alone(codec_task),
+    "autoencoder": _alone(autoencoder_task),
     "generate": _alone(generate_task),
     "loop": _alone(loop_task),
     "imagine": _alone(imagine_task),
     "controls": _controls,
-    "spread": spread_task,
-    "long": _alone(long_task),
-    "unposed": _alone(unposed_task),
-    "movers": _alone(movers_task),
+    "uncertainty": uncertainty_task,
+    "long-video": _alone(long_video_task),
+    "unposed-images": _alone(unposed_images_task),
+    "dynamic-objects": _alone(dynamic_objects_task),
 }

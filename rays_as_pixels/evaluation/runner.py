@@ -22,12 +22,12 @@ from rays_as_pixels.pipeline.defaults import ESTIMATE_STEPS, GENERATE_STEPS, IMA
 if TYPE_CHECKING:
     from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 
-TASKS = ("codec", "estimate", "generate", "loop", "imagine", "controls")
+TASKS = ("autoencoder", "estimate", "generate", "loop", "imagine", "controls")
 # Beyond the paper; they run only where they are named.
-EXTRA_TASKS = ("spread", "long", "unposed", "movers")
+EXTRA_TASKS = ("uncertainty", "long-video", "unposed-images", "dynamic-objects")
 _SEED_STRIDE = 1_000_003  # prime, so that seeds of different clips do not meet
 
-AugmentedEstimate = TypeVar("AugmentedEstimate")
+_Result = TypeVar("_Result")
 Progress = Callable[[str, int, int], None]
 
 
@@ -44,18 +44,18 @@ class Settings:
         default_imagine_steps: Steps of every imagined video.
         seeds: Noise seeds per clip.
         seed: First seed.
-        peers: Whether classical estimators run too.
+        baselines: Whether classical baselines run too.
     """
 
     tasks: tuple[str, ...] = TASKS
-    estimate_steps: tuple[int, ...] = (1, 2, 4, 8)
-    generate_steps: tuple[int, ...] = (4, 8, 20, 50)
+    estimate_steps: tuple[int, ...] = (ESTIMATE_STEPS,)
+    generate_steps: tuple[int, ...] = (GENERATE_STEPS,)
     default_estimate_steps: int = ESTIMATE_STEPS
     default_generate_steps: int = GENERATE_STEPS
     default_imagine_steps: int = IMAGINE_STEPS
     seeds: int = 3
     seed: int = 0
-    peers: bool = False
+    baselines: bool = False
 
     def __post_init__(self) -> None:
         """Refuse unknown tasks and counts below 1."""
@@ -91,7 +91,7 @@ class Runner:
         value = self.settings.seed + seed + _SEED_STRIDE * clip_index
         return torch.Generator().manual_seed(value)
 
-    def timed(self, work: Callable[[], AugmentedEstimate]) -> tuple[AugmentedEstimate, float]:
+    def timed(self, work: Callable[[], _Result]) -> tuple[_Result, float]:
         """Return what `work` returns and its wall time in seconds."""
         cuda = torch.device(self.pipe.device).type == "cuda"
         start = time.perf_counter()
@@ -171,7 +171,7 @@ class Runner:
         return replace(clip, video=resize_crop.images(clip.video), cameras=cameras, depth=None)
 
     @torch.no_grad()
-    def codec_cameras(self, truth: Cameras, *, fit_steps: int = 2) -> Cameras:
+    def autoencoder_cameras(self, truth: Cameras, *, fit_steps: int = 2) -> Cameras:
         """Draw cameras as raxels, encode and read them back.
 
         Args:
@@ -179,7 +179,7 @@ class Runner:
             fit_steps: Steps of fitting cameras to the latents; 0 reads the decoded raxels alone.
 
         Raises:
-            InputError: The path goes further than the codec's range.
+            InputError: The path goes further than the autoencoder's range.
         """
         codec, device = self.pipe.codec, self.pipe.device
         raxels = raxels_from_cameras(truth)[None].to(device, torch.float32)
@@ -187,7 +187,9 @@ class Runner:
         return fit.cameras[0]
 
     @torch.no_grad()
-    def codec_video(self, video: Float[Tensor, "frames 3 H W"]) -> Float[Tensor, "frames 3 H W"]:
+    def autoencoder_video(
+        self, video: Float[Tensor, "frames 3 H W"]
+    ) -> Float[Tensor, "frames 3 H W"]:
         """Encode and decode a video of one of the model's sizes."""
         codec, device = self.pipe.codec, self.pipe.device
         latents = codec.encode_video(video[None].to(device, torch.float32))

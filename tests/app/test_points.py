@@ -18,7 +18,7 @@ from rays_as_pixels.geometry.cameras import Cameras, invert_rigid, rigid
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.trajectories.formats.native import read_native
 from rays_as_pixels.viz.cloud import PointCloud
-from tests.optional import PEERS
+from tests.optional import BASELINES
 
 DEPTH = 2.0  # of the wall, scene units
 
@@ -41,7 +41,7 @@ def wall() -> tuple[Trajectory, torch.Tensor]:
 
 
 def test_points_along_a_true_path_lie_on_the_wall_in_its_colours(wall):
-    pytest.importorskip("cv2", reason=PEERS)
+    pytest.importorskip("cv2", reason=BASELINES)
     path, frames = wall
     cloud, agree, matches = points.points_along(path, frames)
     assert len(cloud.points) > 100 and agree > 0.9 * matches
@@ -82,7 +82,7 @@ def test_a_visitors_clip_shows_its_first_frame_at_the_depths_found_with_its_path
 
 
 def test_a_path_that_disagrees_with_the_video_says_so(wall):
-    pytest.importorskip("cv2", reason=PEERS)
+    pytest.importorskip("cv2", reason=BASELINES)
     path, frames = wall
     pose = path.cameras.world_from_cam.clone()
     pose[:, 1, 3] = pose[:, 0, 3]  # up and down instead of left and right

@@ -1,4 +1,4 @@
-"""Spread, movers, unposed images and long videos: the tables and the worlds under them."""
+"""Uncertainty, dynamic objects, unposed images, long videos: tables, and worlds under them."""
 
 import json
 import math
@@ -45,7 +45,7 @@ def test_rank_correlation_is_that_of_the_textbook():
     assert math.isnan(spearman(one, torch.ones(10)))
 
 
-def test_the_scale_of_a_spread_leaves_the_stated_share_of_errors_below():
+def test_the_scale_of_an_uncertainty_leaves_the_stated_share_of_errors_below():
     generator = torch.Generator().manual_seed(0)
     spread = torch.rand(4000, generator=generator, dtype=torch.float64) + 0.1
     error = 3 * spread * torch.randn(4000, generator=generator, dtype=torch.float64).abs()
@@ -54,17 +54,17 @@ def test_the_scale_of_a_spread_leaves_the_stated_share_of_errors_below():
 
 
 @pytest.mark.slow
-def test_a_crowd_moves_in_the_same_world_along_the_same_path():
+def test_many_objects_move_in_the_same_world_along_the_same_path():
     size = {"split": "heldout", "num_frames": 5, "height": 32, "width": 48}
     still = render_clips([0, 1], movers="none", **size)
-    crowd = render_clips([0, 1], movers="many", **size)
-    assert torch.equal(still.cameras.world_from_cam, crowd.cameras.world_from_cam)
-    assert torch.equal(still.video[:, 0], crowd.video[:, 0]), "nothing has moved yet"
-    assert not bool(still.moving.any()) and bool(crowd.moving.all())
-    changed = (still.depth - crowd.depth)[:, 1:].abs() > 0.01 * still.depth[:, 1:]
+    many = render_clips([0, 1], movers="many", **size)
+    assert torch.equal(still.cameras.world_from_cam, many.cameras.world_from_cam)
+    assert torch.equal(still.video[:, 0], many.video[:, 0]), "nothing has moved yet"
+    assert not bool(still.moving.any()) and bool(many.moving.all())
+    changed = (still.depth - many.depth)[:, 1:].abs() > 0.01 * still.depth[:, 1:]
     assert float(changed.float().mean()) > 0.02
-    with pytest.raises(InputError, match="movers must be one of drawn, none, crowd; got 'many'"):
-        render_clips([0], movers="many", **size)
+    with pytest.raises(InputError, match="must be one of random, none, many; got 'crowd'"):
+        render_clips([0], movers="crowd", **size)
 
 
 @pytest.mark.slow
@@ -81,15 +81,15 @@ def test_a_tour_looks_around_or_stays_before_one_view():
 
 
 @pytest.mark.slow
-def test_the_movers_table_has_both_worlds_beside_the_baselines(clips):
-    table = tables(clips, "movers")["movers"]
+def test_the_dynamic_objects_table_has_both_worlds_beside_the_baselines(clips):
+    table = tables(clips, "dynamic-objects")["dynamic-objects"]
     assert [row["id"] for row in table.rows] == ["identity", "constant_velocity", "none", "many"]
     assert table.row("none")["rotation_mean_deg"] != table.row("many")["rotation_mean_deg"]
 
 
 @pytest.mark.slow
-def test_the_unposed_table_scores_the_images_cameras_alone(clips):
-    table = tables(clips, "unposed")["unposed"]
+def test_the_unposed_images_table_scores_the_images_cameras_alone(clips):
+    table = tables(clips, "unposed-images")["unposed-images"]
     ids = {row["id"] for row in table.rows}
     assert {"identity-2", "imagine@2-2", "imagine@2-3", "imagine@2-5", "estimate-5"} <= ids
     assert [table.row(f"imagine@2-{n}")["pairs"] for n in (2, 3, 5)] == [1, 3, 10]
@@ -98,22 +98,22 @@ def test_the_unposed_table_scores_the_images_cameras_alone(clips):
 
 
 @pytest.mark.slow
-def test_the_spread_tables_rank_every_signal_beside_trivial_ones(clips):
-    found = tables(clips, "spread")
-    assert {"seeds-1", "seeds-4", "seeds-8", "views-2", "views-4"} < {
+def test_the_uncertainty_tables_rank_every_signal_beside_trivial_ones(clips):
+    found = tables(clips, "uncertainty")
+    assert {"seeds-1", "seeds-4", "seeds-8", "flips-2", "flips-4"} < {
         row["id"] for row in found["averaging"].rows
     }
-    ranking = found["spread"]
+    ranking = found["uncertainty"]
     assert [row["id"] for row in ranking.rows][:2] == ["frame", "turn"]
     assert all(-1 <= row["rho"] <= 1 for row in ranking.rows)
-    assert 0 <= ranking.row("views-4")["covered"] <= 1
+    assert 0 <= ranking.row("flips-4")["covered"] <= 1
 
 
 @pytest.mark.slow
 def test_the_long_table_has_one_pass_the_chain_and_all_windows(clips, monkeypatch):
     monkeypatch.setattr(long_videos, "FRAMES", 12)
     monkeypatch.setattr(long_videos, "TOURS", {"before": (10.0, 25.0)})
-    table = tables(clips, "long")["long"]
+    table = tables(clips, "long-video")["long-video"]
     assert [row["id"] for row in table.rows] == [
         f"before-{name}"
         for name in (
@@ -131,4 +131,4 @@ def test_the_long_table_has_one_pass_the_chain_and_all_windows(clips, monkeypatc
 def test_tasks_of_rendered_worlds_refuse_real_clips(clips):
     real = EvalClip("real", clips[0].video, 10.0, tuple(range(5)), clips[0].cameras)
     with pytest.raises(InputError, match="rendered worlds for this task"):
-        tables([real], "movers")
+        tables([real], "dynamic-objects")

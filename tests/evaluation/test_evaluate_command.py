@@ -1,14 +1,16 @@
 """`evaluate` on the command line: refusals in one line, tables on stdout, files where asked."""
 
+import argparse
 import json
 
 import pytest
 import rooms
 from tiny_pipe import SIZE, tiny_pipeline
 
-from rays_as_pixels.cli.evaluate import step_list
+from rays_as_pixels.cli.evaluate import add_parser, step_list
 from rays_as_pixels.cli.main import main
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.evaluation.runner import Settings
 from rays_as_pixels.media.video import write_image
 
 
@@ -49,7 +51,7 @@ def test_tables_go_to_stdout_and_files_to_the_folder(model, data, tmp_path, caps
     arguments = ["evaluate", "--data", str(data), "--model", str(model), "--device", "cpu"]
     arguments += [
         "--tasks",
-        "codec,estimate",
+        "autoencoder,estimate",
         "--steps",
         "1",
         "--num-samples",
@@ -59,12 +61,40 @@ def test_tables_go_to_stdout_and_files_to_the_folder(model, data, tmp_path, caps
     ]
     assert main(arguments) == 0
     printed = capsys.readouterr().out
-    assert "## Codec floor" in printed and "| constant velocity" in printed
+    assert "## Autoencoder floor" in printed and "| constant velocity" in printed
     result = json.loads((out / "evaluation.json").read_text())
     assert result["clips"] == [{"name": "room", "source_frame": [0, 1, 2, 3, 4]}]
     assert "equally spaced from the first on" in result["source"]
     assert printed.startswith((out / "evaluation.md").read_text())
     assert sorted(path.name for path in out.iterdir()) == ["evaluation.json", "evaluation.md"]
+
+
+def test_a_worse_result_than_an_earlier_one_ends_with_exit_code_1(model, data, tmp_path, capsys):
+    arguments = ["evaluate", "--data", str(data), "--model", str(model), "--device", "cpu"]
+    arguments += ["--tasks", "autoencoder", "--num-samples", "1"]
+    assert main([*arguments, "--out", str(tmp_path / "old")]) == 0
+    file = tmp_path / "old" / "evaluation.json"
+    capsys.readouterr()
+    assert main([*arguments, "--against", str(file)]) == 0
+    printed = capsys.readouterr().out
+    assert "- autoencoder rotation_mean_deg: " in printed and "same" in printed
+    assert "- generate psnr_db: not compared" in printed
+    old = json.loads(file.read_text())
+    row = next(r for r in old["tables"]["autoencoder"]["rows"] if r["id"] == "autoencoder")
+    row["psnr_db"] += 1
+    file.write_text(json.dumps(old))
+    assert main([*arguments, "--against", str(file)]) == 1
+    assert capsys.readouterr().err.endswith("worse than before: autoencoder psnr_db\n")
+
+
+def test_the_steps_that_are_measured_are_the_defaults(model):
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers())
+    args = parser.parse_args(["evaluate", "--worlds", "1"])
+    settings = Settings()
+    assert step_list(args.steps) == settings.estimate_steps == (settings.default_estimate_steps,)
+    assert step_list(args.generate_steps) == settings.generate_steps
+    assert settings.generate_steps == (settings.default_generate_steps,)
 
 
 @pytest.mark.parametrize(

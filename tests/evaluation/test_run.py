@@ -10,7 +10,7 @@ import torch
 from tiny_pipe import SIZE, tiny_pipeline
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.evaluation.baselines.classical import Peer, PeerFailure
+from rays_as_pixels.evaluation.baselines.classical import BaselineFailure, ClassicalBaseline
 from rays_as_pixels.evaluation.clips import PATH_LENGTHS
 from rays_as_pixels.evaluation.regression_gate import compare_results, read_result
 from rays_as_pixels.evaluation.run import evaluate
@@ -28,15 +28,15 @@ QUICK = Settings(
     default_generate_steps=2,
     default_imagine_steps=2,
     seeds=1,
-    peers=True,
+    baselines=True,
 )
 
 
 def never(video, intrinsics):
-    raise PeerFailure("never")
+    raise BaselineFailure("never")
 
 
-FAILING = Peer("failing peer", "torch", False, never, "always fails")
+FAILING = ClassicalBaseline("failing baseline", "torch", False, never, "always fails")
 
 
 def small_clip(name="small", frames=5, **path):
@@ -50,12 +50,12 @@ def result():
     """All tasks on a clip with cameras and one without."""
     torch.set_num_threads(1)
     clips = [small_clip(), small_clip("blind", cameras=None, depth=None)]
-    return evaluate(tiny_pipeline(), clips, QUICK, source="2 rooms", peers=[FAILING])
+    return evaluate(tiny_pipeline(), clips, QUICK, source="2 rooms", baselines=[FAILING])
 
 
-def test_every_table_is_there_with_baselines_floor_peers_and_failures(result):
+def test_every_table_is_there_with_baselines_floor_and_failures(result):
     assert set(result.tables) == {
-        "codec",
+        "autoencoder",
         "estimate",
         "generate",
         "loop",
@@ -67,15 +67,15 @@ def test_every_table_is_there_with_baselines_floor_peers_and_failures(result):
     assert [row["id"] for row in estimate.rows] == [
         "identity",
         "constant_velocity",
-        "failing peer",
+        "failing baseline",
         "network@1",
         "model@1",
         "model@2",
     ]
-    assert estimate.row("failing peer")["failures"] == 1
+    assert estimate.row("failing baseline")["failures"] == 1
     assert estimate.row("model@2")["clips"] == 1 and estimate.row("model@2")["pairs"] == 10
     generate = result.tables["generate"]
-    assert {"copy_first_frame", "codec", "true_video", "model@2"} == {
+    assert {"copy_first_frame", "autoencoder", "true_video", "model@2"} == {
         row["id"] for row in generate.rows
     }
     assert result.tables["loop"].row("model")["clips"] == 2, "the clip without cameras counts"
@@ -108,11 +108,13 @@ def test_json_and_markdown_hold_the_same_table_and_the_gate_reads_them(result, t
     row = next(r for r in data["tables"]["estimate"]["rows"] if r["id"] == "identity")
     text = (tmp_path / "evaluation.md").read_text()
     assert f"| identity | {row['rotation_mean_deg']:.2f} |" in text
-    for title in ("Codec floor", "Estimate", "Generate", "Loop", "Imagine", "Controls"):
+    for title in ("Autoencoder floor", "Estimate", "Generate", "Loop", "Imagine", "Controls"):
         assert f"## {title}" in text
     assert len([r for r in data["records"] if r["row"] == "model@2"]) == 2, "estimate and generate"
-    decision = compare_results(data, data)
-    assert not decision.accept and not decision.worse, "the same weights are no improvement"
+    comparison = compare_results(data, data)
+    assert comparison.better == comparison.worse == (), "the same weights change nothing"
+    generate = [line for line in comparison.lines if line.startswith("generate")]
+    assert len(generate) == 2 and all("same" in line for line in generate)
 
 
 class Oracle:

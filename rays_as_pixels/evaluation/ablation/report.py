@@ -38,8 +38,8 @@ class Outcome:
         minutes: It trained for.
         clips_seen: In training, repeats counted.
         row: Scores at the default number of steps.
-        more: Scores at other numbers of steps, of its codec alone, and of means over seeds.
-        movers: Scores on worlds where things stand, and where they move.
+        more: Scores at other numbers of steps, of its autoencoder alone, and of means over seeds.
+        movers: Scores on worlds where objects stand still, and where they move.
     """
 
     name: str
@@ -80,10 +80,10 @@ def tables(outcomes: list[Outcome], baselines: list[dict[str, object]]) -> list[
         (*baselines, *(outcome.table_row() for outcome in outcomes)),
         PATH_NOTES,
     )
-    note = "Codec floor: true cameras drawn, encoded, decoded and read; no network."
+    note = "Autoencoder floor: true cameras drawn, encoded, decoded and read; no network."
     more = Table(
         "more",
-        "Other steps, means over seeds, and the codec alone",
+        "Other steps, means over seeds, and the autoencoder alone",
         _ERRORS,
         _rows_of(outcomes, "more"),
         (note,),
@@ -99,7 +99,7 @@ def tables(outcomes: list[Outcome], baselines: list[dict[str, object]]) -> list[
 
 
 def _rows_of(outcomes: list[Outcome], field: str) -> tuple[Row, ...]:
-    """List the rows of a field; the codec's floor once per representation of cameras."""
+    """List the rows of a field; the autoencoder's floor once per representation of cameras."""
     rows, floors = [], set()
     for outcome in outcomes:
         for key, row in getattr(outcome, field).items():

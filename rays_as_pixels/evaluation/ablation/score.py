@@ -1,4 +1,4 @@
-"""How good a variant's network is: its paths on held-out worlds, beside its codec's own floor."""
+"""How good a variant's network is: its paths on held-out worlds, beside its autoencoder's floor."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,8 +20,8 @@ from rays_as_pixels.pipeline.sampler import SamplerOptions, denoise_jointly
 from rays_as_pixels.pipeline.schedule import new_scheduler
 
 MAIN = "1 step"  # what barely trained networks do best at
-FLOOR = "codec floor"
-MOVERS = {"none": "five things stand", "many": "the same five move"}
+FLOOR = "autoencoder floor"
+MOVERS = {"none": "five objects stand still", "many": "the same five move"}
 _SWEEP = (1, 2, 4)
 _AVERAGED = (4, 8)
 _NOISES_PER_WORLD = 100
@@ -47,7 +47,9 @@ class HeldOut:
         cls, codec: LatentCodec, count: int, *, num_frames: int, size: tuple[int, int], movers: str
     ) -> "HeldOut":
         """Render and encode `count` held-out worlds, seeds from 0."""
-        worlds = list(world_clips(count, num_frames=num_frames, sizes=(size,), movers=movers))
+        worlds = list(
+            world_clips(count, num_frames=num_frames, sizes=(size,), dynamic_objects=movers)
+        )
         return cls(worlds, torch.cat([codec.encode_video(w.video[None].float()) for w in worlds]))
 
 
@@ -105,7 +107,7 @@ def scored_variant(
     seeds: int,
     averaged: bool,
 ) -> Rows:
-    """Score a network at 1, 2 and 4 steps, and its codec alone.
+    """Score a network at 1, 2 and 4 steps, and its autoencoder alone.
 
     Args:
         model: The network.

@@ -1,12 +1,12 @@
-"""Classical estimators beside ours: one interface, and failures that count.
+"""Classical baselines: one interface, and failures that count.
 
-A peer sees the same frames as the pipeline, at the clip's own size. Where it fails, its answer is
-the identity path (or, for single frames that it lost, the pose of the nearest frame that it has),
-the failure is counted, and the clip stays in every mean.
+A baseline gets the same frames as the pipeline, at the clip's own size. Where it fails, its answer
+is the identity path (or, for single frames that it lost, the pose of the nearest frame that it
+has), the failure is counted, and the clip stays in every mean.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -14,30 +14,29 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rays_as_pixels.errors import InputError
 from rays_as_pixels.evaluation.baselines.trivial import identity_cameras
 from rays_as_pixels.evaluation.clips import EvalClip
 from rays_as_pixels.evaluation.scores import PathResult
 from rays_as_pixels.geometry.cameras import Cameras
 
 
-class PeerFailure(Exception):  # noqa: N818 - a result to be counted, not a fault
-    """The peer could not estimate a path; the message says why."""
+class BaselineFailure(Exception):  # noqa: N818 - a result to be counted, not a fault
+    """The baseline could not estimate a path; the message says why."""
 
 
 @dataclass(frozen=True)
-class PeerAnswer:
-    """Cameras of all frames, and how many of them the peer lost and took from a neighbour."""
+class BaselineEstimate:
+    """Cameras of all frames, and how many of them were lost and filled from a neighbour."""
 
     cameras: Cameras
     lost_frames: int = 0
 
 
-Estimator = Callable[[Float[Tensor, "frames 3 H W"], Cameras | None], PeerAnswer]
+Estimator = Callable[[Float[Tensor, "frames 3 H W"], Cameras | None], BaselineEstimate]
 
 
 @dataclass(frozen=True)
-class Peer:
+class ClassicalBaseline:
     """A classical estimator.
 
     Attributes:
@@ -61,13 +60,13 @@ class Peer:
         return find_spec(self.package) is not None
 
 
-def run_peer(peer: Peer, clip: EvalClip) -> PathResult:
-    """Run a peer on one clip; a failure becomes the identity path and a reason."""
+def run_baseline(baseline: ClassicalBaseline, clip: EvalClip) -> PathResult:
+    """Run a baseline on one clip; a failure becomes the identity path and a reason."""
     truth = clip.trajectory().cameras
     failure = None
     start = time.perf_counter()
     try:
-        answer = peer.estimate(clip.video, truth if peer.knows_intrinsics else None)
+        answer = baseline.estimate(clip.video, truth if baseline.knows_intrinsics else None)
         cameras = answer.cameras.to(dtype=truth.focal_px.dtype)
         if answer.lost_frames:
             failure = f"{answer.lost_frames} of {len(clip.video)} frames lost"
@@ -76,43 +75,19 @@ def run_peer(peer: Peer, clip: EvalClip) -> PathResult:
         failure = f"{type(error).__name__}: {error}"
     seconds = time.perf_counter() - start
     return PathResult(
-        cameras, seconds, failure, knows_intrinsics=peer.knows_intrinsics, knows_scale=False
+        cameras, seconds, failure, knows_intrinsics=baseline.knows_intrinsics, knows_scale=False
     )
-
-
-def classical_peers() -> list[Peer]:
-    """Return every peer this project knows; importing their packages waits until they run."""
-    from rays_as_pixels.evaluation.baselines import colmap, opencv  # noqa: PLC0415 - they import us
-
-    return [*opencv.PEERS, *colmap.PEERS]
-
-
-def installed_peers(peers: Sequence[Peer] | None = None) -> list[Peer]:
-    """Return the peers whose package is installed.
-
-    Raises:
-        InputError: None is.
-    """
-    peers = classical_peers() if peers is None else peers
-    found = [peer for peer in peers if peer.installed]
-    if not found:
-        names = " and ".join(sorted({peer.package for peer in peers}))
-        raise InputError(
-            f"peers must have at least one of {names} installed; got none. "
-            "Run 'pip install opencv-python-headless pycolmap' or leave out --baselines."
-        )
-    return found
 
 
 def fill_lost(world_from_cam: "list[Tensor | None]") -> tuple[Float[Tensor, "frames 4 4"], int]:
     """Give every lost frame (None) the pose of the nearest frame that has one, the earlier on ties.
 
     Raises:
-        PeerFailure: No frame has a pose.
+        BaselineFailure: No frame has a pose.
     """
     known = [k for k, pose in enumerate(world_from_cam) if pose is not None]
     if not known:
-        raise PeerFailure("no frame was registered")
+        raise BaselineFailure("no frame was registered")
     nearest = [min(known, key=lambda k: abs(k - j)) for j in range(len(world_from_cam))]
     filled = torch.stack([pose for k in nearest if (pose := world_from_cam[k]) is not None])
     return filled, len(world_from_cam) - len(known)

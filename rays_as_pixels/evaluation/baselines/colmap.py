@@ -8,14 +8,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rays_as_pixels.evaluation.baselines.classical import Peer, PeerAnswer, PeerFailure, fill_lost
+from rays_as_pixels.evaluation.baselines.classical import (
+    BaselineEstimate,
+    BaselineFailure,
+    ClassicalBaseline,
+    fill_lost,
+)
 from rays_as_pixels.geometry.cameras import Cameras, invert_rigid, rigid
 from rays_as_pixels.media.video import write_image
 
 _MAX_SECONDS = 120  # a clip that takes longer counts as failed
 
 
-def estimate(video: Float[Tensor, "frames 3 H W"], intrinsics: Cameras | None) -> PeerAnswer:
+def estimate(video: Float[Tensor, "frames 3 H W"], intrinsics: Cameras | None) -> BaselineEstimate:
     """Estimate the path of a video: SIFT, exhaustive matching, incremental mapping, one camera.
 
     Thresholds are relaxed for short clips of small frames: models of 3 images and a first pair with
@@ -27,13 +32,13 @@ def estimate(video: Float[Tensor, "frames 3 H W"], intrinsics: Cameras | None) -
             COLMAP starts from its own guess and refines one focal length.
 
     Raises:
-        PeerFailure: No reconstruction came out.
+        BaselineFailure: No reconstruction came out.
     """
     import pycolmap  # noqa: PLC0415 - optional dependency
 
     pycolmap.logging.minloglevel = int(pycolmap.logging.Level.FATAL)
     pycolmap.set_random_seed(0)
-    with tempfile.TemporaryDirectory(prefix="colmap-peer-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="colmap-baseline-") as scratch:
         folder = Path(scratch)
         names = _write_frames(folder / "images", video)
         reader = pycolmap.ImageReaderOptions(
@@ -47,7 +52,7 @@ def estimate(video: Float[Tensor, "frames 3 H W"], intrinsics: Cameras | None) -
             folder / "db", folder / "images", folder, _mapping_options(pycolmap, intrinsics)
         )
     if not models:
-        raise PeerFailure("no reconstruction")
+        raise BaselineFailure("no reconstruction")
     best = max(models.values(), key=lambda model: model.num_reg_images())
     return _read(best, names, video)
 
@@ -95,7 +100,7 @@ def _mapping_options(pycolmap: Any, intrinsics: Cameras | None) -> Any:
     return options
 
 
-def _read(model: Any, names: list[str], video: Tensor) -> PeerAnswer:
+def _read(model: Any, names: list[str], video: Tensor) -> BaselineEstimate:
     images = {image.name: image for image in model.images.values() if image.has_pose}
     poses: list[Tensor | None] = []
     for name in names:
@@ -111,18 +116,18 @@ def _read(model: Any, names: list[str], video: Tensor) -> PeerAnswer:
     center = torch.tensor([camera.principal_point_x, camera.principal_point_y], dtype=torch.float64)
     shape = (len(names), 2)
     cameras = Cameras(filled, focal.expand(shape), center.expand(shape), height, width)
-    return PeerAnswer(cameras.relative_to(0), lost)
+    return BaselineEstimate(cameras.relative_to(0), lost)
 
 
-PEERS = (
-    Peer(
+BASELINES = (
+    ClassicalBaseline(
         "pycolmap, true K",
         "pycolmap",
         True,
         estimate,
         "incremental structure from motion, intrinsics held at the truth of frame 0",
     ),
-    Peer(
+    ClassicalBaseline(
         "pycolmap",
         "pycolmap",
         False,

@@ -14,7 +14,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rays_as_pixels.evaluation.baselines.classical import Peer, PeerAnswer, PeerFailure, fill_lost
+from rays_as_pixels.evaluation.baselines.classical import (
+    BaselineEstimate,
+    BaselineFailure,
+    ClassicalBaseline,
+    fill_lost,
+)
 from rays_as_pixels.evaluation.baselines.trivial import guessed_focal_px
 from rays_as_pixels.geometry.cameras import Cameras, invert_rigid
 
@@ -43,7 +48,7 @@ class _Step:
     depth_second: dict[int, float]  # keypoint of the second frame: depth there
 
 
-def estimate(video: Float[Tensor, "frames 3 H W"], intrinsics: Cameras | None) -> PeerAnswer:
+def estimate(video: Float[Tensor, "frames 3 H W"], intrinsics: Cameras | None) -> BaselineEstimate:
     """Estimate the path of a video; see the module docstring.
 
     Args:
@@ -52,7 +57,7 @@ def estimate(video: Float[Tensor, "frames 3 H W"], intrinsics: Cameras | None) -
             length is chosen among fields of view from 25 to 100 degrees, see `_choose_focal_px`.
 
     Raises:
-        PeerFailure: No step of the path could be estimated.
+        BaselineFailure: No step of the path could be estimated.
     """
     import cv2  # noqa: PLC0415 - optional dependency
 
@@ -66,7 +71,7 @@ def estimate(video: Float[Tensor, "frames 3 H W"], intrinsics: Cameras | None) -
     return _chain(cv2, matches, intrinsics)
 
 
-def _chain(cv2: Any, matches: list[_Matches], intrinsics: Cameras) -> PeerAnswer:
+def _chain(cv2: Any, matches: list[_Matches], intrinsics: Cameras) -> BaselineEstimate:
     world_from_cam: list[Tensor | None] = [torch.eye(4, dtype=torch.float64)]
     pose, length = torch.eye(4, dtype=torch.float64), 1.0
     before: _Step | None = None
@@ -82,7 +87,7 @@ def _chain(cv2: Any, matches: list[_Matches], intrinsics: Cameras) -> PeerAnswer
         pose = pose @ invert_rigid(motion)
         world_from_cam.append(pose)
     if all(p is None for p in world_from_cam[1:]):
-        raise PeerFailure(f"no step had {_MIN_INLIERS} inlying matches")
+        raise BaselineFailure(f"no step had {_MIN_INLIERS} inlying matches")
     filled, lost = fill_lost(world_from_cam)
     cameras = Cameras(
         filled,
@@ -91,7 +96,7 @@ def _chain(cv2: Any, matches: list[_Matches], intrinsics: Cameras) -> PeerAnswer
         intrinsics.height,
         intrinsics.width,
     )
-    return PeerAnswer(cameras, lost)
+    return BaselineEstimate(cameras, lost)
 
 
 def _match_chain(cv2: Any, video: Tensor) -> list[_Matches]:
@@ -231,15 +236,15 @@ def _uniform(num_frames: int, focal_px: float, height: int, width: int) -> Camer
     return Cameras(eye, focal, center, height, width)
 
 
-PEERS = (
-    Peer(
+BASELINES = (
+    ClassicalBaseline(
         "OpenCV essential chain, true K",
         "cv2",
         True,
         estimate,
         "SIFT, five-point RANSAC per step, step length from shared triangulated points",
     ),
-    Peer(
+    ClassicalBaseline(
         "OpenCV essential chain",
         "cv2",
         False,

@@ -1,11 +1,11 @@
-"""The codec floor: what encoding and decoding alone cost, before any network."""
+"""The autoencoder floor: what encoding and decoding alone cost, before any network."""
 
 from collections.abc import Sequence
 
 import torch
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.evaluation.baselines import trivial as baselines
+from rays_as_pixels.evaluation.baselines.trivial import identity_cameras
 from rays_as_pixels.evaluation.clips import EvalClip
 from rays_as_pixels.evaluation.runner import Progress, Runner
 from rays_as_pixels.evaluation.scores import PathResult, PathScore, summarise
@@ -14,7 +14,7 @@ from rays_as_pixels.evaluation.tasks.estimate import score_clip
 from rays_as_pixels.evaluation.video_scores import VideoScore, score_video, summarise_videos
 from rays_as_pixels.geometry.cameras import Cameras
 
-CODEC_COLUMNS = (
+AUTOENCODER_COLUMNS = (
     Column("rotation_mean_deg", "e_R mean [deg]", 3),
     Column("rotation_median_deg", "e_R median [deg]", 3),
     Column("rotation_max_deg", "e_R max [deg]", 3),
@@ -28,7 +28,7 @@ CODEC_COLUMNS = (
 )
 
 
-def codec_task(
+def autoencoder_task(
     runner: Runner, clips: Sequence[EvalClip], progress: Progress
 ) -> tuple[Table, list[Row]]:
     """Encode and decode the true raxels and the true video of every clip with known cameras."""
@@ -39,16 +39,19 @@ def codec_task(
     for index, clip in enumerate(known):
         at_size = runner.fitted(clip)
         truth = at_size.trajectory().cameras
-        paths.append(score_clip(_through_codec(runner, truth, fit_steps=2), at_size))
-        decoded.append(score_clip(_through_codec(runner, truth, fit_steps=0), at_size))
-        video, video_seconds = runner.timed(lambda c=at_size: runner.codec_video(c.video))
+        paths.append(score_clip(_through_autoencoder(runner, truth, fit_steps=2), at_size))
+        decoded.append(score_clip(_through_autoencoder(runner, truth, fit_steps=0), at_size))
+        video, video_seconds = runner.timed(lambda c=at_size: runner.autoencoder_video(c.video))
         videos.append(score_video(video, at_size, seed=0, seconds=video_seconds))
-        progress("codec", index + 1, len(known))
+        progress("autoencoder", index + 1, len(known))
     video_summary = summarise_videos(videos)
     pictures = {name: video_summary[name] for name in ("psnr_db", "psnr_median_db", "ssim")}
     rows: list[Row] = [
-        {**_row("codec_decoded", "encode, decode, read (Eq. 6, 7)", decoded, videos), **pictures},
-        {**_row("codec", "and fitted to the latents (default)", paths, videos), **pictures},
+        {
+            **_row("autoencoder_decoded", "encode, decode, read (Eq. 6, 7)", decoded, videos),
+            **pictures,
+        },
+        {**_row("autoencoder", "and fitted to the latents (default)", paths, videos), **pictures},
     ]
     notes = (
         "Floor: true cameras drawn as raxels, encoded and read back from the decoded raxels, or by "
@@ -56,17 +59,26 @@ def codec_task(
         "frame 0). The network's own errors come on top.",
     )
     records: list[Row] = [
-        {"table": "codec", "row": "codec", **path.to_dict(), "psnr_db": video.to_dict()["psnr_db"]}
+        {
+            "table": "autoencoder",
+            "row": "autoencoder",
+            **path.to_dict(),
+            "psnr_db": video.to_dict()["psnr_db"],
+        }
         for path, video in zip(paths, videos, strict=True)
     ]
-    return Table("codec", "Codec floor", CODEC_COLUMNS, tuple(rows), notes), records
+    return Table(
+        "autoencoder", "Autoencoder floor", AUTOENCODER_COLUMNS, tuple(rows), notes
+    ), records
 
 
-def _through_codec(runner: Runner, truth: Cameras, *, fit_steps: int) -> PathResult:
+def _through_autoencoder(runner: Runner, truth: Cameras, *, fit_steps: int) -> PathResult:
     try:
-        cameras, seconds = runner.timed(lambda: runner.codec_cameras(truth, fit_steps=fit_steps))
-    except InputError as error:  # for example a path beyond the range of the codec
-        return PathResult(baselines.identity_cameras(truth), 0.0, str(error))
+        cameras, seconds = runner.timed(
+            lambda: runner.autoencoder_cameras(truth, fit_steps=fit_steps)
+        )
+    except InputError as error:  # for example a path beyond the autoencoder's range
+        return PathResult(identity_cameras(truth), 0.0, str(error))
     return PathResult(cameras, seconds)
 
 

@@ -1,6 +1,6 @@
-"""The movers table: the same worlds and paths, with things that move and with the same ones still.
+"""The same worlds and paths, with objects that move and with the same objects still.
 
-Training sees at most two movers in a world, and mostly none; the crowd is a family held out.
+Training has at most two dynamic objects in a world, and mostly none; five are held out.
 """
 
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ from rays_as_pixels.evaluation.tasks.estimate import baseline_scores, model_scor
 _SAME_DEPTH = 0.01  # of the depth: beyond it a pixel shows something else
 
 
-def movers_task(
+def dynamic_objects_task(
     runner: Runner, clips: Sequence[EvalClip], progress: Progress
 ) -> tuple[Table, list[Row]]:
-    """Evaluate `estimate` on the clips' worlds with a crowd that moves, and with it standing."""
+    """Evaluate `estimate` on the clips' worlds with five moving objects, and with them still."""
     first = first_world(clips)
     kinds = {
         kind: list(
@@ -29,7 +29,7 @@ def movers_task(
                 sizes=runner.pipe.sizes,
                 first_seed=first,
                 device=runner.pipe.device,
-                movers=kind,
+                dynamic_objects=kind,
             )
         )
         for kind in ("none", "many")
@@ -37,20 +37,20 @@ def movers_task(
     scores: dict[str, list[PathScore]] = baseline_scores(kinds["none"])
     labels = {"identity": "identity", "constant_velocity": "constant velocity (given step 0 to 1)"}
     steps = runner.settings.default_estimate_steps
-    for kind, words in (("none", "five things stand"), ("many", "the same five move")):
+    for kind, words in (("none", "five objects stand still"), ("many", "the same five move")):
         scores[kind] = model_scores(runner, kinds[kind], steps=steps, progress=progress)
         labels[kind] = f"ours, {words}"
     share = _changed_share(kinds["none"], kinds["many"])
     notes = (
         f"{len(clips)} held-out worlds from seed {first}, rendered twice along the same paths. In "
-        f"frames after frame 0 the moving things change {100 * share:.0f} % of the pixels.",
+        f"frames after frame 0 the moving objects change {100 * share:.0f} % of the pixels.",
         f"{steps} steps. The baselines do not look at the video and are the same for both.",
     )
-    return path_table("movers", "Things that move", scores, labels=labels, notes=notes)
+    return path_table("dynamic-objects", "Dynamic objects", scores, labels=labels, notes=notes)
 
 
 def _changed_share(still: Sequence[EvalClip], moving: Sequence[EvalClip]) -> float:
-    """Return the share of pixels after frame 0 that show another depth when things move."""
+    """Return the share of pixels after frame 0 that show another depth when objects move."""
     changed = []
     for one, other in zip(still, moving, strict=True):
         assert one.depth is not None

@@ -1,9 +1,9 @@
-"""The estimate tables: our model over steps, beside baselines and classical peers."""
+"""The estimate tables: our model over steps, beside trivial and classical baselines."""
 
 from collections.abc import Sequence
 
-from rays_as_pixels.evaluation.baselines import trivial as baselines
-from rays_as_pixels.evaluation.baselines.classical import Peer, run_peer
+from rays_as_pixels.evaluation.baselines import trivial
+from rays_as_pixels.evaluation.baselines.classical import ClassicalBaseline, run_baseline
 from rays_as_pixels.evaluation.clips import SCENE_UNITS, EvalClip
 from rays_as_pixels.evaluation.runner import Progress, Runner
 from rays_as_pixels.evaluation.scores import PathResult, PathScore, score_path, summarise
@@ -24,9 +24,9 @@ def score_clip(result: PathResult, clip: EvalClip, *, seed: int = 0) -> PathScor
 def baseline_scores(clips: Sequence[EvalClip]) -> dict[str, list[PathScore]]:
     """Score identity and constant velocity."""
     return {
-        "identity": [score_clip(baselines.identity(c.trajectory().cameras), c) for c in clips],
+        "identity": [score_clip(trivial.identity(c.trajectory().cameras), c) for c in clips],
         "constant_velocity": [
-            score_clip(baselines.constant_velocity(c.trajectory().cameras), c) for c in clips
+            score_clip(trivial.constant_velocity(c.trajectory().cameras), c) for c in clips
         ],
     }
 
@@ -55,12 +55,14 @@ def model_scores(
     return scores
 
 
-def peer_scores(peer: Peer, clips: Sequence[EvalClip], progress: Progress) -> list[PathScore]:
-    """Score a classical peer, its failures included."""
+def classical_scores(
+    baseline: ClassicalBaseline, clips: Sequence[EvalClip], progress: Progress
+) -> list[PathScore]:
+    """Score a classical baseline, its failures included."""
     scores = []
     for index, clip in enumerate(clips):
-        scores.append(score_clip(run_peer(peer, clip), clip))
-        progress(peer.name, index + 1, len(clips))
+        scores.append(score_clip(run_baseline(baseline, clip), clip))
+        progress(baseline.name, index + 1, len(clips))
     return scores
 
 
@@ -97,17 +99,20 @@ def path_table(
 
 
 def estimate_task(
-    runner: Runner, clips: Sequence[EvalClip], peers: Sequence[Peer], progress: Progress
+    runner: Runner,
+    clips: Sequence[EvalClip],
+    baselines: Sequence[ClassicalBaseline],
+    progress: Progress,
 ) -> tuple[Table, list[Row]]:
     """Evaluate `estimate` on every clip whose cameras are known."""
     clips = [clip for clip in clips if clip.cameras is not None]
     scores = baseline_scores(clips)
     labels = {"identity": "identity", "constant_velocity": "constant velocity (given step 0 to 1)"}
     notes = [_about_clips(clips)]
-    for peer in peers:
-        scores[peer.name] = peer_scores(peer, clips, progress)
-        labels[peer.name] = peer.name
-        notes.append(f"{peer.name}: {peer.note}.")
+    for baseline in baselines:
+        scores[baseline.name] = classical_scores(baseline, clips, progress)
+        labels[baseline.name] = baseline.name
+        notes.append(f"{baseline.name}: {baseline.note}.")
     steps = min(runner.settings.estimate_steps)
     row_id = f"network@{steps}"
     scores[row_id] = model_scores(runner, clips, steps=steps, progress=progress, network_alone=True)

@@ -1,4 +1,4 @@
-"""The generate table: videos along the true paths, beside copies, the codec and the truth."""
+"""Videos along the true paths, beside copies, the autoencoder alone and the truth."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -150,12 +150,12 @@ def reference_scores(
     runner: Runner,
     clips: Sequence[EvalClip],
     progress: Progress,
-    only: Sequence[str] = ("copy_first_frame", "codec", "true_video"),
+    only: Sequence[str] = ("copy_first_frame", "autoencoder", "true_video"),
 ) -> dict[str, list[VideoScore]]:
-    """Score what needs no generation: the first frame copied, the codec alone, the true video."""
+    """Score the first frame copied, the autoencoder alone and the true video."""
     makers: dict[str, Callable[[EvalClip], Tensor]] = {
         "copy_first_frame": lambda clip: baselines.copy_first_frame(clip.video),
-        "codec": lambda clip: runner.codec_video(clip.video),
+        "autoencoder": lambda clip: runner.autoencoder_video(clip.video),
         "true_video": lambda clip: clip.video,
     }
     scores: dict[str, list[VideoScore]] = {}
@@ -171,7 +171,7 @@ def reference_scores(
 
 LABELS = {
     "copy_first_frame": "copy first frame",
-    "codec": "codec alone (encode, decode)",
+    "autoencoder": "autoencoder alone (encode, decode)",
     "true_video": "true video",
 }
 

@@ -1,4 +1,4 @@
-"""The long table: videos of hundreds of frames, in one pass over a few, and in joined windows."""
+"""Videos of hundreds of frames, in one pass over a few, and in joined windows."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ COLUMNS = (
 )
 
 
-def long_task(
+def long_video_task(
     runner: Runner, clips: Sequence[EvalClip], progress: Progress
 ) -> tuple[Table, list[Row]]:
     """Render two tours per clip, with the clips' seeds, and estimate all of their frames."""
@@ -50,7 +50,9 @@ def long_task(
             )
             for name, score in _scores(runner, tour, number).items():
                 found.setdefault(name, []).append(score)
-                records.append({"table": "long", "row": f"{kind}-{name}", "clip": number, **score})
+                records.append(
+                    {"table": "long-video", "row": f"{kind}-{name}", "clip": number, **score}
+                )
             done += 1
             progress("long videos", done, len(TOURS) * len(clips))
         rows += [
@@ -67,7 +69,7 @@ def long_task(
         "path divided by its furthest distance from frame 0. RPE: error of the motion over 1 "
         "and over 30 frames.",
     )
-    return Table("long", "Long videos", COLUMNS, tuple(rows), notes), records
+    return Table("long-video", "Long videos", COLUMNS, tuple(rows), notes), records
 
 
 def _label(runner: Runner, name: str) -> str:

@@ -1,7 +1,7 @@
-"""Does a large spread mean a large error, and does averaging make the error smaller?
+"""Does a large uncertainty mean a large error, and does averaging make the error smaller?
 
-Two tables from the same runs: estimates averaged over noise seeds and over views of the clip
-(mirrored, backwards); and how well what an estimate says about itself ranks its true errors.
+Two tables from the same runs: estimates averaged over noise seeds and over flips of the clip
+(mirrored, backwards); and how well the uncertainty of an estimate ranks its true errors.
 """
 
 from collections.abc import Sequence
@@ -25,64 +25,68 @@ from rays_as_pixels.pipeline.outputs import EstimateOutput, PoseSpread
 
 FIT_SEED = 1 << 30  # of the training family, where training's own count never comes
 SEEDS = (4, 8)
-RUNS = ("seeds-1", "seeds-4", "seeds-8", "views-2", "views-4")
+RUNS = ("seeds-1", "seeds-4", "seeds-8", "flips-2", "flips-4")
 LABELS = {
     "seeds-1": "ours, 1 seed",
     "seeds-4": "ours, mean of 4 seeds",
     "seeds-8": "ours, mean of 8 seeds",
-    "views-2": "ours, also mirrored",
-    "views-4": "ours, also mirrored and backwards",
+    "flips-2": "ours, also mirrored",
+    "flips-4": "ours, also mirrored and backwards",
     "identity": "identity",
     "constant_velocity": "constant velocity (given step 0 to 1)",
 }
 SIGNALS = {  # name: (run whose errors it is to rank, label)
-    "frame": ("views-4", "frame number (no look at the video)"),
-    "turn": ("views-4", "size of the estimated turn"),
+    "frame": ("flips-4", "frame number (no look at the video)"),
+    "turn": ("flips-4", "size of the estimated turn"),
     "residual": ("seeds-1", "misfit of cameras and raxels"),
-    "seeds-4": ("seeds-4", "spread over 4 seeds"),
-    "seeds-8": ("seeds-8", "spread over 8 seeds"),
-    "views-2": ("views-2", "spread over 2 views"),
-    "views-4": ("views-4", "spread over 4 views"),
-    "focal": ("views-4", "spread of the focal length over 4 views"),
+    "seeds-4": ("seeds-4", "uncertainty over 4 seeds"),
+    "seeds-8": ("seeds-8", "uncertainty over 8 seeds"),
+    "flips-2": ("flips-2", "uncertainty over 2 flips"),
+    "flips-4": ("flips-4", "uncertainty over 4 flips"),
+    "focal": ("flips-4", "uncertainty of the focal length over 4 flips"),
 }
 RANK_COLUMNS = (
     Column("rho", "rank correlation, frames", 2),
     Column("rho_clips", "rank correlation, clips", 2),
     Column("rho_position", "the same for centres, frames", 2),
-    Column("scale", "error per spread", 2),
+    Column("scale", "error per uncertainty", 2),
     Column("covered", "errors below it, held out [%]", 1, percent=True),
 )
 
 
 @dataclass
 class _Signal:
-    """What one signal said and what the error was: a list entry per clip, frame 0 left out."""
+    """What one signal predicts and what the error is: a list entry per clip, without frame 0."""
 
-    said: list[Tensor] = field(default_factory=list)
-    said_position: list[Tensor] = field(default_factory=list)
+    predicted: list[Tensor] = field(default_factory=list)
+    predicted_position: list[Tensor] = field(default_factory=list)
     error_deg: list[Tensor] = field(default_factory=list)
     error_position: list[Tensor] = field(default_factory=list)
 
-    def add(self, said: Tensor, said_position: Tensor, error: camera_metrics.FrameErrors) -> None:
-        self.said.append(said.double()[1:])
-        self.said_position.append(said_position.double()[1:])
+    def add(
+        self, predicted: Tensor, predicted_position: Tensor, error: camera_metrics.FrameErrors
+    ) -> None:
+        self.predicted.append(predicted.double()[1:])
+        self.predicted_position.append(predicted_position.double()[1:])
         self.error_deg.append(error.rotation_rad.rad2deg())
         self.error_position.append(error.translation_fixed_scale)
 
     def row(self) -> dict[str, object]:
-        clips = [torch.stack([v.mean() for v in values]) for values in (self.said, self.error_deg)]
+        clips = [
+            torch.stack([v.mean() for v in values]) for values in (self.predicted, self.error_deg)
+        ]
         return {
-            "rho": plain(spearman(torch.cat(self.said), torch.cat(self.error_deg))),
+            "rho": plain(spearman(torch.cat(self.predicted), torch.cat(self.error_deg))),
             "rho_clips": plain(spearman(*clips)),
             "rho_position": plain(
-                spearman(torch.cat(self.said_position), torch.cat(self.error_position))
+                spearman(torch.cat(self.predicted_position), torch.cat(self.error_position))
             ),
         }
 
 
 @dataclass(frozen=True, eq=False)
 class _Estimate:
-    """One way to estimate a clip: what it said, and how long it took."""
+    """One way to estimate a clip: its result, and how long it took."""
 
     cameras: Cameras
     spread: PoseSpread | None
@@ -90,25 +94,25 @@ class _Estimate:
     seconds: float
 
 
-def spread_task(
+def uncertainty_task(
     runner: Runner, clips: Sequence[EvalClip], progress: Progress
 ) -> list[tuple[Table, list[Row]]]:
-    """Estimate every clip with 1, 4 and 8 seeds and from 2 and 4 views; see the module."""
+    """Estimate every clip with 1, 4 and 8 seeds and from 2 and 4 flips; see the module."""
     clips = [clip for clip in clips if clip.cameras is not None]
     scores: dict[str, list[PathScore]] = baseline_scores(clips)
     signals = {name: _Signal() for name in SIGNALS}
     for index, clip in enumerate(clips):
-        answers = _from_views(runner, clip, index) | _from_seeds(runner, clip, index)
+        answers = _from_flips(runner, clip, index) | _from_seeds(runner, clip, index)
         for name in RUNS:
             result = PathResult(answers[name].cameras, answers[name].seconds)
             scores.setdefault(name, []).append(score_clip(result, clip))
         for name, (run, _) in SIGNALS.items():
             error = camera_metrics.frame_errors(answers[run].cameras, clip.trajectory().cameras)
-            signals[name].add(*_said(name, answers[run]), error)
-        progress("spread", index + 1, len(clips))
+            signals[name].add(*_signal_values(name, answers[run]), error)
+        progress("uncertainty", index + 1, len(clips))
     averaging = path_table(
         "averaging",
-        "Averaging over seeds and views",
+        "Averaging over seeds and flips",
         scores,
         labels=LABELS,
         notes=(f"{len(clips)} clips, {runner.settings.default_estimate_steps} steps.",),
@@ -118,12 +122,12 @@ def spread_task(
 
 
 def fit_scale(runner: Runner, num_clips: int, progress: Progress) -> tuple[float, int]:
-    """Fit degrees of error per degree of spread over 4 views, on worlds of the training family.
+    """Fit error over uncertainty of 4 flips, in degrees, on worlds of the training family.
 
     Returns:
         The factor below which two of three errors lie, and the number of clips.
     """
-    said, error = [], []
+    predicted, error = [], []
     worlds = world_clips(
         num_clips,
         num_frames=runner.pipe.num_frames,
@@ -133,12 +137,12 @@ def fit_scale(runner: Runner, num_clips: int, progress: Progress) -> tuple[float
         split="train",
     )
     for index, clip in enumerate(worlds):
-        answer = _from_views(runner, clip, index)["views-4"]
+        answer = _from_flips(runner, clip, index)["flips-4"]
         errors = camera_metrics.frame_errors(answer.cameras, clip.trajectory().cameras)
-        said.append(_said("views-4", answer)[0][1:])
+        predicted.append(_signal_values("flips-4", answer)[0][1:])
         error.append(errors.rotation_rad.rad2deg())
-        progress("fit spread", index + 1, num_clips)
-    return error_per_spread(torch.cat(said), torch.cat(error)), num_clips
+        progress("fit uncertainty", index + 1, num_clips)
+    return error_per_spread(torch.cat(predicted), torch.cat(error)), num_clips
 
 
 def _run(
@@ -155,8 +159,8 @@ def _run(
     )
 
 
-def _from_views(runner: Runner, clip: EvalClip, index: int) -> dict[str, _Estimate]:
-    """Estimate from one, two and four views as the pipeline does, each view looked at once."""
+def _from_flips(runner: Runner, clip: EvalClip, index: int) -> dict[str, _Estimate]:
+    """Estimate from one, two and four flips as the pipeline does, each estimated once."""
     generator = runner.generator(index, 0)
     answers: list[AugmentedEstimate] = []
     found: dict[str, _Estimate] = {}
@@ -169,7 +173,7 @@ def _from_views(runner: Runner, clip: EvalClip, index: int) -> dict[str, _Estima
         answers.append(AugmentedEstimate.of_one(view, output.trajectory.cameras))
         if len(answers) in (1, 2, 4):
             cameras, spread = combined(answers)
-            name = "seeds-1" if len(answers) == 1 else f"views-{len(answers)}"
+            name = "seeds-1" if len(answers) == 1 else f"flips-{len(answers)}"
             found[name] = _Estimate(cameras, spread, residual, spent)
     return found
 
@@ -184,8 +188,10 @@ def _from_seeds(runner: Runner, clip: EvalClip, index: int) -> dict[str, _Estima
     return found
 
 
-def _said(name: str, answer: _Estimate) -> tuple[Float[Tensor, "frames"], Float[Tensor, "frames"]]:
-    """Return what a signal says of rotations (degrees where it can) and of centres, per frame."""
+def _signal_values(
+    name: str, answer: _Estimate
+) -> tuple[Float[Tensor, "frames"], Float[Tensor, "frames"]]:
+    """Return a signal's values per frame, for rotations (degrees if it has units) and centres."""
     cameras = answer.cameras
     if name == "frame":
         number = torch.arange(len(answer.residual), dtype=torch.float64)
@@ -207,29 +213,29 @@ def _ranking(signals: dict[str, _Signal], scale: float, fitted: int) -> tuple[Ta
     rows: list[Row] = [
         {"id": name, "label": SIGNALS[name][1], **found.row()} for name, found in signals.items()
     ]
-    views = signals["views-4"]
-    below = torch.cat(views.error_deg) <= scale * torch.cat(views.said)
+    flips = signals["flips-4"]
+    below = torch.cat(flips.error_deg) <= scale * torch.cat(flips.predicted)
     covered = float(below.double().mean())
     rows = [
-        {**row, "scale": scale, "covered": covered} if row["id"] == "views-4" else row
+        {**row, "scale": scale, "covered": covered} if row["id"] == "flips-4" else row
         for row in rows
     ]
     notes = (
-        "Spearman's rank correlation between what an estimate says about itself and its rotation "
+        "Spearman's rank correlation between a signal of the estimate and its rotation "
         "error against the truth: over all frames after frame 0 of all clips, and over the clips' "
         "means. The first two rows are the trivial answers: later frames and larger turns are "
         "more wrong.",
-        f"Error per spread: fitted on {fitted} worlds of the training family, so that "
-        f"{100 * ONE_SIGMA:.1f} % of the errors are below that many times the spread; the last "
-        "column counts on the held-out worlds.",
+        f"Error per uncertainty: fitted on {fitted} worlds of the training family, so that "
+        f"{100 * ONE_SIGMA:.1f} % of the errors are below that many times the uncertainty; the "
+        "last column counts on the held-out worlds.",
         "Each signal is compared with the errors of the estimate it comes from.",
     )
-    table = Table("spread", "Spread against error", RANK_COLUMNS, tuple(rows), notes)
+    table = Table("uncertainty", "Uncertainty against error", RANK_COLUMNS, tuple(rows), notes)
     records: list[Row] = [
         {
-            "table": "spread",
+            "table": "uncertainty",
             "row": name,
-            "said": [v.tolist() for v in found.said],
+            "predicted": [v.tolist() for v in found.predicted],
             "error_deg": [v.tolist() for v in found.error_deg],
         }
         for name, found in signals.items()

@@ -1,6 +1,6 @@
-"""The unposed table: cameras of a few images that come without any, made with `imagine`."""
+"""Cameras of a few images that come without any, made with `imagine`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -17,7 +17,7 @@ from rays_as_pixels.geometry.cameras import Cameras
 COUNTS = (2, 3, 5)  # images
 
 
-def unposed_task(
+def unposed_images_task(
     runner: Runner, clips: Sequence[EvalClip], progress: Progress
 ) -> tuple[Table, list[Row]]:
     """Give 2, 3 or 5 frames of every clip as images, and score the cameras that come out.
@@ -26,47 +26,15 @@ def unposed_task(
     clip (5), and `estimate` on the whole video they are from, read at the images' frames.
     """
     clips = [runner.fitted(clip) for clip in clips if clip.cameras is not None]
-    steps = runner.settings.default_estimate_steps
-    long_steps = runner.settings.default_imagine_steps
     labels: dict[str, str] = {}
     scores: dict[str, list[PathScore]] = {}
-
-    def add(key: str, label: str, score: PathScore) -> None:
-        labels[key] = label
-        scores.setdefault(key, []).append(score)
-
     for index, clip in enumerate(clips):
-        whole = runner.estimate(
-            clip.video, clip.trajectory().cameras, generator=runner.generator(index, 0)
-        )
+        truth = clip.trajectory().cameras
+        video = runner.estimate(clip.video, truth, generator=runner.generator(index, 0))
         for count in (count for count in COUNTS if count <= len(clip.video)):
-            frames = [round(k * (len(clip.video) - 1) / (count - 1)) for k in range(count)]
-            chosen = _only(clip, frames)
-            words = f"{count} images"
-            for key, found in baseline_scores([chosen]).items():
-                add(f"{key}-{count}", f"{words}: {key.replace('_', ' ')}", found[0])
-            for number in sorted({steps, long_steps}):
-                result = _imagined(runner, clip, frames, index=index, steps=number)
-                add(
-                    f"imagine@{number}-{count}",
-                    f"{words}: imagine, {number} steps",
-                    score_clip(result, chosen),
-                )
-            if count == 5:
-                result = runner.estimate(
-                    chosen.video, chosen.trajectory().cameras, generator=runner.generator(index, 0)
-                )
-                add(
-                    f"estimate-{count}",
-                    f"{words}: estimate, as a clip of 5",
-                    score_clip(result, chosen),
-                )
-            read = replace(whole, cameras=whole.cameras[torch.tensor(frames)])
-            add(
-                f"video-{count}",
-                f"{words}: estimate from all {len(clip.video)} frames",
-                score_clip(read, chosen),
-            )
+            for key, label, score in _scores_of_images(runner, clip, video, count, index=index):
+                labels[f"{key}-{count}"] = f"{count} images: {label}"
+                scores.setdefault(f"{key}-{count}", []).append(score)
         progress("unposed images", index + 1, len(clips))
     ordered = {key: scores[key] for count in COUNTS for key in scores if key.endswith(f"-{count}")}
     notes = (
@@ -74,7 +42,37 @@ def unposed_task(
         "known, the cameras not. One seed. Constant velocity is given the true motion from the "
         "first image to the second: with 2 images that is the whole answer.",
     )
-    return path_table("unposed", "Images without cameras", ordered, labels=labels, notes=notes)
+    return path_table(
+        "unposed-images", "Images without cameras", ordered, labels=labels, notes=notes
+    )
+
+
+def _scores_of_images(
+    runner: Runner, clip: EvalClip, video: PathResult, count: int, *, index: int
+) -> Iterator[tuple[str, str, PathScore]]:
+    """Yield key, label and score of each way to get the cameras of `count` of a clip's frames.
+
+    Args:
+        runner: The pipeline.
+        clip: With true cameras.
+        video: The estimate from all of its frames.
+        count: How many images.
+        index: Of the clip.
+    """
+    frames = [round(k * (len(clip.video) - 1) / (count - 1)) for k in range(count)]
+    chosen = _only(clip, frames)
+    for key, found in baseline_scores([chosen]).items():
+        yield key, key.replace("_", " "), found[0]
+    settings = runner.settings
+    for steps in sorted({settings.default_estimate_steps, settings.default_imagine_steps}):
+        result = _imagined(runner, clip, frames, index=index, steps=steps)
+        yield f"imagine@{steps}", f"imagine, {steps} steps", score_clip(result, chosen)
+    if count == 5:
+        truth = chosen.trajectory().cameras
+        result = runner.estimate(chosen.video, truth, generator=runner.generator(index, 0))
+        yield "estimate", "estimate, as a clip of 5", score_clip(result, chosen)
+    read = replace(video, cameras=video.cameras[torch.tensor(frames)])
+    yield "video", f"estimate from all {len(clip.video)} frames", score_clip(read, chosen)
 
 
 def _only(clip: EvalClip, frames: Sequence[int]) -> EvalClip:
