@@ -114,8 +114,8 @@ def linear_least_squares(
     matrix: Float[Tensor, "rows n"], target: Float[Tensor, "rows k"], weight: Float[Tensor, "rows"]
 ) -> Float[Tensor, "n k"]:
     """Return x that minimises sum_i w_i |(matrix x - target)_i|^2, for k right-hand sides."""
-    weighted = (weight[:, None] * matrix).mT
-    return torch.linalg.solve(weighted @ matrix, weighted @ target)
+    weight = weight[:, None]
+    return torch.linalg.solve(matrix.mT @ (weight * matrix), matrix.mT @ (weight * target))
 
 
 def cauchy_weight(
