@@ -121,6 +121,15 @@ def test_the_seen_share_is_what_the_first_image_still_covers():
     assert preview.seen_share.tolist() == pytest.approx([1.0, 0.5], abs=0.01)
 
 
+def test_where_the_image_ends_lines_of_direction_turn_with_the_camera_and_do_not_move_with_it():
+    away = path(centre=[[0, 0, 0], [0, 0, 0], [3, 0, -2], [0, 0, 0]], yaw_rad=[0, 3, 3, 3.05])
+    preview = parallax_preview(away, dot_image(80, 40), height=HEIGHT)
+    assert preview.seen_share[1:].max() == 0
+    there, moved, turned = preview.video[1:, :, ROWS]
+    torch.testing.assert_close(moved, there, rtol=0, atol=1e-5)
+    assert (turned - there).abs().mean() > 0.01
+
+
 def test_a_camera_behind_the_card_sees_nothing_of_it():
     preview = parallax_preview(
         path(centre=[[0, 0, 0], [0, 0, 1.5]]), dot_image(80, 40), height=HEIGHT
@@ -147,9 +156,9 @@ def test_without_an_image_the_grid_moves_with_the_camera():
 def test_seventeen_frames_take_less_than_two_seconds_of_one_core():
     centre = [[0.02 * k, 0, 0.01 * k] for k in range(17)]
     image, depth = torch.rand(3, 240, 320), torch.rand(240, 320) + 0.5
-    for known in (None, depth):
+    for given in (None, depth):
         start = time.process_time()
-        parallax_preview(path(centre=centre), image, depth=known)
+        parallax_preview(path(centre=centre), image, depth=given)
         assert time.process_time() - start < 2.0
 
 
