@@ -146,14 +146,12 @@ def load(args: argparse.Namespace, say: Callable[[str], None]) -> "RaysAsPixelsP
 
 def _planner(args: argparse.Namespace, folder: Path, device: "torch.device") -> "Planner":
     """Describe the run that the model is loaded for; what is not known yet is taken as large."""
-    from rays_as_pixels.memory.estimate import Planner
+    from rays_as_pixels.memory.estimate import TASKS, Planner, Workload
     from rays_as_pixels.memory.settings import choose_dtype
     from rays_as_pixels.memory.shapes import ModelShapes
-    from rays_as_pixels.memory.workload import TASKS, Workload
     from rays_as_pixels.model.autoencoder import clip_lengths
 
     shapes = ModelShapes.from_folder(folder)
-    parameters = sum(p.numel() for p in shapes.network.parameters())
     task = getattr(args, "verb", "")
     frames = getattr(args, "frames", None)
     allowed = clip_lengths(shapes.max_frames, shapes.temporal_stride)
@@ -164,9 +162,10 @@ def _planner(args: argparse.Namespace, folder: Path, device: "torch.device") -> 
         height,
         width,
         seeds=args.num_samples if task == "estimate" else 1,
-        images=len(getattr(args, "image", None) or [0]),
     )
-    dtype = choose_dtype(args.dtype, device_type=device.type, parameters=parameters)
+    dtype = choose_dtype(
+        args.dtype, device_type=device.type, parameters=shapes.transformer_parameters
+    )
     return Planner(shapes, work, dtype=dtype, device_type=device.type)
 
 
@@ -176,12 +175,12 @@ def _setting(
     device: "torch.device",
     say: Callable[[str], None],
 ) -> "MemorySetting":
-    from rays_as_pixels.memory.choose import GB, choose_setting, free_memory, named_setting
-    from rays_as_pixels.memory.settings import MemorySetting
+    from rays_as_pixels.memory.choose import GB, choose_setting, free_memory
+    from rays_as_pixels.memory.settings import MemorySetting, named_setting
 
     if args.offload != "auto":
         return named_setting(args.offload, device.type)
-    if sum(planner.shapes.stored_bytes.values()) < SMALL_MODEL_BYTES and device.type != "cuda":
+    if planner.shapes.stored_bytes < SMALL_MODEL_BYTES and device.type != "cuda":
         return MemorySetting()
     chosen = choose_setting(planner, free_memory(device))
     if chosen.setting != MemorySetting():

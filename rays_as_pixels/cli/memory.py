@@ -1,6 +1,7 @@
 """`memory`: what a model needs on which GPU, before anything is fetched or loaded."""
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rays_as_pixels.cli import options
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 PRESETS = ("mini", "1.3B", "14B")
 GPU_SIZES_GB = (8, 16, 24, 48, 80)
+PLENTY = 10**15  # bytes of the machine's own memory
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -22,7 +24,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="predict the memory a model needs",
         description="Predict the most memory that each task holds on its device, from the model's "
         "configs alone, and name the first way to run it that fits GPUs of several sizes. "
-        "Predictions for GPUs include an allowance for libraries.",
+        "Predictions include a reserve for libraries and for what they leave out.",
     )
     parser.add_argument(
         "--model",
@@ -52,14 +54,10 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: The model is not there, or frames or size break a rule.
     """
-    from rays_as_pixels.memory.tables import every_setting, per_gpu
-
-    shapes = _shapes(args.model)
-    planners = _planners(args, shapes)
-    sizes = args.gpu_gb or GPU_SIZES_GB
-    print(per_gpu(planners, sizes))  # noqa: T201 - the answer
+    planners = _planners(args, _shapes(args.model))
+    print(_table_of_gpus(planners, args.gpu_gb or GPU_SIZES_GB))  # noqa: T201 - the answer
     if args.all:
-        print(*("\n" + every_setting(planner) for planner in planners), sep="\n")  # noqa: T201
+        print(*("\n" + _table_of_settings(each) for each in planners), sep="\n")  # noqa: T201
     return 0
 
 
@@ -81,16 +79,15 @@ def _shapes(model: str | None) -> "ModelShapes":
 
 
 def _planners(args: argparse.Namespace, shapes: "ModelShapes") -> "list[Planner]":
-    from rays_as_pixels.memory.estimate import Planner
+    from rays_as_pixels.memory.estimate import TASKS, Planner, Workload
     from rays_as_pixels.memory.settings import choose_dtype
-    from rays_as_pixels.memory.workload import TASKS, Workload
 
     height, width = shapes.sizes[0] if args.size is None else _size(args.size)
-    parameters = sum(p.numel() for p in shapes.network.parameters())
+    parameters = shapes.transformer_parameters
     dtype = choose_dtype(args.dtype, device_type="cuda", parameters=parameters)
     frames = shapes.num_frames if args.frames is None else args.frames
     return [
-        Planner(shapes, Workload(task, frames, height, width, seeds=args.num_samples), dtype=dtype)
+        Planner(shapes, Workload(task, frames, height, width, args.num_samples), dtype)
         for task in TASKS
     ]
 
@@ -101,3 +98,54 @@ def _size(text: str) -> tuple[int, int]:
     except ValueError as error:
         raise InputError(f"--size must be HxW in pixels; got {text!r}. Write 480x832.") from error
     return height, width
+
+
+def _table_of_gpus(planners: "Sequence[Planner]", sizes_gb: Sequence[float]) -> str:
+    """Name for each GPU and task the first setting that fits, with the predicted GB."""
+    from rays_as_pixels.memory.choose import GB
+
+    work, shapes, dtype = planners[0].work, planners[0].shapes, planners[0].dtype
+    text = f" + {shapes.text_parameters / GB:.2f}B text encoder" if shapes.text_parameters else ""
+    samples = f", {work.seeds} samples" if work.seeds > 1 else ""
+    lines = [
+        f"{shapes.name}: {shapes.transformer_parameters / GB:.3g}B{text}, {work.frames} frames at "
+        f"{work.height}x{work.width}{samples}, {str(dtype).removeprefix('torch.')} (estimated, not "
+        "measured)",
+        "",
+        "| GPU | " + " | ".join(planner.work.task for planner in planners) + " |",
+        "|---:|" + "---|" * len(planners),
+    ]
+    for size in sizes_gb:
+        cells = [_cell(planner, size) for planner in planners]
+        lines.append(f"| {size:g} GB | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(planner: "Planner", size_gb: float) -> str:
+    from rays_as_pixels.memory.choose import GB, Budget, choose_setting
+
+    try:
+        found = choose_setting(planner, Budget(int(size_gb * GB), PLENTY))
+    except InputError:
+        return "does not fit"
+    return f"{found.setting.name} {found.total / GB:.1f}"
+
+
+def _table_of_settings(planner: "Planner") -> str:
+    """List all settings of one task with the GB of each phase, the reserve and the sum."""
+    from rays_as_pixels.memory.choose import GB
+    from rays_as_pixels.memory.settings import SETTINGS
+
+    found = [planner.estimate(setting) for setting in SETTINGS]
+    names = [*(phase.name for phase in found[0].phases), "reserve", "needs", "in the machine"]
+    lines = [
+        f"{planner.work.task}, GB by phase",
+        "",
+        "| setting | " + " | ".join(names) + " |",
+        "|---|" + "---:|" * len(names),
+    ]
+    for each in found:
+        numbers = [*(phase.total for phase in each.phases), each.reserve, each.total]
+        cells = [f"{number / GB:.2f}" for number in (*numbers, each.host_bytes)]
+        lines.append(f"| {each.setting.name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)

@@ -10,12 +10,11 @@ from diffusers.hooks import apply_group_offloading
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.memory.estimate import MemoryEstimate, Planner
 from rays_as_pixels.memory.settings import (
-    BY_NAME,
     FP8,
-    SETTINGS,
     MemorySetting,
     Offload,
-    use_pieces,
+    VaePieces,
+    settings_for,
 )
 
 GB = 1e9
@@ -24,7 +23,7 @@ MARGIN = 0.95  # share of the free memory that a prediction may fill
 
 @dataclass(frozen=True)
 class Budget:
-    """Free bytes of the device, and of the machine beside it."""
+    """Free bytes of the device, and of the machine's own memory."""
 
     device: int
     host: int
@@ -48,16 +47,6 @@ def _available_bytes() -> int:
         return int(pages("SC_PAGE_SIZE") * pages("SC_PHYS_PAGES") // 2) or 8 * 10**9
 
 
-def settings_for(device_type: str) -> tuple[MemorySetting, ...]:
-    """List the settings that make sense on a kind of device.
-
-    On a CPU there is nowhere to offload to, and 8-bit weights cost time only.
-    """
-    if device_type == "cuda":
-        return SETTINGS
-    return tuple(s for s in SETTINGS if s.offload is Offload.NONE and not s.fp8)
-
-
 def choose_setting(planner: Planner, budget: Budget) -> MemoryEstimate:
     """Return the first setting, in the order of `SETTINGS`, that fits.
 
@@ -73,32 +62,13 @@ def choose_setting(planner: Planner, budget: Budget) -> MemoryEstimate:
     least = min(tried, key=lambda found: found.total)
     work = planner.work
     raise InputError(
-        f"memory must hold {work.task} of {work.frames} frames at {work.height} x {work.width}; "
-        f"got {budget.device / GB:.1f} GB free on the device and {budget.host / GB:.1f} GB beside "
-        f"it, and --offload {least.setting.name} needs {least.total / GB:.1f} and "
-        f"{least.host_bytes / GB:.1f} GB. Use fewer --frames, a smaller model or another --device."
+        f"memory must be enough for {work.task} of {work.frames} frames at {work.height} x "
+        f"{work.width}; "
+        f"got {budget.device / GB:.1f} GB free on the device and {budget.host / GB:.1f} GB in the "
+        f"machine, and --offload {least.setting.name} needs {least.total / GB:.1f} and "
+        f"{least.host_bytes / GB:.1f} GB. Use fewer --frames, a smaller model or another --device, "
+        "or name --offload to try all the same."
     )
-
-
-def named_setting(name: str, device_type: str) -> MemorySetting:
-    """Read a setting's name, its words in any order.
-
-    Raises:
-        InputError: No such setting, or none for this kind of device.
-    """
-    wanted = sorted(name.split("+"))
-    found = next((s for s in SETTINGS if sorted(s.name.split("+")) == wanted), None)
-    if found is None:
-        raise InputError(
-            f"memory must be auto or one of {', '.join(BY_NAME)}; got {name!r}. Use auto to let "
-            "the program choose."
-        )
-    if found not in settings_for(device_type):
-        raise InputError(
-            f"memory must suit the device; got {name!r} on {device_type}, where the weights have "
-            "nowhere else to go. Use full, full+slicing or full+tiling."
-        )
-    return found
 
 
 def apply_setting(pipeline: Any, setting: MemorySetting, device: torch.device) -> None:
@@ -109,7 +79,10 @@ def apply_setting(pipeline: Any, setting: MemorySetting, device: torch.device) -
         setting: How.
         device: Where it will compute.
     """
-    use_pieces(pipeline.vae, setting.vae)
+    if setting.vae is not VaePieces.WHOLE:
+        pipeline.vae.enable_slicing()
+    if setting.vae is VaePieces.TILES:
+        pipeline.vae.enable_tiling()
     if setting.fp8:
         pipeline.transformer.enable_layerwise_casting(
             storage_dtype=FP8, compute_dtype=pipeline.transformer.dtype

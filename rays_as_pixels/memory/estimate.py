@@ -1,27 +1,78 @@
-"""Predict the most memory that a verb holds on its device, phase by phase."""
+"""Predict what a run needs: weights in their precision, activations by rule of thumb, a reserve.
 
-import re
+The factors below were fitted to allocation traces of the networks on torch's meta device, from the
+shipped model at 96 x 160 to Wan's shapes at 720 x 1280. docs/memory.md compares them with runs.
+"""
+
 from dataclasses import dataclass
-from functools import cache, partial
 
 import torch
-from diffusers.hooks.layerwise_casting import DEFAULT_SKIP_MODULES_PATTERN
-from torch import nn
 
-from rays_as_pixels.memory.activations import Activations
-from rays_as_pixels.memory.settings import FP8, MemorySetting, Offload
-from rays_as_pixels.memory.shapes import ModelShapes, kept_in_float
-from rays_as_pixels.memory.workload import Workload
-from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
+from rays_as_pixels.errors import InputError
+from rays_as_pixels.memory.settings import FP8, MemorySetting, Offload, VaePieces
+from rays_as_pixels.memory.shapes import ModelShapes, count_parameters
+from rays_as_pixels.model.autoencoder import (
+    SPATIAL_STRIDE,
+    TEMPORAL_STRIDE,
+    check_frame_count,
+    latent_frames,
+)
 
-CUDA_RESERVE = 900_000_000  # context, libraries and their workspaces; an allowance
-CUDA_FRAGMENTS = 0.06  # share of the activations that the allocator loses between them
+TASKS = ("estimate", "generate", "imagine", "loop")
+CUDA_RESERVE = 900_000_000  # bytes of context and libraries; an allowance
+ACTIVATION_RESERVE = 0.25  # share of the activations, for what the rules of thumb leave out
 FLOAT = 4
+
+# Feature maps of the autoencoder's full width that are held at once, by what it does.
+_ENCODE, _DECODE_CLIP, _DECODE_IMAGES = 13, 16, 22
+_PIXEL_COPIES = 4  # of a clip's pixels around the autoencoder
+_KERNEL = 27  # 3 x 3 x 3, which the CPU's first convolution unfolds
+_TOKEN_COPIES = 10  # of a token in a transformer block
+# The camera and view priors compare all cells of neighbouring frames: bytes per frame.
+_PRIOR_PER_PAIR, _PRIOR_PER_CELL = 38, 3600
+_FIT_PER_FRAME, _FIT_PIXEL_COPIES = 3_000_000, 3  # photometric bundle adjustment, on the CPU
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What is to be run: the sizes on which memory depends.
+
+    Attributes:
+        task: estimate, generate, imagine or loop.
+        frames: Video frames.
+        height: Of the video, in pixels; a multiple of 16.
+        width: Of the video, in pixels; a multiple of 16.
+        seeds: Samples in one pass.
+    """
+
+    task: str
+    frames: int
+    height: int
+    width: int
+    seeds: int = 1
+
+    def check(self, *, temporal_stride: int) -> None:
+        """Refuse what no model with an autoencoder of this temporal stride can run.
+
+        Raises:
+            InputError: Unknown task, or a count or size that does not fit the autoencoder.
+        """
+        if self.task not in TASKS:
+            raise InputError(
+                f"task must be one of {', '.join(TASKS)}; got {self.task!r}. Pick one."
+            )
+        check_frame_count(self.frames, temporal_stride)
+        step = 2 * SPATIAL_STRIDE
+        if self.height % step or self.width % step or min(self.height, self.width) < step:
+            raise InputError(
+                f"height and width must be multiples of {step}; got {self.height} x {self.width}. "
+                "Round them."
+            )
 
 
 @dataclass(frozen=True)
 class Phase:
-    """One part of a verb: bytes of weights and of activations on the device at its peak."""
+    """One part of a run: bytes of weights and of activations on the device at its peak."""
 
     name: str
     weights: int
@@ -40,8 +91,8 @@ class MemoryEstimate:
     Attributes:
         setting: How it is run.
         phases: In the order in which they happen.
-        reserve: Bytes of the device's own libraries and of gaps between tensors.
-        host_bytes: Weights in the machine's memory beside the device.
+        reserve: Bytes for the device's own libraries and for what the prediction leaves out.
+        host_bytes: Weights in the machine's memory while they are not on the device.
     """
 
     setting: MemorySetting
@@ -61,25 +112,10 @@ class MemoryEstimate:
 
 
 @dataclass(frozen=True)
-class Weights:
-    """Bytes of a model's weights between uses: in all, of all blocks and of the largest.
-
-    `casting` is what the largest layer needs in full precision while it is used.
-    """
-
-    transformer: int
-    blocks: int
-    block: int
-    vae: int
-    text: int
-    text_leaf: int
-    casting: int
-
-
 class Planner:
-    """Predicts one workload under any setting; what does not depend on the setting is kept.
+    """Predicts one workload under any setting.
 
-    Args:
+    Attributes:
         shapes: Of the model.
         work: What is to be run.
         dtype: Of the transformer and the text encoder; the autoencoder runs in float32.
@@ -89,95 +125,108 @@ class Planner:
         InputError: The workload breaks a rule.
     """
 
-    def __init__(
-        self,
-        shapes: ModelShapes,
-        work: Workload,
-        *,
-        dtype: torch.dtype = torch.float32,
-        device_type: str = "cuda",
-    ) -> None:
-        work.check(temporal_stride=shapes.temporal_stride)
-        self.shapes, self.work, self.dtype = shapes, work, dtype
-        self.device_type = device_type
-        self._peaks = cache(Activations(shapes, work, dtype, device_type).of_task)
-        self._weights = cache(partial(weight_bytes, shapes, dtype))
+    shapes: ModelShapes
+    work: Workload
+    dtype: torch.dtype = torch.float32
+    device_type: str = "cuda"
+
+    def __post_init__(self) -> None:
+        """Refuse a workload that cannot be run."""
+        self.work.check(temporal_stride=self.shapes.temporal_stride)
 
     def estimate(self, setting: MemorySetting) -> MemoryEstimate:
-        """Predict the peak of the run from shapes alone."""
-        peaks = self._peaks(setting.vae)
-        weights = self._weights(MemorySetting(fp8=setting.fp8))  # no other part changes them
+        """Predict the peak of the run in each phase, and its sum with the reserve."""
+        found = self._activations(setting.vae)
         phases = tuple(
-            Phase(name, _resident(name, weights, setting), size) for name, size in peaks.items()
+            Phase(name, self._weights(name, setting), size) for name, size in found.items()
         )
-        largest = max(phase.activations for phase in phases)
-        reserve = CUDA_RESERVE + int(CUDA_FRAGMENTS * largest)
-        everything = weights.transformer + weights.vae + weights.text
-        host = everything if setting.offload is not Offload.NONE else 0
-        return MemoryEstimate(setting, phases, 0 if self.device_type == "cpu" else reserve, host)
+        reserve = int(ACTIVATION_RESERVE * max(found.values()))
+        if self.device_type == "cuda":
+            reserve += CUDA_RESERVE
+        host = 0 if setting.offload is Offload.NONE else self._weights("all", MemorySetting())
+        return MemoryEstimate(setting, phases, reserve, host)
+
+    def _weights(self, phase: str, setting: MemorySetting) -> int:
+        """Return the bytes of weights on the device during a phase; "all" for those of a model."""
+        item, shapes = self.dtype.itemsize, self.shapes
+        parameters = [count_parameters(block) for block in shapes.network.blocks]
+        in_blocks = FP8.itemsize if setting.fp8 else item
+        blocks = sum(parameters) * in_blocks
+        rest = (shapes.transformer_parameters - sum(parameters)) * item
+        vae, text = shapes.vae_parameters * FLOAT, shapes.text_parameters * item
+        if setting.offload is Offload.NONE:
+            return blocks + rest + vae + text
+        if setting.offload is Offload.GROUP:
+            # The autoencoder stays. Of the others two blocks or layers are on the device: one
+            # computes while the next is fetched.
+            if phase == "read prompt":
+                return vae + 2 * shapes.text_largest * item
+            return vae + (rest + 2 * parameters[0] * in_blocks if phase == "denoise" else 0)
+        # A component stays until the next one in the pipeline's order is needed: the text encoder
+        # while images are encoded, the autoencoder while denoising.
+        denoising = blocks + rest + vae
+        return {"read prompt": text, "encode": text + vae, "denoise": denoising}.get(phase, vae)
+
+    def _activations(self, pieces: VaePieces) -> dict[str, int]:
+        """Return the bytes of activations of each phase, in order."""
+        task, seeds, frames = self.work.task, self.work.seeds, self.work.frames
+        size = self.work.height, self.work.width
+        ray_size = self.work.height // 2, self.work.width // 2
+        pixels = _pixel_bytes(frames, size)
+        raxels, clips = (frames, seeds) if pieces is VaePieces.WHOLE else (1, 1)
+        encode = decode = 0
+        if task in ("estimate", "loop"):
+            batch = min(frames, TEMPORAL_STRIDE)
+            encode = self._autoencode(_ENCODE, batch, size, pieces) + _PIXEL_COPIES * pixels
+            if self.device_type == "cpu":
+                channels = int(self.shapes.autoencoder.config["in_channels"])
+                encode += batch * self._vae_cells(size) * _KERNEL * channels * FLOAT
+        if task in ("generate", "loop"):
+            encode = max(encode, self._autoencode(_ENCODE, raxels, ray_size, pieces) + pixels)
+        if task in ("generate", "imagine"):
+            encode = max(encode, self._autoencode(_ENCODE, 1, size, pieces))
+        if task in ("generate", "imagine", "loop"):
+            batch = clips * self.shapes.temporal_stride
+            decode = self._autoencode(_DECODE_CLIP, batch, size, pieces) + 3 * seeds * pixels
+        if task in ("estimate", "imagine", "loop"):
+            images = clips * raxels
+            rays = self._autoencode(_DECODE_IMAGES, images, ray_size, pieces) + 2 * pixels
+            decode = max(decode, rays)
+        phases = {"encode": encode, "denoise": self._denoise() + pixels, "decode": decode}
+        if self.shapes.text_parameters:
+            phases = {"read prompt": 0, **phases}
+        if task in ("estimate", "loop") and self.device_type == "cpu":
+            phases["fit cameras"] = _FIT_PER_FRAME * frames + _FIT_PIXEL_COPIES * pixels
+        return phases
+
+    @property
+    def _vae_patch(self) -> int:
+        return int(self.shapes.autoencoder.config["patch_size"] or 1)
+
+    def _vae_cells(self, size: tuple[int, int]) -> int:
+        """Return the cells of the autoencoder's largest feature maps for (height, width) pixels."""
+        return size[0] * size[1] // self._vae_patch**2
+
+    def _autoencode(self, maps: int, images: int, size: tuple[int, int], pieces: VaePieces) -> int:
+        """Return the bytes of feature maps for so many images at once, or a tile of each."""
+        if pieces is VaePieces.TILES:
+            tile = self.shapes.autoencoder.tile_sample_min_height * self._vae_patch
+            size = min(size[0], tile), min(size[1], tile)
+        width = int(self.shapes.autoencoder.config["base_dim"])
+        return maps * images * self._vae_cells(size) * width * FLOAT
+
+    def _denoise(self) -> int:
+        shapes, work = self.shapes, self.work
+        cells = work.height // SPATIAL_STRIDE * (work.width // SPATIAL_STRIDE)
+        _, patch_y, patch_x = shapes.network.sizes.video.patch_size
+        video = latent_frames(work.frames, shapes.temporal_stride) * cells // (patch_y * patch_x)
+        rays = work.frames * cells // 4 // shapes.network.sizes.rays.patch_size**2
+        width = shapes.network.sizes.blocks.width
+        blocks = _TOKEN_COPIES * (video + rays) * width * self.dtype.itemsize
+        prior = work.frames * (_PRIOR_PER_PAIR * cells**2 + _PRIOR_PER_CELL * cells)
+        has_prior = shapes.network.sizes.camera_prior is not None
+        return work.seeds * max(blocks, prior if has_prior else 0)
 
 
-def weight_bytes(shapes: ModelShapes, dtype: torch.dtype, setting: MemorySetting) -> Weights:
-    """Count the bytes of all weights in a precision."""
-    network = shapes.network
-    stored = _stored(network, dtype, fp8=setting.fp8)
-    blocks = [_stored(block, dtype, fp8=setting.fp8) for block in network.blocks]
-    layers = [sum(p.numel() for p in layer.parameters()) for layer in _cast_layers(network)]
-    text = shapes.text_parameters * dtype.itemsize
-    return Weights(
-        transformer=stored,
-        blocks=sum(blocks),
-        block=max(blocks),
-        vae=sum(p.numel() for p in shapes.autoencoder.parameters()) * FLOAT,
-        text=text,
-        text_leaf=shapes.text_largest * dtype.itemsize,
-        casting=max(layers, default=0) * dtype.itemsize if setting.fp8 else 0,
-    )
-
-
-def _stored(module: nn.Module, dtype: torch.dtype, *, fp8: bool) -> int:
-    size = 0
-    cast = {id(p) for layer in _cast_layers(module) for p in layer.parameters()} if fp8 else set()
-    for name, parameter in module.named_parameters():
-        item = FP8.itemsize if id(parameter) in cast else dtype.itemsize
-        item = FLOAT if kept_in_float(name) else item
-        size += parameter.numel() * item
-    return size
-
-
-def _cast_layers(module: nn.Module) -> list[nn.Module]:
-    """List the layers that layerwise casting keeps in 8 bits."""
-    kind = RaysAsPixelsTransformer3DModel
-    patterns = {
-        *DEFAULT_SKIP_MODULES_PATTERN,
-        *(kind._skip_layerwise_casting_patterns or ()),
-        *(kind._keep_in_fp32_modules or ()),
-    }
-    return [
-        layer
-        for name, layer in module.named_modules()
-        if isinstance(layer, nn.Linear | nn.Conv3d)
-        and not any(re.search(pattern, name) for pattern in patterns)
-    ]
-
-
-def _resident(phase: str, weights: Weights, setting: MemorySetting) -> int:
-    """Bytes of weights on the device during a phase."""
-    casting = weights.casting if phase == "denoise" else 0
-    if setting.offload is Offload.NONE:
-        return weights.transformer + weights.vae + weights.text + casting
-    if setting.offload is Offload.GROUP:
-        # the autoencoder stays; of the network its first and last layers and two blocks, one of
-        # them being fetched while the other computes
-        if phase == "read prompt":
-            return weights.vae + 2 * weights.text_leaf
-        inside = weights.transformer - weights.blocks + 2 * weights.block
-        return weights.vae + (inside + casting if phase == "denoise" else 0)
-    # Components wait until the one before them in the pipeline's order is needed, so the text
-    # encoder is still there while images are encoded, and the autoencoder while denoising.
-    return {
-        "read prompt": weights.text,
-        "denoise": weights.transformer + weights.vae + casting,
-        "encode": weights.text + weights.vae,
-        "encode rays": weights.text + weights.vae,
-    }.get(phase, weights.vae)
+def _pixel_bytes(images: int, size: tuple[int, int]) -> int:
+    return images * 3 * size[0] * size[1] * FLOAT

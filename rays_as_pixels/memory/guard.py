@@ -33,28 +33,26 @@ def out_of_memory(pipeline: Any, verb: str, error: BaseException) -> InputError:
         verb: That ran.
         error: What was raised.
     """
-    now = getattr(pipeline, "memory_setting", "full")
+    setting = getattr(pipeline, "memory_setting", "full")
+    device = getattr(pipeline, "_execution_device", torch.device("cpu"))
     words = " ".join(str(error).split())[:160]
-    device = getattr(pipeline, "_execution_device", "the device")
     return InputError(
-        f"{verb} must fit in the memory of {device}; with --offload {now} it did not ({words}). "
-        f"{_remedy(now)}, or take fewer frames or seeds; `python -m rays_as_pixels memory` shows "
-        "what each setting needs."
+        f"{verb} must fit in the memory of {device}; with --offload {setting} it did not ({words})."
+        f" Use {_next_setting(setting, device.type)}, or take fewer frames or seeds; "
+        "`python -m rays_as_pixels memory` shows what each setting needs."
     )
 
 
-def _remedy(now: str) -> str:
-    """Name the next smaller setting."""
-    words = now.split("+")
+def _next_setting(setting: str, device_type: str) -> str:
+    """Name the next smaller setting that a kind of device allows."""
+    words = setting.split("+")
     if "slicing" not in words and "tiling" not in words:
-        return f"Use --offload {now}+slicing"
-    if "group-offload" not in words:
-        return "Use --offload group-offload+tiling"
-    return (
-        "Use --offload group-offload+fp8+tiling"
-        if now != "group-offload+fp8+tiling"
-        else ("Use a smaller model")
-    )
+        return f"--offload {setting}+slicing"
+    smaller = ["full+tiling"]
+    if device_type == "cuda":
+        smaller = ["group-offload+tiling", "group-offload+fp8+tiling"]
+    left = smaller[smaller.index(setting) + 1 :] if setting in smaller else smaller
+    return f"--offload {left[0]}" if left else "a smaller model"
 
 
 def explain_out_of_memory(method: Callable[P, R]) -> Callable[P, R]:

@@ -4,23 +4,24 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import torch
-from diffusers import AutoencoderKLWan
+
+from rays_as_pixels.errors import InputError
 
 
 class Offload(StrEnum):
-    """Where the weights wait while they are not needed."""
+    """Where the weights wait while they are not needed; the words of --offload."""
 
-    NONE = "none"  # all on the device
-    MODEL = "model"  # one component on the device at a time
-    GROUP = "group"  # one transformer block on the device at a time
+    NONE = "full"  # all on the device
+    MODEL = "model-offload"  # one component on the device at a time
+    GROUP = "group-offload"  # one transformer block on the device at a time
 
 
 class VaePieces(StrEnum):
-    """How much the autoencoder takes at once."""
+    """How much the autoencoder takes at once; the words of --offload."""
 
-    WHOLE = "whole"
-    SLICES = "slices"  # one clip or one raxel image at a time: the same numbers
-    TILES = "tiles"  # parts of an image at a time, besides
+    WHOLE = ""
+    SLICES = "slicing"  # one clip or one raxel image at a time: the same numbers
+    TILES = "tiling"  # and parts of an image at a time
 
 
 @dataclass(frozen=True)
@@ -40,28 +41,18 @@ class MemorySetting:
     @property
     def name(self) -> str:
         """The words of --offload that choose it."""
-        words = {
-            Offload.NONE: ["fp8"] if self.fp8 else ["full"],
-            Offload.MODEL: ["model-offload"],
-            Offload.GROUP: ["group-offload"],
-        }[self.offload]
-        if self.fp8 and self.offload is not Offload.NONE:
-            words = [*words, "fp8"]
-        if self.vae is not VaePieces.WHOLE:
-            words = [*words, {VaePieces.SLICES: "slicing", VaePieces.TILES: "tiling"}[self.vae]]
-        return "+".join(words)
+        words = [self.offload.value, "fp8"] if self.fp8 else [self.offload.value]
+        if self.fp8 and self.offload is Offload.NONE:
+            words = ["fp8"]
+        return "+".join([*words, self.vae.value] if self.vae.value else words)
 
 
 # In the order of preference: what changes no number goes before what changes some, and what is
 # faster before what is slower. Tiles change results at their seams, 8-bit weights everywhere.
 SETTINGS = tuple(
     MemorySetting(offload, fp8, vae)
-    for fp8, pieces in (
-        (False, (VaePieces.WHOLE, VaePieces.SLICES)),
-        (False, (VaePieces.TILES,)),
-        (True, (VaePieces.WHOLE, VaePieces.SLICES)),
-        (True, (VaePieces.TILES,)),
-    )
+    for fp8 in (False, True)
+    for pieces in ((VaePieces.WHOLE, VaePieces.SLICES), (VaePieces.TILES,))
     for offload in Offload
     for vae in pieces
 )
@@ -71,13 +62,35 @@ FP8 = torch.float8_e4m3fn
 HALF_FROM_PARAMETERS = 500_000_000
 
 
-def use_pieces(vae: AutoencoderKLWan, pieces: VaePieces) -> AutoencoderKLWan:
-    """Set up an autoencoder for a setting; returns it."""
-    if pieces is not VaePieces.WHOLE:
-        vae.enable_slicing()
-    if pieces is VaePieces.TILES:
-        vae.enable_tiling()
-    return vae
+def settings_for(device_type: str) -> tuple[MemorySetting, ...]:
+    """List the settings that make sense on a kind of device.
+
+    On a CPU there is nowhere to offload to, and 8-bit weights cost time only.
+    """
+    if device_type == "cuda":
+        return SETTINGS
+    return tuple(s for s in SETTINGS if s.offload is Offload.NONE and not s.fp8)
+
+
+def named_setting(name: str, device_type: str) -> MemorySetting:
+    """Read a setting's name, its words in any order.
+
+    Raises:
+        InputError: No such setting, or none for this kind of device.
+    """
+    wanted = sorted(name.split("+"))
+    found = next((s for s in SETTINGS if sorted(s.name.split("+")) == wanted), None)
+    if found is None:
+        raise InputError(
+            f"--offload must be auto or one of {', '.join(BY_NAME)}; got {name!r}. Use auto to let "
+            "the program choose."
+        )
+    if found not in settings_for(device_type):
+        raise InputError(
+            f"--offload must suit the device; got {name!r} on {device_type}, where the weights "
+            "have nowhere else to go. Use full, full+slicing or full+tiling."
+        )
+    return found
 
 
 def choose_dtype(name: str, *, device_type: str, parameters: int) -> torch.dtype:

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import save
 from server import REPOSITORY, TOKEN, files_of
 
 from rays_as_pixels.errors import CheckpointError
-from rays_as_pixels.hub.fetch import find_model
-from rays_as_pixels.hub.location import HubAccess
+from rays_as_pixels.hub.fetch import fetch_configs, find_model
+from rays_as_pixels.hub.location import HubAccess, locate_model
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 
 WEIGHTS = "transformer/diffusion_pytorch_model.safetensors"
@@ -42,6 +43,15 @@ def test_code_and_pickles_in_a_repository_are_not_fetched(hub, access, toy_folde
     for name in extra:
         assert not (folder / name).exists(), name
         assert not hub.asked_for(f"/{name}"), name
+
+
+def test_configs_come_without_weights_and_the_text_encoder_by_its_header(hub, access, toy_folder):
+    text = {"text_encoder/model.safetensors": save({"embedding": torch.zeros(7, 3)})}
+    hub.put(REPOSITORY, files_of(toy_folder) | text)
+    folder, shapes = fetch_configs(locate_model(REPOSITORY), access)
+    assert shapes == {"embedding": (7, 3)}
+    assert (folder / "transformer" / "config.json").is_file()
+    assert not list(folder.glob("*/*.safetensors"))
 
 
 def test_a_revision_pins_what_is_fetched_and_a_commit_needs_no_further_question(hub, access):

@@ -1,48 +1,35 @@
 """Memory: predictions against measurement, the choice of a setting, and running out."""
 
 import json
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 from rays_as_pixels.cli.main import main
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.memory.autoencoder import CodecPeaks
-from rays_as_pixels.memory.choose import (
-    Budget,
-    apply_setting,
-    choose_setting,
-    named_setting,
-    settings_for,
-)
-from rays_as_pixels.memory.estimate import Planner, weight_bytes
+from rays_as_pixels.memory.choose import Budget, apply_setting, choose_setting
+from rays_as_pixels.memory.estimate import TASKS, Planner, Workload
 from rays_as_pixels.memory.guard import explain_out_of_memory
-from rays_as_pixels.memory.measure import measured_bytes
 from rays_as_pixels.memory.settings import (
     BY_NAME,
     SETTINGS,
     MemorySetting,
     Offload,
     VaePieces,
-    use_pieces,
+    named_setting,
+    settings_for,
 )
-from rays_as_pixels.memory.shapes import ModelShapes, weight_shapes
-from rays_as_pixels.memory.tracker import META, peak_bytes
-from rays_as_pixels.memory.workload import TASKS, Workload
-from rays_as_pixels.model.autoencoder import LatentCodec
+from rays_as_pixels.memory.shapes import ModelShapes
 from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
-from rays_as_pixels.model.transformer.joint_state import JointState
-from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.trajectories.presets import make_preset
 
 CPU = torch.device("cpu")
 TOY_WORK = Workload("estimate", 5, 32, 32)
-# Whole verbs: a percent for small things that no phase holds, such as the path and the images.
-VERB_TOLERANCE = 0.02
-# Small networks only: time embeddings and position tables, made in float64 on the way.
-NETWORK_TOLERANCE = 0.05
+FACTOR = 2.0  # that a prediction may be off; these runs are within 1.25
 
 
 @pytest.fixture(scope="module")
@@ -54,17 +41,25 @@ def shipped() -> RaysAsPixelsPipeline:
 
 @pytest.fixture(scope="module")
 def shapes() -> ModelShapes:
-    """Of the shipped model; what was traced for one test is there for the next."""
     return ModelShapes.from_folder(DEFAULT_MODEL)
+
+
+def measured_bytes(run: Callable[[], object]) -> int:
+    """Return the most bytes that tensors made by `run` hold at one time, by torch's profiler."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        run()
+    recorded = cast(Any, profiler.profiler).kineto_results.events()
+    changes = [(e.start_ns(), e.nbytes()) for e in recorded if e.name() == "[memory]"]
+    held = peak = 0
+    for _, change in sorted(changes, key=lambda pair: pair[0]):
+        held += change
+        peak = max(peak, held)
+    return peak
 
 
 def video_for(work: Workload) -> torch.Tensor:
     generator = torch.Generator().manual_seed(1)
     return torch.rand(work.frames, 3, work.height, work.width, generator=generator)
-
-
-def new_network(config: dict[str, Any]) -> RaysAsPixelsTransformer3DModel:
-    return cast(RaysAsPixelsTransformer3DModel, RaysAsPixelsTransformer3DModel.from_config(config))
 
 
 def run_task(pipe: RaysAsPixelsPipeline, work: Workload, video: torch.Tensor) -> Any:
@@ -89,143 +84,42 @@ def run_task(pipe: RaysAsPixelsPipeline, work: Workload, video: torch.Tensor) ->
     "work",
     [
         Workload("estimate", 5, 64, 64),
-        pytest.param(Workload("estimate", 9, 64, 64), marks=pytest.mark.slow),
-        pytest.param(Workload("estimate", 17, 48, 80), marks=pytest.mark.slow),
-        Workload("generate", 5, 64, 64),
-        pytest.param(Workload("generate", 9, 96, 160), marks=pytest.mark.slow),
-        pytest.param(Workload("imagine", 5, 64, 64), marks=pytest.mark.slow),
-        pytest.param(Workload("imagine", 17, 80, 48), marks=pytest.mark.slow),
-        pytest.param(Workload("loop", 9, 64, 64, seeds=2), marks=pytest.mark.slow),
+        pytest.param(Workload("estimate", 17, 128, 128), marks=pytest.mark.slow),
+        Workload("generate", 9, 96, 160),
+        pytest.param(Workload("imagine", 9, 96, 160), marks=pytest.mark.slow),
+        pytest.param(Workload("loop", 9, 96, 160, seeds=2), marks=pytest.mark.slow),
     ],
     ids=lambda work: f"{work.task}-{work.frames}-{work.height}-{work.width}",
 )
-def test_the_prediction_is_what_a_run_of_the_shipped_model_holds(shipped, shapes, work):
+def test_a_run_of_the_shipped_model_holds_what_was_predicted_within_a_factor(shipped, shapes, work):
     video = video_for(work)
-    measured = measured_bytes(lambda: run_task(shipped, work, video), CPU)
-    planner = Planner(shapes, work, device_type="cpu")
-    predicted = planner.estimate(MemorySetting()).largest.activations
-    assert predicted == pytest.approx(measured, rel=VERB_TOLERANCE)
+    measured = measured_bytes(lambda: run_task(shipped, work, video))
+    found = Planner(shapes, work, device_type="cpu").estimate(MemorySetting())
+    predicted = max(phase.activations for phase in found.phases)
+    assert measured / FACTOR < predicted < measured * FACTOR
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_the_prediction_of_a_denoising_step_is_what_the_network_holds(dtype):
-    shapes = ModelShapes.from_preset("mini")
-    alone = {"num_layers": 2, "motion_width": None, "temporal_stride": 4}  # as Wan's, no priors
-    network = new_network({**shapes.transformer, **alone}).eval()
-    for parameter in network.parameters():
-        parameter.data = parameter.data.to(dtype)
-
-    def state(device: torch.device) -> JointState:
-        return JointState(
-            latents=torch.zeros(1, 32, 5, 16, 16, device=device, dtype=dtype),
-            sigma=torch.ones(1, 5, device=device),
-            ray_latents=torch.zeros(1, 32, 17, 8, 8, device=device, dtype=dtype),
-            ray_sigma=torch.ones(1, 17, device=device),
-        )
-
-    given = state(CPU)
-    with torch.no_grad():
-        measured = measured_bytes(lambda: network(given), CPU)
-    shadow = cast(Any, network).to(META)
-    empty = state(META)
-    held = [*shadow.parameters(), *vars(empty).values()]
-    predicted = peak_bytes(
-        lambda: shadow(empty),
-        held=[value for value in held if isinstance(value, torch.Tensor)],
-        device_type="cpu",
-    )
-    assert predicted == pytest.approx(measured, rel=NETWORK_TOLERANCE)
-
-
-@pytest.mark.slow
-def test_all_blocks_hold_the_same_so_that_one_stands_for_all(shapes):
-    deep = ModelShapes("deep", {**shapes.transformer, "num_layers": 5}, shapes.vae)
-    work = Workload("generate", 5, 64, 64)
-    one, all_of_them = (
-        Planner(each, work, device_type="cpu").estimate(MemorySetting()) for each in (shapes, deep)
-    )
-    phases = {phase.name: phase.activations for phase in one.phases}
-    assert phases == {phase.name: phase.activations for phase in all_of_them.phases}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("device_type", ["cpu", "cuda"])
-def test_long_clips_lie_on_the_line_that_short_ones_begin(shapes, device_type):
-    codec = LatentCodec(shapes.autoencoder, raxel_mean=[0.0], raxel_std=[1.0])
-    held = list(shapes.autoencoder.parameters())
-    encoded, decoded = (
-        peak_bytes(run, held=held, device_type=device_type)
-        for run in (
-            lambda: codec.encode_video(torch.empty(1, 25, 3, 32, 32, device=META)),
-            lambda: codec.decode_video(torch.empty(1, 32, 25, 4, 4, device=META)),
-        )
-    )
-    peaks = CodecPeaks(shapes, device_type)
-    assert peaks.encode(25, (32, 32), VaePieces.WHOLE) == encoded
-    assert peaks.decode(25, (32, 32), VaePieces.WHOLE, clips=1) == decoded
-
-
-@pytest.mark.slow
-def test_slices_and_tiles_are_predicted_too(shipped, shapes):
-    latents = torch.zeros(1, 32, 3, 4, 4)
-    work = Workload("estimate", 6 - 1, 128, 128)
-    codec = LatentCodec(
-        use_pieces(shapes.new_autoencoder(), VaePieces.SLICES), raxel_mean=[0.0], raxel_std=[1.0]
-    )
-    sliced = peak_bytes(
-        lambda: codec.decode_raxels(torch.empty(1, 32, 5, 8, 8, device=META)),
-        held=list(codec.autoencoder.parameters()),
-    )
-    phases = Planner(shapes, work).estimate(BY_NAME["full+slicing"]).phases
-    predicted = {phase.name: phase.activations for phase in phases}["decode rays"]
-    # the verb keeps its video, and the rays of its seeds beside their mean, which is decoded
-    video, rays = (5, 3, 128, 128), (1, 32, 5, 8, 8)
-    assert predicted == sliced + sum(torch.Size(shape).numel() * 4 for shape in (video, rays))
-    whole = shipped.codec.decode_raxels(latents)
-    shipped.vae.enable_slicing()
-    try:
-        torch.testing.assert_close(shipped.codec.decode_raxels(latents), whole)
-    finally:
-        shipped.vae.disable_slicing()
-
-
-@pytest.mark.slow
-def test_tiles_are_predicted_within_a_tenth_of_the_code_and_never_below(shapes):
-    vae = use_pieces(shapes.new_autoencoder(), VaePieces.TILES)
-    codec = LatentCodec(vae, raxel_mean=[0.0], raxel_std=[1.0])
-    held = list(vae.parameters())
-    tiled = peak_bytes(
-        lambda: codec.encode_video(torch.empty(1, 5, 3, 64, 640, device=META)), held=held
-    )
-    phases = Planner(shapes, Workload("estimate", 5, 64, 640)).estimate(BY_NAME["full+tiling"])
-    assert tiled <= phases.phases[0].activations <= 1.1 * tiled
-
-
-def test_weights_are_counted_to_the_byte_from_configs_alone(shipped, shapes):
-    weights = weight_bytes(shapes, torch.float32, MemorySetting())
-    for name, counted in (("transformer", weights.transformer), ("vae", weights.vae)):
-        parameters = list(getattr(shipped, name).parameters())
-        assert counted == sum(p.numel() * p.element_size() for p in parameters)
-        headers = weight_shapes(DEFAULT_MODEL / name)
-        stored = [*parameters, *getattr(shipped, name).buffers()]
-        assert sum(torch.Size(shape).numel() for shape in headers.values()) == sum(
-            p.numel() for p in stored
-        )
+def test_weights_are_counted_from_configs_alone(shipped, shapes):
+    for name, counted in (
+        ("transformer", shapes.transformer_parameters),
+        ("vae", shapes.vae_parameters),
+    ):
+        assert counted == sum(p.numel() for p in getattr(shipped, name).parameters())
 
 
 def test_the_14b_shape_has_the_papers_parameters():
-    shapes = ModelShapes.from_preset("14B")
-    count = sum(p.numel() for p in shapes.network.parameters())
+    count = ModelShapes.from_preset("14B").transformer_parameters
     assert count == pytest.approx(20e9, rel=0.02), "14B of Wan and 6B of rays"
 
 
-def test_8_bit_weights_are_counted_as_the_casting_stores_them():
-    shapes = ModelShapes.from_preset("mini")
-    shapes = ModelShapes("no priors", {**shapes.transformer, "motion_width": None}, shapes.vae)
-    counted = weight_bytes(shapes, torch.float32, BY_NAME["fp8"]).transformer
-    network = new_network(shapes.transformer)
+def test_8_bit_weights_take_about_a_byte_each_in_the_blocks(shipped, shapes):
+    planner = Planner(shapes, Workload("generate", 9, 64, 64), device_type="cuda")
+    full, fp8 = (planner.estimate(BY_NAME[name]).phases[0].weights for name in ("full", "fp8"))
+    network = RaysAsPixelsPipeline.from_pretrained(DEFAULT_MODEL).transformer
+    before = sum(p.numel() * p.element_size() for p in network.parameters())
     network.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=torch.float32)
-    assert counted == sum(p.numel() * p.element_size() for p in network.parameters())
+    after = sum(p.numel() * p.element_size() for p in network.parameters())
+    assert full - fp8 == pytest.approx(before - after, rel=0.3)
 
 
 @pytest.fixture(scope="module")
@@ -251,7 +145,7 @@ def test_the_first_setting_that_fits_is_taken_and_none_is_an_error(planner):
     assert [order.index(name) for name in taken] == sorted(order.index(name) for name in taken)
     with pytest.raises(InputError, match=r"got 2.0 GB free.*Use fewer --frames"):
         choose_setting(planner, Budget(2 * 10**9, plenty))
-    with pytest.raises(InputError, match=r"8.0 GB beside it"):
+    with pytest.raises(InputError, match=r"8.0 GB in the machine"):
         choose_setting(planner, Budget(24 * 10**9, 8 * 10**9))
 
 
@@ -301,6 +195,9 @@ def test_memory_that_runs_out_is_an_error_that_names_the_setting_to_change(toy):
             raise RuntimeError("something else")
 
     with pytest.raises(InputError, match=r"estimate must fit.*Use --offload full\+slicing"):
+        Pipe().estimate()
+    Pipe.memory_setting = "full+slicing"  # on a CPU weights have nowhere else to go
+    with pytest.raises(InputError, match=r"Use --offload full\+tiling"):
         Pipe().estimate()
     with pytest.raises(RuntimeError, match="something else"):
         Pipe().generate()
