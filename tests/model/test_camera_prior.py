@@ -6,11 +6,11 @@ import torch
 from rays_as_pixels.geometry.cameras import Cameras, rigid
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.rotations import rotation_from_vector
-from rays_as_pixels.model.camera_prior.camera_prior import (
-    CameraPrior,
+from rays_as_pixels.model.camera_prior.camera_params import (
     camera_params_from_pose_params,
     raxels_from_camera_params,
 )
+from rays_as_pixels.model.camera_prior.camera_prior import CameraPrior
 from rays_as_pixels.model.config import CameraPriorConfig
 from rays_as_pixels.model.transformer.joint_state import JointState
 from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
@@ -120,7 +120,7 @@ def test_the_fitted_code_gives_the_latents_of_other_cameras():
     assert "camera prior" in lines[0]
     clean = next(linear_batches(1000))
     with torch.no_grad():
-        coded = prior.coded(camera_params_from_pose_params(clean.pose, 64, 64), (4, 4))
+        coded = prior.encode(camera_params_from_pose_params(clean.pose, 64, 64), (4, 4))
     error = (coded - clean.ray_latents).square().mean().sqrt()
     assert error < 0.02 * clean.ray_latents.std()
     torch.testing.assert_close(prior.std[:3], torch.full((3,), 0.2), rtol=0.1, atol=0)

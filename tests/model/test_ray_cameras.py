@@ -3,7 +3,7 @@
 import torch
 
 from rays_as_pixels.geometry.rotations import rotation_from_vector, vector_from_rotation
-from rays_as_pixels.model.camera_prior.camera_prior import raxels_from_camera_params
+from rays_as_pixels.model.camera_prior.camera_params import raxels_from_camera_params
 from rays_as_pixels.model.view_prior.ray_cameras import cameras_of_points
 
 

@@ -39,7 +39,7 @@ class Outcome:
         clips_seen: In training, repeats counted.
         row: Scores at the default number of steps.
         more: Scores at other numbers of steps, of its autoencoder alone, and of means over seeds.
-        movers: Scores on worlds where objects stand still, and where they move.
+        dynamic_objects: Scores on worlds where objects stand still, and where they move.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Outcome:
     clips_seen: int
     row: dict[str, Any]
     more: dict[str, dict[str, Any]]
-    movers: dict[str, dict[str, Any]]
+    dynamic_objects: dict[str, dict[str, Any]]
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON holds. Inverse of `from_dict`."""
@@ -88,14 +88,14 @@ def tables(outcomes: list[Outcome], baselines: list[dict[str, object]]) -> list[
         _rows_of(outcomes, "more"),
         (note,),
     )
-    movers = Table(
-        "movers",
+    dynamic_objects = Table(
+        "dynamic_objects",
         "Worlds where things move, 1 step",
         _ERRORS,
-        _rows_of(outcomes, "movers"),
+        _rows_of(outcomes, "dynamic_objects"),
         ("The same worlds along the same paths, rendered twice.",),
     )
-    return [main, more, movers]
+    return [main, more, dynamic_objects]
 
 
 def _rows_of(outcomes: list[Outcome], field: str) -> tuple[Row, ...]:

@@ -31,17 +31,18 @@ _MIN_FOCAL, _MAX_FOCAL = 0.05, 50.0  # per width; beyond, Eq. 7 has read noise
 
 @dataclass(frozen=True)
 class Representation:
-    """One way to draw cameras.
+    """One way to turn cameras into images.
 
     Attributes:
         name: Short name.
-        drawn: Cameras (B, F), frame 0 the identity, to images at half the video's size.
-        read: Those images, as decoded, to cameras (B, F). Inverse of `drawn`.
+        images_from_cameras: From cameras (B, F), frame 0 the identity, to images of half the
+            video's size.
+        cameras_from_images: From those images, as decoded, to cameras (B, F). Its inverse.
     """
 
     name: str
-    drawn: Callable[[Cameras], Images]
-    read: Callable[[Images], Cameras]
+    images_from_cameras: Callable[[Cameras], Images]
+    cameras_from_images: Callable[[Images], Cameras]
 
 
 def _raster(cameras: Cameras) -> Cameras:
@@ -147,7 +148,7 @@ class RayCodec:
 
     Attributes:
         codec: The frozen autoencoder.
-        representation: How cameras are drawn.
+        representation: How cameras become images.
         statistics: Of this representation's latents, per channel.
     """
 
@@ -166,11 +167,11 @@ class RayCodec:
         )
 
     @torch.no_grad()
-    def read(self, latents: Float[Tensor, "batch c frames h w"]) -> Cameras:
+    def cameras_from_images(self, latents: Float[Tensor, "batch c frames h w"]) -> Cameras:
         """Decode normalised latents and read their cameras (B, F), float64 on the CPU."""
         parts = self.statistics.restore(latents).split(latents.shape[1] // self._images, dim=1)
         images = tuple(self.codec.decode_raxels(part).cpu().double() for part in parts)
-        return self.representation.read(images)
+        return self.representation.cameras_from_images(images)
 
     @property
     def _images(self) -> int:
@@ -183,4 +184,5 @@ def raw_latents(
     codec: LatentCodec, kind: Representation, cameras: Cameras
 ) -> Float[Tensor, "batch c frames h w"]:
     """Encode cameras (B, F) as images of a representation, channels of all images in a row."""
-    return torch.cat([codec.encode_raxels(image.float()) for image in kind.drawn(cameras)], dim=1)
+    images = kind.images_from_cameras(cameras)
+    return torch.cat([codec.encode_raxels(image.float()) for image in images], dim=1)

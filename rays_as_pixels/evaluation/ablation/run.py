@@ -17,11 +17,11 @@ from rays_as_pixels.evaluation.ablation.data import (
 from rays_as_pixels.evaluation.ablation.report import Outcome, report
 from rays_as_pixels.evaluation.ablation.representations import RayCodec, representation
 from rays_as_pixels.evaluation.ablation.score import (
+    DYNAMIC_OBJECTS,
     MAIN,
-    MOVERS,
     HeldOut,
     baseline_rows,
-    scored_movers,
+    scored_dynamic_objects,
     scored_variant,
 )
 from rays_as_pixels.evaluation.ablation.variants import VARIANTS, Variant
@@ -101,16 +101,20 @@ def run_ablation(
     variants = options.chosen()
     _check_folder(options)
     heldout = {
-        movers: HeldOut.rendered(
-            codec, options.worlds, num_frames=options.num_frames, size=options.size, movers=movers
+        kind: HeldOut.rendered(
+            codec,
+            options.worlds,
+            num_frames=options.num_frames,
+            size=options.size,
+            dynamic_objects=kind,
         )
-        for movers in ("random", *MOVERS)
+        for kind in ("random", *DYNAMIC_OBJECTS)
     }
     outcomes = []
     for variant in variants:
         path = options.folder / variant.name / _OUTCOME
         if not path.exists():
-            files = _training_clips(codec, options, variant.movers, log)
+            files = _training_clips(codec, options, variant.dynamic_objects, log)
             start = _Start(codec, features, files, heldout)
             outcome = _trained(start, options, variant, log)
             write_json(path, outcome.to_dict())
@@ -122,12 +126,14 @@ def run_ablation(
 
 
 def _training_clips(
-    codec: LatentCodec, options: AblationOptions, movers: str, log: Log
+    codec: LatentCodec, options: AblationOptions, dynamic_objects: str, log: Log
 ) -> list[Path]:
     """Render and encode the training clips of a kind, as far as they are not there yet."""
-    name = "" if movers == "random" else f"-{movers}"
+    name = "" if dynamic_objects == "random" else f"-{dynamic_objects}"
     pool = options.folder / f"pool{name}"
-    spec = PoolSpec(options.clips, options.num_frames, (options.size,), movers=movers)
+    spec = PoolSpec(
+        options.clips, options.num_frames, (options.size,), dynamic_objects=dynamic_objects
+    )
     for done, total in build_pool(pool, spec):
         if done % 10 == 0 or done == total:
             log(f"pool{name}: {done} of {total} shards")
@@ -198,7 +204,7 @@ def _trained(start: _Start, options: AblationOptions, variant: Variant, log: Log
         clips_seen=run.progress.clips,
         row=rows.pop(MAIN),
         more=rows,
-        movers=scored_movers(model, rays, heldout, seeds=options.seeds),
+        dynamic_objects=scored_dynamic_objects(model, rays, heldout, seeds=options.seeds),
     )
 
 

@@ -21,7 +21,7 @@ from rays_as_pixels.pipeline.schedule import new_scheduler
 
 MAIN = "1 step"  # what barely trained networks do best at
 FLOOR = "autoencoder floor"
-MOVERS = {"none": "five objects stand still", "many": "the same five move"}
+DYNAMIC_OBJECTS = {"none": "five objects stand still", "many": "the same five move"}
 _SWEEP = (1, 2, 4)
 _AVERAGED = (4, 8)
 _NOISES_PER_WORLD = 100
@@ -44,11 +44,19 @@ class HeldOut:
     @classmethod
     @torch.no_grad()
     def rendered(
-        cls, codec: LatentCodec, count: int, *, num_frames: int, size: tuple[int, int], movers: str
+        cls,
+        codec: LatentCodec,
+        count: int,
+        *,
+        num_frames: int,
+        size: tuple[int, int],
+        dynamic_objects: str,
     ) -> "HeldOut":
         """Render and encode `count` held-out worlds, seeds from 0."""
         worlds = list(
-            world_clips(count, num_frames=num_frames, sizes=(size,), dynamic_objects=movers)
+            world_clips(
+                count, num_frames=num_frames, sizes=(size,), dynamic_objects=dynamic_objects
+            )
         )
         return cls(worlds, torch.cat([codec.encode_video(w.video[None].float()) for w in worlds]))
 
@@ -74,7 +82,7 @@ def cameras_of(
         scheduler=new_scheduler(),
         ray_scheduler=new_scheduler(),
     )
-    return rays.read(latents)
+    return rays.cameras_from_images(latents)
 
 
 class _Scores:
@@ -131,7 +139,7 @@ def scored_variant(
                 scores.add(MAIN if steps == 1 else f"{steps} steps", each[seed], world, seed)
         clip = truth_of(world).to(dtype=torch.float32)[torch.arange(frames)[None]]
         true = raw_latents(rays.codec, rays.representation, clip)
-        scores.add(FLOOR, rays.read(rays.statistics.normalise(true))[0], world)
+        scores.add(FLOOR, rays.cameras_from_images(rays.statistics.normalise(true))[0], world)
         for count in _AVERAGED if averaged else ():
             own = range(first, first + count)
             each = cameras_of(model, rays, video, steps=1, seeds=own, frames=frames)
@@ -140,30 +148,30 @@ def scored_variant(
     return scores.rows(heldout.worlds)
 
 
-def scored_movers(
+def scored_dynamic_objects(
     model: RaysAsPixelsTransformer3DModel,
     rays: RayCodec,
     heldout: dict[str, HeldOut],
     *,
     seeds: int,
 ) -> Rows:
-    """Score a network, 1 step, on the same worlds with five things standing and moving."""
+    """Score a network, 1 step, on the same worlds with five objects still and moving."""
     rows: Rows = {}
-    for movers, label in MOVERS.items():
+    for kind, label in DYNAMIC_OBJECTS.items():
         scores = _Scores()
-        for number, world in enumerate(heldout[movers].worlds):
+        for number, world in enumerate(heldout[kind].worlds):
             first = number * _NOISES_PER_WORLD
             each = cameras_of(
                 model,
                 rays,
-                heldout[movers].video[number : number + 1],
+                heldout[kind].video[number : number + 1],
                 steps=1,
                 seeds=range(first, first + seeds),
                 frames=len(world.video),
             )
             for seed in range(seeds):
                 scores.add(label, each[seed], world, seed)
-        rows |= scores.rows(heldout[movers].worlds)
+        rows |= scores.rows(heldout[kind].worlds)
     return rows
 
 

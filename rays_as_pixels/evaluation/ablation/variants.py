@@ -24,8 +24,8 @@ class Variant:
         name: Short name, for the command line and folders.
         label: What was changed, in words.
         config: How it is trained.
-        representation: How cameras are drawn, see `representations`.
-        movers: What moves by itself in the training clips, one of `worlds.movers.MOVERS`.
+        representation: How cameras become images, see `representations`.
+        dynamic_objects: In the training clips: "random", "none" or "many".
         seed: Of first weights, batches and noise.
     """
 
@@ -33,7 +33,7 @@ class Variant:
     label: str
     config: TransformerConfig = BASE
     representation: str = "raxels"
-    movers: str = "random"
+    dynamic_objects: str = "random"
     seed: int = 0
 
 
@@ -67,6 +67,6 @@ VARIANTS = {
                 relative_weight=0.0,
             ),
         ),
-        Variant("still-worlds", "trained where nothing moves by itself", movers="none"),
+        Variant("still-worlds", "trained where nothing moves by itself", dynamic_objects="none"),
     )
 }

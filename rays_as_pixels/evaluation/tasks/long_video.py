@@ -129,7 +129,8 @@ def _joined(runner: Runner, tour: Tour, number: int) -> dict[str, tuple[Cameras,
     """
     native, most = runner.pipe.num_frames, runner.pipe.max_frames
     count = len(tour.video)
-    laid = WindowPlan().windows(count, native=native, longest=most)
+    stride = runner.pipe.codec.temporal_stride
+    laid = WindowPlan().windows(count, native=native, longest=most, temporal_stride=stride)
     options = {**_options(runner, number)}
     found: list[Window] = []
     spent: list[float] = []

@@ -36,7 +36,7 @@ class PoolSpec:
         first_seed: Seed of the first clip; the rest count up.
         sharp_every: Every so many shards are rendered with 2x supersampling, the others with none,
             which takes a fifth of the time.
-        movers: What moves by itself, one of `worlds.movers.MOVERS`.
+        dynamic_objects: "random", "none" or "many".
     """
 
     clips: int
@@ -44,7 +44,7 @@ class PoolSpec:
     sizes: Sequence[tuple[int, int]]
     first_seed: int = 0
     sharp_every: int = 4
-    movers: str = "random"
+    dynamic_objects: str = "random"
 
 
 def _shard_path(folder: Path, index: int) -> Path:
@@ -82,7 +82,7 @@ def _render_part(
         width=size[1],
         device=device,
         supersample=2 if sharp else 1,
-        movers=spec.movers,
+        movers=spec.dynamic_objects,
     )
     return {
         "video": (clips.video * 255).round().to(torch.uint8).cpu(),

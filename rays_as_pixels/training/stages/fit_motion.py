@@ -8,11 +8,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rays_as_pixels.model.autoencoder import SPATIAL_STRIDE, LatentCodec
-from rays_as_pixels.model.camera_prior.camera_prior import (
-    CameraPrior,
+from rays_as_pixels.model.camera_prior.camera_params import (
     camera_params_from_pose_params,
     raxels_from_camera_params,
 )
+from rays_as_pixels.model.camera_prior.camera_prior import CameraPrior
 from rays_as_pixels.model.camera_prior.motion_features import LatentFlow
 from rays_as_pixels.model.latent_pictures import SIDE, Pictures
 from rays_as_pixels.training.objective import CleanBatch

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rays_as_pixels.model.autoencoder import LatentCodec
-from rays_as_pixels.model.camera_prior.camera_prior import (
+from rays_as_pixels.model.camera_prior.camera_params import (
     camera_params_from_pose_params,
     raxels_from_camera_params,
 )

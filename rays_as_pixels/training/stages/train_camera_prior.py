@@ -13,11 +13,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rays_as_pixels.geometry.rotations import rotation_from_vector
-from rays_as_pixels.model.camera_prior.camera_prior import (
-    CameraPrior,
-    RoundOutput,
-    camera_params_from_pose_params,
-)
+from rays_as_pixels.model.camera_prior.camera_params import camera_params_from_pose_params
+from rays_as_pixels.model.camera_prior.camera_prior import CameraPrior, RoundOutput
 from rays_as_pixels.model.camera_prior.global_motion import cell_places
 from rays_as_pixels.solve.bundle import BundleState
 from rays_as_pixels.training.objective import CleanBatch

@@ -44,11 +44,11 @@ def test_every_variant_gets_a_row_of_its_own_beside_the_baselines(done):
     assert trained["global"]["parameters_m"] != trained["default"]["parameters_m"]
     more = [row["id"] for row in whole["tables"]["more"]["rows"]]
     assert "default/mean of 8 seeds" in more
-    assert [name for name in more if name.endswith("codec floor")] == [
-        "default/codec floor",
-        "plucker/codec floor",
+    assert [name for name in more if name.endswith("autoencoder floor")] == [
+        "default/autoencoder floor",
+        "plucker/autoencoder floor",
     ], "a floor stands once per representation"
-    assert len(whole["tables"]["movers"]["rows"]) == 2 * len(CHOSEN)
+    assert len(whole["tables"]["dynamic_objects"]["rows"]) == 2 * len(CHOSEN)
     page = (done / "ablation.md").read_text()
     assert page.count("\n| ") > 2 * len(CHOSEN)
 
@@ -80,9 +80,11 @@ def test_latents_are_normalised_and_read_back_as_the_cameras_they_were(done, toy
     normal = rays.statistics.normalise(raw)
     assert float(normal.mean()) == pytest.approx(0, abs=0.05)
     assert float(normal.std()) == pytest.approx(1, abs=0.05)
-    images = [toy.codec.encode_raxels(image.float()) for image in kind.drawn(clips.cameras)]
+    images = [
+        toy.codec.encode_raxels(image.float()) for image in kind.images_from_cameras(clips.cameras)
+    ]
     torch.testing.assert_close(torch.cat(images, 1), raw, rtol=0, atol=0.01)  # kept as halves
-    assert rays.read(normal).batch_shape == clips.cameras.batch_shape
+    assert rays.cameras_from_images(normal).batch_shape == clips.cameras.batch_shape
 
 
 def test_a_variant_that_does_not_exist_is_refused_by_name(toy, tmp_path):
@@ -93,7 +95,7 @@ def test_a_variant_that_does_not_exist_is_refused_by_name(toy, tmp_path):
 
 
 def test_variants_differ_from_the_default_and_the_papers_is_also_a_configuration():
-    kinds = [(v.config, v.representation, v.movers, v.seed) for v in VARIANTS.values()]
+    kinds = [(v.config, v.representation, v.dynamic_objects, v.seed) for v in VARIANTS.values()]
     assert len({repr(kind) for kind in kinds}) == len(kinds)
     assert VARIANTS["default"].config == BASE
     paper, own = training_config("paper").transformer, VARIANTS["paper"].config
