@@ -94,7 +94,7 @@ class PosedClip:
         chosen = torch.linspace(0, len(self.video) - 1, count).round().long()
         depths = [known]
         depths += [
-            dense_log_depth(fine, cameras, known, inlier_ratio=self.inlier_ratio, number=k)
+            dense_log_depth(fine, cameras, known, inlier_ratio=self.inlier_ratio, reference_frame=k)
             for k in chosen[1:].tolist()
         ]
         depths = [
