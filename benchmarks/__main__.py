@@ -6,27 +6,19 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import diffusers
 import torch
 
-from benchmarks import levers
+from benchmarks.optimizations import measure_optimizations
 from benchmarks.report import DEVICES, markdown
 from benchmarks.shapes import NETWORKS
-from benchmarks.step import StepResult, matmul_rate, measure_step, plan
-from benchmarks.tasks import (
-    extrapolated_tasks,
-    measured_tasks,
-    mini_pipeline,
-    random_pipeline,
-    weight_bytes,
-)
-
-Say = Callable[[str], None]
-Keep = Callable[[dict[str, Any]], None]
+from benchmarks.step import matmul_rate, measure_step, plan
+from benchmarks.tasks import measured_tasks, mini_pipeline, random_pipeline
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -53,61 +45,35 @@ def device_name(device: torch.device) -> str:
     return platform.processor() or platform.machine()
 
 
-def measure(device: torch.device, args: argparse.Namespace, say: Say, keep: Keep) -> None:
-    """Measure everything that this device can be asked for, size by size.
-
-    Args:
-        device: Where.
-        args: Of the command line.
-        say: Is told what happens.
-        keep: Is given the results so far after each size.
-    """
+def measure(args: argparse.Namespace, device: torch.device) -> Iterator[dict[str, Any]]:
+    """Measure everything that this device can be asked for; yields the results after each size."""
     sizes = [NETWORKS[name] for name in (args.size or NETWORKS)]
+    dtypes = sorted({plan(network, device)[2] for network in sizes}, key=str)
     result: dict[str, Any] = {
         "device": device_name(device),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "diffusers": diffusers.__version__,
         "date": time.strftime("%Y-%m-%d"),
-        "matmul": {},
+        "matmul": {str(dtype)[6:]: matmul_rate(device, dtype) for dtype in dtypes},
         "steps": [],
         "tasks": [],
-        "levers": [],
-        "weights_bf16": {},
+        "optimizations": [],
     }
-    for dtype in sorted({plan(network, device)[2] for network in sizes}, key=str):
-        result["matmul"][str(dtype)[6:]] = matmul_rate(device, dtype)
     for network in sizes:
-        say(f"{network.name}: one step")
-        step = measure_step(network, device, budget_sec=args.seconds)
-        result["steps"].append(step.as_dict())
-        say(f"{network.name}: tasks")
-        result["tasks"] += [row.as_dict() for row in _tasks(step, device)]
-        say(f"{network.name}: levers")
-        result["levers"] += [row.as_dict() for row in _levers(step, device, args)]
-        result["weights_bf16"][network.name] = weight_bytes(network)
-        keep(result)
-
-
-def _tasks(step: StepResult, device: torch.device) -> list:
-    network = NETWORKS[step.network]
-    if network.name == "mini":
-        return measured_tasks(network, mini_pipeline(device), device, every_step=True)
-    if device.type == "cuda":
-        return measured_tasks(network, random_pipeline(network, device), device, every_step=False)
-    return extrapolated_tasks(step)
-
-
-def _levers(step: StepResult, device: torch.device, args: argparse.Namespace) -> list:
-    network = NETWORKS[step.network]
-    found = levers.reuse(network, device, budget_sec=args.seconds)
-    if network.name == "mini" or device.type == "cuda":
-        found += levers.backends(network, device, budget_sec=args.seconds)
-        if args.compile:
-            found.append(levers.compiled(network, device, budget_sec=args.seconds))
-    if network.name == "mini":
-        found += levers.batches(network, device, budget_sec=args.seconds)
-    return found
+        sys.stderr.write(f"{network.name}\n")
+        result["steps"].append(asdict(measure_step(network, device, budget_sec=args.seconds)))
+        if network.name == "mini" or device.type == "cuda":
+            mini = network.name == "mini"
+            pipeline = mini_pipeline(device) if mini else random_pipeline(network, device)
+            tasks = measured_tasks(network, pipeline, device, every_step=mini)
+            result["tasks"] += map(asdict, tasks)
+            del pipeline
+            found = measure_optimizations(
+                network, device, budget_sec=args.seconds, compiled=args.compile
+            )
+            result["optimizations"] += map(asdict, found)
+        yield result
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -119,12 +85,10 @@ def main(arguments: list[str] | None = None) -> int:
         torch.set_num_threads(args.threads)
     kind = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
 
-    def keep(result: dict[str, Any]) -> None:
-        args.out.mkdir(parents=True, exist_ok=True)
+    args.out.mkdir(parents=True, exist_ok=True)
+    for result in measure(args, torch.device(kind)):
         (args.out / f"{kind}.json").write_text(json.dumps(result, indent=1) + "\n")
         (args.out / "README.md").write_text(joined(args.out))
-
-    measure(torch.device(kind), args, lambda text: print(text, file=sys.stderr), keep)
     print(joined(args.out))
     return 0
 

@@ -1,5 +1,6 @@
-"""The tables: Markdown from the JSON of one or more devices, with what was not measured said."""
+"""The tables: Markdown from the JSON of one or more devices, with "not measured" where so."""
 
+from collections.abc import Callable
 from typing import Any
 
 DEVICES = ("cpu", "cuda")
@@ -9,160 +10,6 @@ GOALS = (
     "at least 50 % of the measured bf16 matmul rate at 14B on one H200",
     "estimate (2 steps) at least 15 times faster than generate (50 steps), 49x480x832",
 )
-
-
-def table(header: list[str], rows: list[list[str]]) -> str:
-    """Format a Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _seconds(value: float) -> str:
-    return (
-        f"{value * 1000:.1f} ms"
-        if value < 1
-        else f"{value:.2f} s"
-        if value < 100
-        else (f"{value:.0f} s" if value < 7200 else f"{value / 3600:.1f} h")
-    )
-
-
-def _bytes(value: int | None) -> str:
-    return "not measured" if value is None else f"{value / 1e9:.2f} GB"
-
-
-def _rate(value: float) -> str:
-    return f"{value / 1e12:.2f} TFLOP/s"
-
-
-def markdown(results: dict[str, dict[str, Any]]) -> str:
-    """Write the tables of several devices.
-
-    Args:
-        results: By device type, what `run` returned; a device that is missing is said to be.
-    """
-    parts = ["# Benchmarks", ""]
-    for device in DEVICES:
-        found = results.get(device)
-        if found is None:
-            parts.append(f"- {device}: not measured")
-        else:
-            parts.append(
-                f"- {device}: {found['date']}, {found['device']}, {found['threads']} thread(s), "
-                f"torch {found['torch']}, diffusers {found['diffusers']}; matmul ceiling "
-                + ", ".join(f"{_rate(v)} in {k}" for k, v in found["matmul"].items())
-            )
-    parts += ["", "Goals: " + "; ".join(GOALS) + ".", ""]
-    parts += ["## One step beside Wan's, at equal tokens, width, precision and weights", ""]
-    parts += [step_table(results), "", "## Whole tasks", "", task_table(results), ""]
-    parts += ["## Estimate against generate", "", goal_table(results), ""]
-    parts += ["## Levers", "", lever_table(results), "", NOTES, ""]
-    return "\n".join(parts)
-
-
-def step_table(results: dict[str, dict[str, Any]]) -> str:
-    """Compare one call of both networks per device and size."""
-    rows = []
-    for device in DEVICES:
-        found = {row["network"]: row for row in results.get(device, {}).get("steps", [])}
-        for size in SIZES:
-            if size not in found:
-                rows.append([device, size, *["not measured"] * 8])
-                continue
-            row = found[size]
-            ceiling = results[device]["matmul"][row["dtype"]]
-            rows.append(
-                [
-                    device,
-                    size,
-                    row["clip"],
-                    f"{row['video_tokens']} + {row['ray_tokens']}",
-                    f"{row['layers_measured']} of {row['layers']}, {row['dtype']}",
-                    _seconds(row["ours_sec"]),
-                    _seconds(row["wan_sec"]),
-                    f"{row['ratio']:.2f} ({row['flops_ratio']:.2f})",
-                    f"{100 * row['ours_flops_per_sec'] / ceiling:.0f} % "
-                    f"({100 * row['wan_flops_per_sec'] / ceiling:.0f} %)",
-                    _bytes(row["peak_bytes"]),
-                ]
-            )
-    header = [
-        "device",
-        "size",
-        "clip",
-        "tokens, video + rays",
-        "blocks",
-        "ours",
-        "Wan",
-        "ours / Wan (operations)",
-        "of matmul ceiling (Wan's)",
-        "peak",
-    ]
-    return table(header, rows)
-
-
-def task_table(results: dict[str, dict[str, Any]]) -> str:
-    """List seconds and bytes per task."""
-    rows = []
-    for device in DEVICES:
-        tasks = results.get(device, {}).get("tasks", [])
-        for size in SIZES:
-            found = [row for row in tasks if row["network"] == size]
-            if not found:
-                rows.append([device, size, *["not measured"] * 5])
-            rows += [
-                [
-                    device,
-                    size,
-                    row["task"],
-                    row["clip"],
-                    _seconds(row["seconds"]),
-                    _bytes(row["peak_bytes"]),
-                    row["how"],
-                ]
-                for row in found
-            ]
-    return table(["device", "size", "task", "clip", "time", "peak", "how"], rows)
-
-
-def goal_table(results: dict[str, dict[str, Any]]) -> str:
-    """Divide generate's seconds by estimate's."""
-    rows = []
-    for device in DEVICES:
-        tasks = results.get(device, {}).get("tasks", [])
-        for size in SIZES:
-            found = {r["task"].split(",")[0]: r for r in tasks if r["network"] == size}
-            if "estimate" not in found or "generate" not in found:
-                rows.append([device, size, "not measured", ""])
-                continue
-            times = found["generate"]["seconds"] / found["estimate"]["seconds"]
-            rows.append([device, size, f"{times:.1f}", found["generate"]["how"]])
-    return table(["device", "size", "estimate is faster by", "how"], rows)
-
-
-def lever_table(results: dict[str, dict[str, Any]]) -> str:
-    """List what each lever is worth."""
-    rows = []
-    for device in DEVICES:
-        found = results.get(device, {}).get("levers", [])
-        if not found:
-            rows.append([device, *["not measured"] * 6])
-        rows += [
-            [
-                device,
-                row["network"],
-                row["name"],
-                _seconds(row["plain_sec"]),
-                _seconds(row["with_sec"]),
-                f"{row['ratio']:.2f}",
-                row["note"],
-            ]
-            for row in found
-        ]
-    header = ["device", "size", "lever", "without", "with", "ratio", "note"]
-    return table(header, rows)
-
-
 NOTES = """\
 Times are medians; ratios are medians over pairs run in turn, so a machine that slows down slows
 both. With one CPU thread, seconds are those of the process itself, which other programs on the
@@ -170,3 +17,95 @@ machine do not lengthen. A step is one call of the network on one sample. Operat
 multiply-add, in matrix products and attention alone. At 1.3B and 14B a CPU is asked for one block
 at a small clip; both networks share its weights. Weights are random except mini's tasks, which run
 the model that comes with the project."""
+Results = dict[str, dict[str, Any]]  # by device type, what a run measured
+_STEP_COLUMNS = [
+    "device",
+    "size",
+    "clip",
+    "tokens, video + rays",
+    "blocks",
+    "ours",
+    "Wan",
+    "ours / Wan (operations)",
+    "of matmul ceiling (Wan's)",
+    "peak",
+]
+_TASK_COLUMNS = ["device", "size", "task", "clip", "time", "peak", "how"]
+_OPTIMIZATION_COLUMNS = ["device", "size", "optimization", "without", "with", "ratio"]
+
+
+def markdown(results: Results) -> str:
+    """Write the tables of several devices; a device that is missing is called not measured."""
+    parts = ["# Benchmarks", ""]
+    for device in DEVICES:
+        found = results.get(device)
+        if found is None:
+            parts.append(f"- {device}: not measured")
+            continue
+        ceilings = (
+            f"{rate / 1e12:.2f} TFLOP/s in {kind}" for kind, rate in found["matmul"].items()
+        )
+        parts.append(
+            f"- {device}: {found['date']}, {found['device']}, {found['threads']} thread(s), "
+            f"torch {found['torch']}, diffusers {found['diffusers']}; matmul ceiling "
+            + ", ".join(ceilings)
+        )
+    steps = _table(_STEP_COLUMNS, results, "steps", _step_cells)
+    tasks = _table(_TASK_COLUMNS, results, "tasks", _task_cells)
+    optimizations = _table(_OPTIMIZATION_COLUMNS, results, "optimizations", _optimization_cells)
+    parts += ["", "Goals: " + "; ".join(GOALS) + ".", ""]
+    parts += ["## One step beside Wan's, at equal tokens, width, precision and weights", ""]
+    parts += [steps, "", "## Whole tasks", "", tasks, ""]
+    parts += ["## Optimizations", "", optimizations, "", NOTES, ""]
+    return "\n".join(parts)
+
+
+def _table(
+    columns: list[str],
+    results: Results,
+    key: str,
+    cells: Callable[[dict[str, Any], dict[str, Any]], list[str]],
+) -> str:
+    """Format the rows of one key per device and size; a size without rows is not measured."""
+    lines = [columns, ["---"] * len(columns)]
+    for device in DEVICES:
+        measured = results.get(device, {})
+        for size in SIZES:
+            rows = [row for row in measured.get(key, []) if row["network"] == size]
+            lines += [[device, size, *cells(row, measured)] for row in rows]
+            if not rows:
+                lines.append([device, size, *["not measured"] * (len(columns) - 2)])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _step_cells(row: dict[str, Any], measured: dict[str, Any]) -> list[str]:
+    ceiling = measured["matmul"][row["dtype"]]
+    ours, wan = (100 * row[f"{name}_flops_per_sec"] / ceiling for name in ("ours", "wan"))
+    return [
+        row["clip"],
+        f"{row['video_tokens']} + {row['ray_tokens']}",
+        f"{row['layers_measured']} of {row['layers']}, {row['dtype']}",
+        _seconds(row["ours_sec"]),
+        _seconds(row["wan_sec"]),
+        f"{row['ratio']:.2f} ({row['flops_ratio']:.2f})",
+        f"{ours:.0f} % ({wan:.0f} %)",
+        _bytes(row["peak_bytes"]),
+    ]
+
+
+def _task_cells(row: dict[str, Any], _: dict[str, Any]) -> list[str]:
+    peak = _bytes(row["peak_bytes"])
+    return [row["task"], row["clip"], _seconds(row["seconds"]), peak, row["how"]]
+
+
+def _optimization_cells(row: dict[str, Any], _: dict[str, Any]) -> list[str]:
+    seconds = _seconds(row["plain_sec"]), _seconds(row["with_sec"])
+    return [row["name"], *seconds, f"{row['ratio']:.2f}"]
+
+
+def _seconds(value: float) -> str:
+    return f"{value * 1000:.1f} ms" if value < 1 else f"{value:.2f} s"
+
+
+def _bytes(value: int | None) -> str:
+    return "not measured" if value is None else f"{value / 1e9:.2f} GB"

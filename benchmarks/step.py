@@ -1,6 +1,6 @@
 """One call of the joint network against one of Wan's: same width, tokens, precision and weights."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import torch
 from diffusers import WanTransformer3DModel
@@ -50,10 +50,6 @@ class StepResult:
     wan_flops_per_sec: float
     peak_bytes: int | None
     runs: int
-
-    def as_dict(self) -> dict:
-        """Return plain values, for JSON."""
-        return asdict(self)
 
 
 def filled(model: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
@@ -116,17 +112,12 @@ def plan(network: Network, device: torch.device) -> tuple[Clip, int, torch.dtype
 
 
 @torch.no_grad()
-def measure_step(
-    network: Network, device: torch.device, *, budget_sec: float, compiled: bool = False
-) -> StepResult:
+def measure_step(network: Network, device: torch.device, *, budget_sec: float) -> StepResult:
     """Time both networks in turn."""
     clip, layers, dtype = plan(network, device)
     reset_peak(device)
     shared = device.type != "cuda" and layers < network.layers
     ours, wan = build_pair(network, layers=layers, shared_blocks=shared, device=device, dtype=dtype)
-    if compiled:
-        for model in (ours, wan):
-            model.compile_repeated_blocks(fullgraph=True)
     state, text = joint_inputs(network, clip, device=device, dtype=dtype)
     inputs = wan_inputs(network, clip, device=device, dtype=dtype)
     times = interleaved(

@@ -1,14 +1,13 @@
-"""Seconds and bytes of whole tasks: estimate, generate, imagine, loop."""
+"""Seconds and bytes of whole tasks: estimate and generate."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from diffusers import AutoencoderKLWan
 
-from benchmarks import flops
-from benchmarks.shapes import NETWORKS, Network
-from benchmarks.step import StepResult, filled
+from benchmarks.shapes import Network
+from benchmarks.step import filled
 from benchmarks.timing import peak_bytes, reset_peak, timed
 from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
@@ -38,10 +37,6 @@ class TaskResult:
     seconds: float
     peak_bytes: int | None
     how: str
-
-    def as_dict(self) -> dict:
-        """Return plain values, for JSON."""
-        return asdict(self)
 
 
 def mini_pipeline(device: torch.device) -> RaysAsPixelsPipeline:
@@ -103,16 +98,10 @@ def measured_tasks(
     def generate(steps: int) -> Callable[[], object]:
         return lambda: pipeline.generate(video[0], path, num_inference_steps=steps, **prompt)
 
-    def imagine(steps: int) -> Callable[[], object]:
-        return lambda: pipeline.imagine(
-            video[0], num_frames=clip.frames, num_inference_steps=steps, **prompt
-        )
-
     results = []
     for verb, make, steps in (
         ("estimate", estimate, ESTIMATE_STEPS),
         ("generate", generate, GENERATE_STEPS),
-        ("imagine", imagine, GENERATE_STEPS),
     ):
         seconds, peak, how = _timed_task(make, steps, device, every_step=every_step)
         results.append(
@@ -137,26 +126,3 @@ def _timed_task(
     per_step = (few - one) / _SHORT
     how = f"{1 + _SHORT} steps measured, {per_step:.2f} s each, extrapolated"
     return one + per_step * (steps - 1), peak_bytes(device), how
-
-
-def extrapolated_tasks(step: StepResult) -> list[TaskResult]:
-    """Work out the network's share of tasks from one block's rate at a smaller clip.
-
-    The autoencoder is left out: it is the same for all steps and was not measured at this size.
-    """
-    network = NETWORKS[step.network]
-    per_step = flops.joint_step(network, network.clip) / step.ours_flops_per_sec
-    how = (
-        f"extrapolated from {step.layers_measured} of {step.layers} blocks at {step.clip}, by "
-        "operations; network only, without the autoencoder"
-    )
-    return [
-        TaskResult(network.name, f"{verb}, {n} steps", str(network.clip), per_step * n, None, how)
-        for verb, n in (("estimate", ESTIMATE_STEPS), ("generate", GENERATE_STEPS))
-    ]
-
-
-def weight_bytes(network: Network) -> int:
-    """Return the bytes of the joint network's weights in bfloat16."""
-    with torch.device("meta"):
-        return 2 * sum(p.numel() for p in network.ours().parameters())

@@ -1,6 +1,6 @@
 """The benchmarks measure what they say: same tokens and weights, operations counted right."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -100,7 +100,7 @@ def test_a_measured_step_says_its_tokens_and_the_report_says_what_is_missing():
                 "diffusers": "0",
                 "date": "today",
                 "matmul": {"bfloat16": 1e11},
-                "steps": [step.as_dict()],
+                "steps": [asdict(step)],
             }
         }
     )
