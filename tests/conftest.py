@@ -22,9 +22,9 @@ def toy_pipeline(*, folded: bool = False) -> RaysAsPixelsPipeline:
         folded: Four frames per latent frame, as Wan's autoencoder has it, in place of one.
     """
     config = training_config("tiny")
-    size = config.autoencoder
+    size, network = config.autoencoder, config.transformer.network
     if folded:
-        config = replace(config, transformer=replace(config.transformer, motion_width=None))
+        network = replace(network, motion_width=None)
         size = replace(size, base_dim=8, temporal_stride=4)
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -34,7 +34,7 @@ def toy_pipeline(*, folded: bool = False) -> RaysAsPixelsPipeline:
             temporal_stride=size.temporal_stride,
         )
         transformer = new_transformer(
-            config.transformer, channels=size.z_dim, temporal_stride=size.temporal_stride
+            network, channels=size.z_dim, temporal_stride=size.temporal_stride
         )
         for parameter in transformer.parameters():  # its own start is the identity; this is not
             torch.nn.init.normal_(parameter, std=0.05)

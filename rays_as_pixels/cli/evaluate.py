@@ -59,6 +59,15 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.add_argument(
         "--baselines", action="store_true", help="run OpenCV and pycolmap where they are installed"
     )
+    _add_other_options(parser)
+    group = parser.add_argument_group("model")
+    add_loading_options(group)
+    group.add_argument(
+        "--seed", type=options.seed, default=0, help="first noise seed (default: %(default)s)"
+    )
+
+
+def _add_other_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--num-samples",
         type=options.whole,
@@ -77,10 +86,6 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         default=str(GENERATE_STEPS),
         help="numbers of steps to generate with (default: %(default)s, that of `generate`)",
     )
-    _add_other_options(parser)
-
-
-def _add_other_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--world-seed",
         type=options.seed,
@@ -107,11 +112,6 @@ def _add_other_options(parser: argparse.ArgumentParser) -> None:
         default="random",
         help="with --worlds: what moves by itself: what the world drew, nothing, or five things "
         "(default: %(default)s)",
-    )
-    group = parser.add_argument_group("model")
-    add_loading_options(group)
-    group.add_argument(
-        "--seed", type=options.seed, default=0, help="first noise seed (default: %(default)s)"
     )
 
 

@@ -37,14 +37,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "made (default: %(default)s)",
     )
     _add_folders(parser)
-    for part, what in _TIMED_PARTS.items():
-        parser.add_argument(
-            f"--{part}-minutes",
-            type=_minutes,
-            default=None,
-            metavar="N",
-            help=f"time for {what}, all runs together (default: the configuration's)",
-        )
+    _add_minutes(parser)
     parser.add_argument(
         "--stage",
         action="append",
@@ -104,6 +97,17 @@ def _add_folders(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="pipeline whose autoencoder is taken as it is, likewise; none is then trained",
     )
+
+
+def _add_minutes(parser: argparse.ArgumentParser) -> None:
+    for part, what in _TIMED_PARTS.items():
+        parser.add_argument(
+            f"--{part}-minutes",
+            type=_minutes,
+            default=None,
+            metavar="N",
+            help=f"time for {what}, all runs together (default: the configuration's)",
+        )
 
 
 def _minutes(text: str) -> float:

@@ -47,61 +47,103 @@ class AutoencoderConfig:
 
 
 @dataclass(frozen=True)
-class TransformerConfig:
-    """The transformer's size and its training.
+class NetworkSize:
+    """The transformer's size; all else has the defaults of `model.config`.
 
     Attributes:
         patch: Latent cells per video token along y and x.
-        motion_width: Channels of the motion features, see the network; None for none.
-        motion_features_minutes: Time to pretrain those features (`pretrain_motion_features`).
-        camera_prior_minutes: Time to train the camera prior after that (`train_camera_prior`).
-        camera_prior_learning_rate: Peak rate when a trained camera prior is trained further.
-        depth_head_minutes: Time to train the view prior's depths after that (`train_depth_head`).
         width: Token width.
         num_heads: Attention heads.
         num_layers: Blocks.
-        batch_size: Clips per step.
-        learning_rate: Peak rate of AdamW (and of Muon, by its own scale).
-        warmup_steps: Steps of linear warm-up.
-        estimate_share: Share of steps with the video given and the rays at noise.
-        generate_share: Share of steps with the rays given and the video at noise.
-        joint_share: Share of steps with both at the same noise level; the rest is independent.
-        pure_noise_share: Share of estimate steps with the rays' noise level exactly 1.
-        motion_head_weight: Weight of the motion head's loss (`auxiliary`).
-        pose_weight: Weight of the camera errors read from ray latents (`auxiliary`); 0 fits no
-            readout, which large rasters have no memory for.
-        relative_weight: Weight of the error of each frame's rays relative to frame 0 (`objective`).
-        cosine_weight: Weight of 1 - cos(v, u) beside |v - u|^2; the paper's is 0.5.
-        attention: `decoupled` or `global`, see the network.
-        ray_prediction: `sample` or `velocity`, see the network.
-        compile_blocks: Compile each block with torch.compile; needs a C++ compiler on a CPU.
-        minutes: Time to train for.
-        steps: Train for so many steps instead; None for `minutes`.
+        motion_width: Channels of the motion features; None for none, and for no priors.
+        attention: `decoupled` or `global`.
+        ray_prediction: `sample` or `velocity`.
     """
 
     patch: int = 2
+    width: int = 128
+    num_heads: int = 2
+    num_layers: int = 4
     motion_width: int | None = 64
+    attention: str = "decoupled"
+    ray_prediction: str = "sample"
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """What is trained by itself before the rest of the network.
+
+    Attributes:
+        motion_features_minutes: Time for the motion features (`pretrain_motion_features`).
+        camera_prior_minutes: Time for the camera prior after that (`train_camera_prior`).
+        camera_prior_learning_rate: Peak rate when a trained camera prior is trained further.
+        depth_head_minutes: Time for the view prior's depths after that (`train_depth_head`).
+    """
+
     motion_features_minutes: float = 10.0
     camera_prior_minutes: float = 30.0
     camera_prior_learning_rate: float = 5e-4
     depth_head_minutes: float = 15.0
-    width: int = 128
-    num_heads: int = 2
-    num_layers: int = 4
+
+
+@dataclass(frozen=True)
+class TaskShares:
+    """Shares of steps; what is left has independent noise levels.
+
+    Attributes:
+        estimate: With the video given and the rays at noise.
+        generate: With the rays given and the video at noise.
+        joint: With both at the same noise level.
+        pure_noise: Of the estimate steps, those with the rays' noise level exactly 1.
+    """
+
+    estimate: float = 0.8
+    generate: float = 0.12
+    joint: float = 0.06
+    pure_noise: float = 0.85
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of loss terms; that of |v - u|^2 is 1.
+
+    Attributes:
+        cosine: Of 1 - cos(v, u); the paper's is 0.5.
+        relative: Of the error of each frame's rays relative to frame 0 (`objective`).
+        motion_head: Of the motion head (`auxiliary`).
+        pose: Of the camera errors read from ray latents (`auxiliary`); 0 fits no readout, which
+            large rasters have no memory for.
+    """
+
+    cosine: float = 0.5
+    relative: float = 1.0
+    motion_head: float = 0.5
+    pose: float = 3.0
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """The transformer's size and its training.
+
+    Attributes:
+        network: Its size.
+        pretraining: What is trained before.
+        tasks: How often each task is trained.
+        weights: Of the loss.
+        batch_size: Clips per step.
+        learning_rate: Peak rate of AdamW (and of Muon, by its own scale).
+        warmup_steps: Steps of linear warm-up.
+        minutes: Time to train for.
+        steps: Train for so many steps instead; None for `minutes`.
+    """
+
+    network: NetworkSize = field(default_factory=NetworkSize)
+    pretraining: Pretraining = field(default_factory=Pretraining)
+    tasks: TaskShares = field(default_factory=TaskShares)
+    weights: LossWeights = field(default_factory=LossWeights)
     batch_size: int = 16
     learning_rate: float = 2e-3
     warmup_steps: int = 100
-    estimate_share: float = 0.8
-    generate_share: float = 0.12
-    joint_share: float = 0.06
-    pure_noise_share: float = 0.85
-    motion_head_weight: float = 0.5
-    pose_weight: float = 3.0
-    relative_weight: float = 1.0
-    cosine_weight: float = 0.5
-    attention: str = "decoupled"
-    ray_prediction: str = "sample"
-    compile_blocks: bool = False
     minutes: float = 75.0
     steps: int | None = None
 
@@ -153,36 +195,34 @@ _MINI = TrainingConfig(
         decoder_minutes=2.0,
     ),
     transformer=TransformerConfig(
-        motion_features_minutes=0.5,
-        camera_prior_minutes=3.0,
-        camera_prior_learning_rate=1e-3,
-        depth_head_minutes=1.0,
-        width=192,
-        num_heads=3,
-        num_layers=8,
+        pretraining=Pretraining(
+            motion_features_minutes=0.5,
+            camera_prior_minutes=3.0,
+            camera_prior_learning_rate=1e-3,
+            depth_head_minutes=1.0,
+        ),
+        network=NetworkSize(width=192, num_heads=3, num_layers=8),
+        tasks=TaskShares(estimate=0.05, generate=0.55, joint=0.3),
+        weights=LossWeights(motion_head=0.1, pose=0.0),
         batch_size=192,
         learning_rate=2e-3,
         warmup_steps=50,
-        estimate_share=0.05,
-        generate_share=0.55,
-        joint_share=0.3,
-        motion_head_weight=0.1,
-        pose_weight=0.0,
         minutes=5.0,
     ),
 )
-_MINI_CPU = (
-    replace(  # its camera prior is trained further on two CPU cores (`continue_camera_prior`)
-        _MINI,
-        name="mini-cpu",
-        pool_clips=4096,
-        transformer=replace(
-            _MINI.transformer,
+_MINI_CPU = replace(  # trains the camera prior further (`continue_camera_prior`) on two cores
+    _MINI,
+    name="mini-cpu",
+    pool_clips=4096,
+    transformer=replace(
+        _MINI.transformer,
+        pretraining=replace(
+            _MINI.transformer.pretraining,
             camera_prior_minutes=90.0,
             camera_prior_learning_rate=5e-4,
-            batch_size=16,
         ),
-    )
+        batch_size=16,
+    ),
 )
 CONFIGS = {
     config.name: config
@@ -201,12 +241,10 @@ CONFIGS = {
                 decoder_minutes=0.1,
             ),
             transformer=TransformerConfig(
-                motion_features_minutes=0.1,
-                camera_prior_minutes=0.1,
-                depth_head_minutes=0.1,
-                width=48,
-                num_heads=2,
-                num_layers=2,
+                pretraining=Pretraining(
+                    motion_features_minutes=0.1, camera_prior_minutes=0.1, depth_head_minutes=0.1
+                ),
+                network=NetworkSize(width=48, num_heads=2, num_layers=2),
                 batch_size=4,
                 warmup_steps=5,
                 minutes=0.2,
@@ -227,16 +265,9 @@ CONFIGS = {
                 learning_rate=3e-3,
             ),
             transformer=TransformerConfig(
-                patch=1,
-                motion_width=None,
-                estimate_share=0.35,
-                generate_share=0.35,
-                joint_share=0.2,
-                pure_noise_share=0.25,
-                motion_head_weight=0.0,
-                pose_weight=0.0,
-                relative_weight=0.0,
-                ray_prediction="velocity",
+                network=NetworkSize(patch=1, motion_width=None, ray_prediction="velocity"),
+                tasks=TaskShares(estimate=0.35, generate=0.35, joint=0.2, pure_noise=0.25),
+                weights=LossWeights(motion_head=0.0, pose=0.0, relative=0.0),
             ),
         ),
         TrainingConfig(  # whatever `convert-wan` made; see docs/wan.md
@@ -244,13 +275,11 @@ CONFIGS = {
             pool_clips=0,
             inherits_architecture=True,
             transformer=TransformerConfig(
+                tasks=TaskShares(estimate=0.45, generate=0.35, joint=0.15),
+                weights=LossWeights(pose=0.0),
                 batch_size=1,
                 learning_rate=1e-5,
                 warmup_steps=1000,
-                estimate_share=0.45,
-                generate_share=0.35,
-                joint_share=0.15,
-                pose_weight=0.0,
                 minutes=10080.0,
             ),
         ),

@@ -18,7 +18,7 @@ from rays_as_pixels.model.transformer.joint_state import (
     JointVelocity,
     ReferenceImages,
 )
-from rays_as_pixels.training.config import TransformerConfig
+from rays_as_pixels.training.config import TaskShares, TransformerConfig
 
 _LEVEL_FLOOR = 0.25  # x-prediction divides by the noise level; below this its weight stops growing
 
@@ -59,20 +59,19 @@ def shifted_logit_normal(shape: tuple[int, ...], generator: torch.Generator, *, 
 
 
 def _levels(
-    config: TransformerConfig, batch: int, sources: int, generator: torch.Generator
+    tasks: TaskShares, batch: int, sources: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Draw (video, rays, source, source rays) noise levels, each (B,)."""
 
     def uniform() -> Tensor:
         return torch.rand(batch, generator=generator)
 
-    independent = 1 - config.estimate_share - config.generate_share - config.joint_share
-    estimate, generate = config.estimate_share, config.generate_share
+    independent = 1 - tasks.estimate - tasks.generate - tasks.joint
     share = torch.tensor(
         [
-            0.0 if sources else estimate,
-            generate if sources else 0.0,
-            config.joint_share,
+            0.0 if sources else tasks.estimate,
+            tasks.generate if sources else 0.0,
+            tasks.joint,
             independent,
         ]
     ).clamp_min(0)
@@ -80,7 +79,7 @@ def _levels(
     late = shifted_logit_normal((batch,), generator, shift=3.0)
     uniform_video, uniform_rays = uniform(), uniform()
     slight = 0.15 * uniform() * (uniform() < 0.5)
-    pure = uniform() < config.pure_noise_share
+    pure = uniform() < tasks.pure_noise
     ray_level = torch.where(pure, torch.ones(batch), uniform().sqrt())
     level = torch.where(uniform() < 0.2, torch.ones(batch), uniform_video)
     video = torch.stack([slight, late, level, uniform_video])
@@ -103,7 +102,7 @@ def noisy_batch(
     frames = clean.ray_latents.shape[2]
     count = clean.reference_latents.shape[2]
     device = clean.latents.device
-    video, rays, source, source_rays = _levels(config, batch, count, generator)
+    video, rays, source, source_rays = _levels(config.tasks, batch, count, generator)
     sigma = video[:, None].expand(batch, latents).clone()
     ray_sigma = rays[:, None].expand(batch, frames).clone()
     if count:
@@ -187,10 +186,10 @@ def joint_loss(
 ) -> tuple[Float[Tensor, ""], LossTerms]:
     """Sum the losses of video and rays over what was noised.
 
-    `config.relative_weight` weighs the error of each frame's clean rays relative to frame 0: the
+    `config.weights.relative` weighs the error of each frame's clean rays relative to frame 0: the
     part of the rays that is motion, a tenth of their variance, the rest being the lens.
     """
-    ray_floor = _LEVEL_FLOOR if config.ray_prediction == "sample" else 0.0
+    ray_floor = _LEVEL_FLOOR if config.network.ray_prediction == "sample" else 0.0
     state, target = batch.state, batch.target
     terms = {}
     # A velocity holds stills exactly when its state does.
@@ -213,13 +212,13 @@ def joint_loss(
         )
     total = state.latents.new_zeros((), dtype=torch.float32)
     for name, (v, u, sigma, floor) in pairs.items():
-        loss, counts = _image_loss(v, u, sigma, floor=floor, cosine_weight=config.cosine_weight)
+        loss, counts = _image_loss(v, u, sigma, floor=floor, cosine_weight=config.weights.cosine)
         share = 0.3 if name.startswith("still") else 1.0
         mean = (loss * counts).sum() / max(1, counts.numel())
         terms[name] = float(mean.detach()) / max(1e-6, float(counts.float().mean()))
         total = total + share * mean
     motion, pure = _motion_loss(velocity.rays, target.rays, state.ray_sigma)
-    return total + config.relative_weight * motion, LossTerms(terms["video"], terms["rays"], pure)
+    return total + config.weights.relative * motion, LossTerms(terms["video"], terms["rays"], pure)
 
 
 def clean_ray_error(velocity: JointVelocity, batch: NoisyBatch) -> Float[Tensor, "b c frames h w"]:

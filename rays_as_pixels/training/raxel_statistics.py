@@ -6,7 +6,7 @@ run. The paths are those of the rendered worlds that training sees.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -68,21 +68,14 @@ def measure_raxels(
             f"clips must be 1 or more and frames from 1 to {num_frames}; got {sample.clips} and "
             f"{sample.frames}. Use 64 and 4."
         )
-    generator = torch.Generator().manual_seed(sample.seed)
     # Sums instead of all latents: memory does not grow with the number of clips.
     count, total, squares = 0, torch.zeros(()).double(), torch.zeros(()).double()
-    for clip in range(sample.clips):
-        height, width = sizes[clip % len(sizes)]
-        raxels = _some_raxels(
-            sample.seed + clip, sample.frames, num_frames, generator, height=height, width=width
-        )
-        for image in raxels:
-            pixels = (image[None, :, None] / 2).to(autoencoder.device, autoencoder.dtype)
-            latents = posterior_of(autoencoder, pixels).mode()[0].flatten(1).cpu().double()
-            count += latents.shape[1]
-            total = total + latents.sum(1)
-            squares = squares + (latents**2).sum(1)
-        progress(clip + 1, sample.clips)
+    for image in _raxels(sample, num_frames, sizes, progress):
+        pixels = (image[None, :, None] / 2).to(autoencoder.device, autoencoder.dtype)
+        latents = posterior_of(autoencoder, pixels).mode()[0].flatten(1).cpu().double()
+        count += latents.shape[1]
+        total = total + latents.sum(1)
+        squares = squares + (latents**2).sum(1)
     if count < 2:
         raise InputError(
             f"raxel values |d + o| must be at most {RAXEL_LIMIT:g} for some frame; got none of "
@@ -96,6 +89,22 @@ def measure_raxels(
             "Check the autoencoder's weights."
         )
     return {"mean": mean.tolist(), "std": std.tolist()}
+
+
+def _raxels(
+    sample: RaxelSample,
+    num_frames: int,
+    sizes: list[tuple[int, int]],
+    progress: Callable[[int, int], None],
+) -> Iterator[Float[Tensor, "3 h w"]]:
+    """Yield the raxel images of all clips."""
+    generator = torch.Generator().manual_seed(sample.seed)
+    for clip in range(sample.clips):
+        height, width = sizes[clip % len(sizes)]
+        yield from _some_raxels(
+            sample.seed + clip, sample.frames, num_frames, generator, height=height, width=width
+        )
+        progress(clip + 1, sample.clips)
 
 
 def _some_raxels(

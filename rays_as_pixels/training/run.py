@@ -262,7 +262,7 @@ def _initial_transformer(context: RunContext) -> RaysAsPixelsTransformer3DModel:
     if config.inherits_architecture and source is not None:
         return load_transformer(source)
     model = new_transformer(
-        config.transformer,
+        config.transformer.network,
         channels=config.autoencoder.z_dim,
         temporal_stride=config.autoencoder.temporal_stride,
     )

@@ -57,12 +57,13 @@ class TrainingOptions:
             transformer = replace(transformer, minutes=self.minutes["transformer"])
         if "pretrain" in self.minutes:
             minutes = self.minutes["pretrain"]
-            transformer = replace(
-                transformer,
+            pretraining = replace(
+                transformer.pretraining,
                 motion_features_minutes=minutes,
                 camera_prior_minutes=minutes,
                 depth_head_minutes=minutes,
             )
+            transformer = replace(transformer, pretraining=pretraining)
         pool_clips = 0 if self.data else config.pool_clips
         return replace(
             config, autoencoder=autoencoder, transformer=transformer, pool_clips=pool_clips

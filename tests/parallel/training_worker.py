@@ -31,7 +31,8 @@ from rays_as_pixels.training.stages.transformer import TransformerRun, new_optim
 
 STEPS, CLIPS = 4, 4
 KILLED_AFTER, RESUMED_UNTIL = 3, 6  # steps
-CONFIG = replace(training_config("tiny").transformer, estimate_share=0.0, generate_share=0.0)
+TINY = training_config("tiny").transformer
+CONFIG = replace(TINY, tasks=replace(TINY.tasks, estimate=0.0, generate=0.0))
 
 
 def network() -> RaysAsPixelsTransformer3DModel:
@@ -167,9 +168,9 @@ def long_run(folder: Path, accelerator: Accelerator) -> TransformerRun:
     folder.mkdir(parents=True, exist_ok=True)
     training._SAVE_EVERY_SEC = 0.0
     size = replace(
-        training_config("tiny").transformer,
+        TINY,
         minutes=1e6,
-        pose_weight=0.0,
+        weights=replace(TINY.weights, pose=0.0),
         warmup_steps=1,
         learning_rate=8e-3,
     )

@@ -170,7 +170,7 @@ def test_readouts_find_the_camera_error_that_a_latent_error_stands_for(encoded):
 def test_the_motion_head_reads_every_cell_of_the_clip_and_leaves_velocities_alone():
     size = training_config("tiny").transformer
     torch.manual_seed(0)
-    model = WithMotionHead(new_transformer(size, channels=4, temporal_stride=1))
+    model = WithMotionHead(new_transformer(size.network, channels=4, temporal_stride=1))
     clean = CleanBatch(
         torch.randn(2, 4, 5, 4, 6),
         torch.randn(2, 4, 5, 2, 3),

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
-from rays_as_pixels.training.config import training_config
+from rays_as_pixels.training.config import TransformerConfig, training_config
 from rays_as_pixels.training.run import train
 from rays_as_pixels.training.run_context import TrainingOptions
 from rays_as_pixels.training.stages import stage_loop
@@ -38,14 +38,17 @@ def options_of(start, tmp_path) -> TrainingOptions:
     )
 
 
+def with_rate(config: TransformerConfig, rate: float) -> TransformerConfig:
+    pretraining = replace(config.pretraining, camera_prior_learning_rate=rate)
+    return replace(config, pretraining=pretraining)
+
+
 @pytest.mark.slow
 def test_all_but_the_prior_stays_and_the_facts_say_what_was_done(start, tmp_path, monkeypatch):
     seconds = itertools.count()  # one a step, on every machine
     monkeypatch.setattr(stage_loop, "shared_clock", lambda accelerator: next(seconds))
     config = replace(training_config("tiny"), pool_clips=1)  # a pool has 64 clips at least
-    config = replace(
-        config, transformer=replace(config.transformer, camera_prior_learning_rate=1e-2)
-    )
+    config = replace(config, transformer=with_rate(config.transformer, 1e-2))
     (start / "training.json").write_text('{"clips_seen": 7}')
     train(config, options_of(start, tmp_path))
     before, after = weights(start), weights(tmp_path / "out")

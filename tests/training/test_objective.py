@@ -5,10 +5,15 @@ import torch
 
 from rays_as_pixels.cli import train
 from rays_as_pixels.model.transformer.joint_state import SOURCE, SPARSE_TARGET, JointVelocity
-from rays_as_pixels.training.config import CONFIGS, training_config
+from rays_as_pixels.training.config import CONFIGS, TransformerConfig, training_config
 from rays_as_pixels.training.objective import CleanBatch, joint_loss, noisy_batch
+from rays_as_pixels.training.run_context import CAMERA_PRIOR, STAGES
 
 CONFIG = training_config("small").transformer
+
+
+def weighted(**weights: float) -> TransformerConfig:
+    return dataclasses.replace(CONFIG, weights=dataclasses.replace(CONFIG.weights, **weights))
 
 
 def clean(reference_images: int, batch: int = 400) -> CleanBatch:
@@ -93,7 +98,7 @@ def test_an_error_by_hand_costs_its_square_and_its_angle():
     wrong = dataclasses.replace(target, video=velocity)
     loss, _ = joint_loss(wrong, batch, config=CONFIG)
     assert float(loss) == pytest.approx(1.0 + 0.5)
-    straight = dataclasses.replace(CONFIG, cosine_weight=0.0)
+    straight = weighted(cosine=0.0)
     assert float(joint_loss(wrong, batch, config=straight)[0]) == pytest.approx(1.0)
 
 
@@ -105,10 +110,10 @@ def test_an_error_of_one_frames_rays_counts_twice_unless_motion_counts_nothing_e
     rays = made.target.rays.clone()
     rays[:, :, 3] += 0.5
     wrong = dataclasses.replace(made.target, rays=rays)
-    plain = dataclasses.replace(CONFIG, cosine_weight=0.0, relative_weight=0.0)
+    plain = weighted(cosine=0.0, relative=0.0)
     loss = float(joint_loss(wrong, made, config=plain)[0])
     assert loss == pytest.approx(0.25 / 9, rel=1e-4)
-    both = dataclasses.replace(plain, relative_weight=1.0)
+    both = weighted(cosine=0.0, relative=1.0)
     assert float(joint_loss(wrong, made, config=both)[0]) == pytest.approx(2 * loss, rel=1e-4)
 
 
@@ -119,17 +124,19 @@ def test_clean_rays_weigh_less_only_where_the_network_says_what_is_clean():
     state = dataclasses.replace(made.state, sigma=torch.zeros(4, 3), ray_sigma=levels)
     made = dataclasses.replace(made, state=state)
     wrong = dataclasses.replace(made.target, rays=made.target.rays + 1)
-    config = dataclasses.replace(CONFIG, cosine_weight=0.0, relative_weight=0.0)
+    config = weighted(cosine=0.0, relative=0.0)
     assert float(joint_loss(wrong, made, config=config)[0]) == pytest.approx(0.16, rel=1e-4)
-    config = dataclasses.replace(config, ray_prediction="velocity")
+    config = dataclasses.replace(
+        config, network=dataclasses.replace(config.network, ray_prediction="velocity")
+    )
     assert float(joint_loss(wrong, made, config=config)[0]) == pytest.approx(1.0, rel=1e-4)
 
 
-def test_every_configuration_is_one_the_codec_can_hold():
+def test_every_configuration_fits_the_autoencoder():
     for config in CONFIGS.values():
         assert config.num_frames % 4 == 1
         assert all(side % 16 == 0 for size in config.sizes for side in size)
-        assert config.transformer.width % config.transformer.num_heads == 0
+        assert config.transformer.network.width % config.transformer.network.num_heads == 0
         for frames, pixels, _ in config.autoencoder.crops:
             assert frames % 4 == 1
             assert frames <= config.num_frames
@@ -138,3 +145,8 @@ def test_every_configuration_is_one_the_codec_can_hold():
 
 def test_the_command_line_names_every_configuration_without_importing_them():
     assert tuple(CONFIGS) == train._CONFIGS
+
+
+def test_the_command_line_names_every_stage_without_importing_them():
+    assert train._STAGES == STAGES
+    assert train._CAMERA_PRIOR == CAMERA_PRIOR

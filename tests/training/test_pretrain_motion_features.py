@@ -30,10 +30,8 @@ from rays_as_pixels.worlds import render_clips
 STEPS = 100
 
 
-@pytest.mark.slow
-def test_pretrained_features_hold_the_motion_of_their_training_clips(tmp_path, monkeypatch):
-    seconds = itertools.count()  # one a step, on every machine: a busy one must not learn less
-    monkeypatch.setattr(stage_loop, "shared_clock", lambda accelerator: next(seconds))
+def encoded_worlds() -> tuple[LatentCodec, torch.Tensor, CleanBatch]:
+    """Eight worlds, and an autoencoder that is their principal components."""
     clips = render_clips(
         list(range(8)), split="train", num_frames=5, height=32, width=32, supersample=1
     )
@@ -48,13 +46,22 @@ def test_pretrained_features_hold_the_motion_of_their_training_clips(tmp_path, m
     clean = CleanBatch(
         latents, torch.zeros(8, 8, 5, 2, 2), nothing, nothing, truth, pose_params(clips.cameras)
     )
-    size = dataclasses.replace(
-        training_config("tiny").transformer, motion_features_minutes=STEPS / 60
-    )
+    return codec, clips.video, clean
 
-    model = new_transformer(size, channels=8, temporal_stride=1)
+
+@pytest.mark.slow
+def test_pretrained_features_hold_the_motion_of_their_training_clips(tmp_path, monkeypatch):
+    seconds = itertools.count()  # one a step, on every machine: a busy one must not learn less
+    monkeypatch.setattr(stage_loop, "shared_clock", lambda accelerator: next(seconds))
+    codec, video, clean = encoded_worlds()
+    latents, truth = clean.latents, clean.motion
+    size = training_config("tiny").transformer
+    pretraining = dataclasses.replace(size.pretraining, motion_features_minutes=STEPS / 60)
+    size = dataclasses.replace(size, pretraining=pretraining)
+
+    model = new_transformer(size.network, channels=8, temporal_stride=1)
     lines: list[str] = []
-    fit_latent_flow(model.motion_features.flow, codec, clips.video.flatten(0, 1), lines.append)
+    fit_latent_flow(model.motion_features.flow, codec, video.flatten(0, 1), lines.append)
     pretrain_motion_features(
         model,
         itertools.repeat(clean),
@@ -65,7 +72,7 @@ def test_pretrained_features_hold_the_motion_of_their_training_clips(tmp_path, m
     )
     assert any(line.startswith("motion-features step 50") for line in lines)
 
-    whole = WithMotionHead(new_transformer(size, channels=8, temporal_stride=1))
+    whole = WithMotionHead(new_transformer(size.network, channels=8, temporal_stride=1))
     assert load_pretrained_features(whole, tmp_path)
     clear = torch.zeros(8, 5)
     with torch.no_grad():
@@ -78,7 +85,7 @@ def test_pretrained_features_hold_the_motion_of_their_training_clips(tmp_path, m
     assert error < 0.8 * constant_error
 
     run = TransformerRun(
-        new_transformer(size, channels=8, temporal_stride=1),
+        new_transformer(size.network, channels=8, temporal_stride=1),
         size,
         tmp_path,
         accelerator=new_accelerator(),
@@ -91,5 +98,5 @@ def test_pretrained_features_hold_the_motion_of_their_training_clips(tmp_path, m
 def test_without_a_state_there_is_nothing_to_start_from(tmp_path):
     size = training_config("tiny").transformer
     assert not load_pretrained_features(
-        WithMotionHead(new_transformer(size, channels=8, temporal_stride=1)), tmp_path
+        WithMotionHead(new_transformer(size.network, channels=8, temporal_stride=1)), tmp_path
     )

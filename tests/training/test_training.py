@@ -72,7 +72,7 @@ def test_a_new_run_can_start_from_a_pipelines_weights_and_refuses_another_size(
     run_folder, tmp_path
 ):
     stored = RaysAsPixelsPipeline.from_pretrained(run_folder / "pipeline")
-    size = training_config("tiny").transformer
+    size = training_config("tiny").transformer.network
     model = new_transformer(size, channels=8, temporal_stride=1)
     load_transformer_weights(model, run_folder / "pipeline")
     assert torch.equal(model.proj_out.weight, stored.transformer.proj_out.weight)
@@ -109,7 +109,10 @@ def test_an_autoencoder_is_taken_as_it_is(run_folder, tmp_path, same):
 def test_a_finished_camera_prior_is_trained_further_at_its_own_rate(run_folder, tmp_path, rate):
     start = run_folder / "pipeline"
     config = dataclasses.replace(training_config("tiny"), pool_clips=0)
-    size = dataclasses.replace(config.transformer, camera_prior_learning_rate=rate)
+    pretraining = dataclasses.replace(
+        config.transformer.pretraining, camera_prior_learning_rate=rate
+    )
+    size = dataclasses.replace(config.transformer, pretraining=pretraining)
     options = TrainingOptions(
         tmp_path,
         tmp_path / "out",

@@ -222,7 +222,7 @@ def new_network(
     """
     width = None if features is None else features.config.width
     model = new_transformer(
-        replace(config, motion_width=width),
+        replace(config.network, motion_width=width),
         channels=channels,
         temporal_stride=codec.temporal_stride,
         ray_channels=ray_channels,

@@ -2,17 +2,14 @@
 
 from dataclasses import dataclass, replace
 
-from rays_as_pixels.training.config import TransformerConfig
+from rays_as_pixels.training.config import LossWeights, NetworkSize, TaskShares, TransformerConfig
 
 # The recipe of `mini`, small enough that two CPU cores train all variants in about an hour.
 BASE = TransformerConfig(
-    num_layers=4,
-    estimate_share=0.9,
-    generate_share=0.0,
-    joint_share=0.1,
+    network=NetworkSize(num_layers=4),
+    tasks=TaskShares(estimate=0.9, generate=0.0, joint=0.1),
+    weights=LossWeights(motion_head=0.1, pose=0.0),
     warmup_steps=50,
-    motion_head_weight=0.1,
-    pose_weight=0.0,
 )
 
 
@@ -45,26 +42,32 @@ VARIANTS = {
         Variant(
             "global",
             "one global attention, 6 blocks (as many parameters)",
-            replace(BASE, attention="global", num_layers=6),
+            replace(BASE, network=replace(BASE.network, attention="global", num_layers=6)),
         ),
-        Variant("no-cosine", "without the cosine term", replace(BASE, cosine_weight=0.0)),
+        Variant(
+            "no-cosine",
+            "without the cosine term",
+            replace(BASE, weights=replace(BASE.weights, cosine=0.0)),
+        ),
         Variant("apart", "directions and origins apart (6 channels)", representation="apart"),
         Variant("plucker", "Plücker rays (6 channels)", representation="plucker"),
-        Variant("velocity", "rays predicted as velocity", replace(BASE, ray_prediction="velocity")),
+        Variant(
+            "velocity",
+            "rays predicted as velocity",
+            replace(BASE, network=replace(BASE.network, ray_prediction="velocity")),
+        ),
         Variant(
             "no-motion-head",
             "without the motion and depth head",
-            replace(BASE, motion_head_weight=0.0),
+            replace(BASE, weights=replace(BASE.weights, motion_head=0.0)),
         ),
         Variant(
             "paper",
             "the paper's loss: velocity, cosine, nothing else",
             replace(
                 BASE,
-                ray_prediction="velocity",
-                motion_head_weight=0.0,
-                pose_weight=0.0,
-                relative_weight=0.0,
+                network=replace(BASE.network, ray_prediction="velocity"),
+                weights=LossWeights(relative=0.0, motion_head=0.0, pose=0.0),
             ),
         ),
         Variant("still-worlds", "trained where nothing moves by itself", dynamic_objects="none"),

@@ -238,25 +238,13 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
             InputError: Prompt embeddings for a model without text, or none for one with text that
                 carries no `empty_text`.
         """
-        text_embedder = self.condition_embedder.text_embedder
-        if encoder_hidden_states is None and self.empty_text is not None:
-            encoder_hidden_states = self.empty_text.expand(len(state.latents), -1, -1)
-        if (encoder_hidden_states is None) != (text_embedder is None):
-            raise InputError(
-                "encoder_hidden_states must be given exactly when the model has text_dim; got "
-                f"{'none' if encoder_hidden_states is None else 'some'} with text_dim "
-                f"{self.sizes.conditioning.text_dim}. Encode an empty prompt for no text."
-            )
+        text = self._text(state, encoder_hidden_states)
         if not return_features and self._camera_prior_suffices(state):
             return self.camera_prior_velocity(state)
         video, rays, layout = self._embed(state)
         temb = self.condition_embedder.embed(layout.images.sigma).type_as(video)
         ray_temb = self.condition_embedder.embed(layout.ray_images.sigma).type_as(rays)
         times = self._times(temb, ray_temb)
-        text = None
-        if encoder_hidden_states is not None:
-            assert text_embedder is not None
-            text = text_embedder(encoder_hidden_states)
         features = []
         for block in self.blocks:
             if torch.is_grad_enabled() and self.gradient_checkpointing:
@@ -272,6 +260,23 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
             rays, ray_temb, self.ray_norm_out, self.ray_scale_shift_table, self.ray_proj_out
         )
         return self._velocity(state, video, rays, layout, tuple(features))
+
+    def _text(
+        self, state: JointState, encoder_hidden_states: Float[Tensor, "batch k text"] | None
+    ) -> Float[Tensor, "batch k width"] | None:
+        """Embed the prompt, or the empty one that the model carries; None without text."""
+        text_embedder = self.condition_embedder.text_embedder
+        if encoder_hidden_states is None and self.empty_text is not None:
+            encoder_hidden_states = self.empty_text.expand(len(state.latents), -1, -1)
+        if (encoder_hidden_states is None) != (text_embedder is None):
+            raise InputError(
+                "encoder_hidden_states must be given exactly when the model has text_dim; got "
+                f"{'none' if encoder_hidden_states is None else 'some'} with text_dim "
+                f"{self.sizes.conditioning.text_dim}. Encode an empty prompt for no text."
+            )
+        if encoder_hidden_states is None or text_embedder is None:
+            return None
+        return text_embedder(encoder_hidden_states)
 
     def _camera_prior_suffices(self, state: JointState) -> bool:
         """Tell whether all the video is clean, so that the camera prior alone gives the rays."""

@@ -151,7 +151,7 @@ def online_batches(
                     break
                 cache.add(clips.to(device))
                 encoded_count += len(clips.latents)
-            reference_images = random_reference_frames(size.estimate_share, generator)
+            reference_images = random_reference_frames(size.tasks.estimate, generator)
             yield cache.draw(size.batch_size, reference_images, generator)
             drawn += size.batch_size
     finally:
@@ -229,7 +229,7 @@ def encoded_batch(
     if not len(fits):
         return None
     video, raxels, cameras = video[fits], raxels[fits], cameras[fits]
-    share = config.transformer.estimate_share
+    share = config.transformer.tasks.estimate
     frames = random_reference_frames(share, generator, of=config.num_frames)
     latents = codec.encode_video(video)
     reference_images = [codec.encode_video(video[:, f : f + 1]) for f in frames.tolist()]

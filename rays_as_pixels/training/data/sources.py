@@ -43,6 +43,6 @@ def clean_batches(context: RunContext, codec: LatentCodec) -> Iterator[CleanBatc
     return latent_batches(
         cache,
         config.transformer.batch_size,
-        estimate_share=config.transformer.estimate_share,
+        estimate_share=config.transformer.tasks.estimate,
         seed=seed + int(time.time()) % 100_000,  # a continued run draws other batches
     )

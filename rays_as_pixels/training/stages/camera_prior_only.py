@@ -47,7 +47,7 @@ def continue_camera_prior(
     accelerator: Accelerator,
     log: Callable[[str], None],
 ) -> None:
-    """Train for `config.camera_prior_minutes` over all runs, and write the pipeline.
+    """Train for `config.pretraining.camera_prior_minutes` over all runs, and write the pipeline.
 
     Args:
         init_from: Pipeline folder to begin with; all but its camera prior stays.
@@ -74,9 +74,9 @@ def continue_camera_prior(
     steps = train_camera_prior(
         prior,
         batches,
-        config.camera_prior_minutes,
+        config.pretraining.camera_prior_minutes,
         run_folder,
-        learning_rate=config.camera_prior_learning_rate,
+        learning_rate=config.pretraining.camera_prior_learning_rate,
         accelerator=accelerator,
         log=log,
     )

@@ -97,11 +97,15 @@ def pretrain(
         train_camera_prior(
             model.camera_prior,
             batches,
-            config.camera_prior_minutes,
+            config.pretraining.camera_prior_minutes,
             folder,
             accelerator=accelerator,
             log=log,
-            learning_rate=config.camera_prior_learning_rate if pretrained else LEARNING_RATE,
+            learning_rate=config.pretraining.camera_prior_learning_rate
+            if pretrained
+            else LEARNING_RATE,
         )
     if model.view_prior is not None:
-        train_depth_head(model.view_prior, batches, config.depth_head_minutes, folder, **common)
+        train_depth_head(
+            model.view_prior, batches, config.pretraining.depth_head_minutes, folder, **common
+        )

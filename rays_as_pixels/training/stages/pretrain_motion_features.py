@@ -42,7 +42,7 @@ def pretrain_motion_features(
     log: Callable[[str], None],
     seed: int = 0,
 ) -> None:
-    """Train for `config.motion_features_minutes`; continues from what is in `folder`."""
+    """Train for the minutes of `config.pretraining`; continues from what is in `folder`."""
     model = MotionFeaturesAndHead(WithMotionHead(transformer))
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=_LEARNING_RATE, betas=(0.9, 0.99), weight_decay=1e-4
@@ -52,7 +52,7 @@ def pretrain_motion_features(
         model,
         optimiser,
         folder,
-        minutes=config.motion_features_minutes,
+        minutes=config.pretraining.motion_features_minutes,
         accelerator=accelerator,
         log=log,
     )

@@ -23,7 +23,7 @@ from rays_as_pixels.training.auxiliary import (
     motion_head_loss,
     readout_loss,
 )
-from rays_as_pixels.training.config import TransformerConfig
+from rays_as_pixels.training.config import NetworkSize, TransformerConfig
 from rays_as_pixels.training.distributed import (
     gathered,
     is_sharded,
@@ -47,38 +47,38 @@ _CHECK_EVERY_SEC = 480.0
 
 
 def new_transformer(
-    config: TransformerConfig,
+    size: NetworkSize,
     *,
     channels: int,
     temporal_stride: int,
     ray_channels: int | None = None,
     priors: bool = True,
 ) -> RaysAsPixelsTransformer3DModel:
-    """Build an untrained transformer of a training configuration.
+    """Build an untrained transformer.
 
     Args:
-        config: Sizes.
+        size: Of the network.
         channels: Of video latents.
         temporal_stride: Video frames per latent frame, after the first.
         ray_channels: Of ray latents; None for as many as the video's.
         priors: Build camera and view prior where they can be.
     """
-    features = None if config.motion_width is None else {"width": config.motion_width}
-    same = config.ray_prediction == "sample" and ray_channels in (None, channels)
+    features = None if size.motion_width is None else {"width": size.motion_width}
+    same = size.ray_prediction == "sample" and ray_channels in (None, channels)
     prior = {} if priors and same and features is not None else None
     model = RaysAsPixelsTransformer3DModel(
         video_config={
             "channels": channels,
-            "patch_size": (1, config.patch, config.patch),
+            "patch_size": (1, size.patch, size.patch),
             "temporal_stride": temporal_stride,
         },
-        ray_config={"channels": ray_channels, "prediction": config.ray_prediction},
+        ray_config={"channels": ray_channels, "prediction": size.ray_prediction},
         block_config={
-            "num_layers": config.num_layers,
-            "num_heads": config.num_heads,
-            "head_dim": config.width // config.num_heads,
-            "ffn_dim": config.width * _FFN_RATIO,
-            "attention": config.attention,
+            "num_layers": size.num_layers,
+            "num_heads": size.num_heads,
+            "head_dim": size.width // size.num_heads,
+            "ffn_dim": size.width * _FFN_RATIO,
+            "attention": size.attention,
         },
         motion_features_config=features,
         camera_prior_config=prior,
@@ -220,7 +220,7 @@ class TransformerRun:
     ) -> None:
         """Train for `config.steps`, or `config.minutes`; `check` sees the EMA weights at times."""
         generator = torch.Generator().manual_seed(seed + self.progress.step)
-        if self.config.pose_weight:
+        if self.config.weights.pose:
             self.readouts = fit_readouts(batches, self.log)
         budget = self.config.minutes * 60
         last = saved = checked = shared_clock(self.accelerator)
@@ -267,7 +267,7 @@ class TransformerRun:
             error = clean_ray_error(velocity, noisy)
             readout = self.readouts[error.shape[-2], error.shape[-1]]
             pose, degrees = readout_loss(error, readout, noisy.state.ray_sigma)
-        loss = loss + self.config.motion_head_weight * motion + self.config.pose_weight * pose
+        loss = loss + self.config.weights.motion_head * motion + self.config.weights.pose * pose
         for optimiser in self.optimisers:
             optimiser.zero_grad()
         self.accelerator.backward(loss)
