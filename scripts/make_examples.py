@@ -13,7 +13,6 @@ import hashlib
 import json
 import shutil
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,12 @@ import torch
 from rays_as_pixels.app.jobs import loop_rounds, tasks
 from rays_as_pixels.app.jobs.manager import JobManager
 from rays_as_pixels.app.jobs.records import JobRecord
+from rays_as_pixels.app.jobs.requests import (
+    EstimateRequest,
+    GenerateRequest,
+    JobRequest,
+    LoopRequest,
+)
 from rays_as_pixels.app.jobs.source_clip_files import source_clip_files
 from rays_as_pixels.app.page.points import POINTS
 from rays_as_pixels.geometry.trajectory import Trajectory
@@ -122,13 +127,9 @@ def solve(name: str, pipeline: RaysAsPixelsPipeline, made_with: str, jobs: JobMa
     solved = FOLDER / name / "solved"
     shutil.rmtree(solved, ignore_errors=True)
 
-    def load() -> RaysAsPixelsPipeline:
-        return pipeline
-
-    ask = tasks.EstimateRequest(num_frames=USED)
+    request = EstimateRequest(video="input.mp4", num_frames=USED)
     clip = FOLDER / name / "clip.mp4"
-    work = tasks.estimate_work(load, ask, video="input.mp4")
-    estimate = _run(jobs, "estimate", work, asdict(ask), {"input.mp4": clip})
+    estimate = _run(jobs, "estimate", request, {"input.mp4": clip}, {})
     _ship(jobs, estimate, solved, made_with)
     frames = jobs.folder(estimate.id) / tasks.FRAMES
     path = read_native(jobs.folder(estimate.id) / tasks.TRAJECTORY)
@@ -137,7 +138,6 @@ def solve(name: str, pipeline: RaysAsPixelsPipeline, made_with: str, jobs: JobMa
     first = tasks.first_frame_png(frames)
 
     wanted = _other_path(name, path)
-    make = tasks.GenerateRequest()
     extra = depth_for_extra(depth)
     inputs: dict[str, Any] = {
         tasks.WANTED: native_text(wanted, extra=extra).encode(),
@@ -146,20 +146,17 @@ def solve(name: str, pipeline: RaysAsPixelsPipeline, made_with: str, jobs: JobMa
             tasks.load_frames(frames), path, depth, inlier_ratio=estimate.results["inlier_ratio"]
         ),
     }
-    settings = asdict(make) | {"path": "edited", "image_frames": [0], "whole_clip": True}
-    settings["estimate"] = f"example:{name}/estimate"
-    work = tasks.generate_work(load, make, image_frames=(0,))
-    _ship(jobs, _run(jobs, "generate", work, settings, inputs), solved, made_with)
+    of_estimate = {"estimate": f"example:{name}/estimate"}
+    notes = {"path": "edited", "whole_clip": True} | of_estimate
+    _ship(jobs, _run(jobs, "generate", GenerateRequest(), inputs, notes), solved, made_with)
 
     inputs = {
         tasks.WANTED: native_text(path, extra=extra).encode(),
         loop_rounds.START: first,
         tasks.INPUT_CLIP: frames,
     }
-    loop = loop_rounds.LoopRequest(rounds=2)
-    work = loop_rounds.loop_rounds_work(load, loop)
-    settings = asdict(loop) | {"estimate": f"example:{name}/estimate"}
-    _ship(jobs, _run(jobs, "loop", work, settings, inputs), solved, made_with)
+    looped = _run(jobs, "loop", LoopRequest(rounds=2), inputs, of_estimate)
+    _ship(jobs, looped, solved, made_with)
 
 
 def _other_path(name: str, path: Trajectory) -> Trajectory:
@@ -178,9 +175,13 @@ def _other_path(name: str, path: Trajectory) -> Trajectory:
 
 
 def _run(
-    jobs: JobManager, kind: str, work: Any, settings: dict[str, Any], inputs: dict[str, Any]
+    jobs: JobManager,
+    kind: str,
+    request: JobRequest,
+    inputs: dict[str, Any],
+    notes: dict[str, Any],
 ) -> JobRecord:
-    record = jobs.submit(kind, work, settings=settings, inputs=inputs)
+    record = jobs.submit(kind, request, inputs=inputs, notes=notes)
     record = jobs.wait(record.id)
     if record.state != "done":
         raise SystemExit(f"{kind}: {record.message}")

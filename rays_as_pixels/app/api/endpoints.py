@@ -9,28 +9,36 @@ import hashlib
 import json
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
 import gradio as gr
 
 from rays_as_pixels.app import checks
-from rays_as_pixels.app.api import paths as api_paths
-from rays_as_pixels.app.api.clip import clip_inputs
+from rays_as_pixels.app.api import path_endpoints
+from rays_as_pixels.app.api.clip_inputs import clip_inputs
 from rays_as_pixels.app.jobs import loop_rounds, tasks
 from rays_as_pixels.app.jobs.records import JobRecord
-from rays_as_pixels.app.page.events import MOST_RUNS, MOST_STEPS, run_cost
+from rays_as_pixels.app.jobs.requests import (
+    EstimateRequest,
+    GenerateRequest,
+    ImagineRequest,
+    JobRequest,
+    LoopRequest,
+)
+from rays_as_pixels.app.page.events import run_cost
 from rays_as_pixels.app.page.handlers import Handlers
 from rays_as_pixels.app.server import uploads
+from rays_as_pixels.app.validation import validated
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.pipeline.defaults import ESTIMATE_STEPS, GENERATE_STEPS, IMAGINE_STEPS
 from rays_as_pixels.trajectories.depth import depth_for_extra, depth_map
 from rays_as_pixels.trajectories.formats.native import native_text
 
-LOOK_SEC = 0.25
-WATCHERS = 64
+POLL_SEC = 0.25
+MAX_WATCHERS = 64
 File = dict[str, Any]  # a file as Gradio's clients send and take it
 
 
@@ -38,10 +46,10 @@ def add_endpoints(handlers: Handlers) -> None:
     """Add all endpoints to the page that is being built."""
     runs = Runs(handlers)
     for run in (runs.estimate, runs.generate, runs.imagine, runs.loop):
-        gr.api(run, api_name=run.__name__, concurrency_limit=WATCHERS, concurrency_id="runs")
+        gr.api(run, api_name=run.__name__, concurrency_limit=MAX_WATCHERS, concurrency_id="runs")
     gr.api(runs.status, api_name="status")
-    for name, function in api_paths.ENDPOINTS.items():
-        gr.api(api_paths.refused(function), api_name=name)
+    for name, function in path_endpoints.ENDPOINTS.items():
+        gr.api(path_endpoints.refused(function), api_name=name)
 
 
 class Runs:
@@ -71,18 +79,15 @@ class Runs:
             "expected_sec": {kind: self.manager.expected_sec(kind) for kind in KINDS},
         }
 
-    async def estimate(  # noqa: PLR0917 - callers see these names
+    async def estimate(  # noqa: PLR0917 - callers may give them in this order
         self,
         video: File,
         request: gr.Request,
         num_frames: int = 9,
         start_sec: float | None = None,
         end_sec: float | None = None,
-        steps: int = ESTIMATE_STEPS,
-        runs: int = 1,
         shared_focal: bool = False,
-        seed: int = 0,
-        look_between: bool = True,
+        extra_frames: bool = True,
     ) -> AsyncIterator[dict[str, Any]]:
         """Estimate the camera path of a video.
 
@@ -92,34 +97,31 @@ class Runs:
             num_frames: Frames to use, evenly spaced; `frame_counts` of the status lists how many.
             start_sec: First moment to use, in seconds; none for the beginning.
             end_sec: First moment to leave out, in seconds; none for the end.
-            steps: Denoising steps.
-            runs: Runs from different noise, averaged.
-            shared_focal: Whether the lens is known not to zoom.
-            seed: Seed of the noise.
-            look_between: Whether to look at the frames between where little is found again.
+            shared_focal: Whether the focal length is the same in all frames.
+            extra_frames: Whether to use the frames in between where tracking is weak.
         """
 
         def submit() -> JobRecord:
-            path = uploads.video_file(api_paths.path_in(video), api_paths.NEED_FILE)
-            ask = tasks.EstimateRequest(
-                num_frames=checks.frame_count(num_frames, self.model.facts.clip_lengths),
-                start_sec=checks.optional_seconds("start_sec", start_sec),
-                end_sec=checks.optional_seconds("end_sec", end_sec),
-                steps=checks.whole("steps", steps, 1, MOST_STEPS),
-                num_seeds=checks.whole("runs", runs, 1, MOST_RUNS),
-                shared_focal=shared_focal is True,
-                seed=checks.seed(seed, locked=True),
-                look_between=look_between is True,
-            )
+            path = uploads.video_file(path_endpoints.path_in(video), path_endpoints.NEED_FILE)
             name = f"input{path.suffix.lower()[:8]}"
-            work = tasks.estimate_work(self.model.get, ask, video=name)
-            cost = run_cost(ask.steps, ask.num_frames, runs=ask.num_seeds)
-            return self._submit("estimate", work, ask, {name: path}, request, cost)
+            asked = validated(
+                EstimateRequest,
+                {
+                    "video": name,
+                    "num_frames": checks.frame_count(num_frames, self.model.facts.clip_lengths),
+                    "start_sec": start_sec,
+                    "end_sec": end_sec,
+                    "shared_focal": shared_focal,
+                    "extra_frames": extra_frames,
+                },
+            )
+            cost = run_cost(asked.steps, asked.num_frames)
+            return self._submit("estimate", asked, {name: path}, cost, request)
 
         async for update in self._watch(submit):
             yield update
 
-    async def generate(  # noqa: PLR0917 - callers see these names
+    async def generate(  # noqa: PLR0917 - callers may give them in this order
         self,
         image: File | None,
         trajectory: dict[str, Any],
@@ -146,24 +148,23 @@ class Runs:
         """
 
         def submit() -> JobRecord:
-            path = api_paths.trajectory_from(trajectory)
-            ask = _generate_ask(steps, guidance_scale, seed)
-            work = tasks.generate_work(self.model.get, ask, image_frames=(0,))
+            path = path_endpoints.trajectory_from(trajectory)
+            values = {"steps": steps, "guidance_scale": guidance_scale, "seed": seed}
+            asked = validated(GenerateRequest, values)
             inputs: dict[str, Any] = {}
             if estimate is None:
-                picture = uploads.image_file(api_paths.path_in(image), api_paths.NEED_FILE)
                 inputs |= {tasks.WANTED: _path_file(path.reanchored(), depth)}
-                inputs |= {"image0.png": picture}
+                inputs |= {"image0.png": _image_file(image)}
             else:
                 _check_only_the_clip(image, depth)
                 inputs |= clip_inputs(self.manager, estimate, path, owner=_owner(request))
-            cost = run_cost(ask.steps, len(path), guidance=ask.guidance_scale)
-            return self._submit("generate", work, ask, inputs, request, cost)
+            cost = run_cost(asked.steps, len(path), guidance=asked.guidance_scale)
+            return self._submit("generate", asked, inputs, cost, request)
 
         async for update in self._watch(submit):
             yield update
 
-    async def imagine(  # noqa: PLR0917 - callers see these names
+    async def imagine(  # noqa: PLR0917 - callers may give them in this order
         self,
         image: File,
         request: gr.Request,
@@ -186,20 +187,24 @@ class Runs:
         """
 
         def submit() -> JobRecord:
-            picture = uploads.image_file(api_paths.path_in(image), api_paths.NEED_FILE)
-            ask = replace(
-                _generate_ask(steps, guidance_scale, seed),
-                num_frames=checks.frame_count(num_frames, self.model.facts.clip_lengths),
-                fps=checks.real("fps", fps, 0.1, 240.0),
+            picture = _image_file(image)
+            asked = validated(
+                ImagineRequest,
+                {
+                    "num_frames": checks.frame_count(num_frames, self.model.facts.clip_lengths),
+                    "fps": fps,
+                    "steps": steps,
+                    "guidance_scale": guidance_scale,
+                    "seed": seed,
+                },
             )
-            work = tasks.imagine_work(self.model.get, ask)
-            cost = run_cost(ask.steps, num_frames, guidance=ask.guidance_scale)
-            return self._submit("imagine", work, ask, {"image0.png": picture}, request, cost)
+            cost = run_cost(asked.steps, asked.num_frames, guidance=asked.guidance_scale)
+            return self._submit("imagine", asked, {"image0.png": picture}, cost, request)
 
         async for update in self._watch(submit):
             yield update
 
-    async def loop(  # noqa: PLR0917 - callers see these names
+    async def loop(  # noqa: PLR0917 - callers may give them in this order
         self,
         image: File,
         trajectory: dict[str, Any],
@@ -224,30 +229,34 @@ class Runs:
         """
 
         def submit() -> JobRecord:
-            picture = uploads.image_file(api_paths.path_in(image), api_paths.NEED_FILE)
-            path = api_paths.trajectory_from(trajectory).reanchored()
-            ask = loop_rounds.LoopRequest(
-                path="edited",
-                rounds=checks.whole("rounds", rounds, 1, loop_rounds.MOST_ROUNDS),
-                steps=checks.whole("steps", steps, 1, MOST_STEPS),
-                estimate_steps=checks.whole("estimate_steps", estimate_steps, 1, MOST_STEPS),
-                seed=checks.seed(seed, locked=True),
-                has_reference=False,
+            path = path_endpoints.trajectory_from(trajectory).reanchored()
+            asked = validated(
+                LoopRequest,
+                {
+                    "path": "edited",
+                    "rounds": rounds,
+                    "steps": steps,
+                    "estimate_steps": estimate_steps,
+                    "seed": seed,
+                    "has_reference": False,
+                },
             )
-            work = loop_rounds.loop_rounds_work(self.model.get, ask)
-            inputs = {tasks.WANTED: _path_file(path, depth), loop_rounds.START: picture}
-            cost = run_cost(ask.steps + ask.estimate_steps, len(path), runs=ask.rounds)
-            return self._submit("loop", work, ask, inputs, request, cost)
+            inputs = {tasks.WANTED: _path_file(path, depth), loop_rounds.START: _image_file(image)}
+            cost = run_cost(asked.steps + asked.estimate_steps, len(path), runs=asked.rounds)
+            return self._submit("loop", asked, inputs, cost, request)
 
         async for update in self._watch(submit):
             yield update
 
-    def _submit(  # noqa: PLR0917 - in the order of the manager's
-        self, kind: str, work: Any, ask: Any, inputs: dict[str, Any], request: Any, cost: float
+    def _submit(
+        self,
+        kind: str,
+        asked: JobRequest,
+        inputs: dict[str, Any],
+        cost: float,
+        request: gr.Request,
     ) -> JobRecord:
-        return self.manager.submit(
-            kind, work, owner=_owner(request), settings=asdict(ask), inputs=inputs, cost=cost
-        )
+        return self.manager.submit(kind, asked, owner=_owner(request), inputs=inputs, cost=cost)
 
     async def _watch(self, submit: Callable[[], JobRecord]) -> AsyncIterator[dict[str, Any]]:
         """Submit a job, say where it stands, then what came out; stop it when nobody listens."""
@@ -258,19 +267,19 @@ class Runs:
         before: dict[str, Any] = {}
         try:
             while not record.state.is_final:
-                now = self._standing(record)
+                now = self._progress(record)
                 if now != before:
                     before = now
                     yield now | {"at_unix": time.time()}
-                await asyncio.sleep(LOOK_SEC)
+                await asyncio.sleep(POLL_SEC)
                 record = self.manager.get(record.id)
         finally:
             self.manager.cancel(record.id)
         if record.state != "done":
             raise gr.Error(record.message or str(record.state), print_exception=False)
-        yield self._standing(record) | {"at_unix": time.time()} | self._outcome(record)
+        yield self._progress(record) | {"at_unix": time.time()} | self._outcome(record)
 
-    def _standing(self, record: JobRecord) -> dict[str, Any]:
+    def _progress(self, record: JobRecord) -> dict[str, Any]:
         left = self.manager.remaining_sec(record.id)
         return {
             "job": record.id,
@@ -278,7 +287,7 @@ class Runs:
             "stage": record.stage,
             "step": record.done,
             "steps": record.total,
-            "jobs_ahead": self.manager.place(record.id).ahead,
+            "jobs_ahead": self.manager.queue_position(record.id).ahead,
             "remaining_sec": None if left is None else round(left, 1),
         }
 
@@ -286,7 +295,7 @@ class Runs:
         folder = self.manager.folder(record.id)
         names = ("trajectory", "video", "clip", "reestimated", "report", "page")
         files = {
-            name: api_paths.file_data(folder / str(record.results[name]))
+            name: path_endpoints.file_data(folder / str(record.results[name]))
             for name in names
             if name in record.results
         }
@@ -317,12 +326,8 @@ def _check_only_the_clip(image: object, depth: object) -> None:
             )
 
 
-def _generate_ask(steps: int, guidance_scale: float, seed: int) -> tasks.GenerateRequest:
-    return tasks.GenerateRequest(
-        steps=checks.whole("steps", steps, 1, MOST_STEPS),
-        guidance_scale=checks.real("guidance_scale", guidance_scale, 1.0, 20.0),
-        seed=checks.seed(seed, locked=True),
-    )
+def _image_file(image: object) -> Path:
+    return uploads.image_file(path_endpoints.path_in(image), path_endpoints.NEED_FILE)
 
 
 def _owner(request: gr.Request) -> str:

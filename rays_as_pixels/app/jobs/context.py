@@ -1,4 +1,4 @@
-"""What the work of a job gets to see, and what a page gets to see of it before it is done."""
+"""What the work of a job is given, and what a page sees of it before it is done."""
 
 import base64
 import threading
@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from rays_as_pixels.errors import Cancelled, InputError
-
-
-def _unseen(_name: str, _step: int, _total: int) -> None:
-    """Show a picture to nobody."""
 
 
 @dataclass(frozen=True)
 class JobContext:
-    """What the work of a job gets to see.
+    """What the work of a job is given besides its request.
 
     Attributes:
         id: The job's id.
@@ -24,7 +22,7 @@ class JobContext:
         cancel: Set when the job should stop; the work then raises `Cancelled`.
         progress: Call as progress(stage, done, total).
         results: Names of files and numbers to keep even if the job is stopped half way.
-        show: Call as show(name, step, total) with the name of a picture in the folder.
+        show_preview: Call as show_preview(name, step, total) with a picture's name in the folder.
         expected_sec: Seconds that jobs like this one took, None if none was measured.
     """
 
@@ -33,7 +31,7 @@ class JobContext:
     cancel: threading.Event
     progress: Callable[[str, int, int], None]
     results: dict[str, Any]
-    show: Callable[[str, int, int], None] = _unseen
+    show_preview: Callable[[str, int, int], None]
     expected_sec: float | None = None
 
     def check(self) -> None:
@@ -46,7 +44,17 @@ class JobContext:
             raise Cancelled("cancelled between two stages")
 
 
-Work = Callable[[JobContext], "dict[str, Any] | None"]
+@dataclass(frozen=True)
+class JobKind:
+    """A kind of job.
+
+    Attributes:
+        request: What is asked for; kept as JSON until the job runs.
+        work: Called as work(context, request); returns results, JSON types only.
+    """
+
+    request: type[BaseModel]
+    work: Callable[[JobContext, Any], dict[str, Any] | None]
 
 
 @dataclass(frozen=True)

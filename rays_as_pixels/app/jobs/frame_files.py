@@ -8,11 +8,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.files import atomic_write
 
 
 def save_frames(path: Path, video: Float[Tensor, "frames 3 h w"]) -> None:
     """Keep frames exactly as 8-bit pictures show them. Inverse of `load_frames`."""
-    np.save(path, video.mul(255).round().to(torch.uint8).cpu().numpy(), allow_pickle=False)
+    pixels = video.mul(255).round().to(torch.uint8).cpu().numpy()
+    with atomic_write(path) as part, part.open("wb") as file:
+        np.save(file, pixels, allow_pickle=False)
 
 
 def load_frames(path: Path) -> Float[Tensor, "frames 3 h w"]:

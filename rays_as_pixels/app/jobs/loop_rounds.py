@@ -4,24 +4,23 @@ Each round films along the path that the round before read off its own video. A 
 with itself gets the same path every time; what it does not keep shows as drift.
 """
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.app.jobs import tasks
-from rays_as_pixels.app.jobs.context import JobContext, Work
+from rays_as_pixels.app.jobs.context import JobContext
+from rays_as_pixels.app.jobs.requests import LoopRequest
 from rays_as_pixels.app.jobs.verbs import run_verb
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.files import write_json
 from rays_as_pixels.geometry.camera_metrics import frame_errors
 from rays_as_pixels.geometry.resize_crop import ResizeCrop
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.media.video import read_image, write_video
 from rays_as_pixels.media.video_metrics import psnr_db
-from rays_as_pixels.pipeline.defaults import ESTIMATE_STEPS, GENERATE_STEPS
 from rays_as_pixels.trajectories.depth import depth_of_path
 from rays_as_pixels.trajectories.formats.native import read_native, write_native
 
@@ -29,72 +28,42 @@ if TYPE_CHECKING:
     from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 
 START = "start.png"
-MOST_ROUNDS = 5
 
 
-@dataclass(frozen=True)
-class LoopRequest:
-    """How to run the loop along a path.
-
-    Attributes:
-        path: Which path it is, for people: "estimated", "edited", "stabilise", ...
-        rounds: How often to go round.
-        steps: Denoising steps of each video.
-        estimate_steps: Denoising steps of each estimate.
-        guidance_scale: 1 for none.
-        seed: Seed of the noise.
-        has_reference: Whether input.npy holds what the camera really saw along the path.
-    """
-
-    path: str = "estimated"
-    rounds: int = 1
-    steps: int = GENERATE_STEPS
-    estimate_steps: int = ESTIMATE_STEPS
-    guidance_scale: float = 1.0
-    seed: int = 0
-    has_reference: bool = True
-
-
-def loop_rounds_work(load: tasks.LoadPipeline, ask: LoopRequest) -> Work:
-    """Return the work of the loop on the job's files wanted.json and start.png.
+def run_loop(load: tasks.LoadPipeline, job: JobContext, request: LoopRequest) -> dict[str, Any]:
+    """Run the loop on the job's files wanted.json and start.png.
 
     wanted.json is the path, which may keep the first frame's depths; start.png that frame, taken
     by the path's first camera or by that of taken.json, in the same world; input.npy, where
-    `ask.has_reference`, the frames that a perfect model would make.
+    `request.has_reference`, the frames that a perfect model would make.
     """
-
-    def work(job: JobContext) -> dict[str, Any]:
-        placed = read_native(job.folder / tasks.WANTED)
-        wanted = placed.reanchored()
-        start = read_image(job.folder / START), depth_of_path(job.folder / tasks.WANTED)
-        reference = tasks.load_frames(job.folder / tasks.INPUT_CLIP) if ask.has_reference else None
-        job.progress(tasks.LOADING, 0, 1)
-        pipeline = load()
-        job.progress(tasks.LOADING, 1, 1)
-        write_native(wanted, job.folder / tasks.TRAJECTORY, extra={"settings": asdict(ask)})
-        job.results.update(trajectory=tasks.TRAJECTORY, rounds=[], fps=wanted.fps)
-        if reference is not None:
-            write_video(job.folder / tasks.CLIP, tasks.even_sized(reference), fps=wanted.fps)
-            job.results.update(clip=tasks.CLIP)
-        path = placed
-        stopped = ""
-        for number in range(ask.rounds):
-            try:
-                path, start = _round(
-                    job, pipeline, ask, number, path, start, wanted=wanted, reference=reference
-                )
-            except InputError as error:
-                if number == 0:
-                    raise
-                stopped = str(error)  # a path that drifted off cannot be filmed; so far it counts
-                break
-        report = {"path": ask.path, "rounds": job.results["rounds"], "stopped": stopped}
-        text = json.dumps(report, indent=1, allow_nan=False)
-        (job.folder / tasks.REPORT).write_text(f"{text}\n", encoding="utf-8")
-        job.results.update(report=tasks.REPORT, numbers=job.results["rounds"][0])
-        return {}
-
-    return work
+    placed = read_native(job.folder / tasks.WANTED)
+    wanted = placed.reanchored()
+    start = read_image(job.folder / START), depth_of_path(job.folder / tasks.WANTED)
+    reference = tasks.load_frames(job.folder / tasks.INPUT_CLIP) if request.has_reference else None
+    pipeline = tasks.load_for(job, load)
+    settings = request.model_dump(mode="json")
+    write_native(wanted, job.folder / tasks.TRAJECTORY, extra={"settings": settings})
+    job.results.update(trajectory=tasks.TRAJECTORY, rounds=[], fps=wanted.fps)
+    if reference is not None:
+        write_video(job.folder / tasks.CLIP, tasks.even_sized(reference), fps=wanted.fps)
+        job.results.update(clip=tasks.CLIP)
+    path = placed
+    stopped = ""
+    for number in range(request.rounds):
+        try:
+            path, start = _round(
+                job, pipeline, request, number, path, start, wanted=wanted, reference=reference
+            )
+        except InputError as error:
+            if number == 0:
+                raise
+            stopped = str(error)  # a path that drifted off cannot be filmed; so far it counts
+            break
+    report = {"path": request.path, "rounds": job.results["rounds"], "stopped": stopped}
+    write_json(job.folder / tasks.REPORT, report)
+    job.results.update(report=tasks.REPORT, numbers=job.results["rounds"][0])
+    return {}
 
 
 def video_name(number: int) -> str:
@@ -110,7 +79,7 @@ def again_name(number: int) -> str:
 def _round(  # noqa: PLR0917 - a step of the loop above, whose values these are
     job: JobContext,
     pipeline: "RaysAsPixelsPipeline",
-    ask: LoopRequest,
+    request: LoopRequest,
     number: int,
     path: Trajectory,
     start: tuple[Float[Tensor, "3 height width"], Float[Tensor, "rows columns"] | None],
@@ -118,7 +87,7 @@ def _round(  # noqa: PLR0917 - a step of the loop above, whose values these are
     wanted: Trajectory,
     reference: Float[Tensor, "frames 3 h w"] | None,
 ) -> tuple[Trajectory, tuple[Float[Tensor, "3 h w"], Float[Tensor, "rows columns"] | None]]:
-    progress = _numbered(job.progress, number, ask.rounds)
+    progress = _numbered(job.progress, number, request.rounds)
     image, depth = start
     height, width = image.shape[-2:]
     taken = tasks.taken_path(job.folder, height=height, width=width) if number == 0 else None
@@ -126,14 +95,14 @@ def _round(  # noqa: PLR0917 - a step of the loop above, whose values these are
         job,
         pipeline,
         "generate",
-        seed=ask.seed + number,
+        seed=request.seed + number,
         progress=progress,
         images=image,
         trajectory=tasks.path_for_image(path, height=height, width=width),
         source_trajectory=taken,
         image_depths=tasks.depths_for(pipeline, [0], depth),
-        num_inference_steps=ask.steps,
-        guidance_scale=ask.guidance_scale,
+        num_inference_steps=request.steps,
+        guidance_scale=request.guidance_scale,
     ).video
     write_video(job.folder / video_name(number), tasks.even_sized(made), fps=wanted.fps)
     if number == 0:
@@ -142,13 +111,13 @@ def _round(  # noqa: PLR0917 - a step of the loop above, whose values these are
         job,
         pipeline,
         "estimate",
-        seed=ask.seed + number,
+        seed=request.seed + number,
         progress=progress,
         video=made,
         fps=wanted.fps,
         time_sec=wanted.times_sec,
         source_frame=wanted.source_frame,
-        num_inference_steps=ask.estimate_steps,
+        num_inference_steps=request.estimate_steps,
     )
     again = found.trajectory.reanchored()
     write_native(again, job.folder / again_name(number))

@@ -1,38 +1,42 @@
-"""The job manager: one worker thread per device, states that survive a restart.
+"""The job manager: one worker thread per device; jobs outlive the page and the program.
 
-A job's work is a function of a `JobContext`; it writes its results into the context's folder,
-reports progress and stops when told to. The page that submitted it may go away: whoever knows the
-job's id can look at it, stop it, or fetch its results later.
+A job is a kind, a request and files. The kind names the function that does the work: it writes its
+results into the job's folder, reports progress and stops when asked. The page that submitted it may
+go away: whoever knows the job's id can look at it, stop it, or fetch its results later.
 """
 
 import contextlib
 import queue
 import secrets
+import sqlite3
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rays_as_pixels.app.jobs import timing as pace
-from rays_as_pixels.app.jobs.context import JobContext, Preview, Work
-from rays_as_pixels.app.jobs.ledger import INTERRUPTED, JobTable
-from rays_as_pixels.app.jobs.quota import Quota, Usage, check_room, expired
+from pydantic import BaseModel, ValidationError
+
+from rays_as_pixels.app.jobs import timing
+from rays_as_pixels.app.jobs.context import JobContext, JobKind, Preview
+from rays_as_pixels.app.jobs.folders import fill_folder, folder_bytes
+from rays_as_pixels.app.jobs.quota import Quota, check_room, expired
 from rays_as_pixels.app.jobs.records import JobRecord, JobState, check_job_id
-from rays_as_pixels.app.jobs.store import JobStore
+from rays_as_pixels.app.jobs.table import INTERRUPTED, JobTable
 from rays_as_pixels.errors import Cancelled, InputError
 
 STOPPED, NOT_BEGUN = "Stopped, as you asked.", "Stopped before it began."
 FAULT = "A fault of the program, not of your input: {error}. The server keeps the details."
+OUTDATED = "The program was updated and cannot run this any more. Start it again."
 CLEAN_EVERY_SEC = 600.0
 
 
 @dataclass(frozen=True)
-class Place:
-    """A job's place in the queue of its device.
+class QueuePosition:
+    """A job's position in the queue of its device.
 
     Attributes:
         ahead: Jobs that go first, with the one that runs; 0 once it runs or is finished.
@@ -47,10 +51,11 @@ class Place:
 
 
 class JobManager:
-    """Runs jobs one at a time per device and remembers them in a folder.
+    """Runs jobs one at a time per device and keeps them in a folder.
 
     Args:
         root: Folder of the jobs, made if need be; one manager at a time may use it.
+        kinds: The kinds of jobs by name.
         devices: Names of the devices, each of which gets a worker thread.
         quota: Limits on what is kept and on what may wait.
 
@@ -59,16 +64,22 @@ class JobManager:
     """
 
     def __init__(
-        self, root: "str | Path", *, devices: Sequence[str] = ("cpu",), quota: Quota | None = None
+        self,
+        root: "str | Path",
+        kinds: Mapping[str, JobKind],
+        *,
+        devices: Sequence[str] = ("cpu",),
+        quota: Quota | None = None,
     ) -> None:
         self.root = Path(root)
+        self.kinds = kinds
         self.quota = quota or Quota()
-        self._store = JobStore(self.root)
-        self._ledger = JobTable(self._store)
-        self._lock = self._ledger.lock
+        self._table = JobTable(self.root)
+        self._lock = self._table.lock
         self._closing = False
+        self._left = self._table.waiting()  # by an earlier process
         self.clean_up()
-        self._queues: dict[str, queue.Queue[tuple[str, Work, Context] | None]] = {}
+        self._queues: dict[str, queue.Queue[tuple[str, BaseModel, Context] | None]] = {}
         self._threads: list[threading.Thread] = []
         for device in devices:
             self._queues[device] = queue.Queue()
@@ -86,61 +97,84 @@ class JobManager:
     @property
     def files(self) -> Path:
         """The folder of all jobs' files, the only one of this manager that a page may serve."""
-        return self._store.files
+        return self._table.files
+
+    def resume(self) -> None:
+        """Queue the jobs that waited when an earlier process ended, in their order."""
+        with self._lock:
+            left, self._left = self._left, []
+            for record in left:
+                if self._table.records.get(record.id) != record:  # cancelled meanwhile
+                    continue
+                try:
+                    text = self._table.request_json(record.id)
+                    request = self.kinds[record.kind].request.model_validate_json(text)
+                except (KeyError, ValidationError):
+                    self._table.finish(record, JobState.INTERRUPTED, OUTDATED)
+                    continue
+                device = record.device
+                if device not in self._queues:  # the model runs elsewhere now
+                    device = self.devices[0]
+                    self._table.put(replace(record, device=device))
+                self._queues[device].put((record.id, request, Context()))
 
     def submit(
         self,
         kind: str,
-        work: Work,
+        request: BaseModel,
         *,
         owner: str = "",
         device: str | None = None,
-        settings: dict[str, Any] | None = None,
-        inputs: "dict[str, Path | bytes] | None" = None,
+        inputs: "Mapping[str, Path | bytes] | None" = None,
         cost: float = 0.0,
+        notes: Mapping[str, Any] | None = None,
     ) -> JobRecord:
         """Queue a job and return its record at once.
 
         Args:
-            kind: What it does, in a word.
-            work: Called in the device's thread, with the context variables of this call; returns
-                results, JSON types only.
+            kind: One of the manager's kinds; it runs with the context variables of this call.
+            request: What to do, of the kind's class.
             owner: Opaque id of the visitor.
             device: One of the manager's devices; the first by default.
-            settings: What was asked for, JSON types only.
             inputs: Files copied, or bytes written, into the job's folder now, under these names.
             cost: How much work it is, in units that jobs of this kind share, for time estimates.
+            notes: What else its settings should tell people, JSON types only.
 
         Raises:
             InputError: No such device, too many jobs waiting, the disk is full, an input cannot be
                 copied, or the manager is closed.
         """
-        device = next(iter(self._queues)) if device is None else device
-        if device not in self._queues:
-            raise InputError(
-                f"device must be one of {', '.join(self._queues)}; got {device!r}. Use the first."
-            )
+        assert isinstance(request, self.kinds[kind].request)
+        device = self._known(device)
         with self._lock:
             if self._closing:
                 raise InputError(
                     "jobs must be submitted while the program runs; it is stopping. Start it again."
                 )
-            check_room(self.root, self._ledger.waiting(), owner, self.quota)
-            job_id = secrets.token_hex(16)
+            check_room(self.root, self._table.waiting(), owner, self.quota)
+            settings = request.model_dump(mode="json") | dict(notes or {})
             record = JobRecord(
-                job_id,
+                secrets.token_hex(16),
                 kind,
                 owner,
                 device,
                 JobState.QUEUED,
                 time.time(),
-                settings=settings or {},
+                settings=settings,
                 cost=cost,
             )
-            self._store.fill(job_id, inputs or {})
-            self._ledger.open(record)
-            self._queues[device].put((job_id, work, copy_context()))
+            fill_folder(self.folder(record.id), inputs or {})
+            self._table.add(record, request)
+            self._queues[device].put((record.id, request, copy_context()))
         return record
+
+    def _known(self, device: str | None) -> str:
+        device = self.devices[0] if device is None else device
+        if device not in self._queues:
+            raise InputError(
+                f"device must be one of {', '.join(self._queues)}; got {device!r}. Use the first."
+            )
+        return device
 
     def get(self, job_id: str) -> JobRecord:
         """Return a job as it stands.
@@ -149,7 +183,7 @@ class JobManager:
             InputError: No such job; it may have been cleaned up.
         """
         with self._lock:
-            record = self._ledger.records.get(check_job_id(job_id))
+            record = self._table.records.get(check_job_id(job_id))
         if record is None:
             raise InputError(
                 f"job id must name a job that is kept; got {job_id}, which is not. "
@@ -162,12 +196,12 @@ class JobManager:
         if not isinstance(job_id, str):
             return None
         with self._lock:
-            record = self._ledger.records.get(job_id)
+            record = self._table.records.get(job_id)
         return record if record is not None and record.owner == owner else None
 
     def folder(self, job_id: str) -> Path:
         """Return the folder of a job, where its results are."""
-        return self._store.folder(job_id)
+        return self.files / check_job_id(job_id)
 
     def preview(self, job_id: str) -> Preview | None:
         """Return the latest picture of a job's unfinished work, None if there is none yet."""
@@ -180,33 +214,30 @@ class JobManager:
     def records(self, *, owner: str | None = None) -> list[JobRecord]:
         """Return the jobs of one visitor, or all, newest first."""
         with self._lock:
-            records = list(self._ledger.records.values())
-        records.sort(key=lambda record: record.created_unix, reverse=True)
+            records = list(self._table.records.values())[::-1]
         return [record for record in records if owner is None or record.owner == owner]
 
-    def queue_position(self, job_id: str) -> int:
-        """Return how many jobs of its device go first; 0 when it runs or is finished."""
-        return self.place(job_id).ahead
-
-    def place(self, job_id: str) -> Place:
-        """Return a job's place in its device's queue."""
+    def queue_position(self, job_id: str) -> QueuePosition:
+        """Return a job's position in its device's queue."""
         with self._lock:
             record = self.get(job_id)
-            waiting = [other for other in self._ledger.waiting() if other.device == record.device]
+            waiting = [other for other in self._table.waiting() if other.device == record.device]
             if record.state is not JobState.QUEUED:
-                return Place(0, len(waiting), 0.0)
+                return QueuePosition(0, len(waiting), 0.0)
             # The dictionary keeps the order of submission; clocks may jump.
             ahead = waiting[: [other.id for other in waiting].index(job_id)]
             seconds = [self._needs_sec(other) for other in ahead]
         known = [each for each in seconds if each is not None]
-        return Place(len(ahead), len(waiting), sum(known) if len(known) == len(ahead) else None)
+        return QueuePosition(
+            len(ahead), len(waiting), sum(known) if len(known) == len(ahead) else None
+        )
 
     def remaining_sec(self, job_id: str) -> float | None:
         """Return the seconds until a job is finished, as measured; None if nothing was."""
         with self._lock:
-            record, place = self.get(job_id), self.place(job_id)
+            record, position = self.get(job_id), self.queue_position(job_id)
             own = 0.0 if record.state.is_final else self._needs_sec(record)
-        return None if own is None or place.wait_sec is None else own + place.wait_sec
+        return None if own is None or position.wait_sec is None else own + position.wait_sec
 
     def expected_sec(self, kind: str, *, cost: float = 0.0, device: str = "") -> float | None:
         """Return the seconds a new job would take once it runs; None if none like it was measured.
@@ -217,17 +248,15 @@ class JobManager:
             device: Its device; the first by default.
         """
         device = device or self.devices[0]
-        return pace.expected_sec(self.records(), kind, device=device, cost=cost)
+        return timing.expected_sec(self.records(), kind, device=device, cost=cost)
 
     def step_sec(self, stage: str) -> float | None:
         """Return the seconds per step of a stage in the latest jobs; None if none was measured."""
-        return pace.step_sec(self.records(), stage)
+        return timing.step_sec(self.records(), stage)
 
-    def usage(self, owner: str) -> Usage:
-        """Return what a visitor's jobs keep on the disk."""
-        records = self.records(owner=owner)
-        kept = sum(self._store.size(record.id) for record in records)
-        return Usage(kept, self.quota.owner_bytes, len(records))
+    def traceback(self, job_id: str) -> str:
+        """Return the traceback of a job that met a fault, "" for any other."""
+        return self._table.traceback(check_job_id(job_id))
 
     def cancel(self, job_id: str) -> JobRecord:
         """Ask a job to stop: at once if it waits, within a step of its work if it runs."""
@@ -235,15 +264,15 @@ class JobManager:
             record = self.get(job_id)
             if record.state.is_final:
                 return record
-            self._ledger.live[job_id].cancel.set()
+            self._table.live[job_id].cancel.set()
             if record.state is JobState.QUEUED:
-                return self._ledger.finish(record, JobState.CANCELLED, message=NOT_BEGUN)
-            return self._ledger.put(replace(record, cancelling=True))
+                return self._table.finish(record, JobState.CANCELLED, NOT_BEGUN)
+            return self._table.put(replace(record, cancelling=True))
 
     def wait(self, job_id: str, *, timeout_sec: float | None = None) -> JobRecord:
         """Wait until a job is finished or the time is over, and return it as it stands then."""
         record = self.get(job_id)
-        live = self._ledger.live.get(job_id)
+        live = self._table.live.get(job_id)
         if live is not None and not record.state.is_final:
             live.finished.wait(timeout_sec)
         return self.get(job_id)
@@ -261,14 +290,13 @@ class JobManager:
                     f"a job must be finished to be deleted; got one that is {record.state}. "
                     "Stop it first."
                 )
-            self._ledger.forget(job_id)
-        self._store.forget(job_id)
+            self._table.delete(job_id)
 
     def clean_up(self) -> list[str]:
         """Delete what the quota does not allow to be kept; returns the ids that went."""
         with self._lock:
-            finished = [record for record in self._ledger.records.values() if record.state.is_final]
-        sizes = [(record, self._store.size(record.id)) for record in finished]
+            finished = [record for record in self._table.records.values() if record.state.is_final]
+        sizes = [(record, folder_bytes(self.folder(record.id))) for record in finished]
         gone = expired(sizes, self.quota)
         for job_id in gone:
             with contextlib.suppress(InputError):  # another worker's clean-up was faster
@@ -276,31 +304,30 @@ class JobManager:
         return gone
 
     def close(self, *, timeout_sec: float = 10.0) -> None:
-        """Stop all work; what waits or runs becomes interrupted. The manager is then of no use."""
+        """Stop all work. What runs becomes interrupted, what waits is left to the next process."""
         with self._lock:
             if self._closing:
                 return
             self._closing = True
-            for record in self._ledger.waiting():
-                self._ledger.live[record.id].cancel.set()
-                if record.state is JobState.QUEUED:
-                    self._ledger.finish(record, JobState.INTERRUPTED, message=INTERRUPTED)
+            for record in self._table.waiting():
+                if record.state is JobState.RUNNING:
+                    self._table.live[record.id].cancel.set()
         for waiting in self._queues.values():
             waiting.put(None)
         deadline = time.monotonic() + timeout_sec
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        self._store.release()
+        self._table.release()
 
     def _needs_sec(self, record: JobRecord) -> float | None:
         """Return what a job that is not finished still needs, apart from waiting."""
-        records = self._ledger.records.values()
+        records = self._table.records.values()
         if record.state is JobState.RUNNING:
-            since = time.monotonic() - self._ledger.live[record.id].reported
-            known = pace.remaining_sec(record, records, since_report_sec=since)
+            since = time.monotonic() - self._table.live[record.id].reported
+            known = timing.remaining_sec(record, records, since_report_sec=since)
             if known is not None:
                 return known
-        whole = pace.expected_sec(records, record.kind, device=record.device, cost=record.cost)
+        whole = timing.expected_sec(records, record.kind, device=record.device, cost=record.cost)
         if whole is None or record.started_unix is None:
             return whole
         return max(0.0, whole - (time.time() - record.started_unix))
@@ -314,30 +341,30 @@ class JobManager:
                 continue
             if item is None:
                 return
-            job_id, work, context = item
+            job_id, request, context = item
             with self._lock:
-                record = self._ledger.records.get(job_id)
-                if record is None or record.state is not JobState.QUEUED:
+                record = self._table.records.get(job_id)
+                if self._closing or record is None or record.state is not JobState.QUEUED:
                     continue
                 record = replace(record, state=JobState.RUNNING, started_unix=time.time())
-                self._ledger.put(record)
-            context.run(self._run, record, work)
+                self._table.put(record)
+            context.run(self._run, record, request)
             self.clean_up()
 
-    def _run(self, record: JobRecord, work: Work) -> None:
-        live, ledger = self._ledger.live[record.id], self._ledger
+    def _run(self, record: JobRecord, request: BaseModel) -> None:
+        live, table, job_id = self._table.live[record.id], self._table, record.id
         job = JobContext(
-            record.id,
-            self.folder(record.id),
+            job_id,
+            self.folder(job_id),
             live.cancel,
-            lambda stage, done, total: ledger.report(record.id, stage, done, total),
+            lambda stage, done, total: table.report(job_id, stage, done, total),
             live.results,
-            lambda name, step, total: ledger.show(record.id, name, step, total),
+            lambda name, step, total: table.show_preview(job_id, name, step, total),
             self.expected_sec(record.kind, cost=record.cost, device=record.device),
         )
         state, message = JobState.DONE, ""
         try:
-            live.results |= work(job) or {}
+            live.results |= self.kinds[record.kind].work(job, request) or {}
         except Cancelled:
             state, message = JobState.CANCELLED, STOPPED
             if self._closing:
@@ -345,15 +372,15 @@ class JobManager:
         except InputError as error:
             state, message = JobState.FAILED, str(error)
         except Exception as error:  # a worker that died would leave every later job waiting
-            with contextlib.suppress(OSError):  # a full disk is such a fault
-                log = self._store.fault_log(record.id)
-                log.write_text(traceback.format_exc(), encoding="utf-8")
+            with contextlib.suppress(sqlite3.Error):  # a full disk is such a fault
+                table.set_traceback(job_id, traceback.format_exc())
             name = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             state, message = JobState.FAILED, FAULT.format(error=name[:300])
         if state is not JobState.DONE:
             live.results["partial"] = True
         try:
-            ledger.close(record.id, state, message)
+            table.finish(table.records[job_id], state, message)
         except (TypeError, ValueError) as error:  # results that JSON cannot hold
             live.results.clear()
-            ledger.close(record.id, JobState.FAILED, FAULT.format(error=str(error)[:300]))
+            fault = FAULT.format(error=str(error)[:300])
+            table.finish(table.records[job_id], JobState.FAILED, fault)

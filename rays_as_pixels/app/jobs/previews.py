@@ -5,7 +5,6 @@ gives their colours. Both cost next to nothing beside a step of the network.
 """
 
 import io
-import os
 import time
 import weakref
 from collections.abc import Callable
@@ -17,6 +16,8 @@ import torch.nn.functional as nnf
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
+
+from rays_as_pixels.files import write_bytes
 
 if TYPE_CHECKING:
     from rays_as_pixels.model.autoencoder import LatentCodec
@@ -155,9 +156,7 @@ def strip_jpeg(colors: Float[Tensor, "t 3 h w"]) -> bytes:
 def keep_picture(folder: Path, jpeg: bytes, number: int) -> str:
     """Write a picture under a name of its own, drop all but the one before it; return the name."""
     name = f"preview-{number:04d}.jpg"
-    part = folder / f".{name}.part"
-    part.write_bytes(jpeg)
-    os.replace(part, folder / name)
+    write_bytes(folder / name, jpeg)
     for old in sorted(folder.glob("preview-*.jpg"))[:-2]:  # a page may still be fetching one
         old.unlink(missing_ok=True)
     return name

@@ -31,33 +31,6 @@ class Quota:
     free_bytes: int = 256 << 20
 
 
-@dataclass(frozen=True)
-class Usage:
-    """What one visitor's jobs keep.
-
-    Attributes:
-        bytes: Size of their files.
-        limit_bytes: What may be kept.
-        jobs: How many they are.
-    """
-
-    bytes: int
-    limit_bytes: int
-    jobs: int
-
-
-def folder_bytes(folder: Path) -> int:
-    """Return the size of all files below a folder, 0 if it is gone."""
-    total = 0
-    for path in folder.rglob("*"):
-        try:
-            if not path.is_symlink() and path.is_file():
-                total += path.stat().st_size
-        except OSError:  # deleted meanwhile
-            continue
-    return total
-
-
 def expired(
     finished: Iterable[tuple[JobRecord, int]], quota: Quota, *, now: float | None = None
 ) -> list[str]:

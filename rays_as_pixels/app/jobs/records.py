@@ -1,11 +1,8 @@
-"""What is known of a job, and how it is kept on disk."""
+"""The state of a job, as the page sees it."""
 
-import json
-import os
 import re
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from rays_as_pixels.errors import InputError
@@ -81,7 +78,7 @@ class JobRecord:
 
     @property
     def remaining_sec(self) -> float | None:
-        """Seconds the stage will still take, at the pace of its steps so far; None if unknown."""
+        """Seconds the stage will still take, at the speed of its steps so far; None if unknown."""
         measured = self.done - self.stage_first
         if self.state is not JobState.RUNNING or measured < 1 or self.total < self.done:
             return None
@@ -106,54 +103,3 @@ def check_job_id(job_id: str) -> str:
             f"job id must be 32 hexadecimal digits; got {str(job_id)[:40]!r}. Start the job again."
         )
     return job_id
-
-
-def write_record(record: JobRecord, path: Path) -> None:
-    """Replace a job's record, whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8") as file:
-        json.dump(asdict(record), file, indent=1, allow_nan=False)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
-
-
-def read_record(path: Path) -> JobRecord | None:
-    """Return the record in a file named by the job's id, or None if it is none or damaged."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-        known = {item.name for item in fields(JobRecord)}
-        values: dict[str, Any] = {key: item for key, item in value.items() if key in known}
-        values["state"] = JobState(values["state"])
-        record = JobRecord(**values)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return None
-    return record if record.id == path.stem and _sound(record) else None
-
-
-def _sound(record: JobRecord) -> bool:
-    """Tell whether each value is of its type: a damaged file must not stop the program later."""
-    words = (record.kind, record.owner, record.device, record.stage, record.message, record.preview)
-    counts = (record.done, record.total, record.stage_first, record.preview_step)
-    times = (record.created_unix, record.stage_sec, record.cost)
-    optional = (record.started_unix, record.finished_unix)
-    return (
-        _ID.fullmatch(record.id) is not None
-        and all(isinstance(word, str) for word in words)
-        and all(isinstance(count, int) for count in counts)
-        and all(isinstance(time, int | float) for time in times)
-        and all(time is None or isinstance(time, int | float) for time in optional)
-        and isinstance(record.settings, dict)
-        and isinstance(record.results, dict)
-        and Path(record.preview).name == record.preview
-        and all(_is_stage(stage) for stage in record.stages)
-    )
-
-
-def _is_stage(value: object) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) == 3
-        and isinstance(value[0], str)
-        and all(isinstance(number, int | float) for number in value[1:])
-    )

@@ -7,7 +7,7 @@ above raxels), `raxels.npy` (decoded raxels, float16 F 3 h w).
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,17 +16,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rays_as_pixels.app.jobs.context import JobContext, Work
+from rays_as_pixels.app.jobs.context import JobContext
 from rays_as_pixels.app.jobs.frame_files import load_frames, save_frames
+from rays_as_pixels.app.jobs.requests import EstimateRequest, GenerateRequest, ImagineRequest
 from rays_as_pixels.app.jobs.source_clip_files import read_footage
 from rays_as_pixels.app.jobs.verbs import run_verb
+from rays_as_pixels.files import atomic_write
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.media.clip import Clip
 from rays_as_pixels.media.extra_frames import frames_between
 from rays_as_pixels.media.video import read_clip, read_image, write_image, write_video
-from rays_as_pixels.pipeline.defaults import ESTIMATE_STEPS, GENERATE_STEPS
 from rays_as_pixels.solve.inlier_ratio import is_doubtful
 from rays_as_pixels.trajectories.depth import depth_for_extra, depth_of_path
 from rays_as_pixels.trajectories.formats.native import read_native, write_native
@@ -50,118 +51,73 @@ READING, LOADING, WRITING = "Reading the video", "Loading the model", "Writing t
 READING_BETWEEN = "Reading the frames between"
 
 
-@dataclass(frozen=True)
-class EstimateRequest:
-    """What to estimate: which frames of a video, and how carefully.
-
-    Attributes:
-        num_frames: Frames to use, evenly spaced.
-        start_sec: Where the part to use starts; None for the beginning.
-        end_sec: Where it ends; None for the end.
-        steps: Denoising steps.
-        num_seeds: Runs from different noise, averaged.
-        shared_focal: Whether the lens is known not to zoom.
-        seed: Seed of the noise.
-        look_between: Whether to look at the frames between where the path shows little of these.
-    """
-
-    num_frames: int
-    start_sec: float | None = None
-    end_sec: float | None = None
-    steps: int = ESTIMATE_STEPS
-    num_seeds: int = 1
-    shared_focal: bool = False
-    seed: int = 0
-    look_between: bool = True
-
-
-@dataclass(frozen=True)
-class GenerateRequest:
-    """How to generate a video.
-
-    Attributes:
-        num_frames: Frames of the video; None where a path says it.
-        fps: Its frames per second.
-        steps: Denoising steps.
-        guidance_scale: 1 for none; more follows the input harder.
-        seed: Seed of the noise.
-    """
-
-    num_frames: int | None = None
-    fps: float = 10.0
-    steps: int = GENERATE_STEPS
-    guidance_scale: float = 1.0
-    seed: int = 0
+def run_estimate(load: LoadPipeline, job: JobContext, request: EstimateRequest) -> dict[str, Any]:
+    """Estimate the path of the job's video."""
+    clip = _read_frames(job, request)
+    pipeline = load_for(job, load)
+    result = run_verb(
+        job,
+        pipeline,
+        "estimate",
+        seed=request.seed,
+        video=clip.video,
+        fps=clip.fps,
+        time_sec=clip.time_sec,
+        source_frame=clip.source_frame,
+        num_inference_steps=request.steps,
+        num_seeds=request.num_seeds,
+        shared_focal=request.shared_focal,
+    )
+    result = _with_extra_frames(job, pipeline, request, clip, result)
+    job.progress(WRITING, 0, 1)
+    settings = request.model_dump(mode="json")
+    write_path(job, result.trajectory, images=clip.video, settings=settings, depth=result.depth)
+    write_sheet(job, clip.video, result.raxels)
+    save_raxels(job, result.raxels)
+    return {
+        "residual": result.residual.tolist(),
+        "spread": spread_numbers(result.spread),
+        "inlier_ratio": result.inlier_ratio,
+        "frames_seen": result.frames_seen,
+    }
 
 
-def estimate_work(load: LoadPipeline, ask: EstimateRequest, *, video: str) -> Work:
-    """Return the work of estimating the path of the job's file `video`."""
-
-    def work(job: JobContext) -> dict[str, Any]:
-        job.progress(READING, 0, 1)
-        clip = read_clip(
-            job.folder / video,
-            start_sec=ask.start_sec,
-            end_sec=ask.end_sec,
-            num_frames=ask.num_frames,
-            downscale=True,
-        )
-        save_frames(job.folder / FRAMES, clip.video)
-        write_video(job.folder / CLIP, even_sized(clip.video), fps=clip.fps)
-        job.results.update(
-            clip=CLIP,
-            frames=FRAMES,
-            fps=clip.fps,
-            source=asdict(clip.source),
-            source_frame=list(clip.source_frame),
-            notes=list(clip.notes),
-        )
-        pipeline = _loaded(load, job)
-        result = run_verb(
-            job,
-            pipeline,
-            "estimate",
-            seed=ask.seed,
-            video=clip.video,
-            fps=clip.fps,
-            time_sec=clip.time_sec,
-            source_frame=clip.source_frame,
-            num_inference_steps=ask.steps,
-            num_seeds=ask.num_seeds,
-            shared_focal=ask.shared_focal,
-        )
-        result = _with_a_second_look(job, pipeline, ask, clip, result, video=video)
-        job.progress(WRITING, 0, 1)
-        write_path(
-            job, result.trajectory, images=clip.video, settings=asdict(ask), depth=result.depth
-        )
-        write_sheet(job, clip.video, result.raxels)
-        save_raxels(job, result.raxels)
-        return {
-            "residual": result.residual.tolist(),
-            "spread": spread_numbers(result.spread),
-            "inlier_ratio": result.inlier_ratio,
-            "frames_seen": result.frames_seen,
-        }
-
-    return work
+def _read_frames(job: JobContext, request: EstimateRequest) -> Clip:
+    """Read the frames to use and keep them with the job."""
+    job.progress(READING, 0, 1)
+    clip = read_clip(
+        job.folder / request.video,
+        start_sec=request.start_sec,
+        end_sec=request.end_sec,
+        num_frames=request.num_frames,
+        downscale=True,
+    )
+    save_frames(job.folder / FRAMES, clip.video)
+    write_video(job.folder / CLIP, even_sized(clip.video), fps=clip.fps)
+    job.results.update(
+        clip=CLIP,
+        frames=FRAMES,
+        fps=clip.fps,
+        source=asdict(clip.source),
+        source_frame=list(clip.source_frame),
+        notes=list(clip.notes),
+    )
+    return clip
 
 
-def _with_a_second_look(
+def _with_extra_frames(
     job: JobContext,
     pipeline: "RaysAsPixelsPipeline",
-    ask: EstimateRequest,
+    request: EstimateRequest,
     clip: Clip,
     result: "EstimateOutput",
-    *,
-    video: str,
 ) -> "EstimateOutput":
-    """Look at the frames between where the path shows little of the frames; see the pipeline."""
-    wanted = ask.look_between and ask.num_seeds == 1 and is_doubtful(result.inlier_ratio)
+    """Estimate with the frames in between where tracking is weak; see the pipeline."""
+    wanted = request.extra_frames and request.num_seeds == 1 and is_doubtful(result.inlier_ratio)
     if not wanted:
         return result
     job.progress(READING_BETWEEN, 0, 1)
-    between = frames_between(job.folder / video, clip, end_sec=ask.end_sec)
+    between = frames_between(job.folder / request.video, clip, end_sec=request.end_sec)
     if between is None:
         return result
     longer, places = between
@@ -169,92 +125,76 @@ def _with_a_second_look(
         job,
         pipeline,
         "estimate_with_extra_frames",
-        seed=ask.seed,
+        seed=request.seed,
         video=clip.video,
         estimated=result,
         longer=longer.video,
         places=places,
-        num_inference_steps=ask.steps,
-        shared_focal=ask.shared_focal,
+        num_inference_steps=request.steps,
+        shared_focal=request.shared_focal,
     )
 
 
-def generate_work(
-    load: LoadPipeline,
-    ask: GenerateRequest,
-    *,
-    image_frames: tuple[int, ...],
-) -> Work:
-    """Return the work of generating along the job's file wanted.json from image0.png, image1.png...
+def run_generate(load: LoadPipeline, job: JobContext, request: GenerateRequest) -> dict[str, Any]:
+    """Generate along the job's file wanted.json from image0.png, image1.png...
 
     wanted.json may keep depths of the image that is frame 0, see `trajectories.depth`; the job may
     have the path that the images were taken along, taken.json, in the same world, and the clip that
     it belongs to, see `jobs.source_clip_files`.
-
-    Args:
-        load: Gives the pipeline.
-        ask: How.
-        image_frames: For each image the frame of the path, or of taken.json, that it belongs to.
     """
-
-    def work(job: JobContext) -> dict[str, Any]:
-        wanted = read_native(job.folder / WANTED)
-        images = [read_image(job.folder / f"image{k}.png") for k in range(len(image_frames))]
-        job.results.update(fps=wanted.fps)
-        pipeline = _loaded(load, job)
-        height, width = images[0].shape[-2:]
-        source_clip = read_footage(job.folder) if pipeline.takes_depths else None
-        result = run_verb(
-            job,
-            pipeline,
-            "generate",
-            seed=ask.seed,
-            images=images,
-            trajectory=path_for_image(wanted, height=height, width=width),
-            image_frames=image_frames,
-            source_trajectory=taken_path(job.folder, height=height, width=width),
-            image_depths=depths_for(pipeline, image_frames, depth_of_path(job.folder / WANTED)),
-            source_clip=source_clip,
-            num_inference_steps=ask.steps,
-            guidance_scale=ask.guidance_scale,
-        )
-        job.progress(WRITING, 0, 1)
-        write_video(job.folder / VIDEO, even_sized(result.video), fps=wanted.fps)
-        job.results.update(video=VIDEO)
-        write_path(job, result.trajectory, images=result.video, settings=asdict(ask))
-        write_sheet(job, result.video, raxels_from_cameras(_even(result.trajectory).cameras))
-        return {}
-
-    return work
+    wanted = read_native(job.folder / WANTED)
+    frames = request.image_frames
+    images = [read_image(job.folder / f"image{k}.png") for k in range(len(frames))]
+    job.results.update(fps=wanted.fps)
+    pipeline = load_for(job, load)
+    height, width = images[0].shape[-2:]
+    result = run_verb(
+        job,
+        pipeline,
+        "generate",
+        seed=request.seed,
+        images=images,
+        trajectory=path_for_image(wanted, height=height, width=width),
+        image_frames=frames,
+        source_trajectory=taken_path(job.folder, height=height, width=width),
+        image_depths=depths_for(pipeline, frames, depth_of_path(job.folder / WANTED)),
+        source_clip=read_footage(job.folder) if pipeline.takes_depths else None,
+        num_inference_steps=request.steps,
+        guidance_scale=request.guidance_scale,
+    )
+    job.progress(WRITING, 0, 1)
+    write_video(job.folder / VIDEO, even_sized(result.video), fps=wanted.fps)
+    job.results.update(video=VIDEO)
+    settings = request.model_dump(mode="json")
+    write_path(job, result.trajectory, images=result.video, settings=settings)
+    write_sheet(job, result.video, raxels_from_cameras(_even(result.trajectory).cameras))
+    return {}
 
 
-def imagine_work(load: LoadPipeline, ask: GenerateRequest) -> Work:
-    """Return the work of imagining a video and its path from the job's file image0.png."""
-
-    def work(job: JobContext) -> dict[str, Any]:
-        image = read_image(job.folder / "image0.png")
-        job.results.update(fps=ask.fps)
-        pipeline = _loaded(load, job)
-        result = run_verb(
-            job,
-            pipeline,
-            "imagine",
-            seed=ask.seed,
-            images=image,
-            num_frames=ask.num_frames,
-            fps=ask.fps,
-            num_inference_steps=ask.steps,
-            guidance_scale=ask.guidance_scale,
-        )
-        job.progress(WRITING, 0, 1)
-        write_video(job.folder / VIDEO, even_sized(result.video), fps=ask.fps)
-        save_frames(job.folder / FRAMES, result.video)
-        job.results.update(video=VIDEO, frames=FRAMES)
-        write_path(job, result.trajectory, images=result.video, settings=asdict(ask))
-        write_sheet(job, result.video, result.raxels)
-        return {}
-
-    return work
+def run_imagine(load: LoadPipeline, job: JobContext, request: ImagineRequest) -> dict[str, Any]:
+    """Imagine a video and its path from the job's file image0.png."""
+    image = read_image(job.folder / "image0.png")
+    job.results.update(fps=request.fps)
+    pipeline = load_for(job, load)
+    result = run_verb(
+        job,
+        pipeline,
+        "imagine",
+        seed=request.seed,
+        images=image,
+        num_frames=request.num_frames,
+        fps=request.fps,
+        num_inference_steps=request.steps,
+        guidance_scale=request.guidance_scale,
+    )
+    job.progress(WRITING, 0, 1)
+    write_video(job.folder / VIDEO, even_sized(result.video), fps=request.fps)
+    save_frames(job.folder / FRAMES, result.video)
+    job.results.update(video=VIDEO, frames=FRAMES)
+    settings = request.model_dump(mode="json")
+    write_path(job, result.trajectory, images=result.video, settings=settings)
+    write_sheet(job, result.video, result.raxels)
+    return {}
 
 
 def depths_for(
@@ -306,7 +246,8 @@ def write_sheet(
 def save_raxels(job: JobContext, raxels: Float[Tensor, "frames 3 h w"]) -> None:
     """Keep decoded raxels as raxels.npy, in half precision, to be looked at beside the frames."""
     half = raxels.detach().to(torch.float16).cpu().numpy()
-    np.save(job.folder / RAXELS, half, allow_pickle=False)
+    with atomic_write(job.folder / RAXELS) as part, part.open("wb") as file:
+        np.save(file, half, allow_pickle=False)
     job.results.update(raxels=RAXELS)
 
 
@@ -361,7 +302,8 @@ def _even(trajectory: Trajectory) -> Trajectory:
     return trajectory.resized(height=height, width=width)
 
 
-def _loaded(load: LoadPipeline, job: JobContext) -> "RaysAsPixelsPipeline":
+def load_for(job: JobContext, load: LoadPipeline) -> "RaysAsPixelsPipeline":
+    """Load the pipeline, as a stage of a job."""
     job.check()
     job.progress(LOADING, 0, 1)
     pipeline = load()

@@ -21,43 +21,43 @@ def expected_sec(
         device: Its device.
         cost: Its cost; 0 if not known, which takes the middle of the measured times.
     """
-    alike = _measured(records, kind, device)
-    if not alike:
+    similar = _measured(records, kind, device)
+    if not similar:
         return None
-    totals = [record.duration_sec or 0.0 for record in alike]
-    if cost <= 0 or any(record.cost <= 0 for record in alike):
+    totals = [record.duration_sec or 0.0 for record in similar]
+    if cost <= 0 or any(record.cost <= 0 for record in similar):
         return median(totals)
-    stepped = [_stepped_sec(record) for record in alike]
+    stepped = [_stepped_sec(record) for record in similar]
     fixed = median(total - part for total, part in zip(totals, stepped, strict=True))
-    rate = median(part / record.cost for part, record in zip(stepped, alike, strict=True))
+    rate = median(part / record.cost for part, record in zip(stepped, similar, strict=True))
     return max(0.0, fixed) + rate * cost
 
 
 def remaining_sec(
     record: JobRecord, records: Iterable[JobRecord], *, since_report_sec: float = 0.0
 ) -> float | None:
-    """Return the seconds a running job still needs: this stage at its pace, and those after it.
+    """Return the seconds a running job still needs: this stage at its speed, and those after it.
 
     Args:
         record: The job.
         records: All jobs that are known; the latest like it says what comes after this stage.
         since_report_sec: Seconds since the job last reported a step.
     """
-    here = record.remaining_sec
-    if here is None:
+    this_stage = record.remaining_sec
+    if this_stage is None:
         return None
-    here = max(0.0, here - since_report_sec)
-    alike = _measured(records, record.kind, record.device)
-    place = len(record.stages)
-    if not alike or [stage[0] for stage in alike[0].stages[: place + 1]] != [
+    this_stage = max(0.0, this_stage - since_report_sec)
+    similar = _measured(records, record.kind, record.device)
+    index = len(record.stages)
+    if not similar or [stage[0] for stage in similar[0].stages[: index + 1]] != [
         *(stage[0] for stage in record.stages),
         record.stage,
     ]:
-        return here
-    before = alike[0]
+        return this_stage
+    before = similar[0]
     scale = record.cost / before.cost if record.cost > 0 and before.cost > 0 else 1.0
-    later = before.stages[place + 1 :]
-    return here + sum(seconds * (scale if steps > 1 else 1.0) for _, steps, seconds in later)
+    later = before.stages[index + 1 :]
+    return this_stage + sum(seconds * (scale if steps > 1 else 1.0) for _, steps, seconds in later)
 
 
 def step_sec(records: Iterable[JobRecord], stage: str) -> float | None:
@@ -74,14 +74,14 @@ def step_sec(records: Iterable[JobRecord], stage: str) -> float | None:
 
 
 def _measured(records: Iterable[JobRecord], kind: str, device: str) -> list[JobRecord]:
-    alike = [
+    similar = [
         record
         for record in records
         if record.state is JobState.DONE
         and (record.kind, record.device) == (kind, device)
         and record.duration_sec is not None
     ]
-    return sorted(alike, key=lambda record: record.finished_unix or 0.0, reverse=True)[:LATEST]
+    return sorted(similar, key=lambda record: record.finished_unix or 0.0, reverse=True)[:LATEST]
 
 
 def _stepped_sec(record: JobRecord) -> float:

@@ -92,7 +92,7 @@ def run_verb(
     def picture(jpeg: bytes, step: int, total: int) -> None:
         number = int(job.results.get("pictures", 0)) + 1
         job.results["pictures"] = number
-        job.show(keep_picture(job.folder, jpeg, number), step, total)
+        job.show_preview(keep_picture(job.folder, jpeg, number), step, total)
 
     def partial(video: Tensor, repeats: int, step: int) -> None:
         shown = video.repeat_interleave(repeats, 0)

@@ -1,19 +1,19 @@
 """What all events of the page share: submitting jobs, watching them, checking what came in."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import torch
 from jaxtyping import Float
+from pydantic import BaseModel
 from torch import Tensor
 
 from rays_as_pixels.app import i18n
 from rays_as_pixels.app.examples import Example
 from rays_as_pixels.app.jobs import tasks
-from rays_as_pixels.app.jobs.context import Work
 from rays_as_pixels.app.jobs.manager import JobManager
 from rays_as_pixels.app.library import Library, Result, frames_of
 from rays_as_pixels.app.page import results, widgets
@@ -35,8 +35,6 @@ START_BUTTONS = (
     "demo_reverse",
     "demo_dolly_zoom",
 )
-MOST_STEPS = 200
-MOST_RUNS = 16
 
 
 class Events:
@@ -60,21 +58,15 @@ class Events:
         self,
         session: Session,
         kind: str,
-        work: Work,
-        ask: Any,
+        request: BaseModel,
         inputs: "dict[str, Path | bytes]",
         *,
         cost: float,
-        **more: Any,
+        **notes: Any,
     ) -> Updates:
         """Queue a job for the visitor and watch it."""
         record = self.manager.submit(
-            kind,
-            work,
-            owner=session.visitor,
-            settings=asdict(ask) | more,
-            inputs=inputs,
-            cost=cost,
+            kind, request, owner=session.visitor, inputs=inputs, cost=cost, notes=notes
         )
         session = replace(session, job=record.id)
         return self.watched(session) | {"session": session, "browser": session.browser()}

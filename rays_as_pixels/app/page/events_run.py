@@ -14,11 +14,17 @@ from torch import Tensor
 from rays_as_pixels.app import checks, i18n
 from rays_as_pixels.app.editor import document_from_trajectory
 from rays_as_pixels.app.jobs import loop_rounds, tasks
+from rays_as_pixels.app.jobs.requests import (
+    MAX_ROUNDS,
+    MAX_STEPS,
+    GenerateRequest,
+    ImagineRequest,
+    LoopRequest,
+)
 from rays_as_pixels.app.jobs.source_clip_files import source_clip_files
 from rays_as_pixels.app.library import Result
 from rays_as_pixels.app.page import steps_run
 from rays_as_pixels.app.page.events import (
-    MOST_STEPS,
     Events,
     Form,
     run_cost,
@@ -85,13 +91,13 @@ class RunEvents(Events):
     def generate(self, session: Session, form: Form) -> Updates:
         """Submit a video along the edited or the estimated path, or an imagined one."""
         along = checks.choice(i18n.say("along"), form["along"], steps_run.PATHS)
-        ask = tasks.GenerateRequest(
-            steps=checks.whole(i18n.say("steps"), form["steps"], 1, MOST_STEPS),
-            guidance_scale=checks.real(i18n.say("guidance"), form["guidance"], 1.0, 20.0),
-            seed=checks.seed(form["seed"], locked=form["locked"]),
-        )
+        sampling: dict[str, Any] = {
+            "steps": checks.whole(i18n.say("steps"), form["steps"], 1, MAX_STEPS),
+            "guidance_scale": checks.real(i18n.say("guidance"), form["guidance"], 1.0, 20.0),
+            "seed": checks.seed(form["seed"], locked=form["locked"]),
+        }
         if along == "imagine":
-            return self._imagine(session, form, ask) | {"generate_seed": ask.seed}
+            return self._imagine(session, form, sampling) | {"generate_seed": sampling["seed"]}
         path = self.path_of(session, along)
         stills = self._stills(session, form, path)
         depth = None if form["images"] == "own" else self.depth_of(session)
@@ -102,25 +108,18 @@ class RunEvents(Events):
         if form["images"] == "clip" and depth is not None:
             source_clip = self._footage(session, depth)
         frames = tuple(still.frame for still in stills)
-        work = tasks.generate_work(
-            self.model.get,
-            ask,
-            image_frames=frames,
-        )
-        cost = run_cost(ask.steps, len(path), guidance=ask.guidance_scale)
+        request = GenerateRequest(image_frames=frames, **sampling)
         updates = self.submit(
             session,
             "generate",
-            work,
-            ask,
+            request,
             inputs | source_clip,
-            cost=cost,
+            cost=run_cost(request.steps, len(path), guidance=request.guidance_scale),
             path=along,
-            image_frames=list(frames),
             whole_clip=bool(source_clip),
             estimate=session.estimate,
         )
-        return updates | {"generate_seed": ask.seed}
+        return updates | {"generate_seed": request.seed}
 
     def _footage(self, session: Session, depth: Float[Tensor, "rows columns"]) -> dict[str, bytes]:
         """Return the estimated clip as files: its other frames show what the first does not."""
@@ -133,11 +132,11 @@ class RunEvents(Events):
             video, path, depth, inlier_ratio=result.results.get("inlier_ratio")
         )
 
-    def _imagine(self, session: Session, form: Form, ask: tasks.GenerateRequest) -> Updates:
-        ask = replace(
-            ask,
+    def _imagine(self, session: Session, form: Form, sampling: dict[str, Any]) -> Updates:
+        request = ImagineRequest(
             num_frames=checks.frame_count(form["frames"], self.model.facts.clip_lengths),
             fps=checks.real(i18n.say("fps"), form["fps"], 0.1, 240.0),
+            **sampling,
         )
         if form["images"] == "own":
             picture: Path | bytes = uploads.image_file(
@@ -145,9 +144,8 @@ class RunEvents(Events):
             )
         else:
             picture = png_bytes(self.frames_for(session)[0])
-        work = tasks.imagine_work(self.model.get, ask)
-        cost = run_cost(ask.steps, ask.num_frames or 1, guidance=ask.guidance_scale)
-        return self.submit(session, "imagine", work, ask, {"image0.png": picture}, cost=cost)
+        cost = run_cost(request.steps, request.num_frames, guidance=request.guidance_scale)
+        return self.submit(session, "imagine", request, {"image0.png": picture}, cost=cost)
 
     def _stills(self, session: Session, form: Form, path: Trajectory) -> list[Still]:
         """Return the images to show the model, and which frames of their path they are."""
@@ -211,12 +209,12 @@ class RunEvents(Events):
         start: tuple[Float[Tensor, "3 height width"], Float[Tensor, "rows columns"] | None],
         reference: Float[Tensor, "frames 3 height width"] | None,
     ) -> Updates:
-        ask = loop_rounds.LoopRequest(
+        request = LoopRequest(
             path=name,
-            rounds=checks.whole(i18n.say("rounds"), form["rounds"], 1, loop_rounds.MOST_ROUNDS),
-            steps=checks.whole(i18n.say("steps"), form["steps"], 1, MOST_STEPS),
+            rounds=checks.whole(i18n.say("rounds"), form["rounds"], 1, MAX_ROUNDS),
+            steps=checks.whole(i18n.say("steps"), form["steps"], 1, MAX_STEPS),
             estimate_steps=checks.whole(
-                i18n.say("estimate_steps"), form["estimate_steps"], 1, MOST_STEPS
+                i18n.say("estimate_steps"), form["estimate_steps"], 1, MAX_STEPS
             ),
             seed=checks.seed(form["seed"], locked=form["locked"]),
             has_reference=reference is not None,
@@ -230,12 +228,11 @@ class RunEvents(Events):
             inputs |= taken_file(taken_along(session, path, own=False))
         if reference is not None:
             inputs[tasks.INPUT_CLIP] = npy_bytes(reference)
-        work = loop_rounds.loop_rounds_work(self.model.get, ask)
-        cost = run_cost(ask.steps + ask.estimate_steps, len(path), runs=ask.rounds)
+        cost = run_cost(request.steps + request.estimate_steps, len(path), runs=request.rounds)
         updates = self.submit(
-            session, "loop", work, ask, inputs, cost=cost, estimate=session.estimate
+            session, "loop", request, inputs, cost=cost, estimate=session.estimate
         )
-        return updates | {"loop_seed": ask.seed}
+        return updates | {"loop_seed": request.seed}
 
     # --- Results so far
 
@@ -280,7 +277,7 @@ class RunEvents(Events):
                 "seed": ask["seed"],
                 "shared_focal": ask["shared_focal"],
                 "lock": True,
-                "between": ask.get("look_between", True),
+                "between": ask.get("extra_frames", True),
             }
         elif result.kind == "loop":
             settings = {

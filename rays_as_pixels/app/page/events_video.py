@@ -12,9 +12,10 @@ from gradio.utils import get_upload_folder
 
 from rays_as_pixels.app import checks, i18n
 from rays_as_pixels.app.jobs import tasks
+from rays_as_pixels.app.jobs.requests import MAX_RUNS, MAX_STEPS, EstimateRequest
 from rays_as_pixels.app.library import Result
 from rays_as_pixels.app.page import filmstrip, numbers
-from rays_as_pixels.app.page.events import MOST_RUNS, MOST_STEPS, Events, Form, run_cost
+from rays_as_pixels.app.page.events import Events, Form, run_cost
 from rays_as_pixels.app.page.results import Updates, view_updates
 from rays_as_pixels.app.server import uploads
 from rays_as_pixels.app.server.session import Session
@@ -104,23 +105,23 @@ class VideoEvents(Events):
         if session.still:
             raise InputError(i18n.say("need_frames", session.lang))
         path, plan = self._video(session)
-        ask = tasks.EstimateRequest(
+        name = f"input{path.suffix.lower()[:8]}"
+        request = EstimateRequest(
+            video=name,
             num_frames=plan["num_frames"],
             start_sec=plan["start_sec"],
             end_sec=plan["end_sec"],
-            steps=checks.whole(i18n.say("steps"), form["steps"], 1, MOST_STEPS),
-            num_seeds=checks.whole(i18n.say("runs"), form["runs"], 1, MOST_RUNS),
+            steps=checks.whole(i18n.say("steps"), form["steps"], 1, MAX_STEPS),
+            num_seeds=checks.whole(i18n.say("runs"), form["runs"], 1, MAX_RUNS),
             shared_focal=form["shared_focal"] is True,
-            look_between=form["between"] is True,
+            extra_frames=form["between"] is True,
             seed=checks.seed(form["seed"], locked=form["locked"]),
         )
-        name = f"input{path.suffix.lower()[:8]}"
-        work = tasks.estimate_work(self.model.get, ask, video=name)
-        cost = run_cost(ask.steps, ask.num_frames, runs=ask.num_seeds)
+        cost = run_cost(request.steps, request.num_frames, runs=request.num_seeds)
         updates = self.submit(
-            session, "estimate", work, ask, {name: path}, cost=cost, example=session.example
+            session, "estimate", request, {name: path}, cost=cost, example=session.example
         )
-        return updates | {"seed": ask.seed}
+        return updates | {"seed": request.seed}
 
     def _video(self, session: Session) -> tuple[Path, dict[str, Any]]:
         """Return the video on show and which part of it; after a reload, that of the estimate."""

@@ -3,7 +3,7 @@
 import gradio as gr
 
 from rays_as_pixels.app import i18n
-from rays_as_pixels.app.jobs.loop_rounds import MOST_ROUNDS
+from rays_as_pixels.app.jobs.requests import MAX_ROUNDS
 from rays_as_pixels.app.page.compare import comparison
 from rays_as_pixels.app.page.history import history
 from rays_as_pixels.app.page.steps import (
@@ -104,7 +104,7 @@ def loop_step(parts: Components) -> None:
                 scale=2,
             )
             parts["rounds"] = gr.Dropdown(
-                list(range(1, MOST_ROUNDS + 1)),
+                list(range(1, MAX_ROUNDS + 1)),
                 value=1,
                 label=label("rounds"),
                 min_width=90,

@@ -141,12 +141,12 @@ def _progress(record: JobRecord, manager: JobManager, lang: str) -> tuple[float 
 
 
 def _queue_words(record: JobRecord, manager: JobManager, lang: str) -> str:
-    place = manager.place(record.id)
+    position = manager.queue_position(record.id)
     words = i18n.say("queue_next", lang)
-    if place.ahead:
-        words = i18n.say("queue_ahead", lang, n=place.ahead, waiting=place.waiting)
-    if place.wait_sec is not None and place.ahead:
-        words += ", " + i18n.say("queue_wait", lang, time=i18n.duration(place.wait_sec, lang))
+    if position.ahead:
+        words = i18n.say("queue_ahead", lang, n=position.ahead, waiting=position.waiting)
+    if position.wait_sec is not None and position.ahead:
+        words += ", " + i18n.say("queue_wait", lang, time=i18n.duration(position.wait_sec, lang))
     return words
 
 

@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 
 from rays_as_pixels.app import i18n
 from rays_as_pixels.app.examples import EXAMPLES_DIR
+from rays_as_pixels.app.jobs.kinds import job_kinds
 from rays_as_pixels.app.jobs.manager import JobManager
 from rays_as_pixels.app.jobs.quota import Quota
 from rays_as_pixels.app.page.layout import build_app
@@ -77,51 +78,19 @@ def launch(
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     auth = _auth(options.auth)
-    if options.mcp and auth is not None:  # Gradio's endpoint of tools asks nobody to log in
-        raise InputError(
-            "mcp must be off where auth is set; got both. Let a proxy ask for the password instead."
-        )
-    if options.mcp and find_spec("mcp") is None:
-        raise InputError(
-            "mcp must be installed for --mcp; it is not. Run 'pip install \"gradio[mcp]\"'."
-        )
+    _check_mcp(options)
     workspace = options.workspace or default_workspace()
     keep_uploads_in(workspace)
-    limits = _upload_limits(options)
     total = options.workspace_mb << 20
     manager = JobManager(
         workspace / "jobs",
+        job_kinds(model.get),
         devices=(model.facts.device,),
         quota=Quota(total_bytes=total, owner_bytes=min(total // 4, 1 << 30)),
     )
     app = build_app(manager, model, browser_secret=browser_key(workspace))
-    local_only = options.host in LOCAL_NAMES and not options.share
     try:
-        _, url, _ = app.queue(default_concurrency_limit=8, max_size=200).launch(
-            server_name=options.host,
-            server_port=options.port,
-            share=options.share,
-            auth=auth,
-            allowed_paths=[str(manager.files.resolve()), str(EXAMPLES_DIR)],
-            max_file_size=limits.request_bytes,
-            root_path=options.root_path or None,
-            mcp_server=options.mcp,
-            run_history=False,
-            ssr_mode=False,
-            show_error=True,
-            footer_links=[],
-            app_kwargs={
-                "middleware": [
-                    Middleware(OriginCheck, local_only=local_only),
-                    Middleware(UploadGuard, folder=workspace / UPLOADS, limits=limits),
-                ]
-            },
-            i18n=i18n.i18n(),
-            theme=theme(),
-            css=files("rays_as_pixels.app.page").joinpath("page.css").read_text(encoding="utf-8"),
-            prevent_thread_lock=True,
-            quiet=not options.debug,
-        )
+        url = _serve(app, options, workspace, manager.files, auth)
     except OSError as error:
         manager.close()
         raise InputError(
@@ -129,6 +98,7 @@ def launch(
             "Stop the other program or choose another --port."
         ) from error
     model.start_loading()
+    manager.resume()
     print(f"The app is at {url}", file=sys.stderr)  # noqa: T201 - this is how one finds it
     if block:
         try:
@@ -136,6 +106,56 @@ def launch(
         finally:
             manager.close()
     return app, manager, url
+
+
+def _serve(
+    app: gr.Blocks,
+    options: LaunchOptions,
+    workspace: Path,
+    files_folder: Path,
+    auth: tuple[str, str] | None,
+) -> str:
+    """Start the server in threads of its own and return the page's address."""
+    limits = _upload_limits(options)
+    local_only = options.host in LOCAL_NAMES and not options.share
+    _, url, _ = app.queue(default_concurrency_limit=8, max_size=200).launch(
+        server_name=options.host,
+        server_port=options.port,
+        share=options.share,
+        auth=auth,
+        allowed_paths=[str(files_folder.resolve()), str(EXAMPLES_DIR)],
+        max_file_size=limits.request_bytes,
+        root_path=options.root_path or None,
+        mcp_server=options.mcp,
+        run_history=False,
+        ssr_mode=False,
+        show_error=True,
+        footer_links=[],
+        app_kwargs={
+            "middleware": [
+                Middleware(OriginCheck, local_only=local_only),
+                Middleware(UploadGuard, folder=workspace / UPLOADS, limits=limits),
+            ]
+        },
+        i18n=i18n.i18n(),
+        theme=theme(),
+        css=files("rays_as_pixels.app.page").joinpath("page.css").read_text(encoding="utf-8"),
+        prevent_thread_lock=True,
+        quiet=not options.debug,
+    )
+    return url
+
+
+def _check_mcp(options: LaunchOptions) -> None:
+    """Refuse --mcp together with a password, or without its package."""
+    if options.mcp and options.auth is not None:  # Gradio's endpoint of tools has no log-in
+        raise InputError(
+            "mcp must be off where auth is set; got both. Let a proxy ask for the password instead."
+        )
+    if options.mcp and find_spec("mcp") is None:
+        raise InputError(
+            "mcp must be installed for --mcp; it is not. Run 'pip install \"gradio[mcp]\"'."
+        )
 
 
 def theme() -> gr.themes.Base:

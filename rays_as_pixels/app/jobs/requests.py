@@ -1,0 +1,103 @@
+"""What each kind of job is asked to do, as JSON that outlives the program."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rays_as_pixels.pipeline.defaults import ESTIMATE_STEPS, GENERATE_STEPS, IMAGINE_STEPS
+
+MAX_STEPS, MAX_RUNS, MAX_ROUNDS = 200, 16, 5
+MAX_SEED = 2**31 - 1
+
+Steps = Annotated[int, Field(ge=1, le=MAX_STEPS)]
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+Seconds = Annotated[float, Field(ge=0, le=1e5)]
+GuidanceScale = Annotated[float, Field(ge=1, le=20)]
+
+
+class JobRequest(BaseModel):
+    """Base of all requests: immutable, of known fields only, and nothing is converted silently."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class EstimateRequest(JobRequest):
+    """What to estimate: which frames of a video, and how carefully.
+
+    Attributes:
+        video: Name of the video's file in the job's folder.
+        num_frames: Frames to use, evenly spaced.
+        start_sec: First moment to use; None for the beginning.
+        end_sec: First moment to leave out; None for the end.
+        steps: Denoising steps.
+        num_seeds: Runs from different noise, averaged.
+        shared_focal: Whether the focal length is the same in all frames.
+        seed: Seed of the noise.
+        extra_frames: Whether to use the video's frames in between where tracking is weak.
+    """
+
+    video: str
+    num_frames: int = Field(ge=1)
+    start_sec: Seconds | None = None
+    end_sec: Seconds | None = None
+    steps: Steps = ESTIMATE_STEPS
+    num_seeds: int = Field(1, ge=1, le=MAX_RUNS)
+    shared_focal: bool = False
+    seed: Seed = 0
+    extra_frames: bool = True
+
+
+class GenerateRequest(JobRequest):
+    """How to generate a video along a path.
+
+    Attributes:
+        image_frames: For each of the job's images the frame of the path it belongs to.
+        steps: Denoising steps.
+        guidance_scale: 1 for none; more follows the input harder.
+        seed: Seed of the noise.
+    """
+
+    image_frames: tuple[int, ...] = (0,)
+    steps: Steps = GENERATE_STEPS
+    guidance_scale: GuidanceScale = 1.0
+    seed: Seed = 0
+
+
+class ImagineRequest(JobRequest):
+    """How to imagine a video and its path.
+
+    Attributes:
+        num_frames: Frames of the video.
+        fps: Its frames per second.
+        steps: Denoising steps.
+        guidance_scale: 1 for none; more follows the input harder.
+        seed: Seed of the noise.
+    """
+
+    num_frames: int = Field(ge=1)
+    fps: float = Field(10.0, ge=0.1, le=240)
+    steps: Steps = IMAGINE_STEPS
+    guidance_scale: GuidanceScale = 1.0
+    seed: Seed = 0
+
+
+class LoopRequest(JobRequest):
+    """How to run the loop along a path.
+
+    Attributes:
+        path: Which path it is, for people: "estimated", "edited", "stabilise", ...
+        rounds: How often to go round.
+        steps: Denoising steps of each video.
+        estimate_steps: Denoising steps of each estimate.
+        guidance_scale: 1 for none.
+        seed: Seed of the noise.
+        has_reference: Whether input.npy holds what the camera really saw along the path.
+    """
+
+    path: str = "estimated"
+    rounds: int = Field(1, ge=1, le=MAX_ROUNDS)
+    steps: Steps = GENERATE_STEPS
+    estimate_steps: Steps = ESTIMATE_STEPS
+    guidance_scale: GuidanceScale = 1.0
+    seed: Seed = 0
+    has_reference: bool = True
