@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from rays_as_pixels.app.jobs import loop_rounds, tasks
+from rays_as_pixels.app.jobs.kinds import job_kinds
 from rays_as_pixels.app.jobs.manager import JobManager
 from rays_as_pixels.app.jobs.records import JobRecord
 from rays_as_pixels.app.jobs.requests import (
@@ -122,7 +123,7 @@ def render(name: str) -> None:
     (folder / "about.json").write_text(f"{text}\n", encoding="utf-8")
 
 
-def solve(name: str, pipeline: RaysAsPixelsPipeline, made_with: str, jobs: JobManager) -> None:
+def solve(name: str, made_with: str, jobs: JobManager) -> None:
     """Estimate the path, film along another, and run the loop, as jobs of the app."""
     solved = FOLDER / name / "solved"
     shutil.rmtree(solved, ignore_errors=True)
@@ -241,11 +242,11 @@ def main() -> None:
     pipeline.set_progress_bar_config(disable=True)
     made_with = name_of(args.model)
     with tempfile.TemporaryDirectory() as work:
-        jobs = JobManager(Path(work) / "jobs")
+        jobs = JobManager(Path(work) / "jobs", job_kinds(lambda: pipeline))
         for name in names:
             if not args.only_solve:
                 render(name)
-            solve(name, pipeline, made_with, jobs)
+            solve(name, made_with, jobs)
         jobs.close()
 
 

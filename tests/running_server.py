@@ -7,6 +7,7 @@ import re
 import secrets
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -57,12 +58,14 @@ class Server:
         self.start_sec = time.monotonic() - started
 
     def records(self) -> dict[str, dict]:
-        """Return what the disk says of all jobs, by id."""
-        folder = self.workspace / "jobs" / "records"
-        return {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
+        """Return what the database says of all jobs, by id, in the order of submission."""
+        file = self.workspace / "jobs" / "jobs.sqlite3"
+        with contextlib.closing(sqlite3.connect(file)) as database:
+            rows = database.execute("SELECT id, record FROM jobs ORDER BY number").fetchall()
+        return {job_id: json.loads(record) for job_id, record in rows}
 
     def wait_for(self, job: str, reached: Callable[[dict], bool]) -> dict:
-        """Return a job's record on disk once it is as wanted; the job must not end before."""
+        """Return a job's kept record once it is as wanted; the job must not end before."""
 
         def found() -> dict | None:
             record = self.records()[job]

@@ -9,6 +9,7 @@ import torch
 
 from rays_as_pixels.app.editor import document_from_preset
 from rays_as_pixels.app.examples import find_examples
+from rays_as_pixels.app.jobs.kinds import job_kinds
 from rays_as_pixels.app.jobs.manager import JobManager
 from rays_as_pixels.app.page.handlers import Handlers
 from rays_as_pixels.app.server.model_holder import ModelFacts, ModelHolder
@@ -78,8 +79,8 @@ def model(pipeline, facts):
 
 
 @pytest.fixture
-def manager(tmp_path):
-    manager = JobManager(tmp_path / "jobs")
+def manager(tmp_path, model):
+    manager = JobManager(tmp_path / "jobs", job_kinds(model.get))
     yield manager
     manager.close()
 

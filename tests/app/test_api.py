@@ -75,7 +75,7 @@ def test_the_whole_clip_of_an_estimate_is_filmed_from_elsewhere(server, examples
     manager, url = server
     client, other = Client(url, verbose=False), Client(url, verbose=False)
     found = client.predict(
-        handle_file(examples[0].clip), num_frames=5, look_between=False, api_name="/estimate"
+        handle_file(examples[0].clip), num_frames=5, extra_frames=False, api_name="/estimate"
     )
     path = found["trajectory"]
     for frame in path["frames"]:
@@ -97,8 +97,10 @@ def test_bad_input_is_refused_in_one_sentence(server, examples, tmp_path):
     client = Client(url, verbose=False)
     with pytest.raises(AppError, match="must be one of"):
         client.predict("warp", api_name="/make_path")
-    with pytest.raises(AppError, match="4k\\+1"):
-        client.predict(handle_file(examples[0].clip), num_frames=6, api_name="/estimate")
+    with pytest.raises(AppError, match="frames must be 2 to 9; got 10. Use"):
+        client.predict(handle_file(examples[0].clip), num_frames=10, api_name="/estimate")
+    with pytest.raises(AppError, match="steps must be 1 or more; got 0. Correct it"):
+        client.predict(handle_file(examples[0].clip), num_frames=5, steps=0, api_name="/estimate")
     with pytest.raises(AppError):
         client.predict(
             {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}, api_name="/plan_video"

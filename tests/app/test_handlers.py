@@ -10,6 +10,7 @@ from waiting import wait_until
 
 from rays_as_pixels.app.editor import document_from_preset, document_from_trajectory
 from rays_as_pixels.app.jobs import loop_rounds, tasks
+from rays_as_pixels.app.jobs.kinds import job_kinds
 from rays_as_pixels.app.jobs.manager import JobManager
 from rays_as_pixels.app.jobs.records import JobState
 from rays_as_pixels.app.page.handlers import Handlers
@@ -246,7 +247,7 @@ def test_a_reloaded_page_finds_its_results_again_and_another_visitor_does_not(ha
 def test_results_survive_a_restart_of_the_server(handlers, estimated, model, examples, tmp_path):
     kept = estimated.browser()
     handlers.manager.close()
-    manager = JobManager(tmp_path / "jobs")
+    manager = JobManager(tmp_path / "jobs", job_kinds(model.get))
     try:
         fresh = Handlers(manager, model, examples)
         assert "estimated" in fresh.open_page(kept)["session"].paths

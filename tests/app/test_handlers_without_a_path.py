@@ -3,6 +3,7 @@
 import gradio as gr
 import pytest
 
+from rays_as_pixels.app.jobs.kinds import job_kinds
 from rays_as_pixels.app.jobs.records import JobState
 from rays_as_pixels.app.page.handlers import Handlers
 from rays_as_pixels.app.page.results import editor_updates
@@ -34,6 +35,7 @@ def test_without_a_model_the_page_opens_and_says_what_to_do(manager, examples):
         raise CheckpointError("model must be there; got none. Train one.")
 
     holder = ModelHolder(missing, ModelFacts("none", "cpu"))
+    manager.kinds.update(job_kinds(holder.get))
     handlers = Handlers(manager, holder, examples)
     holder.start_loading().join()
     updates = handlers.open_page({})

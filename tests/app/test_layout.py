@@ -40,7 +40,7 @@ ENDPOINTS = {
 def built(tmp_path_factory, pipeline, example_folder):
     """The page and its components by name."""
     seen = {}
-    manager = JobManager(tmp_path_factory.mktemp("jobs"))
+    manager = JobManager(tmp_path_factory.mktemp("jobs"), {})
     model = ModelHolder(lambda: pipeline, ModelFacts("tiny", "cpu"))
     wire = layout._wire
     with pytest.MonkeyPatch.context() as patch:

@@ -86,6 +86,7 @@ class Runs:
         num_frames: int = 9,
         start_sec: float | None = None,
         end_sec: float | None = None,
+        steps: int = ESTIMATE_STEPS,
         shared_focal: bool = False,
         extra_frames: bool = True,
     ) -> AsyncIterator[dict[str, Any]]:
@@ -97,6 +98,7 @@ class Runs:
             num_frames: Frames to use, evenly spaced; `frame_counts` of the status lists how many.
             start_sec: First moment to use, in seconds; none for the beginning.
             end_sec: First moment to leave out, in seconds; none for the end.
+            steps: Denoising steps of a model without a camera prior; the shipped one takes none.
             shared_focal: Whether the focal length is the same in all frames.
             extra_frames: Whether to use the frames in between where tracking is weak.
         """
@@ -111,6 +113,7 @@ class Runs:
                     "num_frames": checks.frame_count(num_frames, self.model.facts.clip_lengths),
                     "start_sec": start_sec,
                     "end_sec": end_sec,
+                    "steps": steps,
                     "shared_focal": shared_focal,
                     "extra_frames": extra_frames,
                 },

@@ -9,8 +9,8 @@ from rays_as_pixels.app.jobs.manager import JobManager
 def open_manager(tmp_path):
     managers = []
 
-    def make(**options) -> JobManager:
-        managers.append(JobManager(tmp_path / "jobs", **options))
+    def make(kinds=None, **options) -> JobManager:
+        managers.append(JobManager(tmp_path / "jobs", {} if kinds is None else kinds, **options))
         return managers[-1]
 
     yield make

@@ -6,7 +6,9 @@ import torch
 from job_helpers import SOON
 
 from rays_as_pixels.app.jobs import tasks
+from rays_as_pixels.app.jobs.kinds import job_kinds
 from rays_as_pixels.app.jobs.records import JobState
+from rays_as_pixels.app.jobs.requests import EstimateRequest
 from rays_as_pixels.media.video import write_video
 
 
@@ -14,12 +16,13 @@ from rays_as_pixels.media.video import write_video
 def test_an_estimate_keeps_its_raxels_and_how_far_its_runs_differ(
     open_manager, toy, tmp_path, num_seeds
 ):
-    manager = open_manager()
+    manager = open_manager(job_kinds(lambda: toy))
     video = torch.rand(9, 3, 48, 64, generator=torch.Generator().manual_seed(2))
-    ask = tasks.EstimateRequest(num_frames=toy.num_frames, num_seeds=num_seeds, steps=1)
-    work = tasks.estimate_work(lambda: toy, ask, video="input.mp4")
+    request = EstimateRequest(
+        video="input.mp4", num_frames=toy.num_frames, num_seeds=num_seeds, steps=1
+    )
     write_video(tmp_path / "input.mp4", video, fps=10.0)
-    job = manager.submit("estimate", work, inputs={"input.mp4": tmp_path / "input.mp4"})
+    job = manager.submit("estimate", request, inputs={"input.mp4": tmp_path / "input.mp4"})
     record = manager.wait(job.id, timeout_sec=SOON)
     assert record.state is JobState.DONE, record.message
     raxels = np.load(manager.folder(record.id) / record.results["raxels"], allow_pickle=False)

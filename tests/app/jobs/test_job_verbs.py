@@ -10,7 +10,9 @@ from job_helpers import SOON
 from waiting import wait_until
 
 from rays_as_pixels.app.jobs import previews, tasks, verbs
+from rays_as_pixels.app.jobs.kinds import job_kinds
 from rays_as_pixels.app.jobs.records import JobState
+from rays_as_pixels.app.jobs.requests import GenerateRequest
 from rays_as_pixels.app.jobs.verbs import (
     JobCallbacks,
     VerbCall,
@@ -90,7 +92,7 @@ def test_a_stop_reaches_the_other_side_and_ends_its_thread(toy):
 
 
 def test_a_refusal_and_a_fault_of_the_other_side_are_told_apart(toy):
-    bad = VerbCall("imagine", {"images": image(toy), "num_frames": 4}, seed=0)
+    bad = VerbCall("imagine", {"images": image(toy), "num_frames": 1}, seed=0)
     with pytest.raises(InputError, match="num_frames"):
         relayed(through_a_pipe(events(toy, bad)), Seen().watch)
     broken = VerbCall("imagine", {"images": image(toy), "no_such": 1}, seed=0)
@@ -143,10 +145,11 @@ def generate_job(manager, toy, tmp_path, *, steps: int, load=None):
     path = make_preset(next(iter(PRESETS)), num_frames=count, fps=8.0, height=height, width=width)
     picture = tmp_path / "image.png"
     write_image(picture, image(toy))
-    ask = tasks.GenerateRequest(steps=steps)
-    work = tasks.generate_work(load or (lambda: toy), ask, image_frames=(0,))
+    manager.kinds |= job_kinds(load or (lambda: toy))
     inputs = {"image0.png": picture, tasks.WANTED: native_text(path).encode()}
-    return manager.submit("generate", work, inputs=inputs, cost=float(steps * count))
+    return manager.submit(
+        "generate", GenerateRequest(steps=steps), inputs=inputs, cost=float(steps * count)
+    )
 
 
 def test_a_stopped_generation_keeps_its_last_picture_and_a_video(open_manager, toy, tmp_path):
