@@ -97,9 +97,9 @@ def test_bad_input_is_refused_in_one_sentence(server, examples, tmp_path):
     client = Client(url, verbose=False)
     with pytest.raises(AppError, match="must be one of"):
         client.predict("warp", api_name="/make_path")
-    with pytest.raises(AppError, match="frames must be 2 to 9; got 10. Use"):
+    with pytest.raises(AppError, match=r"frames must be 2 to 9; got 10\. Use"):
         client.predict(handle_file(examples[0].clip), num_frames=10, api_name="/estimate")
-    with pytest.raises(AppError, match="steps must be 1 or more; got 0. Correct it"):
+    with pytest.raises(AppError, match=r"steps must be 1 or more; got 0\. Correct it"):
         client.predict(handle_file(examples[0].clip), num_frames=5, steps=0, api_name="/estimate")
     with pytest.raises(AppError):
         client.predict(
