@@ -1,4 +1,4 @@
-"""`app`: the page, on this machine unless told otherwise."""
+"""`app`: serve the page, by default to this machine only."""
 
 import argparse
 import json
@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     def load():
         return loading.load(args, ProgressLine().say)
 
-    where = LaunchOptions(
+    launch_options = LaunchOptions(
         host=args.host,
         port=args.port,
         workspace=workspace,
@@ -107,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
         from rays_as_pixels.app.jobs.verbs import prepare_zero_gpu
 
         prepare_zero_gpu(model.get())
-    launch(where, model)
+    launch(launch_options, model)
     return 0
 
 

@@ -31,3 +31,10 @@ def load_frames(path: Path) -> Float[Tensor, "frames 3 h w"]:
             f"{path.name} must be a file of frames; got '{error}'. Estimate the path again."
         ) from error
     return torch.from_numpy(frames).to(torch.float32) / 255
+
+
+def even_sized(video: Float[Tensor, "frames 3 h w"]) -> Float[Tensor, "frames 3 _ _"]:
+    """Repeat the last row or column of odd sizes, which H.264 does not take, to show a video."""
+    height, width = video.shape[-2:]
+    padding = (0, width % 2, 0, height % 2)
+    return torch.nn.functional.pad(video, padding, mode="replicate")

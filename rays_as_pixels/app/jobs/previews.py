@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from rays_as_pixels.model.autoencoder import LatentCodec
     from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 
-CELL_HEIGHT, MOST_WIDTH, MOST_CELLS = 96, 640, 6  # pixels, pixels, latent frames
-PICTURES_PER_RUN, LEAST_APART_SEC = 12, 0.3
+CELL_HEIGHT, MAX_WIDTH, MAX_CELLS = 96, 640, 6  # pixels, pixels, latent frames
+PICTURES_PER_RUN, MIN_INTERVAL_SEC = 12, 0.3
 DECODE_BUDGET_SEC = 0.4  # to keep a stopped video sharp; a stop may take one step and a second
 _FIT_CLIPS, _FIT_FRAMES, _FIT_SIDE = 4, 5, 64
 
@@ -49,11 +49,11 @@ class LatentColors:
         self.sec_per_pixel = seconds / (clips.shape[0] * clips.shape[1] * _FIT_SIDE**2)
         colors = _pooled(clips.cpu(), latents.shape[-2], latents.shape[-1], codec.temporal_stride)
         rows = latents.movedim(1, -1).flatten(0, -2)
-        wanted = colors.movedim(2, -1).flatten(0, -2)
-        known = torch.cat([rows, torch.ones(len(rows), 1)], dim=1)
-        ridge = 1e-3 * len(known) * torch.eye(known.shape[1])
+        colors = colors.movedim(2, -1).flatten(0, -2)
+        inputs = torch.cat([rows, torch.ones(len(rows), 1)], dim=1)
+        ridge = 1e-3 * len(inputs) * torch.eye(inputs.shape[1])
         ridge[-1, -1] = 0.0
-        self._map = torch.linalg.solve(known.T @ known + ridge, known.T @ wanted)
+        self._map = torch.linalg.solve(inputs.T @ inputs + ridge, inputs.T @ colors)
 
     def __call__(self, latents: Float[Tensor, "c t h w"]) -> Float[Tensor, "t 3 h w"]:
         """Return the colours of a clip's latents, one image per latent frame, in [0, 1]."""
@@ -92,8 +92,8 @@ class LatentPreview:
         total = len(sigmas) - 1
         here, after = float(sigmas[step]), float(sigmas[step + 1])
         self._guess, self.step = finished_guess(before, now, here, after), step + 1
-        every = max(1, total // PICTURES_PER_RUN)
-        if self.step % every == 0 and time.monotonic() - self._drawn >= LEAST_APART_SEC:
+        interval = max(1, total // PICTURES_PER_RUN)
+        if self.step % interval == 0 and time.monotonic() - self._drawn >= MIN_INTERVAL_SEC:
             self._draw(strip_jpeg(latent_colors(pipeline)(self._guess[0])), self.step, total)
             self._drawn = time.monotonic()
         return {}
@@ -139,10 +139,10 @@ def latent_colors(pipeline: "RaysAsPixelsPipeline") -> LatentColors:
 
 def strip_jpeg(colors: Float[Tensor, "t 3 h w"]) -> bytes:
     """Draw images side by side as one small JPEG; of many, some evenly chosen."""
-    if len(colors) > MOST_CELLS:
-        colors = colors[torch.linspace(0, len(colors) - 1, MOST_CELLS).round().long()]
+    if len(colors) > MAX_CELLS:
+        colors = colors[torch.linspace(0, len(colors) - 1, MAX_CELLS).round().long()]
     ratio = colors.shape[-1] / colors.shape[-2]
-    width = int(min(CELL_HEIGHT * ratio, MOST_WIDTH / len(colors)))
+    width = int(min(CELL_HEIGHT * ratio, MAX_WIDTH / len(colors)))
     cells = nnf.interpolate(
         colors, size=(max(1, round(width / ratio)), max(1, width)), mode="bicubic"
     )

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.app.jobs.context import JobContext
-from rays_as_pixels.app.jobs.frame_files import load_frames, save_frames
+from rays_as_pixels.app.jobs.frame_files import even_sized, load_frames, save_frames
 from rays_as_pixels.app.jobs.requests import EstimateRequest, GenerateRequest, ImagineRequest
 from rays_as_pixels.app.jobs.source_clip_files import read_footage
 from rays_as_pixels.app.jobs.verbs import run_verb
@@ -286,13 +286,6 @@ def taken_path(folder: Path, *, height: int, width: int) -> Trajectory | None:
     if not (folder / TAKEN).is_file():
         return None
     return path_for_image(read_native(folder / TAKEN), height=height, width=width)
-
-
-def even_sized(video: Float[Tensor, "frames 3 h w"]) -> Float[Tensor, "frames 3 _ _"]:
-    """Repeat the last row or column of odd sizes, which H.264 does not take, to show a video."""
-    height, width = video.shape[-2:]
-    padding = (0, width % 2, 0, height % 2)
-    return torch.nn.functional.pad(video, padding, mode="replicate")
 
 
 def _even(trajectory: Trajectory) -> Trajectory:

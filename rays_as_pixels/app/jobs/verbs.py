@@ -1,4 +1,4 @@
-"""Run one of the pipeline's verbs for a job: here, or on a GPU that is lent for the call (ZeroGPU).
+"""Run one of the pipeline's verbs for a job: here, or in a process that ZeroGPU gives a GPU.
 
 A Space on ZeroGPU has a GPU only inside a function that `spaces.GPU` decorates, which runs in a
 process forked from this one: what goes in and comes out is pickled, and the pipeline itself must
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from rays_as_pixels.app.jobs.context import JobContext
+from rays_as_pixels.app.jobs.frame_files import even_sized
 from rays_as_pixels.app.jobs.previews import LatentPreview, drop_pictures, keep_picture
 from rays_as_pixels.app.jobs.zero_gpu import on_zero_gpu
 from rays_as_pixels.errors import Cancelled, InputError
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
     from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 
 PARTIAL = "partial.mp4"
-MAKES_VIDEO = ("generate", "imagine", "loop")
-LEAST_SEC, UNKNOWN_SEC = 15, 60  # GPU time to ask for: of the shortest call, of an unmeasured one
-MARGIN = 1.5
+VIDEO_VERBS = ("generate", "imagine", "loop")
+MIN_GPU_SEC, DEFAULT_GPU_SEC = 15, 60  # to ask for; the default is for calls never measured
+GPU_TIME_MARGIN = 1.5
 
 Progress = Callable[[str, int, int], None]
 
@@ -50,7 +51,7 @@ class VerbCall:
 
 @dataclass(frozen=True)
 class JobCallbacks:
-    """Who is told what while a verb runs.
+    """What is called while a verb runs.
 
     Attributes:
         progress: Called as progress(stage, done, total).
@@ -95,35 +96,37 @@ def run_verb(
         job.show_preview(keep_picture(job.folder, jpeg, number), step, total)
 
     def partial(video: Tensor, repeats: int, step: int) -> None:
-        shown = video.repeat_interleave(repeats, 0)
-        shown = torch.nn.functional.pad(shown, (0, shown.shape[-1] % 2, 0, shown.shape[-2] % 2))
-        write_video(job.folder / PARTIAL, shown, fps=float(job.results.get("fps", 10.0)))
+        frames = even_sized(video.repeat_interleave(repeats, 0))
+        write_video(job.folder / PARTIAL, frames, fps=float(job.results.get("fps", 10.0)))
         job.results.update(partial_video=PARTIAL, steps_done=step)
 
-    watch = JobCallbacks(progress or job.progress, picture, partial, job.cancel)
+    callbacks = JobCallbacks(progress or job.progress, picture, partial, job.cancel)
     call = VerbCall(verb, arguments, seed, job.expected_sec)
-    result = relayed(_lent_gpu()(call), watch) if on_zero_gpu() else perform(pipeline, call, watch)
+    if on_zero_gpu():
+        result = relay_events(_zero_gpu_call()(call), callbacks)
+    else:
+        result = call_verb(pipeline, call, callbacks)
     for name in ("pictures", "preview"):
         job.results.pop(name, None)
     drop_pictures(job.folder)
     return result
 
 
-def perform(pipeline: "RaysAsPixelsPipeline", call: VerbCall, watch: JobCallbacks) -> Any:
-    """Call the verb in this process."""
-    preview = LatentPreview(watch.picture) if call.verb in MAKES_VIDEO else None
+def call_verb(pipeline: "RaysAsPixelsPipeline", call: VerbCall, callbacks: JobCallbacks) -> Any:
+    """Run the verb in this process."""
+    preview = LatentPreview(callbacks.picture) if call.verb in VIDEO_VERBS else None
     try:
         return getattr(pipeline, call.verb)(
             **call.arguments,
             generator=torch.Generator().manual_seed(call.seed),
-            progress=watch.progress,
-            cancel=watch.cancel,
+            progress=callbacks.progress,
+            cancel=callbacks.cancel,
             callback_on_step_end=preview,
         )
     except Cancelled:
         kept = None if preview is None else preview.partial()
         if preview is not None and kept is not None:
-            watch.partial(*kept, preview.step)
+            callbacks.partial(*kept, preview.step)
         raise
 
 
@@ -133,39 +136,39 @@ def perform(pipeline: "RaysAsPixelsPipeline", call: VerbCall, watch: JobCallback
 def gpu_seconds(call: VerbCall) -> int:
     """Return the GPU time to ask for: visitors pay with their quota; overlong asks are refused."""
     if call.expected_sec is None:
-        return UNKNOWN_SEC
-    return max(LEAST_SEC, round(MARGIN * call.expected_sec + 5))
+        return DEFAULT_GPU_SEC
+    return max(MIN_GPU_SEC, round(GPU_TIME_MARGIN * call.expected_sec + 5))
 
 
-def events(
+def call_events(
     pipeline: "RaysAsPixelsPipeline", call: VerbCall
 ) -> Iterator[tuple[str, tuple[Any, ...]]]:
     """Perform a call and yield what happens, as (name, arguments); the last is its end.
 
     Closing the generator stops the call within a step.
     """
-    told: queue.Queue[tuple[str, tuple[Any, ...]]] = queue.Queue()
+    messages: queue.Queue[tuple[str, tuple[Any, ...]]] = queue.Queue()
     cancel = threading.Event()
 
-    def tell(name: str) -> Callable[..., None]:
-        return lambda *values: told.put((name, values))
+    def send(name: str) -> Callable[..., None]:
+        return lambda *values: messages.put((name, values))
 
     def run() -> None:
-        watch = JobCallbacks(tell("progress"), tell("picture"), tell("partial"), cancel)
+        callbacks = JobCallbacks(send("progress"), send("picture"), send("partial"), cancel)
         try:
-            told.put(("result", (perform(pipeline, call, watch),)))
+            messages.put(("result", (call_verb(pipeline, call, callbacks),)))
         except Cancelled:
-            told.put(("cancelled", ()))
+            messages.put(("cancelled", ()))
         except InputError as error:
-            told.put(("refused", (str(error),)))
+            messages.put(("refused", (str(error),)))
         except Exception as error:  # the thread's exception would reach nobody
-            told.put(("fault", (f"{type(error).__name__}: {error}",)))
+            messages.put(("fault", (f"{type(error).__name__}: {error}",)))
 
     thread = threading.Thread(target=run, name="verb", daemon=True)
     thread.start()
     try:
         while True:
-            name, values = told.get()
+            name, values = messages.get()
             yield name, values
             if name in ("result", "cancelled", "refused", "fault"):
                 return
@@ -174,11 +177,11 @@ def events(
         thread.join()
 
 
-def relayed(stream: Iterator[tuple[str, tuple[Any, ...]]], watch: JobCallbacks) -> Any:
+def relay_events(stream: Iterator[tuple[str, tuple[Any, ...]]], callbacks: JobCallbacks) -> Any:
     """Pass on what happens on the other side, and return or raise how it ends.
 
     Raises:
-        Cancelled: The watcher asked to stop.
+        Cancelled: The caller asked to stop.
         InputError: The verb refused, or the GPU was refused.
         RuntimeError: A fault.
     """
@@ -192,9 +195,9 @@ def relayed(stream: Iterator[tuple[str, tuple[Any, ...]]], watch: JobCallbacks) 
             if name == "fault":
                 raise RuntimeError(values[0])
             if name != "cancelled":
-                getattr(watch, name)(*values)
-            if name == "cancelled" or watch.cancel.is_set():
-                raise Cancelled("cancelled on the lent GPU")
+                getattr(callbacks, name)(*values)
+            if name == "cancelled" or callbacks.cancel.is_set():
+                raise Cancelled("cancelled on ZeroGPU")
     except (Cancelled, InputError):
         raise
     except Exception as error:
@@ -208,10 +211,10 @@ def relayed(stream: Iterator[tuple[str, tuple[Any, ...]]], watch: JobCallbacks) 
         close = getattr(iterator, "close", None)
         if close is not None:
             close()
-    raise RuntimeError("the lent GPU's process ended without a result")
+    raise RuntimeError("the ZeroGPU process ended without a result")
 
 
-_lent: "list[Callable[[VerbCall], Iterator[tuple[str, tuple[Any, ...]]]]]" = []
+_zero_gpu_calls: "list[Callable[[VerbCall], Iterator[tuple[str, tuple[Any, ...]]]]]" = []
 
 
 def prepare_zero_gpu(pipeline: "RaysAsPixelsPipeline") -> None:
@@ -219,15 +222,15 @@ def prepare_zero_gpu(pipeline: "RaysAsPixelsPipeline") -> None:
     import spaces  # noqa: PLC0415 # pyright: ignore[reportMissingImports] - only on a Space
 
     def on_gpu(call: VerbCall) -> Iterator[tuple[str, tuple[Any, ...]]]:
-        yield from events(pipeline, call)
+        yield from call_events(pipeline, call)
 
-    _lent[:] = [spaces.GPU(duration=gpu_seconds)(on_gpu)]
+    _zero_gpu_calls[:] = [spaces.GPU(duration=gpu_seconds)(on_gpu)]
 
 
-def _lent_gpu() -> "Callable[[VerbCall], Iterator[tuple[str, tuple[Any, ...]]]]":
-    if not _lent:
+def _zero_gpu_call() -> "Callable[[VerbCall], Iterator[tuple[str, tuple[Any, ...]]]]":
+    if not _zero_gpu_calls:
         raise InputError(
             "the model must be loaded before the app starts on ZeroGPU; it was not. "
             "See the Space's log."
         )
-    return _lent[0]
+    return _zero_gpu_calls[0]

@@ -62,7 +62,7 @@ class LaunchOptions:
 def launch(
     options: LaunchOptions, model: ModelHolder, *, block: bool = True
 ) -> tuple[gr.Blocks, JobManager, str]:
-    """Start the app and, unless told not to, serve until stopped.
+    """Start the app and, if `block`, serve until stopped.
 
     Args:
         options: Where and how.

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from rays_as_pixels.app.server.uploads import check_upload
 from rays_as_pixels.errors import InputError
 
-HOUR = 3600.0
+HOUR_SEC = 3600.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class UploadLimits:
     total_bytes: int = 4 << 30
     free_bytes: int = 256 << 20
     body_bytes: int = 8 << 20
-    stale_sec: float = HOUR
+    stale_sec: float = HOUR_SEC
     part_sec: float = 120.0
 
 
@@ -66,10 +66,10 @@ class UploadGuard:
             await self.app(scope, receive, send)
             return
         upload = scope["path"].rstrip("/").endswith("/upload")
-        most = self.limits.request_bytes if upload else self.limits.body_bytes
-        body = _Counted(receive, most)
-        declared = _declared(scope)
-        refusal = (413, _too_large(most)) if declared > most else None
+        max_bytes = self.limits.request_bytes if upload else self.limits.body_bytes
+        body = _LimitedBody(receive, max_bytes)
+        declared = _declared_bytes(scope)
+        refusal = (413, _too_large(max_bytes)) if declared > max_bytes else None
         if upload and refusal is None:
             refusal = await self._refusal(_client(scope), declared)
         if refusal is not None:
@@ -80,23 +80,23 @@ class UploadGuard:
         else:
             await self._other(scope, body, send)
 
-    async def _other(self, scope: Scope, body: "_Counted", send: Send) -> None:
+    async def _other(self, scope: Scope, body: "_LimitedBody", send: Send) -> None:
         started = False
 
-        async def noting(message: Message) -> None:
+        async def forward(message: Message) -> None:
             nonlocal started
             started = True
             await send(message)
 
         try:
-            await self.app(scope, body.receive, noting)
+            await self.app(scope, body.receive, forward)
         except Exception:
             if not body.over:
                 raise
         if body.over and not started:
-            await _answer((413, _too_large(body.most)), scope, body.receive, send)
+            await _answer((413, _too_large(body.max_bytes)), scope, body.receive, send)
 
-    async def _upload(self, scope: Scope, body: "_Counted", send: Send) -> None:
+    async def _upload(self, scope: Scope, body: "_LimitedBody", send: Send) -> None:
         answer: list[Message] = []
 
         async def keep(message: Message) -> None:
@@ -107,20 +107,20 @@ class UploadGuard:
         except Exception:
             if not body.over:
                 raise
-        self._note(_client(scope), body.bytes)
+        self._count_sent(_client(scope), body.bytes)
         if body.over:
-            await _answer((413, _too_large(body.most)), scope, body.receive, send)
+            await _answer((413, _too_large(body.max_bytes)), scope, body.receive, send)
             return
         if answer and answer[0].get("status") == 200:
             text = b"".join(message.get("body", b"") for message in answer[1:])
-            reason = await run_in_threadpool(self._unknown, text)
+            reason = await run_in_threadpool(self._reject_unknown, text)
             if reason:
                 await _answer((415, reason), scope, body.receive, send)
                 return
         for message in answer:
             await send(message)
 
-    def _unknown(self, answer: bytes) -> str:
+    def _reject_unknown(self, answer: bytes) -> str:
         """Delete the files of an upload if one of them is of no known kind, and say which."""
         paths = [Path(name) for name in json.loads(answer)]
         try:
@@ -152,11 +152,11 @@ class UploadGuard:
 
     def _client_bytes(self, client: str) -> int:
         sent = self._sent.get(client, deque())
-        while sent and time.monotonic() - sent[0][0] > HOUR:
+        while sent and time.monotonic() - sent[0][0] > HOUR_SEC:
             sent.popleft()
         return sum(size for _, size in sent)
 
-    def _note(self, client: str, size: int) -> None:
+    def _count_sent(self, client: str, size: int) -> None:
         for other in [name for name in self._sent if self._client_bytes(name) == 0]:
             del self._sent[other]
         self._sent.setdefault(client, deque()).append((time.monotonic(), size))
@@ -170,15 +170,15 @@ class UploadGuard:
             try:
                 if not path.is_file():
                     continue
-                about = path.stat()
-                age = now - about.st_mtime
+                stat = path.stat()
+                age = now - stat.st_mtime
                 if path.parent == self.folder and age > self.limits.part_sec:
                     path.unlink()
                     continue
             except OSError:  # gone meanwhile
                 continue
-            used += about.st_size
-            kept.append((about.st_mtime, about.st_size, path))
+            used += stat.st_size
+            kept.append((stat.st_mtime, stat.st_size, path))
         for changed, bytes_, path in sorted(kept):
             if used + size <= self.limits.total_bytes or now - changed < self.limits.stale_sec:
                 break
@@ -187,11 +187,11 @@ class UploadGuard:
         return used, shutil.disk_usage(self.folder).free
 
 
-class _Counted:
+class _LimitedBody:
     """A request's body, cut off where it becomes too long."""
 
-    def __init__(self, receive: Receive, most: int) -> None:
-        self._receive, self.most = receive, most
+    def __init__(self, receive: Receive, max_bytes: int) -> None:
+        self._receive, self.max_bytes = receive, max_bytes
         self.bytes, self.over = 0, False
 
     async def receive(self) -> Message:
@@ -200,17 +200,17 @@ class _Counted:
         message = await self._receive()
         if message["type"] == "http.request":
             self.bytes += len(message.get("body", b""))
-            self.over = self.bytes > self.most
+            self.over = self.bytes > self.max_bytes
             if self.over:
                 return {"type": "http.disconnect"}
         return message
 
 
-def _too_large(most: int) -> str:
-    return f"a request must be {most >> 20} MB or smaller; got more. Choose a smaller file."
+def _too_large(max_bytes: int) -> str:
+    return f"a request must be {max_bytes >> 20} MB or smaller; got more. Choose a smaller file."
 
 
-def _declared(scope: Scope) -> int:
+def _declared_bytes(scope: Scope) -> int:
     values = [value for key, value in scope["headers"] if key == b"content-length"]
     return max((int(value) for value in values if value.isdigit()), default=0)
 

@@ -1,6 +1,6 @@
-"""What an uploaded file really is, told by its content; and where a file may come from at all.
+"""What an uploaded file is, judged by its content, and which folders a file may come from.
 
-Names and declared types are the uploader's to choose, so neither is believed. Pickles and programs
+Names and declared types are the uploader's to choose, so neither is trusted. Pickles and programs
 are no kind of file that this app reads.
 """
 
@@ -14,13 +14,18 @@ from rays_as_pixels.app.examples import EXAMPLES_DIR
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.media.video import probe_video
 
-HEAD = 4096  # bytes looked at
-MOST_PATH_BYTES = 64 << 20
-MOST_ZIP_FILES, MOST_ZIP_RATIO = 10_000, 200
-IMAGE_STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"II*\x00", b"MM\x00*")
+HEAD_BYTES = 4096  # that are looked at
+MAX_PATH_BYTES = 64 << 20
+MAX_ZIP_ENTRIES, MAX_ZIP_RATIO = 10_000, 200
+IMAGE_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"II*\x00", b"MM\x00*")
 IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")  # JPEG opens MPO, too
-BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")  # a QuickTime file's first
-STILL_BRANDS = (b"heic", b"heix", b"mif1", b"avif")  # photos in a video's clothes; not read here
+QUICKTIME_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")  # a file's first
+STILL_IMAGE_BRANDS = (
+    b"heic",
+    b"heix",
+    b"mif1",
+    b"avif",
+)  # ISO media files that hold a photo; not read here
 KINDS = "a video (mp4, mov, webm, mkv, gif), an image (png, jpg, webp, bmp, tiff) or a path file"
 
 
@@ -33,7 +38,7 @@ def check_upload(path: "str | Path") -> str:
     path = Path(path)
     try:
         with path.open("rb") as file:
-            head = file.read(HEAD)
+            head = file.read(HEAD_BYTES)
     except OSError as error:
         raise InputError(
             f"{path.name} must be readable; got '{error.strerror}'. Upload it again."
@@ -47,9 +52,9 @@ def check_upload(path: "str | Path") -> str:
     if not kind:
         raise InputError(f"{path.name} must be {KINDS}; got something else. Convert it first.")
     size = path.stat().st_size
-    if kind == "path" and size > MOST_PATH_BYTES:
+    if kind == "path" and size > MAX_PATH_BYTES:
         raise InputError(
-            f"{path.name} must be {MOST_PATH_BYTES >> 20} MB or smaller; got {size >> 20} MB. "
+            f"{path.name} must be {MAX_PATH_BYTES >> 20} MB or smaller; got {size >> 20} MB. "
             "Export the path alone, without points or images."
         )
     return kind
@@ -84,7 +89,7 @@ def image_file(value: object, message: str) -> Path:
             image.verify()
     except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as error:
         raise InputError(
-            f"{path.name} must be a whole image; got '{str(error)[:100]}'. Save it again as PNG."
+            f"{path.name} must be a complete image; got '{str(error)[:100]}'. Save it again as PNG."
         ) from error
     except Image.DecompressionBombError as error:
         raise InputError(
@@ -112,15 +117,15 @@ def upload_folder() -> Path:
 
 
 def _uploaded(value: object, message: str) -> Path:
-    """Return a file that lies among the uploads or the project's examples, wherever links lead."""
+    """Return a file that lies among the uploads or the project's examples, links followed."""
     if not isinstance(value, str | os.PathLike) or not str(value):
         raise InputError(message)
     try:
         path = Path(value).resolve(strict=True)
     except (OSError, ValueError, RuntimeError):  # gone, no path at all, or links in a circle
         raise InputError(message) from None
-    places = (upload_folder().resolve(), EXAMPLES_DIR.resolve())
-    if not path.is_file() or not any(path.is_relative_to(place) for place in places):
+    folders = (upload_folder().resolve(), EXAMPLES_DIR.resolve())
+    if not path.is_file() or not any(path.is_relative_to(folder) for folder in folders):
         raise InputError(f"{path.name} must be uploaded here; got a file of the server. Upload it.")
     return path
 
@@ -135,11 +140,11 @@ def _expect(path: Path, kind: str) -> None:
 
 
 def _kind(head: bytes) -> str:
-    if head[4:8] == b"ftyp" and head[8:12] in STILL_BRANDS:
+    if head[4:8] == b"ftyp" and head[8:12] in STILL_IMAGE_BRANDS:
         return ""
-    if head[4:8] in BOXES or head.startswith((b"\x1a\x45\xdf\xa3", b"GIF87a", b"GIF89a")):
+    if head[4:8] in QUICKTIME_BOXES or head.startswith((b"\x1a\x45\xdf\xa3", b"GIF87a", b"GIF89a")):
         return "video"
-    if head.startswith(IMAGE_STARTS) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+    if head.startswith(IMAGE_SIGNATURES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
         return "image"
     if head.startswith(b"PK\x03\x04"):
         return "zip"
@@ -164,14 +169,18 @@ def _check_zip(path: Path) -> None:
             entries = archive.infolist()
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
         raise InputError(
-            f"{path.name} must be a whole zip; got '{str(error)[:80]}'. Pack it again."
+            f"{path.name} must be a complete zip; got '{str(error)[:80]}'. Pack it again."
         ) from error
-    whole = sum(entry.file_size for entry in entries)
+    unpacked = sum(entry.file_size for entry in entries)
     packed = max(1, sum(entry.compress_size for entry in entries))
-    if len(entries) > MOST_ZIP_FILES or whole > MOST_PATH_BYTES or whole / packed > MOST_ZIP_RATIO:
+    if (
+        len(entries) > MAX_ZIP_ENTRIES
+        or unpacked > MAX_PATH_BYTES
+        or unpacked / packed > MAX_ZIP_RATIO
+    ):
         raise InputError(
-            f"{path.name} must unpack to {MOST_PATH_BYTES >> 20} MB or less; got {whole >> 20} MB "
-            f"in {len(entries)} files. Pack the camera files alone."
+            f"{path.name} must unpack to {MAX_PATH_BYTES >> 20} MB or less; got "
+            f"{unpacked >> 20} MB in {len(entries)} files. Pack the camera files alone."
         )
     for entry in entries:
         parts = Path(entry.filename.replace("\\", "/")).parts

@@ -9,20 +9,22 @@ import sys
 import tempfile
 from pathlib import Path
 
+from rays_as_pixels.files import atomic_write
+
 UPLOADS = "uploads"
 SPACE_DATA = Path("/data")  # where a Space's storage is attached, if it has one
 
 
 def default_workspace() -> Path:
-    """Return the user's data folder for this app, by the custom of the system.
+    """Return the user's data folder for this app, where the system keeps such folders.
 
     A Space has its attached storage or, without one, a folder that lasts as long as the Space runs.
     """
     if os.environ.get("RAYS_AS_PIXELS_WORKSPACE"):
         return Path(os.environ["RAYS_AS_PIXELS_WORKSPACE"])
     if os.environ.get("SPACE_ID"):
-        place = SPACE_DATA if os.access(SPACE_DATA, os.W_OK) else Path(tempfile.gettempdir())
-        return place / "rays-as-pixels"
+        base = SPACE_DATA if os.access(SPACE_DATA, os.W_OK) else Path(tempfile.gettempdir())
+        return base / "rays-as-pixels"
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA", Path.home()))
     elif sys.platform == "darwin":
@@ -38,9 +40,10 @@ def keep_uploads_in(workspace: Path) -> None:
 
 
 def browser_key(workspace: Path) -> str:
-    """Keep the key of what browsers store, so that they find their jobs after a restart."""
+    """Return the key of what browsers store, made once, so that they find their jobs again."""
     path = workspace / "browser-key"
     if not path.is_file():
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_hex(16), encoding="ascii")
+        with atomic_write(path) as part:
+            part.touch(mode=0o600)
+            part.write_text(secrets.token_hex(16), encoding="ascii")
     return path.read_text(encoding="ascii")

@@ -93,7 +93,7 @@ def generate(toy, preview, *, steps=6, stop_after=None):
 
 
 def test_a_run_draws_pictures_and_its_last_guess_is_its_result(toy, monkeypatch):
-    monkeypatch.setattr(previews, "LEAST_APART_SEC", 0.0)
+    monkeypatch.setattr(previews, "MIN_INTERVAL_SEC", 0.0)
     drawn = []
     preview = LatentPreview(lambda jpeg, step, total: drawn.append((jpeg, step, total)))
     seen = generate(toy, preview)
@@ -103,14 +103,14 @@ def test_a_run_draws_pictures_and_its_last_guess_is_its_result(toy, monkeypatch)
 
 
 def test_watching_a_run_changes_nothing_in_it(toy, monkeypatch):
-    monkeypatch.setattr(previews, "LEAST_APART_SEC", 0.0)
+    monkeypatch.setattr(previews, "MIN_INTERVAL_SEC", 0.0)
     watched = generate(toy, LatentPreview(lambda *_: None))
     alone = generate(toy, lambda *_: {})
     torch.testing.assert_close(watched[-1], alone[-1], atol=0, rtol=0)
 
 
 def test_an_estimate_has_nothing_to_preview(toy, monkeypatch):
-    monkeypatch.setattr(previews, "LEAST_APART_SEC", 0.0)
+    monkeypatch.setattr(previews, "MIN_INTERVAL_SEC", 0.0)
     drawn = []
     video = torch.rand(9, 3, *toy.sizes[0], generator=torch.Generator().manual_seed(3))
     preview = LatentPreview(lambda *picture: drawn.append(picture))
@@ -134,7 +134,7 @@ def test_a_stopped_run_leaves_the_video_as_it_stood(folded_toy, monkeypatch, bud
 
 
 def test_a_picture_costs_less_than_a_step(toy, monkeypatch):
-    monkeypatch.setattr(previews, "LEAST_APART_SEC", 0.0)
+    monkeypatch.setattr(previews, "MIN_INTERVAL_SEC", 0.0)
     generate(toy, LatentPreview(lambda *_: None), steps=2)  # fits the colours
     spent = []
 

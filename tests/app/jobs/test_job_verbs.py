@@ -1,4 +1,4 @@
-"""Running a verb for a job: here, and as on a GPU that is lent for the call."""
+"""Running a verb for a job: here, and as in a process that ZeroGPU gives a GPU."""
 
 import pickle
 import threading
@@ -16,10 +16,10 @@ from rays_as_pixels.app.jobs.requests import GenerateRequest
 from rays_as_pixels.app.jobs.verbs import (
     JobCallbacks,
     VerbCall,
-    events,
+    call_events,
+    call_verb,
     gpu_seconds,
-    perform,
-    relayed,
+    relay_events,
 )
 from rays_as_pixels.errors import Cancelled, InputError
 from rays_as_pixels.media.video import probe_video, write_image
@@ -29,7 +29,7 @@ from rays_as_pixels.trajectories.presets import PRESETS, make_preset
 
 @pytest.fixture(autouse=True)
 def often(monkeypatch):
-    monkeypatch.setattr(previews, "LEAST_APART_SEC", 0.0)
+    monkeypatch.setattr(previews, "MIN_INTERVAL_SEC", 0.0)
 
 
 def image(toy) -> torch.Tensor:
@@ -40,27 +40,27 @@ def imagine(toy, *, steps: int) -> VerbCall:
     return VerbCall("imagine", {"images": image(toy), "num_inference_steps": steps}, seed=5)
 
 
-class Seen:
-    """A watcher that notes what it is told, and stops the run at a step."""
+class Recorder:
+    """Callbacks that note what they are called with, and stop the run at a step."""
 
     def __init__(self, *, stop_at: int | None = None) -> None:
-        self.told = []
+        self.events = []
         self.cancel = threading.Event()
         self.stop_at = stop_at
-        self.watch = JobCallbacks(
+        self.callbacks = JobCallbacks(
             self._progress, self._note("picture"), self._note("partial"), self.cancel
         )
 
     def _note(self, name):
-        return lambda *values: self.told.append((name, values))
+        return lambda *values: self.events.append((name, values))
 
     def _progress(self, stage, done, total):
-        self.told.append(("progress", (stage, done, total)))
+        self.events.append(("progress", (stage, done, total)))
         if stage == "imagine" and done == self.stop_at:
             self.cancel.set()
 
     def names(self) -> set:
-        return {name for name, _ in self.told}
+        return {name for name, _ in self.events}
 
 
 def through_a_pipe(stream):
@@ -70,39 +70,39 @@ def through_a_pipe(stream):
 
 
 def test_a_call_on_the_other_side_gives_what_it_gives_here(toy):
-    here, there = Seen(), Seen()
+    here, there = Recorder(), Recorder()
     call = imagine(toy, steps=5)
-    wanted = perform(toy, call, here.watch)
+    wanted = call_verb(toy, call, here.callbacks)
     sent = pickle.loads(pickle.dumps(call))
-    got = relayed(through_a_pipe(events(toy, sent)), there.watch)
+    got = relay_events(through_a_pipe(call_events(toy, sent)), there.callbacks)
     torch.testing.assert_close(got.video, wanted.video, atol=0, rtol=0)
-    assert [item for item in there.told if item[0] == "progress"] == [
-        item for item in here.told if item[0] == "progress"
+    assert [item for item in there.events if item[0] == "progress"] == [
+        item for item in here.events if item[0] == "progress"
     ]
     assert there.names() == {"progress", "picture"}
 
 
 def test_a_stop_reaches_the_other_side_and_ends_its_thread(toy):
-    seen = Seen(stop_at=2)
+    recorder = Recorder(stop_at=2)
     with pytest.raises(Cancelled):
-        relayed(events(toy, imagine(toy, steps=150)), seen.watch)
-    steps = [values[1] for name, values in seen.told if values and values[0] == "imagine"]
+        relay_events(call_events(toy, imagine(toy, steps=150)), recorder.callbacks)
+    steps = [values[1] for name, values in recorder.events if values and values[0] == "imagine"]
     assert max(steps) <= 4, "a step or two may be on their way already"
     assert not [thread for thread in threading.enumerate() if thread.name == "verb"]
 
 
-def test_a_refusal_and_a_fault_of_the_other_side_are_told_apart(toy):
+def test_a_refusal_and_a_fault_of_the_other_process_stay_distinct(toy):
     bad = VerbCall("imagine", {"images": image(toy), "num_frames": 1}, seed=0)
     with pytest.raises(InputError, match="num_frames"):
-        relayed(through_a_pipe(events(toy, bad)), Seen().watch)
+        relay_events(through_a_pipe(call_events(toy, bad)), Recorder().callbacks)
     broken = VerbCall("imagine", {"images": image(toy), "no_such": 1}, seed=0)
     with pytest.raises(RuntimeError, match="no_such"):
-        relayed(through_a_pipe(events(toy, broken)), Seen().watch)
+        relay_events(through_a_pipe(call_events(toy, broken)), Recorder().callbacks)
 
 
 def test_a_process_that_dies_is_no_result():
     with pytest.raises(RuntimeError, match="ended without a result"):
-        relayed(iter([("progress", ("x", 0, 1))]), Seen().watch)
+        relay_events(iter([("progress", ("x", 0, 1))]), Recorder().callbacks)
 
 
 def test_a_gpu_that_is_refused_says_what_to_do():
@@ -113,15 +113,15 @@ def test_a_gpu_that_is_refused_says_what_to_do():
         yield
 
     with pytest.raises(InputError, match=r"exceeded your quota.*Sign in"):
-        relayed(refused(), Seen().watch)
+        relay_events(refused(), Recorder().callbacks)
 
 
 def test_the_gpu_time_asked_for_follows_the_measured_time():
     def asked(expected):
         return gpu_seconds(VerbCall("imagine", {}, 0, expected_sec=expected))
 
-    assert asked(None) == verbs.UNKNOWN_SEC
-    assert asked(0.1) == verbs.LEAST_SEC
+    assert asked(None) == verbs.DEFAULT_GPU_SEC
+    assert asked(0.1) == verbs.MIN_GPU_SEC
     assert asked(40.0) == 65
 
 
@@ -131,9 +131,9 @@ def test_off_zerogpu_nothing_is_wrapped(monkeypatch):
         assert not verbs.on_zero_gpu()
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
     assert verbs.on_zero_gpu()
-    monkeypatch.setattr(verbs, "_lent", [])
+    monkeypatch.setattr(verbs, "_zero_gpu_calls", [])
     with pytest.raises(InputError, match="before the app starts"):
-        verbs._lent_gpu()
+        verbs._zero_gpu_call()
 
 
 # Whole jobs

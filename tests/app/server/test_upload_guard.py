@@ -172,7 +172,7 @@ def test_half_an_image_and_half_a_video_are_refused_before_any_job(place, clip_b
 
 def test_text_may_end_in_the_middle_of_a_letter_where_our_reading_stops(place):
     path = place / "path.txt"
-    path.write_bytes(b"x" * (uploads.HEAD - 1) + "é".encode() + b" more")
+    path.write_bytes(b"x" * (uploads.HEAD_BYTES - 1) + "é".encode() + b" more")
     assert uploads.check_upload(path) == "path"
     path.write_bytes(b"abc\xff\xfe" + b"x" * 100)
     with pytest.raises(InputError):
