@@ -10,6 +10,11 @@ from benchmarks.shapes import Network
 from benchmarks.step import filled
 from benchmarks.timing import peak_bytes, reset_peak, timed
 from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
+from rays_as_pixels.pipeline.options import (
+    EstimateOptions,
+    GenerateOptions,
+    RunOptions,
+)
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.pipeline.schedule import new_scheduler
 from rays_as_pixels.trajectories.presets import make_preset
@@ -86,17 +91,20 @@ def measured_tasks(
     path = make_preset(
         "arc-left", num_frames=clip.frames, fps=10.0, height=clip.height, width=clip.width
     )
-    prompt = {}
+    run = RunOptions()
     if network.text is not None:
-        prompt["prompt_embeds"] = torch.randn(
-            1, network.text_tokens, network.text, generator=generator
-        )
+        words = torch.randn(1, network.text_tokens, network.text, generator=generator)
+        run = RunOptions(prompt_embeds=words)
 
     def estimate(steps: int) -> Callable[[], object]:
-        return lambda: pipeline.estimate(video, num_inference_steps=steps, **prompt)
+        return lambda: pipeline.estimate(
+            video, run=run, options=EstimateOptions(num_inference_steps=steps)
+        )
 
     def generate(steps: int) -> Callable[[], object]:
-        return lambda: pipeline.generate(video[0], path, num_inference_steps=steps, **prompt)
+        return lambda: pipeline.generate(
+            video[0], path, run=run, options=GenerateOptions(num_inference_steps=steps)
+        )
 
     results = []
     for verb, make, steps in (

@@ -11,6 +11,12 @@ from rays_as_pixels.geometry.camera_metrics import pair_errors
 from rays_as_pixels.media.images import write_image
 from rays_as_pixels.media.video import read_clip
 from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
+from rays_as_pixels.pipeline.options import (
+    EstimateOptions,
+    GenerateOptions,
+    ImagineOptions,
+    RunOptions,
+)
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.trajectories.formats.native import read_native
 from rays_as_pixels.trajectories.presets import make_preset
@@ -52,7 +58,9 @@ def test_fitting_the_path_to_the_pixels_brings_an_example_nearer_to_its_truth(pi
     off = {}
     for fitted in (False, True):
         found = pipe.estimate(
-            clip.video, photometric_adjustment=fitted, generator=torch.Generator().manual_seed(0)
+            clip.video,
+            options=EstimateOptions(refine=fitted),
+            run=RunOptions(generator=torch.Generator().manual_seed(0)),
         )
         assert (found.inlier_ratio is None) != fitted
         errors = pair_errors(found.trajectory.cameras, true)
@@ -66,7 +74,11 @@ def test_all_four_tasks_take_any_number_of_frames_from_two(pipe, frames):
     clip = read_clip(example.clip, num_frames=frames)
     truth = read_native(example.truth)
     true = truth.cameras[torch.tensor(clip.source_frame)].relative_to(0)
-    looped = pipe.loop(clip.video, max_upscale=1, generator=torch.Generator().manual_seed(0))
+    looped = pipe.loop(
+        clip.video,
+        generate_options=GenerateOptions(max_upscale=1),
+        run=RunOptions(generator=torch.Generator().manual_seed(0)),
+    )
     assert len(looped.estimated) == len(looped.reestimated) == len(looped.video) == frames
     errors = pair_errors(looped.estimated.cameras, true)
     assert float(errors.rotation_deg.mean()) < 1.5  # half a degree at 9 frames
@@ -76,9 +88,8 @@ def test_all_four_tasks_take_any_number_of_frames_from_two(pipe, frames):
         list(ends),
         num_frames=frames,
         image_frames=(0, frames - 1),
-        num_inference_steps=2,
-        max_upscale=1,
-        generator=torch.Generator().manual_seed(0),
+        options=ImagineOptions(num_inference_steps=2, max_upscale=1),
+        run=RunOptions(generator=torch.Generator().manual_seed(0)),
     )
     assert len(imagined.video) == len(imagined.trajectory) == frames
 
@@ -123,7 +134,9 @@ def test_the_estimate_depends_on_the_order_of_frames(pipe):
         generators = [torch.Generator().manual_seed(0) for _ in range(2)]
         straight, mixed = (
             pipe.estimate(
-                video, photometric_adjustment=False, camera_fit_steps=0, generator=generator
+                video,
+                options=EstimateOptions(refine=False),
+                run=RunOptions(generator=generator),
             ).trajectory.cameras
             for video, generator in zip(
                 (clips.video[index], clips.video[index][order]), generators, strict=True
@@ -142,7 +155,9 @@ def test_images_without_cameras_tell_them_when_a_video_is_imagined(pipe):
     for index in range(2):
         images, truth = list(clips.video[index][frames]), clips.cameras[index][frames]
         made = pipe.imagine(
-            images, image_frames=frames.tolist(), num_inference_steps=1, video_steps=0
+            images,
+            image_frames=frames.tolist(),
+            options=ImagineOptions(num_inference_steps=1, video_steps=0),
         )
         off.append(pair_errors(made.trajectory.cameras[frames], truth).rotation_deg)
         still.append(pair_errors(truth[torch.ones_like(frames)], truth).rotation_deg)
@@ -153,7 +168,9 @@ def test_images_without_cameras_tell_them_when_a_video_is_imagined(pipe):
 def test_an_imagined_video_shows_its_own_path(pipe):
     image = render_clips([1], split="heldout", num_frames=1, height=64, width=64).video[0, 0]
     made = pipe.imagine(
-        image, num_inference_steps=3, video_steps=2, generator=torch.Generator().manual_seed(0)
+        image,
+        options=ImagineOptions(num_inference_steps=3, video_steps=2),
+        run=RunOptions(generator=torch.Generator().manual_seed(0)),
     )
     path = made.trajectory.cameras
     again = pipe.estimate(made.video).trajectory.cameras
@@ -171,8 +188,8 @@ def test_generate_with_another_path_gives_another_video(pipe):
         pipe.generate(
             image,
             make_preset(name, **size),
-            num_inference_steps=1,
-            generator=torch.Generator().manual_seed(0),
+            options=GenerateOptions(num_inference_steps=1),
+            run=RunOptions(generator=torch.Generator().manual_seed(0)),
         ).video
         for name in ("pan-left", "pan-right")
     ]

@@ -15,6 +15,7 @@ from rays_as_pixels.annotate.table import ERROR, OK, write_rows
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.media.video import Clip, probe_video, read_clip
 from rays_as_pixels.model.autoencoder import largest_clip_length
+from rays_as_pixels.pipeline.options import EstimateOptions, RunOptions
 from rays_as_pixels.pipeline.outputs import EstimateOutput
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 
@@ -115,10 +116,10 @@ class Annotator:
             fps=clip.fps,
             time_sec=clip.time_sec,
             source_frame=clip.source_frame,
-            num_inference_steps=settings.steps,
-            num_seeds=settings.seeds,
-            look_for_depth=False,
-            generator=torch.Generator().manual_seed(settings.seed),
+            options=EstimateOptions(
+                num_inference_steps=settings.steps, num_samples=settings.seeds, estimate_depth=False
+            ),
+            run=RunOptions(generator=torch.Generator().manual_seed(settings.seed)),
         )
         yield from camera_rows(number, clip, found)
 

@@ -1,17 +1,18 @@
 """`estimate VIDEO --out DIR`: the camera path of a video."""
 
 import argparse
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rays_as_pixels.cli import options
-from rays_as_pixels.cli.outputs import staged
+from rays_as_pixels.cli.outputs import Staging, staged
 from rays_as_pixels.cli.progress import ProgressLine, print_results
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.pipeline.defaults import ESTIMATE_STEPS
 
 if TYPE_CHECKING:
     from rays_as_pixels.media.video import Clip
-    from rays_as_pixels.pipeline.outputs import EstimateOutput, PoseSpread
+    from rays_as_pixels.pipeline.outputs import EstimateOutput, LongEstimateOutput, PoseSpread
     from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 
 FILES = ("trajectory.json", "path.html")
@@ -37,7 +38,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         type=options.whole,
         default=1,
         metavar="N",
-        help="average N runs from different noise (default: %(default)s)",
+        help="average N samples from different noise (default: %(default)s)",
     )
     parser.add_argument(
         "--shared-focal", action="store_true", help="one focal length for all frames: no zoom"
@@ -47,18 +48,18 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         type=options.whole,
         choices=(1, 2, 4),
         default=1,
-        help="average over views of the clip: 2 adds it mirrored, 4 both backwards too "
+        help="average over flips of the clip: 2 adds it mirrored, 4 both backwards too "
         "(default: %(default)s)",
     )
     parser.add_argument(
         "--no-refine",
         action="store_true",
-        help="what the network says, without fitting its path to the frames' pixels",
+        help="the network's own path, without refining it on the frames' pixels",
     )
     parser.add_argument(
         "--no-extra-frames",
         action="store_true",
-        help="do not look at the frames between where the path shows little of those chosen",
+        help="do not look at the frames between those chosen where tracking is weak",
     )
     options.add_video_options(parser, all_frames=True)
     parser.add_argument(
@@ -85,115 +86,107 @@ def run(args: argparse.Namespace) -> int:
         options.check_video(args.video)
         pipeline = options.load_pipeline(args, progress)
         clip = options.read_frames(args, pipeline, progress)
-        estimated = _estimated(args, pipeline, clip, progress)
-        from rays_as_pixels.geometry.cameras import kind_of_move
-        from rays_as_pixels.trajectories.depth import depth_for_extra
-        from rays_as_pixels.trajectories.formats.native import write_native
-        from rays_as_pixels.viz.path_view.page import write_path_page
-        from rays_as_pixels.viz.path_view.value import path_view_value
-
-        extra = {"verb": "estimate", "input": clip.source.name, **options.settings(args)}
-        extra |= _spread(estimated)
-        extra |= depth_for_extra(getattr(estimated, "depth", None))
-        inlier_ratio = getattr(estimated, "inlier_ratio", None)
-        if inlier_ratio is not None:
-            from rays_as_pixels.solve.inlier_ratio import is_doubtful
-
-            extra["inlier_ratio"] = inlier_ratio
-            seen = getattr(estimated, "frames_seen", None)
-            if seen is not None:
-                extra["frames_seen"] = seen
-            progress.say(f"{inlier_ratio:.0%} of the frames' patches are where the path shows them")
-            if is_doubtful(inlier_ratio):
-                progress.say(
-                    "note: so little may be a path that is wrong; use more --frames, "
-                    "or a shorter part of the video"
-                )
-        move = kind_of_move(estimated.trajectory.cameras)
-        if said := _MOVES.get(move):
-            progress.say(f"note: the camera {said} would not explain the frames any better")
-        if move == "still":
-            progress.say("note: nothing shows which lens a camera has that stands still")
-        write_native(estimated.trajectory, out / "trajectory.json", extra=extra)
-        value = path_view_value(
-            estimated.trajectory,
-            images=clip.video,
-            raxels=getattr(estimated, "raxels", None),
-            spread=estimated.spread,
-        )
-        write_path_page(value, out / "path.html", title=f"Camera path of {clip.source.name}")
+        estimated = _estimate(args, pipeline, clip, progress)
+        _say_how_sure(estimated, progress)
+        _write(args, clip, estimated, out)
     print_results(out.results)
     return 0
 
 
-def _estimated(
+def _estimate(
     args: argparse.Namespace,
     pipeline: "RaysAsPixelsPipeline",
     clip: "Clip",
     progress: ProgressLine,
-) -> Any:
+) -> "EstimateOutput | LongEstimateOutput":
     """Estimate in one pass, or in windows with --frames all."""
-    given: dict[str, Any] = {
-        "fps": clip.fps,
-        "time_sec": clip.time_sec,
-        "source_frame": clip.source_frame,
-        "num_inference_steps": args.steps,
-        "num_seeds": args.num_samples,
-        "num_flips": args.flips,
-        "shared_focal": args.shared_focal,
-        "photometric_adjustment": not args.no_refine,
-        "generator": options.make_generator(args.seed),
-        "progress": progress,
-    }
-    if args.frames != options.ALL_FRAMES:
-        estimated = pipeline.estimate(clip.video, **given)
-        return _with_a_second_look(args, pipeline, clip, estimated, progress)
-    from rays_as_pixels.pipeline.long_video import DEFAULT_OVERLAP, WindowPlan
-
-    overlap = DEFAULT_OVERLAP if args.window_overlap is None else args.window_overlap
-    estimated = pipeline.estimate_long(clip.video, plan=WindowPlan(overlap=overlap), **given)
-    progress.say(
-        f"{estimated.windows} windows joined; {estimated.num_outlier_windows} of them disagreed "
-        "with the others so much that they hardly count"
-    )
-    return estimated
-
-
-def _with_a_second_look(
-    args: argparse.Namespace,
-    pipeline: "RaysAsPixelsPipeline",
-    clip: "Clip",
-    estimated: "EstimateOutput",
-    progress: ProgressLine,
-) -> "EstimateOutput":
-    """Look at the frames between where the path shows little of those chosen."""
     from rays_as_pixels.media.extra_frames import frames_between
+    from rays_as_pixels.pipeline.long_video import DEFAULT_OVERLAP, WindowPlan
+    from rays_as_pixels.pipeline.options import EstimateOptions
+
+    how = EstimateOptions(
+        num_inference_steps=args.steps,
+        num_samples=args.num_samples,
+        num_flips=args.flips,
+        shared_focal=args.shared_focal,
+        refine=not args.no_refine,
+    )
+    run = options.run_options(args, progress)
+    times = {"fps": clip.fps, "time_sec": clip.time_sec, "source_frame": clip.source_frame}
+    if args.frames == options.ALL_FRAMES:
+        overlap = DEFAULT_OVERLAP if args.window_overlap is None else args.window_overlap
+        plan = WindowPlan(overlap=overlap)
+        return pipeline.estimate_long(clip.video, **times, plan=plan, options=how, run=run)
+    if args.no_extra_frames:
+        return pipeline.estimate(clip.video, **times, options=how, run=run)
+    extra_frames = partial(frames_between, args.video, clip, end_sec=args.end_sec)
+    return pipeline.estimate_with_extra_frames(
+        clip.video, extra_frames, **times, options=how, run=run
+    )
+
+
+def _say_how_sure(estimated: "EstimateOutput | LongEstimateOutput", progress: ProgressLine) -> None:
+    """Say how well the path explains the frames, and which part of it they leave open."""
+    from rays_as_pixels.geometry.cameras import kind_of_move
+    from rays_as_pixels.pipeline.outputs import LongEstimateOutput
     from rays_as_pixels.solve.inlier_ratio import is_doubtful
 
-    one_run = args.num_samples * args.flips == 1
-    if args.no_extra_frames or not (one_run and is_doubtful(estimated.inlier_ratio)):
-        return estimated
-    between = frames_between(args.video, clip, end_sec=args.end_sec)
-    if between is None:
-        return estimated
-    longer, places = between
-    progress.say(
-        f"note: {estimated.inlier_ratio:.0%} of the frames' patches are where the path shows them; "
-        f"looking at {len(longer)} frames of this part"
-    )
-    return pipeline.estimate_with_extra_frames(
-        clip.video,
-        estimated,
-        longer=longer.video,
-        places=places,
-        shared_focal=args.shared_focal,
-        num_inference_steps=args.steps,
-        generator=options.make_generator(args.seed),
-        progress=progress,
-    )
+    if isinstance(estimated, LongEstimateOutput):
+        progress.say(
+            f"{estimated.windows} windows joined; {estimated.num_outlier_windows} of them "
+            "disagreed with the others so much that they hardly count"
+        )
+    elif estimated.inlier_ratio is not None:
+        if estimated.frames_seen is not None:
+            progress.say(
+                f"note: tracking was weak; looked at {estimated.frames_seen} frames of this part"
+            )
+        progress.say(
+            f"{estimated.inlier_ratio:.0%} of the frames' patches are where the path shows them"
+        )
+        if is_doubtful(estimated.inlier_ratio):
+            progress.say(
+                "note: so little may be a path that is wrong; use more --frames, "
+                "or a shorter part of the video"
+            )
+    move = kind_of_move(estimated.trajectory.cameras)
+    if words := _MOVES.get(move):
+        progress.say(f"note: the camera {words} would not explain the frames any better")
+    if move == "still":
+        progress.say("note: nothing shows which lens a camera has that stands still")
 
 
-def _spread(estimated: Any) -> dict[str, Any]:
+def _write(
+    args: argparse.Namespace,
+    clip: "Clip",
+    estimated: "EstimateOutput | LongEstimateOutput",
+    out: Staging,
+) -> None:
+    """Write the path, with what was found beside it, and its 3D view."""
+    from rays_as_pixels.pipeline.outputs import EstimateOutput
+    from rays_as_pixels.trajectories.depth import depth_for_extra
+    from rays_as_pixels.trajectories.formats.native import write_native
+    from rays_as_pixels.viz.path_view.page import write_path_page
+    from rays_as_pixels.viz.path_view.value import path_view_value
+
+    extra = {"verb": "estimate", "input": clip.source.name, **options.settings(args)}
+    extra |= _spread(estimated)
+    raxels = None
+    if isinstance(estimated, EstimateOutput):
+        raxels = estimated.raxels
+        extra |= depth_for_extra(estimated.depth)
+        if estimated.inlier_ratio is not None:
+            extra["inlier_ratio"] = estimated.inlier_ratio
+        if estimated.frames_seen is not None:
+            extra["frames_seen"] = estimated.frames_seen
+    write_native(estimated.trajectory, out / "trajectory.json", extra=extra)
+    value = path_view_value(
+        estimated.trajectory, images=clip.video, raxels=raxels, spread=estimated.spread
+    )
+    write_path_page(value, out / "path.html", title=f"Camera path of {clip.source.name}")
+
+
+def _spread(estimated: "EstimateOutput | LongEstimateOutput") -> dict[str, Any]:
     """Return the spread as trajectory.json keeps it; nothing where there is none."""
     spread: PoseSpread | None = estimated.spread
     if spread is None:

@@ -81,7 +81,8 @@ def run(args: argparse.Namespace) -> int:
     with staged_file(args.out, suffix=".mp4") as part:
         images = options.read_images(args)
         depths = read_depths(args.depth, len(images))
-        source_clip = None if args.clip is None else read_footage(args.clip, args.depth)
+        source_clip = None if args.clip is None else read_source_clip(args.clip, args.depth)
+        from rays_as_pixels.pipeline.options import GenerateOptions
         from rays_as_pixels.trajectories.formats import load_info
 
         loaded = load_info(args.trajectory, format=args.input_format)
@@ -89,27 +90,26 @@ def run(args: argparse.Namespace) -> int:
             progress.say(f"note: {note}")
         pipeline = options.load_pipeline(args, progress)
         trajectory = fit_length(loaded.trajectory, args.frames, pipeline)
-        taken = None
+        source = None
         if args.source_trajectory is not None:
             along = load_info(args.source_trajectory)
-            taken = along.trajectory
+            source = along.trajectory
             for note in along.notes:
                 progress.say(f"note: {note}")
-        own = trajectory if taken is None else taken
+        own = trajectory if source is None else source
         generated = pipeline.generate(
             images,
             trajectory,
             image_frames=options.image_frames(args, len(own), progress),
-            source_trajectory=taken,
+            source_trajectory=source,
             image_depths=depths,
             source_clip=source_clip,
-            num_inference_steps=args.steps,
-            max_upscale=args.max_upscale,
-            guidance_scale=args.guidance,
-            prompt=args.prompt,
-            negative_prompt=args.negative_prompt,
-            generator=options.make_generator(args.seed),
-            progress=progress,
+            options=GenerateOptions(
+                num_inference_steps=args.steps,
+                guidance_scale=args.guidance,
+                max_upscale=args.max_upscale,
+            ),
+            run=options.run_options(args, progress),
         )
         from rays_as_pixels.media.video import write_video
 
@@ -118,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def read_footage(clip: str, depths: list[Path] | None) -> "PosedClip":
+def read_source_clip(clip: str, depths: list[Path] | None) -> "PosedClip":
     """Read the frames of a clip that a trajectory.json of `estimate` has cameras for.
 
     Raises:

@@ -51,18 +51,19 @@ def run(args: argparse.Namespace) -> int:
         pipeline = options.load_pipeline(args, progress)
         num_frames = pipeline.num_frames if args.frames is None else args.frames
         frames = options.image_frames(args, num_frames, progress)
+        from rays_as_pixels.pipeline.options import ImagineOptions
+
         imagined = pipeline.imagine(
             images,
             num_frames=num_frames,
             fps=args.fps,
             image_frames=frames,
-            num_inference_steps=args.steps,
-            max_upscale=args.max_upscale,
-            guidance_scale=args.guidance,
-            prompt=args.prompt,
-            negative_prompt=args.negative_prompt,
-            generator=options.make_generator(args.seed),
-            progress=progress,
+            options=ImagineOptions(
+                num_inference_steps=args.steps,
+                guidance_scale=args.guidance,
+                max_upscale=args.max_upscale,
+            ),
+            run=options.run_options(args, progress),
         )
         from rays_as_pixels.media.video import write_video
         from rays_as_pixels.trajectories.formats.native import write_native

@@ -53,16 +53,18 @@ def run(args: argparse.Namespace) -> int:
         options.check_video(args.video)
         pipeline = options.load_pipeline(args, progress)
         clip = options.read_frames(args, pipeline, progress)
+        from rays_as_pixels.pipeline.options import EstimateOptions, GenerateOptions
+
         result = pipeline.loop(
             clip.video,
             fps=clip.fps,
             time_sec=clip.time_sec,
             source_frame=clip.source_frame,
-            estimate_steps=args.estimate_steps,
-            generate_steps=args.steps,
-            max_upscale=args.max_upscale,
-            generator=options.make_generator(args.seed),
-            progress=progress,
+            estimate_options=EstimateOptions(num_inference_steps=args.estimate_steps),
+            generate_options=GenerateOptions(
+                num_inference_steps=args.steps, max_upscale=args.max_upscale
+            ),
+            run=options.run_options(args, progress),
         )
         from rays_as_pixels.cli.loop_page import write_loop_page
         from rays_as_pixels.media.video import write_video

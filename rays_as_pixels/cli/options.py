@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from rays_as_pixels.cli.progress import ProgressLine
     from rays_as_pixels.media.video import Clip
+    from rays_as_pixels.pipeline.options import RunOptions
     from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 
 ALL_FRAMES = "all"
@@ -119,6 +120,18 @@ def make_generator(value: int) -> "torch.Generator":
     import torch
 
     return torch.Generator().manual_seed(value)
+
+
+def run_options(args: argparse.Namespace, progress: "ProgressLine") -> "RunOptions":
+    """Return what --seed and any prompts ask for, with progress."""
+    from rays_as_pixels.pipeline.options import RunOptions
+
+    return RunOptions(
+        generator=make_generator(args.seed),
+        prompt=getattr(args, "prompt", None),
+        negative_prompt=getattr(args, "negative_prompt", None),
+        progress=progress,
+    )
 
 
 def load_pipeline(args: argparse.Namespace, progress: "ProgressLine") -> "RaysAsPixelsPipeline":

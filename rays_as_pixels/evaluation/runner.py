@@ -18,6 +18,7 @@ from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.resize_crop import ResizeCrop
 from rays_as_pixels.model.camera_readout import read_cameras
 from rays_as_pixels.pipeline.defaults import ESTIMATE_STEPS, GENERATE_STEPS, IMAGINE_STEPS
+from rays_as_pixels.pipeline.options import EstimateOptions, RunOptions
 
 if TYPE_CHECKING:
     from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
@@ -116,17 +117,15 @@ class Runner:
             truth: (F,) cameras that the answer will be compared with, in pixels of `video`.
             generator: Noise.
             steps: Denoising steps; the default ones if None.
-            options: Further arguments of the pipeline's `estimate`.
+            options: Further fields of `EstimateOptions`.
         """
         steps = self.settings.default_estimate_steps if steps is None else steps
         try:
             output, seconds = self.timed(
                 lambda: self.pipe.estimate(
                     video,
-                    num_inference_steps=steps,
-                    generator=generator,
-                    callback_on_step_end=self.recorder(steps),
-                    **options,
+                    options=EstimateOptions(num_inference_steps=steps, **options),
+                    run=RunOptions(generator=generator, callback_on_step_end=self.recorder(steps)),
                 )
             )
         except InputError as error:

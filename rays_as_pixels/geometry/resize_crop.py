@@ -12,7 +12,7 @@ from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras
 
 MIN_SIDE_PX = 16
-_WORTH_FINER = 1.5  # of the model's sides; below, twice the pixels would be made up
+_MIN_SCALE_FOR_FINER = 1.5  # input over model size; below, twice the pixels would be made up
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,6 @@ class ResizeCrop:
         height, width = self._resized
         return (height - self.model_height) // 2, (width - self.model_width) // 2
 
-    @property
-    def kept_share(self) -> float:
-        """Share of the input's area that the crop keeps."""
-        height, width = self._resized
-        return self.model_height * self.model_width / (height * width)
-
     def images(
         self, images: Float[Tensor, "n 3 height width"]
     ) -> Float[Tensor, "n 3 model_height model_width"]:
@@ -86,24 +80,24 @@ class ResizeCrop:
     def finer(self) -> "ResizeCrop":
         """Return the same crop with twice the pixels along each side, if the input has them."""
         scale = min(self.height / self.model_height, self.width / self.model_width)
-        if scale < _WORTH_FINER:
+        if scale < _MIN_SCALE_FOR_FINER:
             return self
         return ResizeCrop(self.height, self.width, 2 * self.model_height, 2 * self.model_width)
 
-    def sharpest(self, most: int) -> "ResizeCrop":
+    def upscaled(self, max_upscale: int) -> "ResizeCrop":
         """Return the same crop with as many times the model's pixels along each side as there are.
 
         Args:
-            most: So many times at most; the result is a whole number, 1 or more.
+            max_upscale: So many times at most; the result is a whole number, 1 or more.
         """
-        times = min(self.height / self.model_height, self.width / self.model_width, most)
+        times = min(self.height / self.model_height, self.width / self.model_width, max_upscale)
         times = max(1, math.floor(times + 0.05))
         return replace(
             self, model_height=times * self.model_height, model_width=times * self.model_width
         )
 
     def of_model(self) -> "ResizeCrop":
-        """Return the framing of images that have the model's size: they stay as they are."""
+        """Return the resize and crop of images of the model's size, which changes nothing."""
         return replace(self, height=self.model_height, width=self.model_width)
 
     def cameras(self, cameras: Cameras) -> Cameras:

@@ -1,14 +1,12 @@
-"""What the pipeline is made of, and how it keeps diffusers' conventions.
+"""The pipeline's components and diffusers' conventions: what is the same for the four tasks.
 
-Loading and saving, callbacks, interruption, progress bar, offloading: everything that is the same
-for the four verbs of `pipeline.RaysAsPixelsPipeline`.
+Loading and saving, callbacks, interruption, progress bar, offloading.
 """
 
 import inspect
 import math
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
-from functools import partial
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,26 +17,19 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.geometry.cameras import Cameras
-from rays_as_pixels.geometry.raxels import raxels_from_cameras
-from rays_as_pixels.geometry.resize_crop import ResizeCrop
-from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.hub.fetch import find_model
 from rays_as_pixels.hub.location import HubAccess
-from rays_as_pixels.model.autoencoder import RAXEL_LIMIT, LatentCodec
-from rays_as_pixels.model.camera_readout import read_cameras
+from rays_as_pixels.model.autoencoder import LatentCodec
 from rays_as_pixels.model.checkpoints import check_component_weights, with_own_classes
 from rays_as_pixels.model.root_module import write_root_module
 from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
-from rays_as_pixels.pipeline.prompts import PromptEmbeddings, Prompter
+from rays_as_pixels.pipeline.options import RunOptions
+from rays_as_pixels.pipeline.prompts import PromptEmbeddings
 from rays_as_pixels.pipeline.sampler import Conditioning, SamplerOptions, denoise_jointly
 from rays_as_pixels.pipeline.schedule import explicit_sigmas
-from rays_as_pixels.pipeline.validation import RunOptions
-from rays_as_pixels.solve.photometric_refinement import refine_photometrically
-from rays_as_pixels.solve.plane_sweep import dense_log_depth
 
 # The sampler's names of what a step's callback may see, and diffusers' names.
-_SHOWN = {
+_TENSOR_NAMES = {
     "latents": "latents",
     "ray_latents": "ray_latents",
     "text": "prompt_embeds",
@@ -64,7 +55,7 @@ class PipelineBase(DiffusionPipeline):
         error_per_spread: Two of three rotation errors lie below so many times the spread over 4
             views; measured by `scripts/calibrate_spread.py`. None where it was not.
         video_shift: Of a video's noise levels where its path is known, see
-            `diffusion.schedule.explicit_sigmas`; above 1 more of the steps are noisy.
+            `schedule.explicit_sigmas`; above 1 more of the steps are noisy.
 
     Raises:
         InputError: `video_shift` is not above 0.
@@ -72,7 +63,7 @@ class PipelineBase(DiffusionPipeline):
 
     model_cpu_offload_seq = "text_encoder->transformer->vae"
     _optional_components = ["tokenizer", "text_encoder"]  # noqa: RUF012 - diffusers' protocol
-    _callback_tensor_inputs = list(_SHOWN.values())  # noqa: RUF012
+    _callback_tensor_inputs = list(_TENSOR_NAMES.values())  # noqa: RUF012
     _interrupt = False
     _guidance_scale = 1.0
 
@@ -126,6 +117,11 @@ class PipelineBase(DiffusionPipeline):
             raxel_mean=self.config["raxel_latents_mean"],
             raxel_std=self.config["raxel_latents_std"],
         )
+
+    @property
+    def execution_device(self) -> torch.device:
+        """Where tensors are computed, with and without offloading."""
+        return self._execution_device
 
     @property
     def takes_depths(self) -> bool:
@@ -192,18 +188,9 @@ class PipelineBase(DiffusionPipeline):
         super().save_config(save_directory, push_to_hub=push_to_hub, **kwargs)
         write_root_module(Path(save_directory))
 
-    def _prompts(self, run: RunOptions, *, samples: int, guidance_scale: float) -> PromptEmbeddings:
-        prompter = Prompter(
-            self.transformer,
-            tokenizer=self.tokenizer,
-            text_encoder=self.text_encoder,
-            device=self._execution_device,
-        )
-        return prompter.embeddings(run, samples=samples, guided=guidance_scale != 1.0)
-
-    def _denoise(
+    def denoise(
         self,
-        given: Conditioning,
+        conditioning: Conditioning,
         run: RunOptions,
         *,
         steps: int,
@@ -211,7 +198,11 @@ class PipelineBase(DiffusionPipeline):
         prompts: PromptEmbeddings,
         guidance_scale: float = 1.0,
         shift: float = 1.0,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Float[Tensor, "batch c t h w"], Float[Tensor, "batch c frames hr wr"]]:
+        """Run `denoise_jointly` with diffusers' callbacks, interruption and progress bar.
+
+        `stage` is what progress is reported as; for `shift` see `schedule.explicit_sigmas`.
+        """
         explicit_sigmas(steps)
         self._interrupt, self._guidance_scale = False, guidance_scale
         run.report(stage, 0, steps)
@@ -239,7 +230,7 @@ class PipelineBase(DiffusionPipeline):
             )
             return denoise_jointly(
                 self.transformer,
-                given,
+                conditioning,
                 options,
                 scheduler=self.scheduler,
                 ray_scheduler=self.ray_scheduler,
@@ -260,66 +251,13 @@ class PipelineBase(DiffusionPipeline):
             )
 
         def step_end(index: int, timestep: Tensor, tensors: dict[str, Tensor]) -> dict[str, Any]:
-            shown = {_SHOWN[name]: value for name, value in tensors.items()}
-            wanted = {name: shown[name] for name in names if name in shown}
+            named = {_TENSOR_NAMES[name]: value for name, value in tensors.items()}
+            wanted = {name: named[name] for name in names if name in named}
             changed = callback(self, index, timestep, wanted) or {}
-            own = {name: changed[theirs] for name, theirs in _SHOWN.items() if theirs in changed}
+            own = {
+                name: changed[theirs] for name, theirs in _TENSOR_NAMES.items() if theirs in changed
+            }
             # diffusers' callbacks write 0 for "no guidance"; here that is 1.
             return {**own, "guidance_scale": self._guidance_scale or 1.0}
 
         return step_end
-
-    def _check_takes_depths(self) -> None:
-        if not self.takes_depths:
-            raise InputError(
-                "this model takes no depths of images and no footage: its network has no view "
-                "prior. Leave them out, or use a model like the default one."
-            )
-
-    def _depth_of(self, latents: Float[Tensor, "1 c t h w"]) -> Float[Tensor, "h w"] | None:
-        """Return logarithms of the depths of frame 0's cells, where the network tells them."""
-        prior = self.transformer.camera_prior
-        return None if prior is None else prior.log_depth(latents.to(prior.std.device))[0]
-
-    def _keeping_depths(self) -> AbstractContextManager[None]:
-        """Until this ends, the camera prior tells depths along with cameras, not anew."""
-        prior = self.transformer.camera_prior
-        return nullcontext() if prior is None else prior.keeping_depths()
-
-    def _fitted_to_images(  # noqa: PLR0917 - the first three are bound, see `known.RefineCameras`
-        self,
-        run: RunOptions,
-        images: Sequence[Tensor],
-        resize_crop: ResizeCrop,
-        order: list[int],
-        latents: Float[Tensor, "1 c n h w"],
-        rays: Float[Tensor, "1 c n hr wr"],
-    ) -> tuple[Float[Tensor, "1 c n hr wr"], Float[Tensor, "height width"] | None]:
-        """Move the cameras that images tell until their pixels fit; see `known.RefineCameras`."""
-        told = read_cameras(self.codec, rays, iterations=0)[0].cameras[0]
-        shown = torch.stack([images[k] for k in order]).to("cpu", torch.float32)
-        fine = resize_crop.finer().images(shown)
-        check = partial(run.report, "fit path to frames", 0, 1)
-        fit = refine_photometrically(fine, told, self._depth_of(latents), before_round=check)
-        raxels = raxels_from_cameras(fit.cameras)[None].to(rays.device, torch.float32)
-        if float(raxels.abs().max()) > RAXEL_LIMIT:  # so far away no camera can be coded
-            return rays, None
-        depth = dense_log_depth(fine, fit.cameras, fit.log_depth, inlier_ratio=fit.inlier_ratio)
-        return self.codec.encode_raxels(raxels), resize_crop.of_model().map(depth)
-
-    def _encode(self, images: Float[Tensor, "frames 3 h w"]) -> Float[Tensor, "1 c t h w"]:
-        return self.codec.encode_video(images[None].to(self._execution_device, torch.float32))
-
-    def _encode_stills(self, stack: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "1 c n h w"]:
-        return torch.cat([self._encode(image[None]) for image in stack], dim=2)
-
-    def _trajectory(
-        self,
-        cameras: Cameras,
-        resize_crop: ResizeCrop,
-        fps: float,
-        time_sec: Tensor | None,
-        source_frame: tuple[int, ...] | None,
-    ) -> Trajectory:
-        restored = resize_crop.restored(cameras.to(dtype=torch.float64))
-        return Trajectory(restored, fps, time_sec, source_frame)

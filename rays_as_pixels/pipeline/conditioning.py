@@ -1,7 +1,7 @@
-"""What the network is told at the start: which latents of video, rays and stills are known."""
+"""What each task conditions on: which latents of video, rays and reference images are known."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -12,9 +12,31 @@ from rays_as_pixels.model.camera_prior.camera_prior import CameraPrior
 from rays_as_pixels.model.transformer.joint_state import SOURCE
 from rays_as_pixels.pipeline.sampler import Conditioning
 
-# The images' numbers in the order of their frames, their latents, and the rays they tell, in; rays
-# and the logarithm of the depth of each pixel of the first, or None, out.
-RefineCameras = Callable[[list[int], Tensor, Tensor], tuple[Tensor, Tensor | None]]
+
+@dataclass(frozen=True, eq=False)
+class PredictedCameras:
+    """Cameras that the network gives several images, as latents of their rays.
+
+    Attributes:
+        order: Numbers of the images, in the order of their frames.
+        latents: Of the images, in that order.
+        rays: Of their rays, in that order.
+        log_depth: Logarithm of the depth of each pixel of the first; None where it is not known.
+    """
+
+    order: list[int]
+    latents: Float[Tensor, "1 c n h w"]
+    rays: Float[Tensor, "1 c n hr wr"]
+    log_depth: Float[Tensor, "height width"] | None = None
+
+    def refined(
+        self, rays: Float[Tensor, "1 c n hr wr"], log_depth: Float[Tensor, "height width"]
+    ) -> "PredictedCameras":
+        """Return the same images with other cameras and the first one's depths."""
+        return replace(self, rays=rays, log_depth=log_depth)
+
+
+RefineCameras = Callable[[PredictedCameras], PredictedCameras]
 
 
 def condition_on_video(latents: Float[Tensor, "b c t h w"], *, frames: int) -> Conditioning:
@@ -34,24 +56,23 @@ def condition_on_images(
     *,
     frames: int,
     rays: Float[Tensor, "1 c frames hr wr"] | None,
-    cameras_known: Tensor,
     temporal_stride: int,
     log_depth: Float[Tensor, "n height width"] | None = None,
     reference_rays: Float[Tensor, "1 c n hr wr"] | None = None,
-    shown: Bool[Tensor, "n"] | None = None,
+    is_frame: Bool[Tensor, "n"] | None = None,
 ) -> Conditioning:
-    """Images are known as clean stills, and perhaps the rays of the whole clip.
+    """Images are known, as reference images, and perhaps all rays: generate, or imagine without.
 
     Args:
         reference_images: Latents of the images.
         image_frames: Frame of each; that of frame 0 is also the first latent frame.
         frames: Video frames of the clip.
-        rays: Latents of the clip's rays (generate), or None where they are to be made (imagine).
-        cameras_known: (n,) whether the camera of each image is known.
+        rays: Latents of the clip's rays, whose cameras are known (generate), or None where cameras
+            are to be made (imagine).
         temporal_stride: Video frames per latent frame of the autoencoder.
         log_depth: Of the images, see `ReferenceImages.log_depth`.
         reference_rays: Latents of the images' rays; None for those of their frames.
-        shown: (n,) whether an image is what its frame shows; None for all.
+        is_frame: (n,) whether the path's own camera took an image; None for all.
     """
     channels, height, width = reference_images.shape[1], *reference_images.shape[-2:]
     known = rays is not None
@@ -62,7 +83,7 @@ def condition_on_images(
     video = reference_images.new_zeros(1, channels, times, height, width)
     video_known = torch.zeros(video.shape[2], dtype=torch.bool)
     at_first = list(image_frames).index(0) if 0 in image_frames else None
-    if at_first is not None and (shown is None or bool(shown[at_first])):
+    if at_first is not None and (is_frame is None or bool(is_frame[at_first])):
         video[:, :, 0] = reference_images[:, :, at_first]
         video_known[0] = True
     return Conditioning(
@@ -74,7 +95,7 @@ def condition_on_images(
         reference_rays=rays[:, :, index.to(rays.device)]
         if reference_rays is None
         else reference_rays,
-        reference_rays_known=cameras_known,
+        reference_rays_known=torch.full((len(index),), known),
         reference_frame=index.float(),
         reference_kind=torch.full((len(index),), SOURCE),
         reference_log_depth=log_depth,
@@ -83,46 +104,43 @@ def condition_on_images(
 
 @torch.no_grad()
 def with_predicted_cameras(
-    given: Conditioning,
+    conditioning: Conditioning,
     image_frames: Sequence[int],
     prior: CameraPrior | None,
-    mend: RefineCameras | None = None,
+    refine: RefineCameras | None = None,
 ) -> Conditioning:
-    """Let the images of `condition_on_images` tell their own cameras, as the frames of a clip do.
+    """Let the camera prior predict the cameras of several images, as it does those of a clip.
 
-    Nothing changes without a camera prior, with one image, or with none at frame 0, from which
-    cameras are told.
+    Nothing changes without a camera prior, with one image, or with none at frame 0, whose camera is
+    the prior's world frame.
 
     Args:
-        given: With stills (1, C, n, h, w) whose cameras are not known; stays as it is.
-        image_frames: Frame of each still, n of them.
-        prior: Of the network. Its cameras have frame 0 as their frame, lengths in scene units.
-        mend: Mends what the images tell, see `RefineCameras`.
+        conditioning: On images (1, C, n, h, w) whose cameras are not known; stays as it is.
+        image_frames: Frame of each image, n of them.
+        prior: Of the network. Its cameras are in frame 0's axes and scene units.
+        refine: Improves what the prior predicts.
 
     Returns:
-        The same with the ray latents of those n frames and stills, and these marked as known.
+        The same with the ray latents of those n frames and images, and these marked as known.
     """
-    if (
-        prior is None
-        or given.reference_images is None
-        or len(image_frames) < 2
-        or 0 not in image_frames
-    ):
-        return given
+    images = conditioning.reference_images
+    if prior is None or images is None or len(image_frames) < 2 or 0 not in image_frames:
+        return conditioning
     order = sorted(range(len(image_frames)), key=image_frames.__getitem__)
-    in_order = given.reference_images[:, :, order].to(prior.std.device)
-    told = prior(in_order, (given.rays.shape[-2], given.rays.shape[-1])).to(given.rays)
-    log_depth = given.reference_log_depth
-    if mend is not None:
-        told, depth = mend(order, in_order, told)
-        if depth is not None:
-            log_depth = torch.full((len(order), *depth.shape), torch.nan)
-            log_depth[order[0]] = depth
-    rays, rays_known = given.rays.clone(), given.rays_known.clone()
+    in_order = images[:, :, order].to(prior.std.device)
+    raster = (conditioning.rays.shape[-2], conditioning.rays.shape[-1])
+    predicted = PredictedCameras(order, in_order, prior(in_order, raster).to(conditioning.rays))
+    if refine is not None:
+        predicted = refine(predicted)
+    log_depth = conditioning.reference_log_depth
+    if predicted.log_depth is not None:
+        log_depth = torch.full((len(order), *predicted.log_depth.shape), torch.nan)
+        log_depth[order[0]] = predicted.log_depth
+    rays, rays_known = conditioning.rays.clone(), conditioning.rays_known.clone()
     at = torch.tensor([image_frames[k] for k in order])
-    rays[:, :, at.to(rays.device)], rays_known[at] = told, True
+    rays[:, :, at.to(rays.device)], rays_known[at] = predicted.rays, True
     return replace(
-        given,
+        conditioning,
         rays=rays,
         rays_known=rays_known,
         reference_rays=rays[:, :, torch.tensor(list(image_frames)).to(rays.device)],
@@ -132,18 +150,20 @@ def with_predicted_cameras(
 
 
 def with_rays(
-    given: Conditioning, rays: Float[Tensor, "batch c frames hr wr"], image_frames: Sequence[int]
+    conditioning: Conditioning,
+    rays: Float[Tensor, "batch c frames hr wr"],
+    image_frames: Sequence[int],
 ) -> Conditioning:
     """Take a clip's rays as known, and with them the cameras of its images.
 
     Args:
-        given: Of images, see `condition_on_images`.
+        conditioning: On images, see `condition_on_images`.
         rays: Latents of the clip's rays.
         image_frames: Frame of each image.
     """
     index = torch.tensor(list(image_frames), device=rays.device)
     return replace(
-        given,
+        conditioning,
         rays=rays,
         rays_known=torch.ones(rays.shape[2], dtype=torch.bool),
         reference_rays=rays[:, :, index],

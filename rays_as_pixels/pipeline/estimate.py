@@ -1,12 +1,16 @@
-"""The first verb, video to rays: of short clips, of long ones, and with a second look between."""
+"""Video to camera path, p(rays given video): short clips, long ones, and with extra frames.
 
-from collections.abc import Sequence
-from dataclasses import replace
+With the shipped weights the transformer's blocks do not run here: the camera prior gives the rays
+of every frame (`RaysAsPixelsTransformer3DModel`), and photometric bundle adjustment refines their
+cameras. Networks without a camera prior denoise the rays, as in the paper.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from rays_as_pixels.errors import InputError
@@ -14,267 +18,302 @@ from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.resize_crop import ResizeCrop
 from rays_as_pixels.geometry.trajectory import Trajectory
-from rays_as_pixels.memory.guard import explain_out_of_memory
+from rays_as_pixels.media.clip import Clip
 from rays_as_pixels.model.camera_readout import read_cameras
-from rays_as_pixels.pipeline.compositing import ShowingComponents
+from rays_as_pixels.pipeline.base import PipelineBase
 from rays_as_pixels.pipeline.conditioning import condition_on_video
-from rays_as_pixels.pipeline.defaults import ESTIMATE_STEPS
 from rays_as_pixels.pipeline.flip_augmentation import (
     AugmentedEstimate,
-    combined,
+    Flip,
+    average_flips,
     expected_error_deg,
-    flips_of,
+    flips_to_average,
 )
 from rays_as_pixels.pipeline.long_video import DEFAULT_OVERLAP, WindowPlan, estimate_in_windows
+from rays_as_pixels.pipeline.options import (
+    EstimateOptions,
+    FrameTimes,
+    RunOptions,
+    check_num_samples,
+)
 from rays_as_pixels.pipeline.outputs import EstimateOutput, LongEstimateOutput
-from rays_as_pixels.pipeline.validation import RunOptions, check_frames, check_seeds, check_video
-from rays_as_pixels.solve.inlier_ratio import MIN_RELATIVE_WITH_EXTRA_FRAMES
+from rays_as_pixels.pipeline.stages import (
+    embed_prompts,
+    encode_video,
+    first_frame_log_depth,
+    keeping_depths,
+    trajectory_of_input,
+)
+from rays_as_pixels.pipeline.validation import check_frames, check_video
+from rays_as_pixels.solve.inlier_ratio import is_doubtful
 from rays_as_pixels.solve.photometric_refinement import refine_photometrically
 from rays_as_pixels.solve.plane_sweep import dense_log_depth
 
+ReadExtraFrames = Callable[[], "tuple[Clip, Sequence[int]] | None"]
+_READOUT_ITERATIONS = 2  # of fitting cameras to ray latents; refinement starts as well without
+_MIN_RELATIVE_INLIERS = 0.75  # of an estimate's inlier ratio, for a path that saw more frames
 
-class EstimatingComponents(ShowingComponents):
-    """The components, and what reads camera paths with them."""
 
-    @explain_out_of_memory
-    @torch.no_grad()
-    def estimate(
-        self,
-        video: Float[Tensor, "frames 3 height width"],
-        *,
-        fps: float = 10.0,
-        time_sec: Tensor | None = None,
-        source_frame: tuple[int, ...] | None = None,
-        num_inference_steps: int = ESTIMATE_STEPS,
-        num_seeds: int = 1,
-        num_flips: int = 1,
-        shared_focal: bool = False,
-        camera_fit_steps: int | None = None,
-        photometric_adjustment: bool = True,
-        look_for_depth: bool = True,
-        **options: Any,
-    ) -> EstimateOutput:
-        """Predict the camera path of a video: p(rays given video).
+@dataclass(frozen=True, eq=False)
+class _FlipResult:
+    """What one flip of the clip gives.
 
-        Args:
-            video: Frames in [0, 1], any size; it is resized and centre-cropped to the nearest size
-                in `sizes`. From 2 to `max_frames` of them where the autoencoder keeps every frame,
-                as the shipped one does; see `model.autoencoder.clip_lengths`.
-            fps: Frames per second of these frames, for the trajectory.
-            time_sec: (F,) times of the frames, where they are not evenly spaced.
-            source_frame: Indices of the frames in the file they came from.
-            num_inference_steps: Denoising steps.
-            num_seeds: Noise seeds to average over; more than one also gives a spread.
-            num_flips: 1, 2 (also mirrored) or 4 (both also backwards) looks at the clip, averaged;
-                more than one also gives a spread. Beyond the paper; see `views`.
-            shared_focal: One focal length for the whole clip, for a lens that does not zoom.
-            camera_fit_steps: Steps of fitting cameras to the latents (`model.camera_fit`), beyond
-                the paper; 0 reads them from the decoded raxels alone. None for 2, or for 0 where
-                photometric adjustment follows, which starts as well from these.
-            photometric_adjustment: Move the network's cameras until patches of some frames fit
-                the others (`model.photometric_adjustment`), beyond the paper; False for the
-                network's own.
-            look_for_depth: Also find the depth of frame 0's pixels (`model.dense_depth`), where
-                the path is fitted to the frames; False where it is not needed is half a second
-                faster.
-            options: See `RunOptions`.
+    Attributes:
+        estimate: Its cameras.
+        raxels: (F, 3, h, w) decoded.
+        residual: (F,) misfit of the cameras to them, scene units.
+    """
 
-        Raises:
-            InputError: Frame count, size or values break a rule.
-            Cancelled: See `RunOptions`.
-        """
-        run = RunOptions(**options)
-        check_video(video, max_frames=self.max_frames, temporal_stride=self.codec.temporal_stride)
-        check_seeds(num_seeds, run)
-        views = flips_of(num_flips)
-        resize_crop = ResizeCrop.nearest(video.shape[-2], video.shape[-1], self.sizes)
-        fitted = resize_crop.images(video.to(self._execution_device, torch.float32))
-        fits = 2 * (not photometric_adjustment) if camera_fit_steps is None else camera_fit_steps
-        read = partial(read_cameras, self.codec, shared_focal=shared_focal, iterations=fits)
-        fine = resize_crop.finer().images(video.to(torch.float32).cpu())
-        answers, decoded = [], []
-        for index, view in enumerate(views):
-            run.report("encode video", 0, 1)
-            latents = self._encode(view.video(fitted))
-            with self._keeping_depths():
-                rays = self._rays_of(
-                    latents,
-                    len(video),
-                    run,
-                    steps=num_inference_steps,
-                    num_seeds=num_seeds,
-                    number=index,
-                )
-                told = self._depth_of(latents) if photometric_adjustment else None
-            run.report("read cameras", index, len(views))
-            mean, drawn = read(rays.mean(0, keepdim=True))
-            each = read(rays)[0].cameras if num_seeds > 1 else mean.cameras
-            answer = AugmentedEstimate(view, mean.cameras[0], each)
-            if photometric_adjustment:
-                said = partial(run.report, "fit path to frames", index, len(views))
-                answer = answer.adjusted(
-                    view.video(fine),
-                    told,
-                    shared_focal=shared_focal,
-                    before_round=said,
-                )
-            answers.append(answer)
-            decoded.append((drawn[0], mean.residual[0]))
-        cameras, spread = combined(answers)
-        depth = answers[0].log_depth if look_for_depth else None
-        if depth is not None:
-            run.report("look for depths", 0, 1)
-            depth = dense_log_depth(
-                fine, cameras, depth, inlier_ratio=answers[0].inlier_ratio or 0.0
-            )
-        run.report("read cameras", len(views), len(views))
-        self.maybe_free_model_hooks()
-        return EstimateOutput(
-            trajectory=self._trajectory(cameras, resize_crop, fps, time_sec, source_frame),
-            raxels=decoded[0][0],
-            residual=decoded[0][1],
-            spread=spread,
-            inlier_ratio=answers[0].inlier_ratio,
-            depth=None if depth is None else resize_crop.restored_map(depth).float().exp(),
-            expected_error_deg=expected_error_deg(
-                spread, self.config["error_per_spread"], num_seeds=num_seeds, num_flips=num_flips
-            ),
+    estimate: AugmentedEstimate
+    raxels: Float[Tensor, "frames 3 h w"]
+    residual: Float[Tensor, "frames"]
+
+
+@torch.no_grad()
+def estimate(
+    pipe: PipelineBase,
+    video: Float[Tensor, "frames 3 height width"],
+    *,
+    times: FrameTimes,
+    options: EstimateOptions,
+    run: RunOptions,
+) -> EstimateOutput:
+    """Estimate the camera path of a clip; see `RaysAsPixelsPipeline.estimate`."""
+    check_video(video, max_frames=pipe.max_frames, temporal_stride=pipe.codec.temporal_stride)
+    check_num_samples(options.num_samples, run)
+    flips = flips_to_average(options.num_flips)
+    resize_crop = ResizeCrop.nearest(video.shape[-2], video.shape[-1], pipe.sizes)
+    frames = resize_crop.images(video.to(pipe.execution_device, torch.float32))
+    fine = resize_crop.finer().images(video.to(torch.float32).cpu())
+
+    results = [
+        _estimate_flip(pipe, flip, frames, fine, index=index, options=options, run=run)
+        for index, flip in enumerate(flips)
+    ]
+    cameras, spread = average_flips([result.estimate for result in results])
+    first = results[0]
+    depth = _first_frame_depth(
+        fine, cameras, first.estimate, resize_crop=resize_crop, options=options, run=run
+    )
+
+    run.report("read cameras", len(flips), len(flips))
+    pipe.maybe_free_model_hooks()
+    return EstimateOutput(
+        trajectory=trajectory_of_input(cameras, resize_crop, times),
+        raxels=first.raxels,
+        residual=first.residual,
+        spread=spread,
+        inlier_ratio=first.estimate.inlier_ratio,
+        depth=depth,
+        expected_error_deg=expected_error_deg(
+            spread,
+            pipe.config["error_per_spread"],
+            num_samples=options.num_samples,
+            num_flips=options.num_flips,
+        ),
+    )
+
+
+def _estimate_flip(
+    pipe: PipelineBase,
+    flip: Flip,
+    frames: Float[Tensor, "frames 3 h w"],
+    fine: Float[Tensor, "frames 3 hf wf"],
+    *,
+    index: int,
+    options: EstimateOptions,
+    run: RunOptions,
+) -> _FlipResult:
+    """Encode, denoise the rays, read cameras off them, and refine these on the pixels."""
+    run.report("encode video", 0, 1)
+    latents = encode_video(pipe, flip.video(frames))
+    with keeping_depths(pipe):
+        rays = _denoise_rays(pipe, latents, len(frames), index=index, options=options, run=run)
+        log_depth = first_frame_log_depth(pipe, latents) if options.refine else None
+
+    run.report("read cameras", index, options.num_flips)
+    iterations = 0 if options.refine else _READOUT_ITERATIONS
+    read = partial(
+        read_cameras, pipe.codec, shared_focal=options.shared_focal, iterations=iterations
+    )
+    mean, raxels = read(rays.mean(0, keepdim=True))
+    each = read(rays)[0].cameras if options.num_samples > 1 else mean.cameras
+    estimated = AugmentedEstimate(flip, mean.cameras[0], each)
+
+    if options.refine:
+        estimated = estimated.refined(
+            flip.video(fine),
+            log_depth,
+            shared_focal=options.shared_focal,
+            before_round=partial(run.report, "fit path to frames", index, options.num_flips),
         )
+    return _FlipResult(estimated, raxels[0], mean.residual[0])
 
-    @explain_out_of_memory
-    def estimate_long(
-        self,
-        video: Float[Tensor, "frames 3 height width"],
-        *,
-        fps: float = 10.0,
-        time_sec: Tensor | None = None,
-        source_frame: tuple[int, ...] | None = None,
-        plan: WindowPlan | None = None,
-        shared_focal: bool = False,
-        **options: Any,
-    ) -> LongEstimateOutput:
-        """Predict the path of a video of any length, in windows that overlap; see `windows`.
 
-        Args:
-            video: 5 frames or more, in [0, 1], any size.
-            fps: Frames per second of these frames.
-            time_sec: (F,) times of the frames, where they are not evenly spaced.
-            source_frame: Indices of the frames in the file they came from.
-            plan: Length, overlap and strides of the windows.
-            shared_focal: One focal length for the whole video.
-            options: Other arguments of `estimate`.
+def _denoise_rays(
+    pipe: PipelineBase,
+    latents: Float[Tensor, "1 c t h w"],
+    num_frames: int,
+    *,
+    index: int,
+    options: EstimateOptions,
+    run: RunOptions,
+) -> Float[Tensor, "samples c frames hr wr"]:
+    """Return the ray latents of a clip's latents, one row for each sample."""
+    prompts = embed_prompts(pipe, run, num_samples=options.num_samples, guidance_scale=1.0)
+    conditioning = condition_on_video(latents, frames=num_frames).repeated(options.num_samples)
+    stage = "estimate path" if index == 0 else f"estimate path, flip {index + 1}"
+    _, rays = pipe.denoise(
+        conditioning, run, steps=options.num_inference_steps, stage=stage, prompts=prompts
+    )
+    return rays
 
-        Raises:
-            InputError: See `estimate` and `WindowPlan`.
-            Cancelled: See `RunOptions`.
-        """
-        plan = WindowPlan() if plan is None else plan
-        check_frames(video)
-        windows = plan.windows(
-            len(video),
-            native=self.num_frames,
-            longest=self.max_frames,
-            temporal_stride=self.codec.temporal_stride,
+
+def _first_frame_depth(
+    fine: Float[Tensor, "frames 3 hf wf"],
+    cameras: Cameras,
+    refined: AugmentedEstimate,
+    *,
+    resize_crop: ResizeCrop,
+    options: EstimateOptions,
+    run: RunOptions,
+) -> Float[Tensor, "rows columns"] | None:
+    """Return depths over the whole of frame 0; None where the path was not refined."""
+    if refined.log_depth is None or not options.estimate_depth:
+        return None
+    run.report("estimate depth", 0, 1)
+    log_depth = dense_log_depth(
+        fine, cameras, refined.log_depth, inlier_ratio=refined.inlier_ratio or 0.0
+    )
+    return resize_crop.restored_map(log_depth).float().exp()
+
+
+@torch.no_grad()
+def estimate_long(
+    pipe: PipelineBase,
+    video: Float[Tensor, "frames 3 height width"],
+    *,
+    times: FrameTimes,
+    plan: WindowPlan,
+    options: EstimateOptions,
+    run: RunOptions,
+) -> LongEstimateOutput:
+    """Estimate a video of any length in windows; see `RaysAsPixelsPipeline.estimate_long`."""
+    check_frames(video)
+    windows = plan.windows(
+        len(video),
+        native=pipe.num_frames,
+        longest=pipe.max_frames,
+        temporal_stride=pipe.codec.temporal_stride,
+    )
+    of_window = replace(options, estimate_depth=False)
+    quiet = replace(run, progress=lambda *_: None)
+
+    def estimate_window(frames: Tensor, number: int) -> Cameras:
+        run.report("estimate windows", number, len(windows))
+        return estimate(
+            pipe, frames, times=FrameTimes(), options=of_window, run=quiet
+        ).trajectory.cameras
+
+    found = estimate_in_windows(video, windows, estimate_window, shared_focal=options.shared_focal)
+    run.report("estimate windows", len(windows), len(windows))
+    return LongEstimateOutput(
+        trajectory=Trajectory(found.cameras, times.fps, times.time_sec, times.source_frame),
+        spread=found.spread,
+        windows=found.windows,
+        num_outlier_windows=found.num_outlier_windows,
+    )
+
+
+@torch.no_grad()
+def estimate_with_extra_frames(
+    pipe: PipelineBase,
+    video: Float[Tensor, "frames 3 height width"],
+    read_extra_frames: ReadExtraFrames,
+    *,
+    times: FrameTimes,
+    options: EstimateOptions,
+    run: RunOptions,
+) -> EstimateOutput:
+    """Estimate; where tracking is weak, estimate again from the frames between these too.
+
+    See `RaysAsPixelsPipeline.estimate_with_extra_frames`.
+    """
+    estimated = estimate(pipe, video, times=times, options=options, run=run)
+    one_run = options.num_samples * options.num_flips == 1
+    if not (one_run and is_doubtful(estimated.inlier_ratio)):
+        return estimated
+    run.report("reading the frames between", 0, 1)
+    extra = read_extra_frames()
+    if extra is None:
+        return estimated
+    longer, places = extra
+    return estimate_from_extra_frames(
+        pipe, video, estimated, longer=longer.video, places=places, options=options, run=run
+    )
+
+
+@torch.no_grad()
+def estimate_from_extra_frames(
+    pipe: PipelineBase,
+    video: Float[Tensor, "frames 3 height width"],
+    estimated: EstimateOutput,
+    *,
+    longer: Float[Tensor, "more 3 height width"],
+    places: Sequence[int],
+    options: EstimateOptions,
+    run: RunOptions,
+) -> EstimateOutput:
+    """Estimate the path of a clip from the frames between its own too. Beyond the paper.
+
+    Far apart, frames have little in common to go by. `longer` is estimated in windows; its cameras
+    of the clip's own frames are refined on these, and kept unless that explains clearly less of
+    them than the estimate does: they rest on more frames.
+
+    `places` are the indices of the F frames in `longer`, the first 0. Returned is one of the two,
+    by `inlier_ratio`, with `frames_seen` set; a path from `longer` has raxels computed from it.
+
+    Raises:
+        InputError: See `estimate_long`; or `places` does not name the frames.
+        Cancelled: See `RunOptions`.
+    """
+    index = _place_index(places, len(video), len(longer))
+    plan = WindowPlan(overlap=min(DEFAULT_OVERLAP, pipe.num_frames // 2))
+    long = estimate_long(pipe, longer, times=FrameTimes(), plan=plan, options=options, run=run)
+    resize_crop = ResizeCrop.nearest(video.shape[-2], video.shape[-1], pipe.sizes)
+    fine = resize_crop.finer().images(video.to(torch.float32).cpu())
+    start = resize_crop.cameras(long.trajectory.cameras[index].relative_to(0))
+    check = partial(run.report, "fit path to frames", 0, 1)
+    fit = refine_photometrically(
+        fine, start, None, shared_focal=options.shared_focal, before_round=check
+    )
+    if fit.inlier_ratio < _MIN_RELATIVE_INLIERS * (estimated.inlier_ratio or 0.0):
+        return replace(estimated, frames_seen=len(longer))
+    run.report("estimate depth", 0, 1)
+    depth = dense_log_depth(fine, fit.cameras, fit.log_depth, inlier_ratio=fit.inlier_ratio)
+    old = estimated.trajectory
+    times = FrameTimes(old.fps, old.times_sec, old.source_frame)
+    return EstimateOutput(
+        trajectory=trajectory_of_input(fit.cameras, resize_crop, times),
+        raxels=raxels_from_cameras(fit.cameras).to(estimated.raxels),
+        residual=torch.zeros_like(estimated.residual),
+        spread=None,
+        inlier_ratio=fit.inlier_ratio,
+        depth=resize_crop.restored_map(depth).float().exp(),
+        frames_seen=len(longer),
+    )
+
+
+def _place_index(places: Sequence[int], num_frames: int, num_longer: int) -> Int[Tensor, "frames"]:
+    """Return the places as an index.
+
+    Raises:
+        InputError: They are not one for each frame, within the longer clip, the first 0.
+    """
+    index = torch.as_tensor(list(places))
+    if len(index) != num_frames or int(index[0]) or int(index.max()) >= num_longer:
+        raise InputError(
+            f"places must name {num_frames} of the {num_longer} frames, the first being 0; "
+            f"got {list(places)}. Read both from the same part of the video."
         )
-        run = RunOptions(progress=options.pop("progress", None), cancel=options.get("cancel"))
-
-        def estimated(frames: Tensor, number: int) -> Cameras:
-            run.report("estimate windows", number, len(windows))
-            quiet = {"progress": lambda *_: None, "look_for_depth": False, **options}
-            return self.estimate(frames, shared_focal=shared_focal, **quiet).trajectory.cameras
-
-        found = estimate_in_windows(video, windows, estimated, shared_focal=shared_focal)
-        run.report("estimate windows", len(windows), len(windows))
-        return LongEstimateOutput(
-            trajectory=Trajectory(found.cameras, fps, time_sec, source_frame),
-            spread=found.spread,
-            windows=found.windows,
-            num_outlier_windows=found.num_outlier_windows,
-        )
-
-    @explain_out_of_memory
-    @torch.no_grad()
-    def estimate_with_extra_frames(
-        self,
-        video: Float[Tensor, "frames 3 height width"],
-        estimated: EstimateOutput,
-        *,
-        longer: Float[Tensor, "more 3 height width"],
-        places: Sequence[int],
-        shared_focal: bool = False,
-        **options: Any,
-    ) -> EstimateOutput:
-        """Look at the frames between too, where an estimate's path shows little; beyond the paper.
-
-        Far apart, frames have little in common to go by. `longer` is estimated in windows, as by
-        `estimate_long`; its cameras of the clip's own frames are fitted to these, and kept unless
-        that explains clearly less of them than the estimate does: they rest on more.
-
-        Args:
-            video: The F frames that were estimated.
-            estimated: What `estimate` said of them.
-            longer: The same part of the video with more frames, these among them.
-            places: For each of the F frames its index in `longer`; the first is 0.
-            shared_focal: As for `estimate`.
-            options: See `RunOptions`, and `num_inference_steps`.
-
-        Returns:
-            One of the two, by `inlier_ratio`, on the same frames; `frames_seen` of the result says
-            that `longer` was looked at. A path found between has its own raxels, drawn.
-
-        Raises:
-            InputError: See `estimate_long`; or `places` does not name the frames.
-            Cancelled: See `RunOptions`.
-        """
-        index = torch.as_tensor(list(places))
-        if len(index) != len(video) or int(index[0]) or int(index.max()) >= len(longer):
-            raise InputError(
-                f"places must name {len(video)} of the {len(longer)} frames, the first being 0; "
-                f"got {list(places)}. Read both from the same part of the video."
-            )
-        run = RunOptions(cancel=options.get("cancel"))
-        plan = WindowPlan(overlap=min(DEFAULT_OVERLAP, self.num_frames // 2))
-        long = self.estimate_long(longer, plan=plan, shared_focal=shared_focal, **options)
-        resize_crop = ResizeCrop.nearest(video.shape[-2], video.shape[-1], self.sizes)
-        fine = resize_crop.finer().images(video.to(torch.float32).cpu())
-        fit = refine_photometrically(
-            fine,
-            resize_crop.cameras(long.trajectory.cameras[index].relative_to(0)),
-            None,
-            shared_focal=shared_focal,
-            before_round=partial(run.report, "fit path to frames", 0, 1),
-        )
-        if fit.inlier_ratio < MIN_RELATIVE_WITH_EXTRA_FRAMES * (estimated.inlier_ratio or 0.0):
-            return replace(estimated, frames_seen=len(longer))
-        run.report("look for depths", 0, 1)
-        depth = dense_log_depth(fine, fit.cameras, fit.log_depth, inlier_ratio=fit.inlier_ratio)
-        old = estimated.trajectory
-        return EstimateOutput(
-            trajectory=self._trajectory(
-                fit.cameras, resize_crop, old.fps, old.times_sec, old.source_frame
-            ),
-            raxels=raxels_from_cameras(fit.cameras).to(estimated.raxels),
-            residual=torch.zeros_like(estimated.residual),
-            spread=None,
-            inlier_ratio=fit.inlier_ratio,
-            depth=resize_crop.restored_map(depth).float().exp(),
-            frames_seen=len(longer),
-        )
-
-    # Steps the verbs share
-
-    def _rays_of(
-        self,
-        latents: Float[Tensor, "1 c t h w"],
-        frames: int,
-        run: RunOptions,
-        *,
-        steps: int,
-        num_seeds: int,
-        number: int,
-    ) -> Float[Tensor, "seeds c frames hr wr"]:
-        """Estimate the ray latents of a clip's latents; `number` is its view's."""
-        prompts = self._prompts(run, samples=num_seeds, guidance_scale=1.0)
-        given = condition_on_video(latents, frames=frames).repeated(num_seeds)
-        stage = "estimate path" if number == 0 else f"estimate path, view {number + 1}"
-        return self._denoise(given, run, steps=steps, stage=stage, prompts=prompts)[1]
+    return index

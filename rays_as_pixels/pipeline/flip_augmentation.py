@@ -1,7 +1,7 @@
-"""The same clip seen another way: mirrored, or played backwards, and the cameras brought back.
+"""Test-time augmentation of `estimate`: the clip mirrored and played backwards, estimates averaged.
 
-A network that knew the path would say the same about every view. Where it does not, the mean of
-its answers is nearer to the truth than one of them, and their spread tells how far it is off.
+A network that knew the path would give the same one for every flip. Where it does not, the mean of
+its estimates is nearer to the truth than one of them, and their spread says how far it is off.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,6 @@ from torch import Tensor
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras, rigid
 from rays_as_pixels.geometry.rotations import nearest_rotation
-from rays_as_pixels.pipeline.loop import pose_spread
 from rays_as_pixels.pipeline.outputs import PoseSpread
 from rays_as_pixels.solve.photometric_refinement import refine_photometrically
 
@@ -22,8 +21,8 @@ _STILL = 1e-9  # scene units; a path that reaches no further has no size to comp
 
 
 @dataclass(frozen=True)
-class View:
-    """How a clip is shown to the network.
+class Flip:
+    """A way to flip a clip in space and time; each is its own inverse.
 
     Attributes:
         mirrored: Left and right swapped.
@@ -34,12 +33,12 @@ class View:
     backwards: bool = False
 
     def video(self, video: Float[Tensor, "frames 3 h w"]) -> Float[Tensor, "frames 3 h w"]:
-        """Return the clip as this view shows it."""
+        """Return the clip flipped."""
         video = video.flip(-1) if self.mirrored else video
         return video.flip(0) if self.backwards else video
 
     def cameras(self, cameras: Cameras) -> Cameras:
-        """Return (F,) cameras of the view's clip as cameras of the clip itself, and vice versa.
+        """Return (F,) cameras of the flipped clip as cameras of the clip itself, and vice versa.
 
         Played backwards, a clip has its last frame's unit; lengths stay in it.
         """
@@ -55,46 +54,46 @@ class View:
         return cameras
 
 
-VIEWS = {
-    1: (View(),),
-    2: (View(), View(mirrored=True)),
-    4: (View(), View(mirrored=True), View(backwards=True), View(True, True)),
+FLIPS = {
+    1: (Flip(),),
+    2: (Flip(), Flip(mirrored=True)),
+    4: (Flip(), Flip(mirrored=True), Flip(backwards=True), Flip(True, True)),
 }
 
 
-def flips_of(num_flips: int) -> tuple[View, ...]:
-    """Return the views to look at: 1, 2 (also mirrored) or 4 (both also backwards).
+def flips_to_average(num_flips: int) -> tuple[Flip, ...]:
+    """Return the flips to average over: 1, 2 (also mirrored) or 4 (both also backwards).
 
     Raises:
         InputError: Another number.
     """
-    if num_flips not in VIEWS:
+    if num_flips not in FLIPS:
         raise InputError(
             f"num_flips must be 1, 2 or 4; got {num_flips}. Use 4 to look at the clip mirrored "
             "and backwards too."
         )
-    return VIEWS[num_flips]
+    return FLIPS[num_flips]
 
 
 @dataclass(frozen=True, eq=False)
 class AugmentedEstimate:
-    """What the network said about one view.
+    """What the network estimates for one flip of the clip.
 
     Attributes:
-        view: How the clip was shown.
-        mean: (F,) cameras of the mean over seeds, as the view shows them.
-        each: (S, F) cameras of each seed.
-        inlier_ratio: Share of the clip's patches that fit, see `photometric_adjustment`.
-        log_depth: (rows, columns) of what the view's first frame shows, from the same.
+        flip: How the clip was flipped.
+        mean: (F,) cameras of the mean over samples, of the flipped clip.
+        each: (S, F) cameras of each sample.
+        inlier_ratio: Share of the clip's patches that fit, see `solve.photometric_refinement`.
+        log_depth: (rows, columns) of what the flipped clip's first frame shows, from the same.
     """
 
-    view: View
+    flip: Flip
     mean: Cameras
     each: Cameras
     inlier_ratio: float | None = None
     log_depth: Float[Tensor, "rows columns"] | None = None
 
-    def adjusted(
+    def refined(
         self,
         frames: Float[Tensor, "frames 3 h w"],
         log_depth: Float[Tensor, "rows columns"] | None,
@@ -102,56 +101,56 @@ class AugmentedEstimate:
         shared_focal: bool,
         before_round: Callable[[], None],
     ) -> "AugmentedEstimate":
-        """Return the answer fitted to the view's frames; `log_depth` is of the first of them."""
-        seeds = len(self.each.focal_px)
-        alone = [self.mean] if seeds == 1 else [self.mean, *(self.each[k] for k in range(seeds))]
+        """Return the cameras moved until the flipped frames fit; `log_depth` is of the first."""
+        count = len(self.each.focal_px)
+        starts = [self.mean] if count == 1 else [self.mean, *(self.each[k] for k in range(count))]
         fits = [
             refine_photometrically(
                 frames, cameras, log_depth, shared_focal=shared_focal, before_round=before_round
             )
-            for cameras in alone
+            for cameras in starts
         ]
-        moved = _stacked([fit.cameras for fit in fits[-seeds:]])
+        moved = _stacked([fit.cameras for fit in fits[-count:]])
         first = fits[0]
         return AugmentedEstimate(
-            self.view, first.cameras, moved, first.inlier_ratio, first.log_depth
+            self.flip, first.cameras, moved, first.inlier_ratio, first.log_depth
         )
 
     @classmethod
-    def of_one(cls, view: View, cameras: Cameras) -> "AugmentedEstimate":
-        """Return the answer of a single seed."""
-        return cls(view, cameras, _stacked([cameras]))
+    def of_one_sample(cls, flip: Flip, cameras: Cameras) -> "AugmentedEstimate":
+        """Return the estimate from a single sample."""
+        return cls(flip, cameras, _stacked([cameras]))
 
 
-def combined(answers: Sequence[AugmentedEstimate]) -> tuple[Cameras, PoseSpread | None]:
-    """Average the views' answers; the spread is over all seeds and views, None for a single run."""
-    if len(answers) == 1:
-        (only,) = answers
-        mean = only.view.cameras(only.mean)
-        seeds = only.each.batch_shape[0]
-        return mean, pose_spread(only.each, mean) if seeds > 1 else None
-    paths = same_unit(_stacked([answer.view.cameras(answer.mean) for answer in answers]))
+def average_flips(estimates: Sequence[AugmentedEstimate]) -> tuple[Cameras, PoseSpread | None]:
+    """Average over flips; the spread is over all samples and flips, None for a single run."""
+    if len(estimates) == 1:
+        (only,) = estimates
+        mean = only.flip.cameras(only.mean)
+        several = only.each.batch_shape[0] > 1
+        return mean, PoseSpread.around(mean, only.each) if several else None
+    paths = same_unit(_stacked([one.flip.cameras(one.mean) for one in estimates]))
     mean = _mean(paths)
     runs = [
-        answer.view.cameras(answer.each[seed])
-        for answer in answers
-        for seed in range(answer.each.batch_shape[0])
+        one.flip.cameras(one.each[sample])
+        for one in estimates
+        for sample in range(one.each.batch_shape[0])
     ]
-    return mean, pose_spread(same_unit(_stacked([mean, *runs]))[1:], mean)
+    return mean, PoseSpread.around(mean, same_unit(_stacked([mean, *runs]))[1:])
 
 
 def expected_error_deg(
     spread: PoseSpread | None,
     error_per_spread: float | None,
     *,
-    num_seeds: int,
+    num_samples: int,
     num_flips: int,
 ) -> Float[Tensor, "frames"] | None:
     """Return the rotation error that two of three frames stay below, where it was calibrated.
 
-    Calibrated is the spread over 4 views with one seed; other spreads are others by size.
+    Calibrated is the spread over 4 flips with one sample; other spreads differ in size.
     """
-    if spread is None or error_per_spread is None or (num_seeds, num_flips) != (1, 4):
+    if spread is None or error_per_spread is None or (num_samples, num_flips) != (1, 4):
         return None
     return error_per_spread * spread.rotation_rad.rad2deg()
 

@@ -2,8 +2,8 @@
 
 Windows of neighbouring frames alone would drift: each adds its own error, and in a few neighbouring
 frames there is little motion to see. So windows are laid at several strides, each twice the last,
-up to one that spans the whole video; `geometry.join` solves for all of them at once, and leaves
-out long windows that contradict the short ones by more than these can have drifted.
+up to one that spans the whole video; `solve.window_alignment` solves for all of them at once, and
+leaves out long windows that contradict the short ones by more than these can have drifted.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ from rays_as_pixels.solve.window_alignment import Window, join_levels
 
 DEFAULT_OVERLAP = 4
 MIN_FRAMES = 5  # fewer are no long video: `estimate` takes them in one pass
-MOST_FRAMES = 3000  # the joining's memory grows with the square
+MAX_FRAMES = 3000  # the joining's memory grows with the square
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ class WindowPlan:
             InputError: The video is too short or too long, or a size, overlap or stride does not
                 fit it.
         """
-        if not MIN_FRAMES <= num_frames <= MOST_FRAMES:
+        if not MIN_FRAMES <= num_frames <= MAX_FRAMES:
             raise InputError(
-                f"a video must have {MIN_FRAMES} to {MOST_FRAMES} frames to be estimated in "
+                f"a video must have {MIN_FRAMES} to {MAX_FRAMES} frames to be estimated in "
                 f"windows; got {num_frames}. Read a part of it, or fewer frames per second."
             )
         wanted = native if self.frames is None else self.frames

@@ -1,17 +1,21 @@
-"""What the pipeline's verbs return."""
+"""What the four tasks return."""
 
 from dataclasses import dataclass
+from typing import Any
 
+import torch
 from diffusers.utils import BaseOutput
 from jaxtyping import Float
 from torch import Tensor
 
+from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.geometry.rotations import rotation_angle_rad
 from rays_as_pixels.geometry.trajectory import Trajectory
 
 
 @dataclass
 class PoseSpread:
-    """How far several runs (noise seeds, views, windows) disagree, per frame.
+    """How far several runs (samples, flips, windows) disagree, per frame.
 
     Attributes:
         rotation_rad: (F,) root mean square angle to the mean camera, radians.
@@ -23,6 +27,18 @@ class PoseSpread:
     position: Float[Tensor, "frames"]
     focal_ratio: Float[Tensor, "frames"]
 
+    @classmethod
+    def around(cls, mean: Cameras, each: Cameras) -> "PoseSpread":
+        """Measure how far the cameras of each run (N, F) lie from those of their mean (F,)."""
+        turn = mean.world_from_cam[..., :3, :3].transpose(-1, -2) @ each.world_from_cam[..., :3, :3]
+        offset = each.world_from_cam[..., :3, 3] - mean.world_from_cam[..., :3, 3]
+        ratio = (each.focal_px / mean.focal_px).log().mean(-1)
+        return cls(
+            rotation_rad=(rotation_angle_rad(turn) ** 2).mean(0).sqrt(),
+            position=(offset**2).sum(-1).mean(0).sqrt(),
+            focal_ratio=torch.std(ratio, dim=0),
+        )
+
 
 @dataclass
 class EstimateOutput(BaseOutput):
@@ -30,16 +46,16 @@ class EstimateOutput(BaseOutput):
 
     Attributes:
         trajectory: One camera per frame, intrinsics in pixels of the video that was given.
-        raxels: (F, 3, h, w) decoded raxel images of the clip as it is, mean over seeds.
+        raxels: (F, 3, h, w) decoded raxel images of the clip as it is, mean over samples.
         residual: (F,) root mean square misfit of each camera to its raxels, scene units.
-        spread: Disagreement between seeds and views, or None with one of each.
+        spread: Disagreement between samples and flips, or None with one of each.
         expected_error_deg: (F,) rotation error that two of three frames stay below, in degrees;
-            None where the model was not calibrated, or with other than 1 seed and 4 views.
+            None where the model was not calibrated, or with other than 1 sample and 4 flips.
         inlier_ratio: Share of patches, over pairs of frames, that look alike where the path shows
-            them; None without photometric adjustment.
+            them; None where the path was not refined.
         depth: How far away what frame 0 shows is, along its camera's axis, in scene units, on a
-            grid over the whole frame, for every pixel of a small one (`model.dense_depth`); None
-            without photometric adjustment, or where it was not wanted. `generate` takes it as
+            grid over the whole frame, for every pixel of a small one (`solve.plane_sweep`); None
+            where the path was not refined or depth was not asked for. `generate` takes it as
             `image_depths`.
         frames_seen: How many frames were looked at where these were more than the path's, see
             `estimate_with_extra_frames`; None otherwise.
@@ -78,15 +94,15 @@ class GenerateOutput(BaseOutput):
     """Result of `generate`.
 
     Attributes:
-        video: (F, 3, H, W) in [0, 1], a whole number of times the model's size; of several seeds
-            the first.
+        video: (F, 3, H, W) in [0, 1], a whole number of times the model's size; of several
+            samples the first.
         trajectory: Its cameras, in pixels of it.
-        videos: (N, F, 3, H, W), one for each seed.
+        videos: (N, F, 3, H, W), one for each sample.
     """
 
     video: Float[Tensor, "frames 3 height width"]
     trajectory: Trajectory
-    videos: Float[Tensor, "seeds frames 3 height width"] | None = None
+    videos: Float[Tensor, "samples frames 3 height width"] | None = None
 
 
 @dataclass
@@ -94,18 +110,18 @@ class ImagineOutput(BaseOutput):
     """Result of `imagine`.
 
     Attributes:
-        video: (F, 3, H, W) in [0, 1], a whole number of times the model's size; of several seeds
-            the first.
+        video: (F, 3, H, W) in [0, 1], a whole number of times the model's size; of several
+            samples the first.
         trajectory: The cameras made with it, in pixels of it.
         raxels: (F, 3, h, w) that trajectory's raxels.
-        videos: (N, F, 3, H, W), one for each seed.
-        trajectories: One for each seed.
+        videos: (N, F, 3, H, W), one for each sample.
+        trajectories: One for each sample.
     """
 
     video: Float[Tensor, "frames 3 height width"]
     trajectory: Trajectory
     raxels: Float[Tensor, "frames 3 h w"]
-    videos: Float[Tensor, "seeds frames 3 height width"] | None = None
+    videos: Float[Tensor, "samples frames 3 height width"] | None = None
     trajectories: tuple[Trajectory, ...] | None = None
 
 
@@ -118,22 +134,22 @@ class LoopReport:
         translation_error: Mean distance after each path is divided by its furthest distance from
             frame 0 (no unit).
         translation_error_fixed_scale: Mean distance without that, scene units.
-        psnr_db: Mean PSNR between the input and the generated video over the frames after frame 0,
-            which was given.
+        psnr_db: Mean PSNR between the reference and the generated video over the frames after frame
+            0, which was given; None without a reference.
         rotation_error_rad_by_frame: The same, per frame.
         translation_error_by_frame: The same, per frame.
-        psnr_db_by_frame: PSNR of every frame, frame 0 included.
+        psnr_db_by_frame: PSNR of every frame, frame 0 included; None likewise.
     """
 
     rotation_error_rad: float
     translation_error: float
     translation_error_fixed_scale: float
-    psnr_db: float
+    psnr_db: float | None
     rotation_error_rad_by_frame: list[float]
     translation_error_by_frame: list[float]
-    psnr_db_by_frame: list[float]
+    psnr_db_by_frame: list[float] | None
 
-    def to_dict(self) -> dict[str, float | list[float]]:
+    def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, with the paper's names for the two errors."""
         return {
             "R_err": self.rotation_error_rad,
@@ -141,7 +157,25 @@ class LoopReport:
             "T_err": self.translation_error,
             "T_err_unit": "distance after each path is divided by its furthest distance",
             **vars(self),
-        }  # type: ignore[dict-item]
+        }
+
+
+@dataclass
+class LoopRound(BaseOutput):
+    """One round of a loop along a path: path to video, video to path again.
+
+    Attributes:
+        video: (F, 3, H, W) video generated along the round's path.
+        reestimated: Path of that video, in its pixels, in axes of its first camera.
+        depth: Of the video's frame 0, see `EstimateOutput`.
+        report: How far the path, and the video from the reference, are from what the loop began
+            with.
+    """
+
+    video: Float[Tensor, "frames 3 height width"]
+    reestimated: Trajectory
+    depth: Float[Tensor, "rows columns"] | None
+    report: LoopReport
 
 
 @dataclass

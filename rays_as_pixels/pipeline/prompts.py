@@ -1,4 +1,4 @@
-"""What a verb may be told in words, and the embeddings that the network reads."""
+"""Prompts of a call, and the embeddings that the network reads."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ from torch import Tensor
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.model.transformer.text import encode_prompts
-from rays_as_pixels.pipeline.validation import RunOptions
+from rays_as_pixels.pipeline.options import RunOptions
 
 TEXT_LENGTH = 512  # Wan's
 
@@ -116,5 +116,5 @@ def _check_count(name: str, count: int, samples: int) -> None:
     if count not in (1, samples):
         raise InputError(
             f"{name} must be one for all {samples} samples or one each; got {count}. Give one, or "
-            f"set num_seeds to {count}."
+            f"set num_samples to {count}."
         )

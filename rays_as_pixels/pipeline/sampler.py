@@ -1,4 +1,4 @@
-"""The one denoising loop under all verbs: any subset of video, rays and stills may be given."""
+"""The one denoising loop under all verbs: any subset of video, rays and images may be known."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -72,7 +72,7 @@ class SamplerOptions:
 
     Attributes:
         num_inference_steps: Euler steps n; the network is called n times (2 n with guidance).
-        guidance_scale: 1 for none; above 1 pushes away from what the network says without rays
+        guidance_scale: 1 for none; above 1 leads away from what the network predicts without rays
             and with the negative prompt.
         shift: Of the noise levels, see `schedule.explicit_sigmas`.
         generator: Source of the starting noise: one for all samples, or one per sample, which then
@@ -121,54 +121,54 @@ def _levels(known: Tensor, sigma: float, like: Tensor) -> Float[Tensor, "batch s
 class _Loop:
     """State of one run: what is known, and the current value of what is not."""
 
-    def __init__(self, given: Conditioning, options: SamplerOptions) -> None:
-        self.given, self.options = given, options
+    def __init__(self, conditioning: Conditioning, options: SamplerOptions) -> None:
+        self.conditioning, self.options = conditioning, options
         self.guidance_scale = options.guidance_scale
         self.text, self.negative_text = options.text, options.negative_text
         generator = options.generator
-        self.video = _start(given.video, given.video_known, generator)
-        self.rays = _start(given.rays, given.rays_known, generator)
+        self.video = _start(conditioning.video, conditioning.video_known, generator)
+        self.rays = _start(conditioning.rays, conditioning.rays_known, generator)
         self.reference_rays = None
-        if given.reference_images is not None:
-            assert given.reference_rays is not None
-            assert given.reference_rays_known is not None
+        if conditioning.reference_images is not None:
+            assert conditioning.reference_rays is not None
+            assert conditioning.reference_rays_known is not None
             self.reference_rays = _start(
-                given.reference_rays, given.reference_rays_known, generator
+                conditioning.reference_rays, conditioning.reference_rays_known, generator
             )
 
     def state(self, sigma: float, *, unconditional: bool = False) -> JointState:
         """Assemble the network's input; `unconditional` hides all rays behind noise (guidance)."""
-        given, rays, reference_rays = self.given, self.rays, self.reference_rays
-        rays_known, still_known = given.rays_known, given.reference_rays_known
+        conditioning, rays, reference_rays = self.conditioning, self.rays, self.reference_rays
+        rays_known, reference_known = conditioning.rays_known, conditioning.reference_rays_known
         ray_level = _levels(rays_known, sigma, rays)
         if unconditional:
             rays = _noise_like(rays, self.options.generator)
             ray_level = torch.ones_like(ray_level)
         reference_images = None
-        if given.reference_images is not None:
+        if conditioning.reference_images is not None:
             assert reference_rays is not None
-            assert still_known is not None
-            assert given.reference_frame is not None
-            assert given.reference_kind is not None
-            still_level = _levels(still_known, sigma, reference_rays)
+            assert reference_known is not None
+            assert conditioning.reference_frame is not None
+            assert conditioning.reference_kind is not None
+            reference_level = _levels(reference_known, sigma, reference_rays)
             if unconditional:
                 reference_rays = _noise_like(reference_rays, self.options.generator)
-                still_level = torch.ones_like(still_level)
+                reference_level = torch.ones_like(reference_level)
             batch = len(rays)
             device = rays.device
-            depth = given.reference_log_depth
+            depth = conditioning.reference_log_depth
             reference_images = ReferenceImages(
-                given.reference_images,
-                torch.zeros(batch, given.reference_images.shape[2], device=device),
+                conditioning.reference_images,
+                torch.zeros(batch, conditioning.reference_images.shape[2], device=device),
                 reference_rays,
-                still_level,
-                given.reference_frame.to(device).expand(batch, -1),
-                given.reference_kind.to(device).expand(batch, -1),
+                reference_level,
+                conditioning.reference_frame.to(device).expand(batch, -1),
+                conditioning.reference_kind.to(device).expand(batch, -1),
                 None if depth is None else depth.to(device).expand(batch, -1, -1, -1),
             )
         return JointState(
             self.video,
-            _levels(given.video_known, sigma, self.video),
+            _levels(conditioning.video_known, sigma, self.video),
             rays,
             ray_level,
             reference_images,
@@ -179,16 +179,16 @@ class _Loop:
         setattr(self, name, torch.where(mask, getattr(self, name), new))
 
     def end_step(self, index: int, timestep: Tensor) -> None:
-        """Show the step to `step_end` and take over what it returns."""
+        """Call `step_end` and take over what it returns."""
         if self.options.step_end is None:
             return
-        shown = {"latents": self.video, "ray_latents": self.rays}
+        tensors = {"latents": self.video, "ray_latents": self.rays}
         for name in ("text", "negative_text"):
             if getattr(self, name) is not None:
-                shown[name] = getattr(self, name)
-        changed = self.options.step_end(index, timestep, shown) or {}
-        self.apply("video", changed.get("latents", self.video), self.given.video_known)
-        self.apply("rays", changed.get("ray_latents", self.rays), self.given.rays_known)
+                tensors[name] = getattr(self, name)
+        changed = self.options.step_end(index, timestep, tensors) or {}
+        self.apply("video", changed.get("latents", self.video), self.conditioning.video_known)
+        self.apply("rays", changed.get("ray_latents", self.rays), self.conditioning.rays_known)
         for name in ("text", "negative_text", "guidance_scale"):
             setattr(self, name, changed.get(name, getattr(self, name)))
 
@@ -293,23 +293,23 @@ def _stepped(scheduler: Any, velocity: Tensor, timestep: Tensor, current: Tensor
 @torch.no_grad()
 def denoise_jointly(
     model: RaysAsPixelsTransformer3DModel,
-    given: Conditioning,
+    conditioning: Conditioning,
     options: SamplerOptions,
     *,
     scheduler: FlowMatchEulerDiscreteScheduler,
     ray_scheduler: FlowMatchEulerDiscreteScheduler,
 ) -> tuple[Float[Tensor, "batch c t h w"], Float[Tensor, "batch c frames hr wr"]]:
-    """Turn noise into whatever is not given, video and rays along the same noise levels.
+    """Turn noise into whatever is not known, video and rays along the same noise levels.
 
     Returns:
-        Video and ray latents; given parts are bit-identical to what came in.
+        Video and ray latents; known parts are bit-identical to what came in.
 
     Raises:
         Cancelled: `options.cancel` was set; at most one step late.
         InputError: The number of steps is out of range.
     """
-    loop = _Loop(given, options)
-    device = given.video.device
+    loop = _Loop(conditioning, options)
+    device = conditioning.video.device
     steps = options.num_inference_steps
     for each in (scheduler, ray_scheduler):
         set_sigmas(each, steps, device, shift=options.shift)
@@ -319,7 +319,7 @@ def denoise_jointly(
         sigma = float(cast(Tensor, scheduler.sigmas)[index])
         velocity = _guided(model, loop, sigma)
         video = _stepped(scheduler, velocity.video, timestep, loop.video)
-        # Rays of the stills and of the clip take the same step, so they go through as one tensor.
+        # Rays of the images and of the clip take the same step, so they go through as one tensor.
         count = 0 if loop.reference_rays is None else loop.reference_rays.shape[2]
         current, change = loop.rays, velocity.rays
         if loop.reference_rays is not None:
@@ -327,10 +327,10 @@ def denoise_jointly(
             current = torch.cat([loop.reference_rays, current], dim=2)
             change = torch.cat([velocity.reference_rays, change], dim=2)
         rays = _stepped(ray_scheduler, change, timestep, current)
-        loop.apply("video", video, given.video_known)
-        loop.apply("rays", rays[:, :, count:], given.rays_known)
-        if given.reference_rays_known is not None:
-            loop.apply("reference_rays", rays[:, :, :count], given.reference_rays_known)
+        loop.apply("video", video, conditioning.video_known)
+        loop.apply("rays", rays[:, :, count:], conditioning.rays_known)
+        if conditioning.reference_rays_known is not None:
+            loop.apply("reference_rays", rays[:, :, :count], conditioning.reference_rays_known)
         loop.end_step(index, timestep)
         if options.progress is not None:
             options.progress(index + 1, steps)

@@ -1,4 +1,4 @@
-"""Frames of a clip whose cameras are known, to be filmed from elsewhere. Beyond the paper."""
+"""A clip whose cameras are known, as a source of pixels for another path. Beyond the paper."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from rays_as_pixels.solve.plane_sweep import dense_log_depth
 if TYPE_CHECKING:
     from rays_as_pixels.pipeline.outputs import EstimateOutput
 
-MOST_SOURCES = 9  # frames that are drawn from, evenly over the clip
+MAX_SOURCE_FRAMES = 9  # frames that are rendered from, evenly over the clip
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,26 +42,26 @@ class PosedClip:
         """Check the rule in the class docstring."""
         if len(self.video) != len(self.trajectory) or len(self.video) < 2:
             raise InputError(
-                f"footage must have 2 frames or more and a camera for each; got {len(self.video)} "
-                f"frames and {len(self.trajectory)} cameras. Give the path that was estimated "
-                "for these frames."
+                f"a source clip must have 2 frames or more and a camera for each; got "
+                f"{len(self.video)} frames and {len(self.trajectory)} cameras. Give the path that "
+                "was estimated for these frames."
             )
 
     @classmethod
-    def of(
-        cls, video: Float[Tensor, "frames 3 height width"], found: "EstimateOutput"
+    def from_estimate(
+        cls, video: Float[Tensor, "frames 3 height width"], estimate: "EstimateOutput"
     ) -> "PosedClip":
-        """Put a clip together with what `estimate` says of it.
+        """Put a clip together with its estimate.
 
         Raises:
             InputError: The estimate has no depths.
         """
-        if found.depth is None:
+        if estimate.depth is None:
             raise InputError(
-                "footage must have depths; got an estimate without. Estimate with "
-                "photometric_adjustment and look_for_depth."
+                "a source clip must have depths; got an estimate without. Estimate with refine and "
+                "estimate_depth."
             )
-        return cls(video, found.trajectory, found.depth, found.inlier_ratio or 1.0)
+        return cls(video, estimate.trajectory, estimate.depth, estimate.inlier_ratio or 1.0)
 
     def sources(
         self, size: tuple[int, int], sizes: list[tuple[int, int]]
@@ -82,23 +82,23 @@ class PosedClip:
         at_size = ResizeCrop(resize_crop.height, resize_crop.width, *size)
         if size[0] * resize_crop.model_width != size[1] * resize_crop.model_height:
             raise InputError(
-                f"footage must have the images' aspect; got frames of {resize_crop.height} x "
+                f"a source clip must have the images' aspect; got frames of {resize_crop.height} x "
                 f"{resize_crop.width} for a video of {size[0]} x {size[1]}. "
                 "Use an image of the clip."
             )
         cameras = resize_crop.cameras(self.trajectory.cameras)
         cameras = cameras.to(device="cpu", dtype=torch.float64).relative_to(0)
         fine = resize_crop.finer().images(self.video.to("cpu", torch.float32))
-        known = resize_crop.map(self.depth.cpu().float().log())
-        count = min(MOST_SOURCES, len(self.video))
+        log_depth = resize_crop.map(self.depth.cpu().float().log())
+        count = min(MAX_SOURCE_FRAMES, len(self.video))
         chosen = torch.linspace(0, len(self.video) - 1, count).round().long()
-        depths = [known]
+        depths = [log_depth]
         depths += [
-            dense_log_depth(fine, cameras, known, inlier_ratio=self.inlier_ratio, reference_frame=k)
+            dense_log_depth(fine, cameras, log_depth, inlier_ratio=self.inlier_ratio, reference_frame=k)
             for k in chosen[1:].tolist()
         ]
         depths = [
-            torch.nn.functional.interpolate(one[None, None], known.shape, mode="bilinear")[0, 0]
+            torch.nn.functional.interpolate(one[None, None], log_depth.shape, mode="bilinear")[0, 0]
             for one in depths
         ]
         pictures = at_size.images(self.video[chosen].to("cpu", torch.float32))

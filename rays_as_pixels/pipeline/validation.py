@@ -1,16 +1,14 @@
-"""What the verbs accept: options they share, and the rules their inputs must keep."""
+"""The rules that the inputs of the four tasks must keep."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from threading import Event
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rays_as_pixels.errors import Cancelled, InputError
+from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras, invert_rigid
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.resize_crop import ResizeCrop
@@ -18,64 +16,7 @@ from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.model.autoencoder import RAXEL_LIMIT, check_frame_count, clip_lengths
 from rays_as_pixels.trajectories.depth import depth_map
 
-Progress = Callable[[str, int, int], None]
 _ASPECT_TOLERANCE = 0.02
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What all verbs share.
-
-    Attributes:
-        generator: Source of noise; None takes torch's global one. With num_seeds above 1 also a
-            list with one for each, which gives what each would give alone.
-        prompt: What the video shows, for models with a text branch; one, or a list with one per
-            seed. None is the empty prompt.
-        negative_prompt: What guidance leads away from; None is the empty prompt.
-        prompt_embeds: (samples, tokens, width) embeddings instead of `prompt`.
-        negative_prompt_embeds: The same, instead of `negative_prompt`.
-        callback_on_step_end: diffusers' callback (pipe, step, timestep, tensors by name); it may
-            return replacements.
-        callback_on_step_end_tensor_inputs: Names of the tensors that it gets.
-        progress: Called with (stage, done, total).
-        cancel: Set it to stop within one step; the verb raises `Cancelled`.
-    """
-
-    generator: "torch.Generator | Sequence[torch.Generator] | None" = None
-    prompt: str | list[str] | None = None
-    negative_prompt: str | list[str] | None = None
-    prompt_embeds: Float[Tensor, "samples tokens width"] | None = None
-    negative_prompt_embeds: Float[Tensor, "samples tokens width"] | None = None
-    callback_on_step_end: Callable[..., dict[str, Any]] | None = None
-    callback_on_step_end_tensor_inputs: Sequence[str] = ("latents", "ray_latents")
-    progress: Progress | None = None
-    cancel: Event | None = None
-
-    def report(self, stage: str, done: int, total: int) -> None:
-        """Check for cancellation, then report."""
-        if self.cancel is not None and self.cancel.is_set():
-            raise Cancelled(f"cancelled at {stage}")
-        if self.progress is not None:
-            self.progress(stage, done, total)
-
-
-def check_seeds(num_seeds: int, run: RunOptions) -> None:
-    """Refuse a number of seeds below 1, or generators that are neither one nor one per seed."""
-    if num_seeds < 1:
-        raise InputError(f"num_seeds must be 1 or more; got {num_seeds}. Use 1 for a quick look.")
-    if isinstance(run.generator, Sequence) and len(run.generator) != num_seeds:
-        raise InputError(
-            f"generator must be one, or a list of num_seeds = {num_seeds}; got a list of "
-            f"{len(run.generator)}. Make one for each seed."
-        )
-
-
-def check_upscale(max_upscale: int) -> None:
-    """Refuse a video that is to be smaller than the model's."""
-    if max_upscale < 1:
-        raise InputError(
-            f"max_scale must be 1 or more; got {max_upscale}. Use 1 for the model's own size."
-        )
 
 
 def check_clip_length(frames: int, *, max_frames: int, temporal_stride: int) -> None:
@@ -107,12 +48,10 @@ def check_frames(video: Float[Tensor, "frames 3 height width"]) -> None:
     _check_values("video", video)
 
 
-def check_image_frames(
-    image_frames: Sequence[int], known: Sequence[bool], images: int, frames: int
-) -> None:
+def check_image_frames(image_frames: Sequence[int], images: int, frames: int) -> None:
     """Refuse frame numbers that do not fit the images one to one or lie outside the clip."""
     given = list(image_frames)
-    if len(given) != images or len(known) != images or len(set(given)) != images:
+    if len(given) != images or len(set(given)) != images:
         raise InputError(
             f"image_frames must name one frame for each of the {images} images, no two the "
             f"same; got {given}. Number the frames from 0."
@@ -124,7 +63,7 @@ def check_image_frames(
         )
 
 
-def framed_images(
+def stack_images(
     images: "Tensor | Sequence[Tensor]", sizes: Sequence[tuple[int, int]]
 ) -> tuple[Float[Tensor, "n 3 height width"], ResizeCrop]:
     """Stack one or several images and choose the nearest model size for them.

@@ -3,6 +3,7 @@
 import torch
 
 from rays_as_pixels.geometry.camera_metrics import pair_errors
+from rays_as_pixels.pipeline.options import EstimateOptions, RunOptions
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.training.config import TrainingConfig
 from rays_as_pixels.worlds import WorldClips, render_clips
@@ -35,7 +36,9 @@ def check_line(pipeline: RaysAsPixelsPipeline, clips: WorldClips) -> str:
             if steps:
                 generator = torch.Generator().manual_seed(index)
                 estimated = pipeline.estimate(
-                    clips.video[index], num_inference_steps=steps, generator=generator
+                    clips.video[index],
+                    options=EstimateOptions(num_inference_steps=steps),
+                    run=RunOptions(generator=generator),
                 ).trajectory.cameras
             else:
                 estimated = truth[torch.zeros(len(truth.focal_px), dtype=torch.long)]

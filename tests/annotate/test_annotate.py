@@ -16,6 +16,7 @@ from rays_as_pixels.annotate.worker import Annotator
 from rays_as_pixels.cli.main import main
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.media.video import read_clip
+from rays_as_pixels.pipeline.options import EstimateOptions, RunOptions
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch_dtype. is deprecated:FutureWarning")
 
@@ -64,9 +65,8 @@ def test_every_frame_of_every_video_has_a_row_with_the_camera_that_estimate_give
         path = toy.estimate(
             found,
             fps=10.0,
-            num_inference_steps=2,
-            num_seeds=2,
-            generator=torch.Generator().manual_seed(0),
+            options=EstimateOptions(num_inference_steps=2, num_samples=2),
+            run=RunOptions(generator=torch.Generator().manual_seed(0)),
         )
         pose = torch.tensor([row["world_from_cam"] for row in mine]).reshape(5, 4, 4)
         torch.testing.assert_close(

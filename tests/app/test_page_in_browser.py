@@ -211,13 +211,14 @@ class _slowed:  # noqa: N801 - used like a function
     def __getattr__(self, name):
         return getattr(self.pipeline, name)
 
-    def estimate(self, video, **options):
+    def estimate_with_extra_frames(self, video, *more, **arguments):
         def pause(_pipe, _step, _time, _latents):
             time.sleep(self.STEP_SEC)
             return {}
 
-        options |= {"num_inference_steps": 100, "callback_on_step_end": pause}
-        return self.pipeline.estimate(video, **options)
+        arguments["options"] = replace(arguments["options"], num_inference_steps=100)
+        arguments["run"] = replace(arguments["run"], callback_on_step_end=pause)
+        return self.pipeline.estimate_with_extra_frames(video, *more, **arguments)
 
 
 @pytest.mark.slow

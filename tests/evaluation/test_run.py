@@ -21,6 +21,7 @@ from rays_as_pixels.evaluation.tasks.controls import (
     shuffled_order,
 )
 from rays_as_pixels.evaluation.tasks.generate import clips_for_video, generate_task
+from rays_as_pixels.pipeline.options import EstimateOptions, RunOptions
 
 QUICK = Settings(
     estimate_steps=(1, 2),
@@ -250,6 +251,10 @@ def test_depths_found_in_the_clip_are_given_in_a_row_of_their_own(toy, monkeypat
     runner = Runner(toy, replace(QUICK, generate_steps=(1,)))
     table, _ = generate_task(runner, [clip], lambda *_: None)
     assert [row["id"] for row in table.rows[-2:]] == ["model@1", "model_depths@1"]
-    estimated = toy.estimate(clip.video, num_inference_steps=1, generator=runner.generator(0, 0))
+    estimated = toy.estimate(
+        clip.video,
+        options=EstimateOptions(num_inference_steps=1),
+        run=RunOptions(generator=runner.generator(0, 0)),
+    )
     assert given[0] is None
     torch.testing.assert_close(given[1], [estimated.depth])

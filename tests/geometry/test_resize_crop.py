@@ -28,7 +28,6 @@ def test_framing_loses_least_and_undoes_itself_for_cameras():
     # 1226 x 370 becomes 159 x 48; the middle 80 columns stay.
     assert there.focal_px[0, 0] == pytest.approx(707 * 159 / 1226)
     assert there.center_px[0, 0] == pytest.approx(601.9 * 159 / 1226 - 39)
-    assert resize_crop.kept_share == pytest.approx(80 / 159)
 
 
 @pytest.mark.parametrize("height", [20, 200])
@@ -60,13 +59,13 @@ def test_a_finer_framing_shows_the_same_with_twice_the_pixels_if_they_are_there(
     assert small.finer() == small
 
 
-def test_the_sharpest_framing_has_whole_multiples_of_the_models_pixels():
+def test_an_upscaled_crop_has_whole_multiples_of_the_models_pixels():
     resize_crop = ResizeCrop.nearest(370, 1226, [(48, 80)])
-    sharpest = resize_crop.sharpest(4)
-    assert (sharpest.model_height, sharpest.model_width) == (4 * 48, 4 * 80)
-    assert resize_crop.sharpest(99).model_height == 7 * 48, "370 rows hold that much"
-    assert ResizeCrop.nearest(60, 100, [(48, 80)]).sharpest(4).model_height == 48
-    halves = resize_crop.sharpest(2)
+    upscaled = resize_crop.upscaled(4)
+    assert (upscaled.model_height, upscaled.model_width) == (4 * 48, 4 * 80)
+    assert resize_crop.upscaled(99).model_height == 7 * 48, "370 rows hold that much"
+    assert ResizeCrop.nearest(60, 100, [(48, 80)]).upscaled(4).model_height == 48
+    halves = resize_crop.upscaled(2)
     images = torch.rand(1, 3, 370, 1226, generator=torch.Generator().manual_seed(0))
     pooled = torch.nn.functional.avg_pool2d(halves.images(images), 2)
     assert float((pooled - resize_crop.images(images)).abs().mean()) < 0.02

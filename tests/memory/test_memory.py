@@ -24,6 +24,12 @@ from rays_as_pixels.memory.settings import (
 )
 from rays_as_pixels.memory.shapes import ModelShapes
 from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
+from rays_as_pixels.pipeline.options import (
+    EstimateOptions,
+    GenerateOptions,
+    ImagineOptions,
+    RunOptions,
+)
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.trajectories.presets import make_preset
 
@@ -65,19 +71,20 @@ def video_for(work: Workload) -> torch.Tensor:
 def run_task(pipe: RaysAsPixelsPipeline, work: Workload, video: torch.Tensor) -> Any:
     pipe.sizes[:] = [(work.height, work.width)]
     generator = torch.Generator().manual_seed(0)
-    common: dict[str, Any] = {"generator": generator, "progress": lambda *_: None}
-    common["num_seeds"] = work.seeds
+    run = RunOptions(generator=generator, progress=lambda *_: None)
+    estimate = EstimateOptions(num_inference_steps=1, num_samples=work.seeds)
+    generate = GenerateOptions(num_inference_steps=1, num_samples=work.seeds)
     if work.task == "loop":
-        return pipe.loop(video, estimate_steps=1, generate_steps=1, **common)
-    common["num_inference_steps"] = 1
+        return pipe.loop(video, estimate_options=estimate, generate_options=generate, run=run)
     if work.task == "estimate":
-        return pipe.estimate(video, **common)
+        return pipe.estimate(video, options=estimate, run=run)
     if work.task == "imagine":
-        return pipe.imagine(video[0], num_frames=work.frames, **common)
+        imagine = ImagineOptions(num_inference_steps=1, num_samples=work.seeds)
+        return pipe.imagine(video[0], num_frames=work.frames, options=imagine, run=run)
     path = make_preset(
         "orbit", num_frames=work.frames, fps=10, height=work.height, width=work.width
     )
-    return pipe.generate(video[0], path, **common)
+    return pipe.generate(video[0], path, options=generate, run=run)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from rays_as_pixels.model.wan.convert import (
     shape_config,
 )
 from rays_as_pixels.model.wan.folder import ConvertOptions, convert_wan
+from rays_as_pixels.pipeline.options import RunOptions
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 
 TINY = ConvertOptions(num_frames=5, max_frames=9, sizes=((32, 32),))
@@ -206,7 +207,7 @@ def test_without_the_text_encoder_the_empty_prompt_still_works(source, tmp_path)
     video = torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     assert len(pipe.estimate(video).trajectory) == 5
     with pytest.raises(InputError, match="prompt_embeds for a model without a text encoder"):
-        pipe.estimate(video, prompt="a cat")
+        pipe.estimate(video, run=RunOptions(prompt="a cat"))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from rays_as_pixels.pipeline.acceleration import (
     join_processes,
     use_attention_backend,
 )
+from rays_as_pixels.pipeline.options import GenerateOptions, RunOptions
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 from tests.conftest import toy_pipeline
 
@@ -106,13 +107,12 @@ def verbs(pipe: RaysAsPixelsPipeline) -> dict:
 
     def run() -> tuple:
         seed = torch.Generator().manual_seed(3)
-        estimated = pipe.estimate(video, generator=seed)
+        estimated = pipe.estimate(video, run=RunOptions(generator=seed))
         generated = pipe.generate(
             video[0],
             estimated.trajectory,
-            num_inference_steps=3,
-            guidance_scale=2.0,
-            generator=torch.Generator().manual_seed(4),
+            options=GenerateOptions(num_inference_steps=3, guidance_scale=2.0),
+            run=RunOptions(generator=torch.Generator().manual_seed(4)),
         )
         return estimated.raxels, generated.video
 

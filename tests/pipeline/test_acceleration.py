@@ -17,6 +17,7 @@ from rays_as_pixels.pipeline.acceleration import (
     join_processes,
     use_attention_backend,
 )
+from rays_as_pixels.pipeline.options import RunOptions
 
 CPU = torch.device("cpu")
 
@@ -126,7 +127,9 @@ def test_rays_have_half_the_raster_of_video_and_a_latent_of_every_frame(
     seen = {}
     hook = pipe.transformer.register_forward_pre_hook(lambda _m, args: seen.update(state=args[0]))
     try:
-        pipe.estimate(torch.rand(5, 3, 32, 32), generator=torch.Generator().manual_seed(0))
+        pipe.estimate(
+            torch.rand(5, 3, 32, 32), run=RunOptions(generator=torch.Generator().manual_seed(0))
+        )
     finally:
         hook.remove()
     video, rays = seen["state"].latents.shape, seen["state"].ray_latents.shape

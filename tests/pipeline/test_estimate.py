@@ -1,4 +1,4 @@
-"""A second look: the frames between those that a path shows little of."""
+"""Extra frames: those between the frames of a clip where tracking is weak."""
 
 import json
 import re
@@ -9,6 +9,8 @@ import torch
 from rays_as_pixels.cli.main import main
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.media.video import write_video
+from rays_as_pixels.pipeline.estimate import estimate_from_extra_frames
+from rays_as_pixels.pipeline.options import EstimateOptions, RunOptions
 
 pytestmark = pytest.mark.usefixtures("one_attempt")
 
@@ -27,7 +29,15 @@ def test_the_path_between_is_taken_where_it_explains_enough_and_says_what_it_saw
     first = toy.estimate(video, fps=5.0, source_frame=(0, 4, 8, 12, 16))
     for inlier_ratio, kept in ((0.0, False), (1e9, True)):
         first.inlier_ratio = inlier_ratio
-        second = toy.estimate_with_extra_frames(video, first, longer=longer, places=places)
+        second = estimate_from_extra_frames(
+            toy,
+            video,
+            first,
+            longer=longer,
+            places=places,
+            options=EstimateOptions(),
+            run=RunOptions(),
+        )
         assert second.frames_seen == 6
         assert second.trajectory.source_frame == (0, 4, 8, 12, 16)
         assert second.trajectory.fps == 5.0 and len(second.trajectory) == 5
@@ -45,7 +55,15 @@ def test_places_that_are_not_the_frames_are_refused(toy, places):
     video = longer[[0, 2, 4, 6, 8]]
     first = toy.estimate(video)
     with pytest.raises(InputError, match="places must name 5 of the 9 frames, the first being 0"):
-        toy.estimate_with_extra_frames(video, first, longer=longer, places=places)
+        estimate_from_extra_frames(
+            toy,
+            video,
+            first,
+            longer=longer,
+            places=places,
+            options=EstimateOptions(),
+            run=RunOptions(),
+        )
 
 
 @pytest.mark.parametrize("words", [[], ["--no-extra-frames"]])
@@ -58,6 +76,6 @@ def test_the_command_looks_between_and_says_so_unless_told_not_to(
     said = capsys.readouterr().err
     path = json.loads((tmp_path / "out" / "trajectory.json").read_text())
     assert len(path["frames"]) == 5
-    looked = re.search(r"looking at 6 frames of this part", said) is not None
+    looked = re.search(r"looked at 6 frames of this part", said) is not None
     assert looked == (not words)
     assert path["extra"].get("frames_seen") == (6 if looked else None)

@@ -7,18 +7,19 @@ from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras, rigid
 from rays_as_pixels.geometry.rotations import rotation_angle_rad, rotation_from_vector
 from rays_as_pixels.pipeline.flip_augmentation import (
-    VIEWS,
+    FLIPS,
     AugmentedEstimate,
-    View,
-    combined,
+    Flip,
+    average_flips,
     expected_error_deg,
-    flips_of,
+    flips_to_average,
 )
+from rays_as_pixels.pipeline.options import EstimateOptions, RunOptions
 from rays_as_pixels.pipeline.outputs import PoseSpread
 
 pytestmark = pytest.mark.usefixtures("one_attempt")
 
-ALL = VIEWS[4]
+ALL = FLIPS[4]
 
 
 def curve(frames: int = 7, *, scale: float = 1.0) -> Cameras:
@@ -54,7 +55,7 @@ def test_a_mirrored_camera_that_moved_right_moved_left_and_turned_the_other_way(
     centre = torch.tensor([[0.0, 0, 0], [1.0, 2.0, 3.0]]).double()
     focal = torch.full((2, 2), 50.0).double()
     cameras = Cameras(rigid(turn, centre), focal, focal / 2, 48, 64)
-    seen = View(mirrored=True).cameras(cameras)
+    seen = Flip(mirrored=True).cameras(cameras)
     assert seen.world_from_cam[1, :3, 3].tolist() == [-1.0, 2.0, 3.0]
     back = rotation_from_vector(torch.tensor([0.3, -0.2, -0.1]).double())
     torch.testing.assert_close(seen.world_from_cam[1, :3, :3], back)
@@ -64,7 +65,7 @@ def test_a_mirrored_camera_that_moved_right_moved_left_and_turned_the_other_way(
 def test_a_mirrored_picture_is_what_the_mirrored_camera_sees():
     """Project a point through both: pixel x must become width - x."""
     cameras = curve()
-    seen = View(mirrored=True).cameras(cameras)
+    seen = Flip(mirrored=True).cameras(cameras)
     point = torch.tensor([0.4, -0.2, 3.0], dtype=torch.float64)
 
     def pixel(c: Cameras, p: torch.Tensor) -> torch.Tensor:
@@ -85,7 +86,7 @@ def test_true_answers_of_all_views_average_to_the_truth_without_spread():
         one = torch.zeros(1, dtype=torch.long)
         each = Cameras(said.world_from_cam[None], said.focal_px[None], said.center_px[None], 48, 64)
         answers.append(AugmentedEstimate(view, said, each[one]))
-    mean, spread = combined(answers)
+    mean, spread = average_flips(answers)
     assert largest_difference(mean, curve()) < 1e-9
     assert float(spread.rotation_rad.max()) < 1e-7
     assert float(spread.position.max()) < 1e-9
@@ -100,8 +101,8 @@ def test_views_that_disagree_have_a_spread_where_they_disagree():
             rotation_from_vector(torch.tensor([0, 0.1 * sign, 0]).double()) @ (pose[3, :3, :3])
         )
         said = Cameras(pose, said.focal_px, said.center_px, 48, 64)
-        answers.append(AugmentedEstimate.of_one(View(), said))
-    mean, spread = combined(answers)
+        answers.append(AugmentedEstimate.of_one_sample(Flip(), said))
+    mean, spread = average_flips(answers)
     assert float(spread.rotation_rad[3]) == pytest.approx(0.1, abs=1e-6)
     assert float(spread.rotation_rad[2]) < 1e-6
     turn = mean.world_from_cam[3, :3, :3].T @ curve().world_from_cam[3, :3, :3]
@@ -109,25 +110,29 @@ def test_views_that_disagree_have_a_spread_where_they_disagree():
 
 
 def test_only_one_two_or_four_views_are_known():
-    assert [len(flips_of(n)) for n in (1, 2, 4)] == [1, 2, 4]
+    assert [len(flips_to_average(n)) for n in (1, 2, 4)] == [1, 2, 4]
     with pytest.raises(InputError, match="num_flips must be 1, 2 or 4; got 3"):
-        flips_of(3)
+        flips_to_average(3)
 
 
 def test_the_expected_error_is_the_calibrated_spread_and_nothing_where_none_was_measured():
     rotation = torch.tensor([0.0, 0.01, 0.02], dtype=torch.float64)
     spread = PoseSpread(rotation, rotation, rotation)
-    found = expected_error_deg(spread, 3.0, num_seeds=1, num_flips=4)
+    found = expected_error_deg(spread, 3.0, num_samples=1, num_flips=4)
     torch.testing.assert_close(found, 3 * rotation.rad2deg())
-    assert expected_error_deg(spread, None, num_seeds=1, num_flips=4) is None
-    assert expected_error_deg(spread, 3.0, num_seeds=4, num_flips=1) is None, "another spread"
-    assert expected_error_deg(None, 3.0, num_seeds=1, num_flips=1) is None
+    assert expected_error_deg(spread, None, num_samples=1, num_flips=4) is None
+    assert expected_error_deg(spread, 3.0, num_samples=4, num_flips=1) is None, "another spread"
+    assert expected_error_deg(None, 3.0, num_samples=1, num_flips=1) is None
 
 
 def test_estimate_averages_views_and_says_how_far_they_lie_apart(toy):
     clip = torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    one = toy.estimate(clip, generator=torch.Generator().manual_seed(1))
-    four = toy.estimate(clip, num_flips=4, generator=torch.Generator().manual_seed(1))
+    one = toy.estimate(clip, run=RunOptions(generator=torch.Generator().manual_seed(1)))
+    four = toy.estimate(
+        clip,
+        options=EstimateOptions(num_flips=4),
+        run=RunOptions(generator=torch.Generator().manual_seed(1)),
+    )
     assert one.spread is None
     assert four.spread.rotation_rad.shape == (5,)
     assert float(four.spread.rotation_rad[1:].min()) > 0

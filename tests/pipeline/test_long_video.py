@@ -18,6 +18,7 @@ from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.media.video import write_video
 from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
 from rays_as_pixels.pipeline.long_video import WindowPlan, estimate_in_windows
+from rays_as_pixels.pipeline.options import EstimateOptions, RunOptions
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.worlds.long_sequences import render_tour
 
@@ -116,8 +117,8 @@ def test_a_long_estimate_has_one_camera_per_frame_and_follows_its_seed(toy):
             clip(11),
             fps=5.0,
             plan=plan,
-            generator=torch.Generator().manual_seed(1),
-            photometric_adjustment=False,
+            options=EstimateOptions(refine=False),
+            run=RunOptions(generator=torch.Generator().manual_seed(1)),
         )
         for _ in range(2)
     )
@@ -139,13 +140,17 @@ def test_a_long_estimate_reports_windows_and_can_be_cancelled(toy):
             cancel.set()
 
     with pytest.raises(Cancelled):
-        toy.estimate_long(clip(14), progress=progress, cancel=cancel, photometric_adjustment=False)
+        toy.estimate_long(
+            clip(14),
+            options=EstimateOptions(refine=False),
+            run=RunOptions(progress=progress, cancel=cancel),
+        )
     assert seen == [("estimate windows", 0), ("estimate windows", 1), ("estimate windows", 2)]
 
 
 @pytest.mark.slow
 def test_a_shared_focal_length_is_one_for_all_windows(toy):
-    out = toy.estimate_long(clip(10), shared_focal=True, photometric_adjustment=False)
+    out = toy.estimate_long(clip(10), options=EstimateOptions(shared_focal=True, refine=False))
     assert out.windows == len(WindowPlan().windows(10, native=toy.num_frames, longest=9))
     focal = out.trajectory.cameras.focal_px
     assert float((focal - focal[0]).abs().max()) < 1e-9
@@ -182,11 +187,13 @@ def test_300_rendered_frames_get_300_poses_with_less_drift_than_a_chain():
     pipe.set_progress_bar_config(disable=True)
     tour = render_tour(0, num_frames=300, height=64, width=64, kind="around")
     seeded = torch.Generator().manual_seed(0)
-    found = pipe.estimate_long(tour.video, generator=seeded, progress=lambda *_: None)
+    found = pipe.estimate_long(
+        tour.video, run=RunOptions(generator=seeded, progress=lambda *_: None)
+    )
     assert len(found.trajectory) == 300
     few = [round(k * 299 / 16) for k in range(17)]
     path = pipe.estimate(
-        tour.video[few], time_sec=torch.tensor(few).double() / 30, generator=seeded
+        tour.video[few], time_sec=torch.tensor(few).double() / 30, run=RunOptions(generator=seeded)
     ).trajectory
     one_pass = path.sampled_at(torch.arange(300, dtype=torch.float64) / 30).cameras
     still = identity_cameras(tour.cameras)

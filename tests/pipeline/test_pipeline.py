@@ -11,6 +11,12 @@ from safetensors.torch import load_file, save_file
 from rays_as_pixels.errors import Cancelled, CheckpointError, InputError
 from rays_as_pixels.geometry.resize_crop import ResizeCrop
 from rays_as_pixels.geometry.trajectory import Trajectory
+from rays_as_pixels.pipeline.options import (
+    EstimateOptions,
+    GenerateOptions,
+    ImagineOptions,
+    RunOptions,
+)
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.pipeline.validation import within_reach
 from rays_as_pixels.trajectories.presets import make_preset
@@ -30,10 +36,11 @@ def test_an_imagined_video_is_made_again_along_its_path(toy):
         seen = []
         made = toy.imagine(
             video()[0],
-            num_inference_steps=1,
-            video_steps=video_steps,
-            generator=seeded(),
-            progress=lambda stage, done, total: seen.append((stage, done, total)),
+            options=ImagineOptions(num_inference_steps=1, video_steps=video_steps),
+            run=RunOptions(
+                generator=seeded(),
+                progress=lambda stage, done, total: seen.append((stage, done, total)),
+            ),
         )
         return made, seen
 
@@ -48,7 +55,9 @@ def test_an_imagined_video_is_made_again_along_its_path(toy):
 
 
 def with_depths(pipe: RaysAsPixelsPipeline, depths: list):
-    return pipe.generate(video()[0], path(), image_depths=depths, num_inference_steps=1)
+    return pipe.generate(
+        video()[0], path(), image_depths=depths, options=GenerateOptions(num_inference_steps=1)
+    )
 
 
 def seeded(number: int = 3) -> torch.Generator:
@@ -65,15 +74,19 @@ def test_noise_levels_are_shifted_where_the_path_is_known_and_only_there(toy):
         return {}
 
     shifted = pytest.approx([1.0, 0.9, 0.75, 0.5])
-    pipe.generate(video()[0], path(), num_inference_steps=4, callback_on_step_end=note)
+    pipe.generate(
+        video()[0],
+        path(),
+        options=GenerateOptions(num_inference_steps=4),
+        run=RunOptions(callback_on_step_end=note),
+    )
     assert levels == shifted
     levels.clear()
     pipe.imagine(
         video()[0],
         num_frames=5,
-        num_inference_steps=2,
-        video_steps=4,
-        callback_on_step_end=note,
+        options=ImagineOptions(num_inference_steps=2, video_steps=4),
+        run=RunOptions(callback_on_step_end=note),
     )
     assert levels[:2] == pytest.approx([1.0, 0.5])
     assert levels[2:] == shifted
@@ -83,7 +96,11 @@ def test_noise_levels_are_shifted_where_the_path_is_known_and_only_there(toy):
 
 def test_estimate_gives_one_camera_per_frame_in_pixels_of_the_given_video(toy):
     out = toy.estimate(
-        video(), fps=5.0, source_frame=(0, 2, 4, 6, 8), generator=seeded(), num_seeds=2
+        video(),
+        fps=5.0,
+        source_frame=(0, 2, 4, 6, 8),
+        options=EstimateOptions(num_samples=2),
+        run=RunOptions(generator=seeded()),
     )
     cameras = out.trajectory.cameras
     assert (len(out.trajectory), cameras.height, cameras.width) == (5, 40, 60)
@@ -99,11 +116,31 @@ def test_estimate_gives_one_camera_per_frame_in_pixels_of_the_given_video(toy):
 
 def test_generate_follows_the_seed_and_the_path(toy):
     image = video()[0]
-    one = toy.generate(image, path(), generator=seeded(1), num_inference_steps=2).video
-    again = toy.generate(image, path(), generator=seeded(1), num_inference_steps=2).video
-    other = toy.generate(image, path(), generator=seeded(2), num_inference_steps=2).video
+    one = toy.generate(
+        image,
+        path(),
+        options=GenerateOptions(num_inference_steps=2),
+        run=RunOptions(generator=seeded(1)),
+    ).video
+    again = toy.generate(
+        image,
+        path(),
+        options=GenerateOptions(num_inference_steps=2),
+        run=RunOptions(generator=seeded(1)),
+    ).video
+    other = toy.generate(
+        image,
+        path(),
+        options=GenerateOptions(num_inference_steps=2),
+        run=RunOptions(generator=seeded(2)),
+    ).video
     still = make_preset("dolly-in", num_frames=5, fps=10, height=40, width=60)
-    elsewhere = toy.generate(image, still, generator=seeded(1), num_inference_steps=2).video
+    elsewhere = toy.generate(
+        image,
+        still,
+        options=GenerateOptions(num_inference_steps=2),
+        run=RunOptions(generator=seeded(1)),
+    ).video
     assert one.shape == (5, 3, 32, 32)
     assert one.min() >= 0
     assert one.max() <= 1
@@ -112,28 +149,49 @@ def test_generate_follows_the_seed_and_the_path(toy):
     assert not torch.equal(one, elsewhere)
 
 
-def test_generate_takes_several_images_anywhere_with_or_without_cameras(toy):
+def test_generate_takes_several_images_and_each_is_seen_at_its_frame(toy):
     frames = video()
     out = toy.generate(
-        [frames[2], frames[4]],
+        [frames[4], frames[2]],
         path(),
-        image_frames=(2, 4),
-        image_cameras_known=(True, False),
-        num_inference_steps=1,
-        generator=seeded(),
+        image_frames=(4, 2),
+        options=GenerateOptions(num_inference_steps=1),
+        run=RunOptions(generator=seeded()),
     )
+    small = ResizeCrop.nearest(40, 60, toy.sizes).images(frames)
     assert out.video.shape == (5, 3, 32, 32)
+    for frame in (2, 4):
+        torch.testing.assert_close(out.video[frame], small[frame])
+    assert (out.video[3] - small[3]).abs().mean() > 0.05, "that image was not given"
 
 
-def test_imagine_makes_video_and_path_together(toy):
-    out = toy.imagine(video()[0], num_frames=9, num_inference_steps=2, generator=seeded())
+def test_imagine_makes_video_and_path_together_from_noise_and_the_image(toy):
+    image = video()[0]
+
+    def imagined(seed: int):
+        return toy.imagine(
+            image,
+            num_frames=9,
+            options=ImagineOptions(num_inference_steps=2),
+            run=RunOptions(generator=seeded(seed)),
+        )
+
+    out, again, other = imagined(1), imagined(1), imagined(2)
     assert out.video.shape == (9, 3, 32, 32)
-    assert len(out.trajectory) == 9
-    assert out.trajectory.cameras.height == 32
+    assert (len(out.trajectory), out.trajectory.cameras.height) == (9, 32)
+    small = ResizeCrop.nearest(40, 60, toy.sizes).images(image[None])[0]
+    torch.testing.assert_close(out.video[0], small)
+    pose, same, else_ = (one.trajectory.cameras.world_from_cam for one in (out, again, other))
+    assert torch.equal(pose, same) and not torch.equal(pose, else_)
+    assert (out.video[1:] - other.video[1:]).abs().max() > 1e-3
 
 
 def test_loop_compares_both_paths_at_the_inputs_size_and_both_videos(toy):
-    out = toy.loop(video(), generate_steps=2, generator=seeded())
+    out = toy.loop(
+        video(),
+        generate_options=GenerateOptions(num_inference_steps=2),
+        run=RunOptions(generator=seeded()),
+    )
     assert out.estimated.cameras.width == out.reestimated.cameras.width == 60
     report = out.report.to_dict()
     assert report["R_err"] == out.report.rotation_error_rad
@@ -144,9 +202,17 @@ def test_loop_compares_both_paths_at_the_inputs_size_and_both_videos(toy):
 
 def test_guidance_doubles_the_calls_and_changes_the_result(toy):
     image = video()[0]
-    plain = toy.generate(image, path(), generator=seeded(), num_inference_steps=2).video
+    plain = toy.generate(
+        image,
+        path(),
+        options=GenerateOptions(num_inference_steps=2),
+        run=RunOptions(generator=seeded()),
+    ).video
     guided = toy.generate(
-        image, path(), generator=seeded(), num_inference_steps=2, guidance_scale=3.0
+        image,
+        path(),
+        options=GenerateOptions(num_inference_steps=2, guidance_scale=3.0),
+        run=RunOptions(generator=seeded()),
     ).video
     assert not torch.equal(plain, guided)
 
@@ -163,10 +229,8 @@ def test_progress_names_stages_and_cancel_stops_within_one_step(toy):
         toy.generate(
             video()[0],
             path(),
-            num_inference_steps=5,
-            progress=progress,
-            cancel=cancel,
-            generator=seeded(),
+            options=GenerateOptions(num_inference_steps=5),
+            run=RunOptions(progress=progress, cancel=cancel, generator=seeded()),
         )
     assert seen[0][0] == "encode images"
     assert seen[-1] == ("generate video", 1, 5)
@@ -184,9 +248,8 @@ def test_the_fit_of_images_that_tell_their_cameras_can_be_cancelled(toy):
             [frames[0], frames[4]],
             num_frames=5,
             image_frames=[0, 4],
-            num_inference_steps=1,
-            progress=progress,
-            cancel=cancel,
+            options=ImagineOptions(num_inference_steps=1),
+            run=RunOptions(progress=progress, cancel=cancel),
         )
     assert cancel.is_set()
 
@@ -198,7 +261,11 @@ def test_the_step_callback_gets_the_pipeline_and_latents(toy):
         seen.append((pipe is toy, step, sorted(latents)))
         return latents
 
-    toy.estimate(video(), num_inference_steps=2, callback_on_step_end=callback, generator=seeded())
+    toy.estimate(
+        video(),
+        options=EstimateOptions(num_inference_steps=2),
+        run=RunOptions(callback_on_step_end=callback, generator=seeded()),
+    )
     assert seen == [(True, 0, ["latents", "ray_latents"]), (True, 1, ["latents", "ray_latents"])]
 
 
@@ -211,13 +278,19 @@ def test_the_step_callback_gets_the_pipeline_and_latents(toy):
         (lambda p: p.estimate(video() * float("nan")), r"values in \[0, 1\]"),
         (lambda p: p.estimate(video()[:, :1]), "shape F 3 H W"),
         (lambda p: p.estimate(video(height=8)), "at least 16 pixels"),
-        (lambda p: p.estimate(video(), num_seeds=0), "num_seeds"),
-        (lambda p: p.estimate(video(), num_inference_steps=0), "num_inference_steps"),
+        (lambda p: p.estimate(video(), options=EstimateOptions(num_samples=0)), "num_samples"),
+        (
+            lambda p: p.estimate(video(), options=EstimateOptions(num_inference_steps=0)),
+            "num_inference_steps",
+        ),
         (lambda p: p.generate(video()[0], path(10)), "from 2 to 9 for this model; got 10"),
         (lambda p: p.generate(video()[0], path(width=40)), "aspect 1.500"),
         (lambda p: p.generate(video()[0], path(), image_frames=(5,)), "from 0 to 4; got"),
         (lambda p: p.generate(video()[0], path().scaled(99)), r"\|d \+ o\| must be at most 2"),
-        (lambda p: p.generate(video()[0], path(), max_upscale=0), "max_scale must be 1 or more"),
+        (
+            lambda p: p.generate(video()[0], path(), options=GenerateOptions(max_upscale=0)),
+            "max_upscale must be 1 or more",
+        ),
         (lambda p: p.generate([video()[0], video(height=50)[0]], path()), "of one size"),
         (lambda p: p.generate(list(video()[:2]), path(), image_frames=(0, 0)), "no two the same"),
         (lambda p: p.imagine(video()[0], num_frames=1), "from 2 to 9 for this model; got 1"),
@@ -242,7 +315,7 @@ def test_a_saved_pipeline_comes_back_bit_exact(toy, toy_folder):
         assert all(torch.equal(ours[key], theirs[key]) for key in ours)
     assert loaded.sizes == toy.sizes
     assert loaded.codec.raxel_statistics == toy.codec.raxel_statistics
-    a, b = (p.estimate(video(), generator=seeded()).raxels for p in (toy, loaded))
+    a, b = (p.estimate(video(), run=RunOptions(generator=seeded())).raxels for p in (toy, loaded))
     assert torch.equal(a, b)
 
 
@@ -300,9 +373,8 @@ def test_depths_of_images_reach_the_view_prior_and_the_loop_passes_them_on(toy, 
                 path(),
                 image_frames=range(len(images)),
                 image_depths=depths,
-                num_inference_steps=1,
-                num_seeds=2,
-                generator=[seeded(), seeded()],
+                options=GenerateOptions(num_inference_steps=1, num_samples=2),
+                run=RunOptions(generator=[seeded(), seeded()]),
             )
     assert seen[:2] == [None, None]
     size = toy.sizes[0] if len(toy.sizes) == 1 else seen[2].shape[-2:]
@@ -315,7 +387,12 @@ def test_depths_of_images_reach_the_view_prior_and_the_loop_passes_them_on(toy, 
         type(toy), "estimate", lambda *a, **k: found.append(estimate(*a, **k)) or found[-1]
     )
     monkeypatch.setattr(type(toy), "generate", lambda *a, **k: given.append(k) or generate(*a, **k))
-    toy.loop(video(), estimate_steps=1, generate_steps=1, generator=seeded())
+    toy.loop(
+        video(),
+        estimate_options=EstimateOptions(num_inference_steps=1),
+        generate_options=GenerateOptions(num_inference_steps=1),
+        run=RunOptions(generator=seeded()),
+    )
     assert found[0].depth is not None and found[0].depth.min() > 0
     assert given[0]["image_depths"] == [found[0].depth]
 
@@ -327,7 +404,12 @@ def test_what_an_image_shows_is_taken_from_it_as_large_as_it_is(toy):
     still = replace(moving, cameras=moving.cameras[torch.zeros(5, dtype=torch.int64)])
 
     def made(**options):
-        return toy.generate(image, still, num_inference_steps=1, generator=seeded(), **options)
+        return toy.generate(
+            image,
+            still,
+            options=GenerateOptions(num_inference_steps=1, **options),
+            run=RunOptions(generator=seeded()),
+        )
 
     large = made()
     assert large.video.shape == (5, 3, 4 * height, 4 * width)
@@ -336,11 +418,6 @@ def test_what_an_image_shows_is_taken_from_it_as_large_as_it_is(toy):
     torch.testing.assert_close(large.video, resize_crop.images(image[None]).expand(5, -1, -1, -1))
     own = made(max_upscale=1)
     assert own.video.shape == (5, 3, height, width)
-    alone = made(show_images=False)
-    assert alone.video.shape == own.video.shape
-    assert (alone.video[1:] - own.video[1:]).abs().mean() > 0.05
-    unknown = made(image_cameras_known=[False])
-    assert unknown.video.shape == own.video.shape
 
 
 def test_imagined_and_looped_videos_show_their_image_too(toy):
@@ -349,17 +426,18 @@ def test_imagined_and_looped_videos_show_their_image_too(toy):
     imagined = toy.imagine(
         frames[0],
         num_frames=5,
-        num_inference_steps=1,
-        video_steps=1,
-        num_seeds=2,
-        generator=[seeded(), seeded(4)],
+        options=ImagineOptions(num_inference_steps=1, video_steps=1, num_samples=2),
+        run=RunOptions(generator=[seeded(), seeded(4)]),
     )
     assert imagined.videos.shape == (2, 5, 3, 2 * height, 2 * width)
     torch.testing.assert_close(imagined.videos[:, 0], frames[:1].expand(2, -1, -1, -1))
     assert imagined.trajectory.cameras.height == 2 * height
-    own = toy.imagine(frames[0], num_frames=5, num_inference_steps=1, show_images=False)
-    assert own.video.shape == (5, 3, height, width)
-    looped = toy.loop(frames, estimate_steps=1, generate_steps=1, generator=seeded())
+    looped = toy.loop(
+        frames,
+        estimate_options=EstimateOptions(num_inference_steps=1),
+        generate_options=GenerateOptions(num_inference_steps=1),
+        run=RunOptions(generator=seeded()),
+    )
     assert looped.video.shape == frames.shape
     assert looped.reestimated.cameras.width == looped.estimated.cameras.width == 2 * width
     assert len(looped.report.psnr_db_by_frame) == 5
@@ -368,7 +446,9 @@ def test_imagined_and_looped_videos_show_their_image_too(toy):
 def test_a_path_too_long_for_raxels_is_scaled_down_with_its_depths_where_all_are_known(toy):
     far = path().scaled(99)
     known = torch.full((4, 6), 50.0)
-    made = toy.generate(video()[0], far, image_depths=[known], num_inference_steps=1)
+    made = toy.generate(
+        video()[0], far, image_depths=[known], options=GenerateOptions(num_inference_steps=1)
+    )
     torch.testing.assert_close(
         made.trajectory.cameras.world_from_cam, far.reanchored().cameras.world_from_cam
     )
@@ -387,4 +467,9 @@ def test_a_model_without_a_view_prior_takes_no_depths_and_still_loops():
     folded = toy_pipeline(folded=True)
     with pytest.raises(InputError, match="takes no depths"):
         with_depths(folded, [torch.ones(2, 3)])
-    folded.loop(video(), estimate_steps=1, generate_steps=1, generator=seeded())
+    folded.loop(
+        video(),
+        estimate_options=EstimateOptions(num_inference_steps=1),
+        generate_options=GenerateOptions(num_inference_steps=1),
+        run=RunOptions(generator=seeded()),
+    )

@@ -10,6 +10,7 @@ from diffusers.callbacks import PipelineCallback
 from tiny_wan import saved_joint
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.pipeline.options import ImagineOptions, RunOptions
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.trajectories.presets import make_preset
 
@@ -45,13 +46,14 @@ def image() -> torch.Tensor:
     return torch.rand(3, 32, 32, generator=seeded(0))
 
 
-def made(pipe, **options) -> torch.Tensor:
+def made(pipe, *, num_inference_steps: int = 2, **run) -> torch.Tensor:
     """Run everything there is: text, guidance, both streams, the codec."""
     path = make_preset("truck-right", num_frames=5, fps=10, height=32, width=32)
-    given = {"num_inference_steps": 2, "guidance_scale": 2.0, "generator": seeded(), **options}
+    how = GenerateOptions(num_inference_steps=num_inference_steps, guidance_scale=2.0)
+    run = {"generator": seeded(), **run}
     if pipe.text_encoder is not None:
-        given.setdefault("prompt", "a cat")
-    return pipe.generate(image(), path, **given).video
+        run.setdefault("prompt", "a cat")
+    return pipe.generate(image(), path, options=how, run=RunOptions(**run)).video
 
 
 # Saving and loading
@@ -227,19 +229,26 @@ def test_attention_slicing_and_backends_change_nothing(load, pipe):
 # Batches
 
 
-def test_several_seeds_at_once_equal_one_at_a_time(pipe):
+def test_several_samples_at_once_equal_one_at_a_time(pipe):
     path = make_preset("truck-right", num_frames=5, fps=10, height=32, width=32)
-    options = {"num_inference_steps": 2, "guidance_scale": 2.0, "prompt": "a cat"}
     numbers = (3, 4, 5)
     calls = {
-        "generate": lambda **more: pipe.generate(image(), path, **options, **more).videos,
-        "imagine": lambda **more: pipe.imagine(image(), num_frames=5, **options, **more).videos,
+        "generate": lambda count, run: pipe.generate(
+            image(), path, options=GenerateOptions(2, 2.0, num_samples=count), run=run
+        ),
+        "imagine": lambda count, run: pipe.imagine(
+            image(),
+            num_frames=5,
+            options=ImagineOptions(2, guidance_scale=2.0, num_samples=count),
+            run=run,
+        ),
     }
     for verb, call in calls.items():
-        at_once = call(num_seeds=3, generator=[seeded(number) for number in numbers])
+        several = RunOptions(generator=[seeded(number) for number in numbers], prompt="a cat")
+        at_once = call(3, several).videos
         assert at_once.shape == (3, 5, 3, 32, 32)
         for index, number in enumerate(numbers):
-            alone = call(generator=seeded(number))[0]
+            alone = call(1, RunOptions(generator=seeded(number), prompt="a cat")).videos[0]
             # the same sums in another order
             torch.testing.assert_close(
                 at_once[index], alone, rtol=0, atol=1e-4, msg=lambda m, verb=verb: f"{verb}: {m}"
@@ -247,9 +256,12 @@ def test_several_seeds_at_once_equal_one_at_a_time(pipe):
         assert (at_once[0] - at_once[1]).abs().max() > 1e-3
 
 
-def test_imagine_reads_a_path_for_every_seed(pipe):
+def test_imagine_reads_a_path_for_every_sample(pipe):
     out = pipe.imagine(
-        image(), num_frames=5, num_seeds=2, num_inference_steps=1, generator=seeded()
+        image(),
+        num_frames=5,
+        options=ImagineOptions(num_samples=2, num_inference_steps=1),
+        run=RunOptions(generator=seeded()),
     )
     assert len(out.trajectories) == 2
     assert torch.equal(out.videos[0], out.video)
@@ -257,9 +269,11 @@ def test_imagine_reads_a_path_for_every_seed(pipe):
     assert not torch.equal(one, two)
 
 
-def test_generators_must_be_one_or_one_per_seed(pipe):
-    with pytest.raises(InputError, match="a list of num_seeds = 2; got a list of 3"):
-        pipe.imagine(image(), num_seeds=2, generator=[seeded()] * 3)
+def test_generators_must_be_one_or_one_per_sample(pipe):
+    with pytest.raises(InputError, match="a list of num_samples = 2; got a list of 3"):
+        pipe.imagine(
+            image(), options=ImagineOptions(num_samples=2), run=RunOptions(generator=[seeded()] * 3)
+        )
 
 
 # Callbacks, interruption, progress

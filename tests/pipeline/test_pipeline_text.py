@@ -10,6 +10,7 @@ from rays_as_pixels.cli.main import main
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.media.images import write_image
 from rays_as_pixels.model.transformer.text import clean_prompt, encode_prompts
+from rays_as_pixels.pipeline.options import EstimateOptions, GenerateOptions, RunOptions
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.trajectories.formats.native import write_native
 from rays_as_pixels.trajectories.presets import make_preset
@@ -35,11 +36,13 @@ def path():
     return make_preset("truck-right", num_frames=5, fps=10, height=32, width=32)
 
 
-def made(pipe, verb: str = "generate", **options) -> torch.Tensor:
-    given = {"num_inference_steps": 2, "generator": torch.Generator().manual_seed(1), **options}
+def made(pipe, verb: str = "generate", *, guidance_scale: float = 1.0, **run) -> torch.Tensor:
+    asked = RunOptions(**{"generator": torch.Generator().manual_seed(1), **run})
     if verb == "generate":
-        return pipe.generate(image(), path(), **given).video
-    return pipe.imagine(image(), num_frames=5, **given).video
+        how = GenerateOptions(num_inference_steps=2, guidance_scale=guidance_scale)
+        return pipe.generate(image(), path(), options=how, run=asked).video
+    how = ImagineOptions(num_inference_steps=2, guidance_scale=guidance_scale)
+    return pipe.imagine(image(), num_frames=5, options=how, run=asked).video
 
 
 def embedded(pipe, *prompts: str) -> torch.Tensor:
@@ -71,11 +74,16 @@ def test_guidance_leads_away_from_the_negative_prompt(pipe, verb):
 def test_estimate_and_loop_read_a_prompt_too(pipe):
     video = torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(3))
     generator = torch.Generator().manual_seed(1)
-    plain = pipe.estimate(video, generator=generator).raxels
-    told = pipe.estimate(video, generator=generator.manual_seed(1), prompt="the room").raxels
+    plain = pipe.estimate(video, run=RunOptions(generator=generator)).raxels
+    told = pipe.estimate(
+        video, run=RunOptions(generator=generator.manual_seed(1), prompt="the room")
+    ).raxels
     assert not torch.equal(plain, told)
     loop = pipe.loop(
-        video, estimate_steps=2, generate_steps=1, prompt="the room", negative_prompt="blurred"
+        video,
+        estimate_options=EstimateOptions(num_inference_steps=2),
+        generate_options=GenerateOptions(num_inference_steps=1),
+        run=RunOptions(prompt="the room", negative_prompt="blurred"),
     )
     assert loop.video.shape == (5, 3, 32, 32)
 
@@ -87,10 +95,8 @@ def test_each_seed_may_have_its_own_prompt(pipe):
     both = pipe.generate(
         image(),
         path(),
-        num_seeds=2,
-        prompt=["a cat", "the room"],
-        generator=seeds(4, 5),
-        num_inference_steps=2,
+        options=GenerateOptions(num_samples=2, num_inference_steps=2),
+        run=RunOptions(prompt=["a cat", "the room"], generator=seeds(4, 5)),
     ).videos
     for index, words in enumerate(("a cat", "the room")):
         alone = made(pipe, prompt=words, generator=seeds(4 + index))
@@ -126,7 +132,7 @@ def test_prompts_that_break_a_rule_are_refused(pipe, options, message):
 def test_a_model_without_a_text_branch_says_so(toy, options):
     name = next(iter(options))
     with pytest.raises(InputError, match=f"{name} must be left out for a model without a text"):
-        toy.imagine(image(), num_frames=5, **options)
+        toy.imagine(image(), num_frames=5, run=RunOptions(**options))
 
 
 def test_words_are_cleaned_as_wan_cleans_them_and_embedded_with_zeros_after_the_end(pipe):

@@ -8,6 +8,7 @@ import torch
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras, joined
 from rays_as_pixels.geometry.trajectory import Trajectory
+from rays_as_pixels.pipeline.options import GenerateOptions, RunOptions
 from rays_as_pixels.pipeline.source_images import PosedImages
 from rays_as_pixels.solve.view_synthesis import render_views
 
@@ -34,9 +35,9 @@ def made(toy, clip, path, **options):
         video[0],
         path,
         image_depths=[depth],
-        num_inference_steps=1,
-        generator=torch.Generator().manual_seed(0),
         **options,
+        options=GenerateOptions(num_inference_steps=1),
+        run=RunOptions(generator=torch.Generator().manual_seed(0)),
     )
 
 
@@ -73,14 +74,12 @@ def test_images_on_the_path_are_as_without(toy, clip):
 
 def placed(clip, path, frames, source_trajectory):
     video = clip[0]
-    return PosedImages.beside(
+    return PosedImages.from_inputs(
         path,
         [video[k] for k in frames],
         sizes=[tuple(video.shape[-2:])],
-        max_frames=17,
         image_frames=frames,
         source_trajectory=source_trajectory,
-        cameras_known=None,
         depths=None,
     )
 
@@ -91,9 +90,9 @@ def test_each_image_has_the_camera_that_took_it_and_says_whether_its_frame_shows
     moved[4:, :3, 3] += 0.1
     edited = replace(path, cameras=replace(path.cameras, world_from_cam=moved))
     found = placed(clip, edited, [0, 8], path)
-    assert found.shown.tolist() == [True, False]
+    assert found.is_frame.tolist() == [True, False]
     truth = path.cameras.relative_to(0).world_from_cam[[0, 8]]
-    torch.testing.assert_close(found.taken.world_from_cam, truth, atol=1e-6, rtol=0)
+    torch.testing.assert_close(found.source_cameras.world_from_cam, truth, atol=1e-6, rtol=0)
     torch.testing.assert_close(found.origin, torch.eye(4).to(found.origin), atol=1e-6, rtol=0)
     zoomed = replace(path.cameras, focal_px=1.1 * path.cameras.focal_px)
     assert not placed(clip, replace(path, cameras=zoomed), [0], path).shown.any()

@@ -10,6 +10,7 @@ from rays_as_pixels.geometry.cameras import Cameras, rigid
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.rotations import rotation_from_vector
 from rays_as_pixels.model.checkpoints import check_model_folder
+from rays_as_pixels.pipeline.options import EstimateOptions
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.training.config import training_config
 from rays_as_pixels.training.data.augment import mirrored, reversed_in_time
@@ -47,7 +48,7 @@ def test_a_run_leaves_a_pipeline_that_loads_and_records_how_it_was_made(run_fold
         assert "_name_or_path" not in (run_folder / "pipeline" / part / "config.json").read_text()
     assert (run_folder / "pipeline" / "training.json").read_text().count("clips_seen") == 1
     video = torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    assert len(pipe.estimate(video, num_inference_steps=1).trajectory) == 5
+    assert len(pipe.estimate(video, options=EstimateOptions(num_inference_steps=1)).trajectory) == 5
 
 
 @pytest.mark.slow

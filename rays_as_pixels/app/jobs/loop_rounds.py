@@ -5,10 +5,8 @@ with itself gets the same path every time; what it does not keep shows as drift.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
-
-from jaxtyping import Float
-from torch import Tensor
 
 from rays_as_pixels.app.jobs import tasks
 from rays_as_pixels.app.jobs.context import JobContext
@@ -16,15 +14,14 @@ from rays_as_pixels.app.jobs.requests import LoopRequest
 from rays_as_pixels.app.jobs.verbs import run_verb
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.files import write_json
-from rays_as_pixels.geometry.camera_metrics import frame_errors
-from rays_as_pixels.geometry.resize_crop import ResizeCrop
-from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.media.video import read_image, write_video
-from rays_as_pixels.media.video_metrics import psnr_db
+from rays_as_pixels.pipeline.loop import LoopStart, loop_rounds
+from rays_as_pixels.pipeline.options import EstimateOptions, GenerateOptions
 from rays_as_pixels.trajectories.depth import depth_of_path
 from rays_as_pixels.trajectories.formats.native import read_native, write_native
 
 if TYPE_CHECKING:
+    from rays_as_pixels.pipeline.outputs import EstimateOutput, GenerateOutput
     from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 
 START = "start.png"
@@ -39,7 +36,7 @@ def run_loop(load: tasks.LoadPipeline, job: JobContext, request: LoopRequest) ->
     """
     placed = read_native(job.folder / tasks.WANTED)
     wanted = placed.reanchored()
-    start = read_image(job.folder / START), depth_of_path(job.folder / tasks.WANTED)
+    start = read_image(job.folder / START)
     reference = tasks.load_frames(job.folder / tasks.INPUT_CLIP) if request.has_reference else None
     pipeline = tasks.load_for(job, load)
     settings = request.model_dump(mode="json")
@@ -48,18 +45,29 @@ def run_loop(load: tasks.LoadPipeline, job: JobContext, request: LoopRequest) ->
     if reference is not None:
         write_video(job.folder / tasks.CLIP, tasks.even_sized(reference), fps=wanted.fps)
         job.results.update(clip=tasks.CLIP)
-    path = placed
+    height, width = start.shape[-2:]
+    rounds = loop_rounds(
+        LoopStart(
+            start,
+            tasks.path_for_image(placed, height=height, width=width),
+            depth_of_path(job.folder / tasks.WANTED),
+            tasks.taken_path(job.folder, height=height, width=width),
+        ),
+        partial(_generate, job, pipeline, request),
+        partial(_estimate, job, pipeline, request),
+        rounds=request.rounds,
+        model_sizes=pipeline.sizes,
+        reference=reference,
+    )
     stopped = ""
-    for number in range(request.rounds):
-        try:
-            path, start = _round(
-                job, pipeline, request, number, path, start, wanted=wanted, reference=reference
-            )
-        except InputError as error:
-            if number == 0:
-                raise
-            stopped = str(error)  # a path that drifted off cannot be filmed; so far it counts
-            break
+    try:
+        for number, done in enumerate(rounds):
+            write_native(done.reestimated, job.folder / again_name(number))
+            job.results["rounds"] = [*job.results["rounds"], vars(done.report)]
+    except InputError as error:
+        if not job.results["rounds"]:
+            raise
+        stopped = str(error)  # a path that drifted off cannot be generated; so far it counts
     report = {"path": request.path, "rounds": job.results["rounds"], "stopped": stopped}
     write_json(job.folder / tasks.REPORT, report)
     job.results.update(report=tasks.REPORT, numbers=job.results["rounds"][0])
@@ -76,86 +84,54 @@ def again_name(number: int) -> str:
     return tasks.REESTIMATED if number == 0 else f"reestimated-{number + 1}.json"
 
 
-def _round(  # noqa: PLR0917 - a step of the loop above, whose values these are
+def _generate(
     job: JobContext,
     pipeline: "RaysAsPixelsPipeline",
     request: LoopRequest,
+    start: LoopStart,
     number: int,
-    path: Trajectory,
-    start: tuple[Float[Tensor, "3 height width"], Float[Tensor, "rows columns"] | None],
-    *,
-    wanted: Trajectory,
-    reference: Float[Tensor, "frames 3 h w"] | None,
-) -> tuple[Trajectory, tuple[Float[Tensor, "3 h w"], Float[Tensor, "rows columns"] | None]]:
-    progress = _numbered(job.progress, number, request.rounds)
-    image, depth = start
-    height, width = image.shape[-2:]
-    taken = tasks.taken_path(job.folder, height=height, width=width) if number == 0 else None
+) -> "GenerateOutput":
+    """Generate the video of a round and keep it at once: reading its path takes a while."""
     made = run_verb(
         job,
         pipeline,
         "generate",
         seed=request.seed + number,
-        progress=progress,
-        images=image,
-        trajectory=tasks.path_for_image(path, height=height, width=width),
-        source_trajectory=taken,
-        image_depths=tasks.depths_for(pipeline, [0], depth),
-        num_inference_steps=request.steps,
-        guidance_scale=request.guidance_scale,
-    ).video
-    write_video(job.folder / video_name(number), tasks.even_sized(made), fps=wanted.fps)
+        progress=_numbered(job.progress, number, request.rounds),
+        images=start.image,
+        trajectory=start.trajectory,
+        source_trajectory=start.source_trajectory,
+        image_depths=tasks.depths_for(pipeline, [0], start.depth),
+        options=GenerateOptions(
+            num_inference_steps=request.steps, guidance_scale=request.guidance_scale
+        ),
+    )
+    frames = tasks.even_sized(made.video)
+    write_video(job.folder / video_name(number), frames, fps=made.trajectory.fps)
     if number == 0:
         job.results.update(video=tasks.VIDEO)
-    found = run_verb(
+    return made
+
+
+def _estimate(
+    job: JobContext,
+    pipeline: "RaysAsPixelsPipeline",
+    request: LoopRequest,
+    made: "GenerateOutput",
+    number: int,
+) -> "EstimateOutput":
+    return run_verb(
         job,
         pipeline,
         "estimate",
         seed=request.seed + number,
-        progress=progress,
-        video=made,
-        fps=wanted.fps,
-        time_sec=wanted.times_sec,
-        source_frame=wanted.source_frame,
-        num_inference_steps=request.estimate_steps,
+        progress=_numbered(job.progress, number, request.rounds),
+        video=made.video,
+        fps=made.trajectory.fps,
+        time_sec=made.trajectory.times_sec,
+        source_frame=made.trajectory.source_frame,
+        options=EstimateOptions(num_inference_steps=request.estimate_steps),
     )
-    again = found.trajectory.reanchored()
-    write_native(again, job.folder / again_name(number))
-    at_size = ResizeCrop.nearest(made.shape[-2], made.shape[-1], pipeline.sizes).images(made)
-    job.results["rounds"] = [*job.results["rounds"], _numbers(again, wanted, at_size, reference)]
-    return again, (made[0], found.depth)
-
-
-def _numbers(
-    again: Trajectory,
-    wanted: Trajectory,
-    made: Float[Tensor, "frames 3 h w"],
-    reference: Float[Tensor, "frames 3 height width"] | None,
-) -> dict[str, Any]:
-    """Compare a round with the path and the frames that the loop began with.
-
-    Args:
-        again: The path read off the round's video.
-        wanted: The path that the loop began with.
-        made: The round's video at the model's size.
-        reference: The frames that the loop began with, at their own.
-    """
-    errors = frame_errors(again.cameras, wanted.cameras)
-    numbers: dict[str, Any] = {
-        "rotation_error_rad": errors.r_err_rad,
-        "translation_error": errors.t_err,
-        "rotation_error_rad_by_frame": [0.0, *errors.rotation_rad.tolist()],
-        "translation_error_by_frame": [0.0, *errors.translation.tolist()],
-        "psnr_db": None,
-        "psnr_db_by_frame": None,
-    }
-    if reference is not None:
-        height, width = reference.shape[-2:]
-        resize_crop = ResizeCrop(height, width, made.shape[-2], made.shape[-1])
-        by_frame = psnr_db(made, resize_crop.images(reference))
-        # Frame 0 is given to the model and would only flatter.
-        numbers |= {"psnr_db": float(by_frame[1:].mean()), "psnr_db_by_frame": by_frame.tolist()}
-    return numbers
 
 
 def _numbered(

@@ -8,6 +8,7 @@ above raxels), `raxels.npy` (decoded raxels, float16 F 3 h w).
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.media.clip import Clip
 from rays_as_pixels.media.extra_frames import frames_between
 from rays_as_pixels.media.video import read_clip, read_image, write_image, write_video
-from rays_as_pixels.solve.inlier_ratio import is_doubtful
+from rays_as_pixels.pipeline.options import EstimateOptions, GenerateOptions, ImagineOptions
 from rays_as_pixels.trajectories.depth import depth_for_extra, depth_of_path
 from rays_as_pixels.trajectories.formats.native import read_native, write_native
 from rays_as_pixels.viz.images import contact_sheet, images_from_raxels
@@ -37,7 +38,6 @@ from rays_as_pixels.viz.path_view.text import WORDS
 from rays_as_pixels.viz.path_view.value import path_view_value
 
 if TYPE_CHECKING:
-    from rays_as_pixels.pipeline.outputs import EstimateOutput
     from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 
 LoadPipeline = Callable[[], "RaysAsPixelsPipeline"]
@@ -48,27 +48,30 @@ REESTIMATED, RAXELS = "reestimated.json", "raxels.npy"
 WANTED, TAKEN, INPUT_CLIP = "wanted.json", "taken.json", "input.npy"
 
 READING, LOADING, WRITING = "Reading the video", "Loading the model", "Writing the results"
-READING_BETWEEN = "Reading the frames between"
 
 
 def run_estimate(load: LoadPipeline, job: JobContext, request: EstimateRequest) -> dict[str, Any]:
     """Estimate the path of the job's video."""
     clip = _read_frames(job, request)
     pipeline = load_for(job, load)
-    result = run_verb(
-        job,
-        pipeline,
-        "estimate",
-        seed=request.seed,
-        video=clip.video,
-        fps=clip.fps,
-        time_sec=clip.time_sec,
-        source_frame=clip.source_frame,
-        num_inference_steps=request.steps,
-        num_seeds=request.num_seeds,
-        shared_focal=request.shared_focal,
-    )
-    result = _with_extra_frames(job, pipeline, request, clip, result)
+    arguments: dict[str, Any] = {
+        "video": clip.video,
+        "fps": clip.fps,
+        "time_sec": clip.time_sec,
+        "source_frame": clip.source_frame,
+        "options": EstimateOptions(
+            num_inference_steps=request.steps,
+            num_samples=request.num_seeds,
+            shared_focal=request.shared_focal,
+        ),
+    }
+    verb = "estimate"
+    if request.extra_frames:
+        verb = "estimate_with_extra_frames"
+        arguments["read_extra_frames"] = partial(
+            frames_between, job.folder / request.video, clip, end_sec=request.end_sec
+        )
+    result = run_verb(job, pipeline, verb, seed=request.seed, **arguments)
     job.progress(WRITING, 0, 1)
     settings = request.model_dump(mode="json")
     write_path(job, result.trajectory, images=clip.video, settings=settings, depth=result.depth)
@@ -105,36 +108,6 @@ def _read_frames(job: JobContext, request: EstimateRequest) -> Clip:
     return clip
 
 
-def _with_extra_frames(
-    job: JobContext,
-    pipeline: "RaysAsPixelsPipeline",
-    request: EstimateRequest,
-    clip: Clip,
-    result: "EstimateOutput",
-) -> "EstimateOutput":
-    """Estimate with the frames in between where tracking is weak; see the pipeline."""
-    wanted = request.extra_frames and request.num_seeds == 1 and is_doubtful(result.inlier_ratio)
-    if not wanted:
-        return result
-    job.progress(READING_BETWEEN, 0, 1)
-    between = frames_between(job.folder / request.video, clip, end_sec=request.end_sec)
-    if between is None:
-        return result
-    longer, places = between
-    return run_verb(
-        job,
-        pipeline,
-        "estimate_with_extra_frames",
-        seed=request.seed,
-        video=clip.video,
-        estimated=result,
-        longer=longer.video,
-        places=places,
-        num_inference_steps=request.steps,
-        shared_focal=request.shared_focal,
-    )
-
-
 def run_generate(load: LoadPipeline, job: JobContext, request: GenerateRequest) -> dict[str, Any]:
     """Generate along the job's file wanted.json from image0.png, image1.png...
 
@@ -159,8 +132,9 @@ def run_generate(load: LoadPipeline, job: JobContext, request: GenerateRequest) 
         source_trajectory=taken_path(job.folder, height=height, width=width),
         image_depths=depths_for(pipeline, frames, depth_of_path(job.folder / WANTED)),
         source_clip=read_footage(job.folder) if pipeline.takes_depths else None,
-        num_inference_steps=request.steps,
-        guidance_scale=request.guidance_scale,
+        options=GenerateOptions(
+            num_inference_steps=request.steps, guidance_scale=request.guidance_scale
+        ),
     )
     job.progress(WRITING, 0, 1)
     write_video(job.folder / VIDEO, even_sized(result.video), fps=wanted.fps)
@@ -184,8 +158,9 @@ def run_imagine(load: LoadPipeline, job: JobContext, request: ImagineRequest) ->
         images=image,
         num_frames=request.num_frames,
         fps=request.fps,
-        num_inference_steps=request.steps,
-        guidance_scale=request.guidance_scale,
+        options=ImagineOptions(
+            num_inference_steps=request.steps, guidance_scale=request.guidance_scale
+        ),
     )
     job.progress(WRITING, 0, 1)
     write_video(job.folder / VIDEO, even_sized(result.video), fps=request.fps)

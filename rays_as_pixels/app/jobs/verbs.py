@@ -20,6 +20,7 @@ from rays_as_pixels.app.jobs.previews import LatentPreview, drop_pictures, keep_
 from rays_as_pixels.app.jobs.zero_gpu import on_zero_gpu
 from rays_as_pixels.errors import Cancelled, InputError
 from rays_as_pixels.media.video import write_video
+from rays_as_pixels.pipeline.options import RunOptions
 
 if TYPE_CHECKING:
     from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
@@ -38,7 +39,7 @@ class VerbCall:
 
     Attributes:
         verb: "estimate", "generate", "imagine" or "loop".
-        arguments: Keyword arguments other than those of `RunOptions`.
+        arguments: Keyword arguments other than `run`.
         seed: Seed of the noise.
         expected_sec: Seconds that calls like it took; None if none was measured.
     """
@@ -118,10 +119,12 @@ def call_verb(pipeline: "RaysAsPixelsPipeline", call: VerbCall, callbacks: JobCa
     try:
         return getattr(pipeline, call.verb)(
             **call.arguments,
-            generator=torch.Generator().manual_seed(call.seed),
-            progress=callbacks.progress,
-            cancel=callbacks.cancel,
-            callback_on_step_end=preview,
+            run=RunOptions(
+                generator=torch.Generator().manual_seed(call.seed),
+                progress=callbacks.progress,
+                cancel=callbacks.cancel,
+                callback_on_step_end=preview,
+            ),
         )
     except Cancelled:
         kept = None if preview is None else preview.partial()

@@ -273,7 +273,7 @@ class RunEvents(Events):
         if result.kind == "estimate":
             settings = {
                 "steps": ask["steps"],
-                "runs": ask["num_seeds"],
+                "runs": ask["num_samples"],
                 "seed": ask["seed"],
                 "shared_focal": ask["shared_focal"],
                 "lock": True,

@@ -24,6 +24,12 @@ from rays_as_pixels.evaluation.video_scores import VideoScore, score_video, summ
 from rays_as_pixels.geometry import camera_metrics
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.resize_crop import ResizeCrop
+from rays_as_pixels.pipeline.options import (
+    EstimateOptions,
+    GenerateOptions,
+    ImagineOptions,
+    RunOptions,
+)
 
 _CYCLE_COLUMNS = (
     Column("r_err_rad", "R_err mean [rad]", 4),
@@ -118,9 +124,13 @@ def _loop_one(
             lambda: runner.pipe.loop(
                 clip.video,
                 fps=clip.fps,
-                estimate_steps=settings.default_estimate_steps,
-                generate_steps=settings.default_generate_steps,
-                generator=runner.generator(index, seed),
+                estimate_options=EstimateOptions(
+                    num_inference_steps=settings.default_estimate_steps
+                ),
+                generate_options=GenerateOptions(
+                    num_inference_steps=settings.default_generate_steps
+                ),
+                run=RunOptions(generator=runner.generator(index, seed)),
             )
         )
     except InputError as error:
@@ -231,10 +241,12 @@ def _imagine_one(
             lambda: runner.pipe.imagine(
                 clip.video[0],
                 num_frames=len(clip.video),
-                num_inference_steps=runner.settings.default_imagine_steps,
-                video_steps=runner.settings.default_generate_steps,
-                max_upscale=1,
-                generator=generator,
+                options=ImagineOptions(
+                    num_inference_steps=runner.settings.default_imagine_steps,
+                    video_steps=runner.settings.default_generate_steps,
+                    max_upscale=1,
+                ),
+                run=RunOptions(generator=generator),
             )
         )
     except InputError as error:
@@ -243,7 +255,7 @@ def _imagine_one(
     own = output.trajectory.cameras.to(dtype=torch.float64, device="cpu")
     video = output.video.float().cpu()
     generator = runner.generator(index, 10_000 + seed)
-    again = runner.estimate(video, own, generator=generator, look_for_depth=False)
+    again = runner.estimate(video, own, generator=generator, estimate_depth=False)
     again = PathResult(again.cameras, seconds, again.failure)
     return own, again, float((video[-1] - video[0]).abs().mean())
 

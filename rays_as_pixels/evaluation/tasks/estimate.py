@@ -48,7 +48,7 @@ def model_scores(
                 clip.trajectory().cameras,
                 generator=runner.generator(index, seed),
                 steps=steps,
-                photometric_adjustment=not network_alone,
+                refine=not network_alone,
             )
             scores.append(score_clip(result, clip, seed=seed))
         progress(f"estimate, {steps} steps", index + 1, len(clips))

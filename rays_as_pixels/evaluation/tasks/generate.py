@@ -19,6 +19,7 @@ from rays_as_pixels.evaluation.video_scores import (
     summarise_videos,
 )
 from rays_as_pixels.geometry.trajectory import Trajectory
+from rays_as_pixels.pipeline.options import GenerateOptions, RunOptions
 
 PathChange = Callable[[Trajectory], Trajectory]
 
@@ -39,7 +40,7 @@ def clips_for_video(
         if clip.unit != SCENE_UNITS:
             generator = runner.generator(index, 0)
             result = runner.estimate(
-                at_size.video, at_size.cameras, generator=generator, look_for_depth=False
+                at_size.video, at_size.cameras, generator=generator, estimate_depth=False
             )
             extent = float(result.cameras.world_from_cam[:, :3, 3].norm(dim=-1).max())
             if extent > 1e-6:
@@ -104,10 +105,8 @@ def _generate_one(
                 clip.video[0],
                 given,
                 image_depths=depths,
-                num_inference_steps=steps,
-                max_upscale=1,
-                generator=generator,
-                callback_on_step_end=runner.recorder(steps),
+                options=GenerateOptions(num_inference_steps=steps, max_upscale=1),
+                run=RunOptions(generator=generator, callback_on_step_end=runner.recorder(steps)),
             )
         )
         video = output.video.float().cpu()
@@ -131,7 +130,7 @@ def _scored(
         video,
         clip.trajectory().cameras,
         generator=runner.generator(index, 10_000 + seed),
-        look_for_depth=False,
+        estimate_depth=False,
     )
     path = score_clip(result, clip, seed=seed)
     return score_video(video, clip, seed=seed, seconds=seconds, path=path, failure=failure)

@@ -14,6 +14,7 @@ from rays_as_pixels.evaluation.tables import Column, Row, Table
 from rays_as_pixels.geometry import camera_metrics
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.pipeline.long_video import WindowPlan, by_stride
+from rays_as_pixels.pipeline.options import EstimateOptions, RunOptions
 from rays_as_pixels.solve.window_alignment import Window, join_levels
 from rays_as_pixels.worlds.long_sequences import TOURS, Tour, render_tour
 
@@ -105,9 +106,8 @@ def _scores(runner: Runner, tour: Tour, number: int) -> dict[str, dict[str, obje
 def _options(runner: Runner, number: int) -> dict[str, Any]:
     return {
         "fps": FPS,
-        "num_inference_steps": runner.settings.default_estimate_steps,
-        "generator": runner.generator(number, 0),
-        "progress": lambda *_: None,
+        "options": EstimateOptions(num_inference_steps=runner.settings.default_estimate_steps),
+        "run": RunOptions(generator=runner.generator(number, 0), progress=lambda *_: None),
     }
 
 
@@ -128,8 +128,7 @@ def _joined(runner: Runner, tour: Tour, number: int) -> dict[str, tuple[Cameras,
     The same windows as those of the pipeline's `estimate_long`.
     """
     native, most = runner.pipe.num_frames, runner.pipe.max_frames
-    count = len(tour.video)
-    stride = runner.pipe.codec.temporal_stride
+    stride, count = runner.pipe.codec.temporal_stride, len(tour.video)
     laid = WindowPlan().windows(count, native=native, longest=most, temporal_stride=stride)
     options = {**_options(runner, number)}
     found: list[Window] = []

@@ -6,7 +6,6 @@ Two tables from the same runs: estimates averaged over noise seeds and over flip
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -20,7 +19,12 @@ from rays_as_pixels.evaluation.tables import Column, Row, Table
 from rays_as_pixels.evaluation.tasks.estimate import baseline_scores, path_table, score_clip
 from rays_as_pixels.geometry import camera_metrics
 from rays_as_pixels.geometry.cameras import Cameras
-from rays_as_pixels.pipeline.flip_augmentation import AugmentedEstimate, combined, flips_of
+from rays_as_pixels.pipeline.flip_augmentation import (
+    AugmentedEstimate,
+    average_flips,
+    flips_to_average,
+)
+from rays_as_pixels.pipeline.options import EstimateOptions, RunOptions
 from rays_as_pixels.pipeline.outputs import EstimateOutput, PoseSpread
 
 FIT_SEED = 1 << 30  # of the training family, where training's own count never comes
@@ -146,15 +150,15 @@ def fit_scale(runner: Runner, num_clips: int, progress: Progress) -> tuple[float
 
 
 def _run(
-    runner: Runner, video: Tensor, generator: torch.Generator, **options: Any
+    runner: Runner, video: Tensor, generator: torch.Generator, *, num_samples: int = 1
 ) -> tuple[EstimateOutput, float]:
     return runner.timed(
         lambda: runner.pipe.estimate(
             video,
-            num_inference_steps=runner.settings.default_estimate_steps,
-            generator=generator,
-            progress=lambda *_: None,
-            **options,
+            options=EstimateOptions(
+                num_inference_steps=runner.settings.default_estimate_steps, num_samples=num_samples
+            ),
+            run=RunOptions(generator=generator, progress=lambda *_: None),
         )
     )
 
@@ -166,13 +170,13 @@ def _from_flips(runner: Runner, clip: EvalClip, index: int) -> dict[str, _Estima
     found: dict[str, _Estimate] = {}
     spent = 0.0
     residual = torch.zeros(len(clip.video))
-    for view in flips_of(4):
+    for view in flips_to_average(4):
         output, seconds = _run(runner, view.video(clip.video), generator)
         spent += seconds
         residual = output.residual if not answers else residual
-        answers.append(AugmentedEstimate.of_one(view, output.trajectory.cameras))
+        answers.append(AugmentedEstimate.of_one_sample(view, output.trajectory.cameras))
         if len(answers) in (1, 2, 4):
-            cameras, spread = combined(answers)
+            cameras, spread = average_flips(answers)
             name = "seeds-1" if len(answers) == 1 else f"flips-{len(answers)}"
             found[name] = _Estimate(cameras, spread, residual, spent)
     return found
@@ -181,7 +185,7 @@ def _from_flips(runner: Runner, clip: EvalClip, index: int) -> dict[str, _Estima
 def _from_seeds(runner: Runner, clip: EvalClip, index: int) -> dict[str, _Estimate]:
     found = {}
     for seeds in SEEDS:
-        output, seconds = _run(runner, clip.video, runner.generator(index, 0), num_seeds=seeds)
+        output, seconds = _run(runner, clip.video, runner.generator(index, 0), num_samples=seeds)
         found[f"seeds-{seeds}"] = _Estimate(
             output.trajectory.cameras, output.spread, output.residual, seconds
         )

@@ -13,6 +13,7 @@ from rays_as_pixels.evaluation.scores import PathResult, PathScore
 from rays_as_pixels.evaluation.tables import Row, Table
 from rays_as_pixels.evaluation.tasks.estimate import baseline_scores, path_table, score_clip
 from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.pipeline.options import ImagineOptions, RunOptions
 
 COUNTS = (2, 3, 5)  # images
 
@@ -94,9 +95,9 @@ def _imagined(
                 list(clip.video[list(frames)]),
                 num_frames=len(clip.video),
                 image_frames=list(frames),
-                num_inference_steps=steps,
-                video_steps=0,  # the cameras alone are looked at
-                generator=runner.generator(index, 0),
+                # The cameras alone are looked at.
+                options=ImagineOptions(num_inference_steps=steps, video_steps=0),
+                run=RunOptions(generator=runner.generator(index, 0)),
             )
         )
     except InputError as error:

@@ -17,6 +17,7 @@ from rays_as_pixels.app.jobs.previews import (
     strip_jpeg,
 )
 from rays_as_pixels.errors import Cancelled
+from rays_as_pixels.pipeline.options import EstimateOptions, ImagineOptions, RunOptions
 
 
 def test_two_states_of_the_sampler_give_the_clean_latents_exactly_where_the_flow_is_straight():
@@ -83,11 +84,10 @@ def generate(toy, preview, *, steps=6, stop_after=None):
 
     toy.imagine(
         torch.rand(3, *toy.sizes[0], generator=torch.Generator().manual_seed(1)),
-        num_inference_steps=steps,
-        video_steps=0,
-        generator=torch.Generator().manual_seed(2),
-        callback_on_step_end=watch,
-        cancel=cancel,
+        options=ImagineOptions(num_inference_steps=steps, video_steps=0),
+        run=RunOptions(
+            generator=torch.Generator().manual_seed(2), callback_on_step_end=watch, cancel=cancel
+        ),
     )
     return seen
 
@@ -114,7 +114,11 @@ def test_an_estimate_has_nothing_to_preview(toy, monkeypatch):
     drawn = []
     video = torch.rand(9, 3, *toy.sizes[0], generator=torch.Generator().manual_seed(3))
     preview = LatentPreview(lambda *picture: drawn.append(picture))
-    toy.estimate(video, num_inference_steps=4, callback_on_step_end=preview)
+    toy.estimate(
+        video,
+        options=EstimateOptions(num_inference_steps=4),
+        run=RunOptions(callback_on_step_end=preview),
+    )
     assert drawn == [] and preview.partial() is None
 
 
