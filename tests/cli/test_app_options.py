@@ -12,10 +12,14 @@ def test_the_card_and_the_index_describe_a_model_without_loading_it(tmp_path):
     (tmp_path / "README.md").write_text(card, encoding="utf-8")
     index = {"num_frames": 17, "max_frames": 33}
     (tmp_path / "model_index.json").write_text(json.dumps(index), encoding="utf-8")
+    (tmp_path / "vae").mkdir()
+    codec = json.dumps({"scale_factor_temporal": 4})
+    (tmp_path / "vae" / "config.json").write_text(codec, encoding="utf-8")
     facts = model_facts(tmp_path, "cuda:0")
     assert (facts.name, facts.device) == (tmp_path.name, "cuda:0")
     assert facts.trained_on == "40,000 rendered clips"
     assert (facts.num_frames, facts.max_frames) == (17, 33)
+    assert list(facts.clip_lengths) == [5, 9, 13, 17, 21, 25, 29, 33]
 
 
 def test_a_missing_or_damaged_folder_is_described_by_its_name(tmp_path):

@@ -10,7 +10,7 @@ from diffusers.callbacks import PipelineCallback
 from tiny_wan import saved_joint
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.pipeline.options import ImagineOptions, RunOptions
+from rays_as_pixels.pipeline.options import GenerateOptions, ImagineOptions, RunOptions
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.trajectories.presets import make_preset
 
@@ -46,10 +46,10 @@ def image() -> torch.Tensor:
     return torch.rand(3, 32, 32, generator=seeded(0))
 
 
-def made(pipe, *, num_inference_steps: int = 2, **run) -> torch.Tensor:
+def made(pipe, *, steps: int = 2, guidance_scale: float = 2.0, **run) -> torch.Tensor:
     """Run everything there is: text, guidance, both streams, the codec."""
     path = make_preset("truck-right", num_frames=5, fps=10, height=32, width=32)
-    how = GenerateOptions(num_inference_steps=num_inference_steps, guidance_scale=2.0)
+    how = GenerateOptions(num_inference_steps=steps, guidance_scale=guidance_scale)
     run = {"generator": seeded(), **run}
     if pipe.text_encoder is not None:
         run.setdefault("prompt", "a cat")
@@ -308,7 +308,7 @@ def test_a_callbacks_latents_replace_all_but_what_was_given(pipe):
         ends[step] = tensors["latents"].clone()
         return {"latents": torch.zeros_like(tensors["latents"])}
 
-    made(pipe, callback_on_step_end=callback, num_inference_steps=2)
+    made(pipe, callback_on_step_end=callback, steps=2)
     assert ends[0][:, :, 1].abs().max() > 0
     untouched = {}
 
@@ -316,7 +316,7 @@ def test_a_callbacks_latents_replace_all_but_what_was_given(pipe):
         untouched[step] = tensors["latents"].clone()
         return {}
 
-    made(pipe, callback_on_step_end=watch, num_inference_steps=2)
+    made(pipe, callback_on_step_end=watch, steps=2)
     assert torch.equal(ends[1][:, :, 0], untouched[1][:, :, 0]), "the image's latents stay"
     assert not torch.equal(ends[1][:, :, 1], untouched[1][:, :, 1])
 
@@ -341,13 +341,13 @@ def test_a_callback_may_turn_guidance_off(pipe):
     calls = []
     count = pipe.transformer.register_forward_hook(lambda *_: calls.append(1))
     try:
-        made(pipe, guidance_scale=3.0, num_inference_steps=3)
+        made(pipe, guidance_scale=3.0, steps=3)
         guided = len(calls)
         calls.clear()
         made(
             pipe,
             guidance_scale=3.0,
-            num_inference_steps=3,
+            steps=3,
             callback_on_step_end=Cutoff(cutoff_step_ratio=None, cutoff_step_index=0),
         )
         assert len(calls) < guided
@@ -363,18 +363,18 @@ def test_a_callback_may_interrupt_and_gets_what_is_there(pipe):
         own._interrupt = step == 1
         return tensors
 
-    early = made(pipe, callback_on_step_end=callback, num_inference_steps=5)
+    early = made(pipe, callback_on_step_end=callback, steps=5)
     assert steps == [0, 1]
     assert early.shape == (5, 3, 32, 32)
     steps.clear()
-    made(pipe, num_inference_steps=2)
+    made(pipe, steps=2)
     assert not pipe.interrupt, "the next run starts anew"
 
 
 def test_the_progress_bar_counts_steps_unless_somebody_else_does(load, capsys):
     pipe = load()
     pipe.set_progress_bar_config(disable=False)
-    made(pipe, num_inference_steps=3)
+    made(pipe, steps=3)
     assert "3/3" in capsys.readouterr().err
     made(pipe, progress=lambda stage, done, total: None)
     assert capsys.readouterr().err == ""

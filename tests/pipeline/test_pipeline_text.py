@@ -10,7 +10,12 @@ from rays_as_pixels.cli.main import main
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.media.images import write_image
 from rays_as_pixels.model.transformer.text import clean_prompt, encode_prompts
-from rays_as_pixels.pipeline.options import EstimateOptions, GenerateOptions, RunOptions
+from rays_as_pixels.pipeline.options import (
+    EstimateOptions,
+    GenerateOptions,
+    ImagineOptions,
+    RunOptions,
+)
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.trajectories.formats.native import write_native
 from rays_as_pixels.trajectories.presets import make_preset

@@ -93,9 +93,11 @@ def test_each_image_has_the_camera_that_took_it_and_says_whether_its_frame_shows
     assert found.is_frame.tolist() == [True, False]
     truth = path.cameras.relative_to(0).world_from_cam[[0, 8]]
     torch.testing.assert_close(found.source_cameras.world_from_cam, truth, atol=1e-6, rtol=0)
-    torch.testing.assert_close(found.origin, torch.eye(4).to(found.origin), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        found.world_from_source, torch.eye(4).to(found.world_from_source), atol=1e-6, rtol=0
+    )
     zoomed = replace(path.cameras, focal_px=1.1 * path.cameras.focal_px)
-    assert not placed(clip, replace(path, cameras=zoomed), [0], path).shown.any()
+    assert not placed(clip, replace(path, cameras=zoomed), [0], path).is_frame.any()
     reached, _, _ = found.within_reach()
     torch.testing.assert_close(reached.world_from_cam, found.cameras.world_from_cam)
 

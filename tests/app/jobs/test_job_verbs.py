@@ -23,6 +23,7 @@ from rays_as_pixels.app.jobs.verbs import (
 )
 from rays_as_pixels.errors import Cancelled, InputError
 from rays_as_pixels.media.video import probe_video, write_image
+from rays_as_pixels.pipeline.options import ImagineOptions
 from rays_as_pixels.trajectories.formats.native import native_text
 from rays_as_pixels.trajectories.presets import PRESETS, make_preset
 
@@ -37,7 +38,7 @@ def image(toy) -> torch.Tensor:
 
 
 def imagine(toy, *, steps: int) -> VerbCall:
-    return VerbCall("imagine", {"images": image(toy), "num_inference_steps": steps}, seed=5)
+    return VerbCall("imagine", {"images": image(toy), "options": ImagineOptions(steps)}, seed=5)
 
 
 class Recorder:
