@@ -94,7 +94,9 @@ class PosedClip:
         chosen = torch.linspace(0, len(self.video) - 1, count).round().long()
         depths = [log_depth]
         depths += [
-            dense_log_depth(fine, cameras, log_depth, inlier_ratio=self.inlier_ratio, reference_frame=k)
+            dense_log_depth(
+                fine, cameras, log_depth, inlier_ratio=self.inlier_ratio, reference_frame=k
+            )
             for k in chosen[1:].tolist()
         ]
         depths = [
