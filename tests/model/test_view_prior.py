@@ -9,7 +9,6 @@ from rays_as_pixels.model.camera_prior.camera_params import raxels_from_camera_p
 from rays_as_pixels.model.config import ViewPriorConfig
 from rays_as_pixels.model.transformer.joint_state import CLIP, LatentImages
 from rays_as_pixels.model.view_prior.view_prior import CELL, View, ViewPrior
-from rays_as_pixels.solve.depth_reprojection import filled
 
 HEIGHT, WIDTH = 6, 8  # cells
 SIZE = 3 * CELL**2
@@ -210,22 +209,3 @@ def test_near_things_hide_far_ones_and_what_they_hid_is_filled_from_around(view)
     assert told.seen[0, 0, 1, 2:4, 4].max() < 0.5, "and is not taken for seen"
     assert told.seen[0, 0, 1, 2:4, 2].min() > 0.8
     assert told.seen[0, 0, 1, :, 6].min() > 0.95
-
-
-def test_what_an_image_does_not_show_is_filled_from_around_and_the_rest_stays():
-    image = torch.full((1, 3, 16, 24), 0.7)
-    image[..., 12:] = 0.2
-    known = torch.ones(1, 1, 16, 24)
-    known[..., 8:12], known[..., 20:] = 0, 0  # a hole inside, and a strip at the edge
-    hidden = torch.where(known > 0, image, torch.tensor(9.0))
-    result = filled(hidden, known)
-    seen = known.expand_as(image) > 0
-    assert torch.equal(result[seen], image[seen])
-    assert float(result.max()) <= 0.7 + 1e-6, "nothing of what is hidden shows"
-    torch.testing.assert_close(result[..., 20:], image[..., 20:])  # all around it is 0.2
-    assert 0.2 < float(result[..., 8:12].mean()) < 0.7
-
-
-def test_nothing_known_at_all_is_filled_without_infinities():
-    result = filled(torch.ones(1, 3, 5, 7), torch.zeros(1, 1, 5, 7))
-    assert result.isfinite().all()

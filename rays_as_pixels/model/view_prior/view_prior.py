@@ -18,7 +18,7 @@ from rays_as_pixels.model.config import ViewPriorConfig
 from rays_as_pixels.model.token_images import MIN_SIGMA
 from rays_as_pixels.model.transformer.joint_state import LatentImages
 from rays_as_pixels.model.view_prior.ray_cameras import cameras_of_points
-from rays_as_pixels.solve.depth_reprojection import MAX_DEPTH, MIN_DEPTH, filled, reproject
+from rays_as_pixels.solve.depth_reprojection import MAX_DEPTH, MIN_DEPTH, fill_holes, reproject
 
 CELL = 8  # pixels per latent cell along each side
 _DEEPEST = 2.0  # logarithm of a depth, either way
@@ -137,7 +137,7 @@ class ViewPrior(nn.Module):
             source, away, share, moving = _sources(images, ray_images)
             relative = _relative(self._cameras(ray_images.latents.float()), source, moving)
             pixels, mask = self._warped(images.latents.float(), source, relative, log_depth)
-            rows = nn.functional.pixel_unshuffle(filled(pixels, mask), CELL)
+            rows = nn.functional.pixel_unshuffle(fill_holes(pixels, mask), CELL)
             expected = nn.functional.conv2d(
                 rows, self.cell_weight.float()[..., None, None], self.cell_bias.float()
             )
