@@ -243,34 +243,37 @@ def linearise(
         sqrt_information: S with S^T S = W, whose product with an error is in standard deviations;
             2 x 2, or 1 x 1 where both axes count alike. Zero for what is not to be used.
     """
-
-    def whitened(rows: Float[Tensor, "*batch t a n 2 k"]) -> Tensor:
-        isotropic = sqrt_information.shape[-1] == 1
-        return sqrt_information * rows if isotropic else sqrt_information @ rows
-
     axes = state.world_from_cam[..., seen.targets, None, None, :, :].mT
     scale = state.focal()[..., seen.targets, None, None, :] / seen.depth[..., None]
     slant = seen.image / seen.depth[..., None]
-    by_point = whitened(scale[..., None] * axes[..., :2, :] - slant[..., None] * axes[..., 2:, :])
-    image = whitened(seen.image[..., None])[..., 0]
+    by_point = scale[..., None] * axes[..., :2, :] - slant[..., None] * axes[..., 2:, :]
+    by_point = _whiten(by_point, sqrt_information)
+    image = _whiten(seen.image[..., None], sqrt_information)[..., 0]
     # Products of 3-vectors by elements: as batched matrices they take several times as long.
     arm = seen.from_host[..., None, :, :, None, :]
     turn = torch.linalg.cross(by_point, seen.from_target[..., None, :], dim=-1)
     axial = state.world_from_cam[..., state.host_frames, :, 2]
-    ahead = (seen.from_host * axial[..., None, :]).sum(-1, keepdim=True) * axial[..., None, :]
-    by_focal_of_host = (by_point * (seen.from_host - ahead)[..., None, :, :, None, :]).sum(-1)
+    along_axis = (seen.from_host * axial[..., None, :]).sum(-1, keepdim=True) * axial[..., None, :]
+    by_focal_of_host = (by_point * (seen.from_host - along_axis)[..., None, :, :, None, :]).sum(-1)
     by_host = None
     if len(state.host_frames) > 1:
         turn_host = -torch.linalg.cross(by_point, arm, dim=-1)
         by_host = torch.cat([turn_host, by_point, -by_focal_of_host[..., None]], -1)
     return Residuals(
         seen.targets,
-        whitened(error[..., None])[..., 0],
+        _whiten(error[..., None], sqrt_information)[..., 0],
         torch.cat([turn, -by_point, image[..., None]], -1),
         by_host,
         image - by_focal_of_host,
         (by_point * arm).sum(-1),
     )
+
+
+def _whiten(
+    rows: Float[Tensor, "*batch t a n 2 k"], sqrt_information: Float[Tensor, "*batch t a n i i"]
+) -> Float[Tensor, "*batch t a n 2 k"]:
+    isotropic = sqrt_information.shape[-1] == 1
+    return sqrt_information * rows if isotropic else sqrt_information @ rows
 
 
 def gauss_newton_step(

@@ -88,13 +88,9 @@ def refine_photometrically(
             state = with_hosts(state, state.log_depth[0], patches)
             state, score = adjust_photometrically(frames, state, patches, shared_focal=shared_focal)
     if score >= MIN_ACCEPTED:
+        states = guess, state.in_scene_units()
         state, score = select_motion(
-            frames,
-            (guess, state.in_scene_units()),
-            score,
-            patches,
-            shared_focal=shared_focal,
-            check=check,
+            frames, states, score, patches, shared_focal=shared_focal, check=check
         )
         moved = _cameras_of(state, cameras)
         if moved is not None and score >= MIN_ACCEPTED:

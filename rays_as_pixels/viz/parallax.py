@@ -129,8 +129,8 @@ def _sky(cameras: Cameras) -> Float[Tensor, "f 3 h w"]:
     # Azimuths crowd towards the poles: an angle there is so much shorter in the image.
     apart = [(one - (one / step).round() * step).abs() for one in (azimuth, elevation)]
     line = (1 - torch.minimum(apart[0] * across, apart[1]) / pixel_rad).clamp(0, 1)[:, None]
-    colours = (torch.tensor(one)[:, None, None] for one in (_SKY, _SKY_LINE))
-    return torch.lerp(*colours, line)
+    back, front = (torch.tensor(one)[:, None, None] for one in (_SKY, _SKY_LINE))
+    return torch.lerp(back, front, line)
 
 
 def _reference_card(height: int, width: int) -> Float[Tensor, "3 {height} {width}"]:
@@ -139,8 +139,8 @@ def _reference_card(height: int, width: int) -> Float[Tensor, "3 {height} {width
     x, y, cell = x - width // 2, y - height // 2, height // 8
     cross = (x.abs() <= 1) | (y.abs() <= 1)
     strength = torch.where(cross, 1.0, torch.where((x % cell == 0) | (y % cell == 0), 0.35, 0.0))
-    colours = (torch.tensor(one)[:, None, None] for one in (_CARD, _CARD_LINE))
-    return torch.lerp(*colours, strength)
+    back, front = (torch.tensor(one)[:, None, None] for one in (_CARD, _CARD_LINE))
+    return torch.lerp(back, front, strength)
 
 
 def _banner(note: str, width: int) -> Float[Tensor, "3 _ {width}"]:
