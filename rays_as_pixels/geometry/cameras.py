@@ -222,7 +222,7 @@ def kind_of_move(cameras: Cameras) -> Literal["still", "turns", "travels", "both
     """Say what cameras do, as far as they do it at all.
 
     Paths fitted to a clip turn, or travel, by exactly 0 where the clip shows neither
-    (`model.likelier_motion`), up to the rounding of files: 1e-6 radians and scene units.
+    (`solve.motion_selection`), up to the rounding of files: 1e-6 radians and scene units.
 
     Args:
         cameras: (F,) in any world frame.

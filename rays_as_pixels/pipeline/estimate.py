@@ -45,13 +45,12 @@ from rays_as_pixels.pipeline.stages import (
     trajectory_of_input,
 )
 from rays_as_pixels.pipeline.validation import check_frames, check_video
-from rays_as_pixels.solve.inlier_ratio import is_doubtful
+from rays_as_pixels.solve.inlier_ratio import MIN_RELATIVE_WITH_EXTRA_FRAMES, is_doubtful
 from rays_as_pixels.solve.photometric_refinement import refine_photometrically
 from rays_as_pixels.solve.plane_sweep import dense_log_depth
 
 ReadExtraFrames = Callable[[], "tuple[Clip, Sequence[int]] | None"]
 _READOUT_ITERATIONS = 2  # of fitting cameras to ray latents; refinement starts as well without
-_MIN_RELATIVE_INLIERS = 0.75  # of an estimate's inlier ratio, for a path that saw more frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -287,7 +286,7 @@ def estimate_from_extra_frames(
     fit = refine_photometrically(
         fine, start, None, shared_focal=options.shared_focal, before_round=check
     )
-    if fit.inlier_ratio < _MIN_RELATIVE_INLIERS * (estimated.inlier_ratio or 0.0):
+    if fit.inlier_ratio < MIN_RELATIVE_WITH_EXTRA_FRAMES * (estimated.inlier_ratio or 0.0):
         return replace(estimated, frames_seen=len(longer))
     run.report("estimate depth", 0, 1)
     depth = dense_log_depth(fine, fit.cameras, fit.log_depth, inlier_ratio=fit.inlier_ratio)
