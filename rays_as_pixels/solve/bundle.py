@@ -343,8 +343,8 @@ def _camera_equations(
         pair = torch.einsum("...tacd,tf,ag->...fcgd", pair, target, host)
         own = torch.einsum("...acd,af,ag->...fcgd", own, host, host)
         gram = gram + own + pair + pair.movedim((-2, -1), (-4, -3))
-        held = torch.einsum("...tanic,...tani->...anc", by_host, depth)
-        cross = cross + torch.einsum("...anc,af->...anfc", held, host)
+        own = torch.einsum("...tanic,...tani->...anc", by_host, depth)
+        cross = cross + torch.einsum("...anc,af->...anfc", own, host)
     focal, error = residuals.by_log_focal, residuals.error
     column = by_frame(focal)
     corner = focal.square().sum((-4, -3, -2, -1))[..., None, None]

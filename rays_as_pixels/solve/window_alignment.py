@@ -1,4 +1,4 @@
-"""Join camera paths that overlap, each known up to its own similarity, into one.
+"""Join camera paths that overlap, each right up to a similarity of its own, into one.
 
 A window is a set of frames of a long video with a camera for each, in a world frame and a unit of
 its own. All windows and all frames are solved for together, in three linear steps as in global
@@ -94,7 +94,7 @@ def join_windows(
 
     Args:
         windows: Every frame in at least one; all connected by shared frames.
-        num_frames: Frames F of the whole path.
+        num_frames: Frames F of the path.
         scale_prior: How much the units of two windows that share frames may differ before it is
             held against them, as a deviation of the logarithm. It decides only where the shared
             frames do not: where the camera hardly moves between them.
@@ -146,7 +146,7 @@ def join_levels(levels: Sequence[Sequence[Window]], num_frames: int) -> JoinedPa
 
     Args:
         levels: Windows by stride, the shortest first, which must cover every frame.
-        num_frames: Frames F of the whole path.
+        num_frames: Frames F of the path.
 
     Returns:
         The path; `weight` holds 0 for windows that were left out, in the order given.

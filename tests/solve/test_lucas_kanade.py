@@ -1,4 +1,4 @@
-"""Flow between pictures: known shifts and turns are found, and what is certain is said."""
+"""Flow between pictures: true shifts and turns are found, with gradients and mismatch."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ SIZE = 32
 
 
 def picture_at(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """A smooth picture, known at every place: its colours at (x, y) in elements."""
+    """A smooth picture, defined everywhere: its colours at (x, y) in elements."""
     generator = torch.Generator().manual_seed(3)
     waves = torch.randn(12, 2, generator=generator) * 0.35
     phase = torch.rand(12, generator=generator) * 6.3

@@ -100,10 +100,10 @@ def test_a_path_found_the_wrong_way_round_is_turned():
     guess = Cameras(rigid(turned, -pose[:, :3, 3]), truth.focal_px, truth.center_px, *SIZE)
     depth = torch.nn.functional.interpolate(one.depth[:1, None].log(), (9, 14), mode="area")
     found = refine_photometrically(one.video.float(), guess, -depth[0, 0])
-    told = pair_errors(found.cameras, truth).translation_deg
+    after = pair_errors(found.cameras, truth).translation_deg
     before = pair_errors(guess, truth).translation_deg
     assert before.nanmedian() > 120
-    assert told.nanmedian() < 5
+    assert after.nanmedian() < 5
 
 
 def test_given_depths_are_where_it_starts_and_others_are_tried():
