@@ -1,4 +1,4 @@
-"""Depths of every pixel: near those of a rendered world, and those of the prior where nothing moves."""
+"""Depths of every pixel: near those of a rendered world, or the prior where nothing moves."""
 
 from dataclasses import replace
 
