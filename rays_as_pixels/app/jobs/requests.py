@@ -37,11 +37,11 @@ class EstimateRequest(JobRequest):
     """
 
     video: str
-    num_frames: int = Field(ge=1)
+    num_frames: Annotated[int, Field(ge=1)]
     start_sec: Seconds | None = None
     end_sec: Seconds | None = None
     steps: Steps = ESTIMATE_STEPS
-    num_seeds: int = Field(1, ge=1, le=MAX_RUNS)
+    num_seeds: Annotated[int, Field(ge=1, le=MAX_RUNS)] = 1
     shared_focal: bool = False
     seed: Seed = 0
     extra_frames: bool = True
@@ -74,8 +74,8 @@ class ImagineRequest(JobRequest):
         seed: Seed of the noise.
     """
 
-    num_frames: int = Field(ge=1)
-    fps: float = Field(10.0, ge=0.1, le=240)
+    num_frames: Annotated[int, Field(ge=1)]
+    fps: Annotated[float, Field(ge=0.1, le=240)] = 10.0
     steps: Steps = IMAGINE_STEPS
     guidance_scale: GuidanceScale = 1.0
     seed: Seed = 0
@@ -95,7 +95,7 @@ class LoopRequest(JobRequest):
     """
 
     path: str = "estimated"
-    rounds: int = Field(1, ge=1, le=MAX_ROUNDS)
+    rounds: Annotated[int, Field(ge=1, le=MAX_ROUNDS)] = 1
     steps: Steps = GENERATE_STEPS
     estimate_steps: Steps = ESTIMATE_STEPS
     guidance_scale: GuidanceScale = 1.0
