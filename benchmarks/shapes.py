@@ -6,7 +6,7 @@ import torch
 from diffusers import WanTransformer3DModel
 from torch import Tensor
 
-from rays_as_pixels.model.autoencoder import TEMPORAL_STRIDE, latent_frames
+from rays_as_pixels.model.clip_lengths import TEMPORAL_STRIDE, latent_frames
 from rays_as_pixels.model.transformer.joint_state import JointState
 from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 

@@ -14,7 +14,7 @@ from rays_as_pixels.annotate.job import MOST_ATTEMPTS, Job
 from rays_as_pixels.annotate.table import ERROR, OK, write_rows
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.media.video import Clip, probe_video, read_clip
-from rays_as_pixels.model.autoencoder import largest_clip_length
+from rays_as_pixels.model.clip_lengths import largest_clip_length
 from rays_as_pixels.pipeline.options import EstimateOptions, RunOptions
 from rays_as_pixels.pipeline.outputs import EstimateOutput
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeGuard
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.model.autoencoder import clip_lengths_in_words
+from rays_as_pixels.model.clip_lengths import clip_lengths_in_words
 
 MOST_SEED = 2**31 - 1
 NEED_FRAMES = "frames must be {allowed}; got {value}. Use {use}."

@@ -117,7 +117,7 @@ def _job(args: argparse.Namespace, root: Path, progress: ProgressLine) -> "Job":
     from rays_as_pixels.annotate.job import Job, Settings, fingerprint
     from rays_as_pixels.hub.fetch import find_model
     from rays_as_pixels.hub.location import HubAccess
-    from rays_as_pixels.model.autoencoder import check_frame_count, stored_temporal_stride
+    from rays_as_pixels.model.clip_lengths import check_frame_count, stored_temporal_stride
 
     found = find_model(args.model, access=HubAccess(log=progress.say))
     folder = Path(found.folder).resolve()

@@ -117,7 +117,7 @@ def model_facts(folder: Path, device: str, *, name: str = "") -> "ModelFacts":
     A folder that is missing or damaged is described by its name alone; loading it says why.
     """
     from rays_as_pixels.app.server.model_holder import ModelFacts
-    from rays_as_pixels.model.autoencoder import stored_temporal_stride
+    from rays_as_pixels.model.clip_lengths import stored_temporal_stride
 
     facts = ModelFacts(name or folder.name, device)
     try:

@@ -213,7 +213,7 @@ def _clips(
     args: argparse.Namespace, pipe: "RaysAsPixelsPipeline", progress: ProgressLine
 ) -> "list[EvalClip]":
     from rays_as_pixels.evaluation.clips import find_real_clips, real_clip, world_clips
-    from rays_as_pixels.model.autoencoder import clip_lengths, clip_lengths_in_words
+    from rays_as_pixels.model.clip_lengths import clip_lengths, clip_lengths_in_words
 
     num_frames = pipe.num_frames if args.frames is None else args.frames
     temporal_stride = pipe.codec.temporal_stride

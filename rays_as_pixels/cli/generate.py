@@ -182,7 +182,7 @@ def fit_length(
     Raises:
         InputError: The model does not take as many frames.
     """
-    from rays_as_pixels.model.autoencoder import clip_lengths, clip_lengths_in_words
+    from rays_as_pixels.model.clip_lengths import clip_lengths, clip_lengths_in_words
 
     count = len(trajectory) if num_frames is None else num_frames
     allowed = clip_lengths(pipeline.max_frames, pipeline.codec.temporal_stride)

@@ -149,7 +149,7 @@ def _planner(args: argparse.Namespace, folder: Path, device: "torch.device") -> 
     from rays_as_pixels.memory.estimate import TASKS, Planner, Workload
     from rays_as_pixels.memory.settings import choose_dtype
     from rays_as_pixels.memory.shapes import ModelShapes
-    from rays_as_pixels.model.autoencoder import clip_lengths
+    from rays_as_pixels.model.clip_lengths import clip_lengths
 
     shapes = ModelShapes.from_folder(folder)
     task = getattr(args, "verb", "")

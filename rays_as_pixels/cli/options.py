@@ -162,7 +162,7 @@ def read_frames(
 
 def _read_clip(args: argparse.Namespace, pipeline: "RaysAsPixelsPipeline") -> "Clip":
     from rays_as_pixels.media.video import probe_video, read_clip
-    from rays_as_pixels.model.autoencoder import largest_clip_length
+    from rays_as_pixels.model.clip_lengths import largest_clip_length
 
     num_frames, max_frames = pipeline.num_frames, pipeline.max_frames
     stride = pipeline.codec.temporal_stride

@@ -13,7 +13,7 @@ from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.media.video import read_image
-from rays_as_pixels.model.autoencoder import largest_clip_length
+from rays_as_pixels.model.clip_lengths import largest_clip_length
 from rays_as_pixels.worlds import WorldClips, render_clips
 
 SCENE_UNITS = "scene units"

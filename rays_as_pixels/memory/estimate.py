@@ -11,12 +11,8 @@ import torch
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.memory.settings import FP8, MemorySetting, Offload, VaePieces
 from rays_as_pixels.memory.shapes import ModelShapes, count_parameters
-from rays_as_pixels.model.autoencoder import (
-    SPATIAL_STRIDE,
-    TEMPORAL_STRIDE,
-    check_frame_count,
-    latent_frames,
-)
+from rays_as_pixels.model.autoencoder import SPATIAL_STRIDE
+from rays_as_pixels.model.clip_lengths import TEMPORAL_STRIDE, check_frame_count, latent_frames
 
 TASKS = ("estimate", "generate", "imagine", "loop")
 CUDA_RESERVE = 900_000_000  # bytes of context and libraries; an allowance

@@ -13,8 +13,8 @@ from safetensors import safe_open
 from torch import nn
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.model.autoencoder import TEMPORAL_STRIDE
 from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
+from rays_as_pixels.model.clip_lengths import TEMPORAL_STRIDE
 from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.model.wan.convert import WAN_SHAPES, shape_config
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.model.autoencoder import TEMPORAL_STRIDE
+from rays_as_pixels.model.clip_lengths import TEMPORAL_STRIDE
 
 Group = Mapping[str, Any]
 _Kind = TypeVar("_Kind")

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from rays_as_pixels.model.autoencoder import latent_frames
 from rays_as_pixels.model.camera_prior.camera_prior import CameraPrior
+from rays_as_pixels.model.clip_lengths import latent_frames
 from rays_as_pixels.model.transformer.joint_state import SOURCE
 from rays_as_pixels.pipeline.sampler import Conditioning
 

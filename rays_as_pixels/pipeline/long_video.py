@@ -15,7 +15,7 @@ from torch import Tensor
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras
-from rays_as_pixels.model.autoencoder import largest_clip_length
+from rays_as_pixels.model.clip_lengths import largest_clip_length
 from rays_as_pixels.pipeline.outputs import PoseSpread
 from rays_as_pixels.pipeline.validation import check_clip_length
 from rays_as_pixels.solve.window_alignment import Window, join_levels

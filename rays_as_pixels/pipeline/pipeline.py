@@ -67,7 +67,7 @@ class RaysAsPixelsPipeline(PipelineBase):
         Args:
             video: Frames in [0, 1], any size; it is resized and centre-cropped to the nearest size
                 in `sizes`. From 2 to `max_frames` of them where the autoencoder keeps every frame,
-                as the shipped one does; see `model.autoencoder.clip_lengths`.
+                as the shipped one does; see `model.clip_lengths`.
             fps: Frames per second of these frames, for the trajectory.
             time_sec: (F,) times of the frames, where they are not evenly spaced.
             source_frame: Indices of the frames in the file they came from.

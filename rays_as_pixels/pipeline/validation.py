@@ -13,14 +13,15 @@ from rays_as_pixels.geometry.cameras import Cameras, invert_rigid
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.resize_crop import ResizeCrop
 from rays_as_pixels.geometry.trajectory import Trajectory
-from rays_as_pixels.model.autoencoder import RAXEL_LIMIT, check_frame_count, clip_lengths
+from rays_as_pixels.model.autoencoder import RAXEL_LIMIT
+from rays_as_pixels.model.clip_lengths import check_frame_count, clip_lengths
 from rays_as_pixels.trajectories.depth import depth_map
 
 _ASPECT_TOLERANCE = 0.02
 
 
 def check_clip_length(frames: int, *, max_frames: int, temporal_stride: int) -> None:
-    """Refuse a number of frames that the model does not take; see `autoencoder.clip_lengths`."""
+    """Refuse a number of frames that the model does not take; see `model.clip_lengths`."""
     check_frame_count(frames, temporal_stride)
     allowed = clip_lengths(max_frames, temporal_stride)
     if frames not in allowed:

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.model.autoencoder import (
-    LatentStatistics,
+from rays_as_pixels.model.autoencoder import LatentStatistics
+from rays_as_pixels.model.clip_lengths import (
     check_frame_count,
     clip_lengths,
     clip_lengths_in_words,

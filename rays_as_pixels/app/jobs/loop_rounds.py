@@ -15,12 +15,12 @@ from rays_as_pixels.app.jobs.verbs import run_verb
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.files import write_json
 from rays_as_pixels.media.video import read_image, write_video
-from rays_as_pixels.pipeline.loop import LoopStart, loop_rounds
 from rays_as_pixels.pipeline.options import EstimateOptions, GenerateOptions
 from rays_as_pixels.trajectories.depth import depth_of_path
 from rays_as_pixels.trajectories.formats.native import read_native, write_native
 
 if TYPE_CHECKING:
+    from rays_as_pixels.pipeline.loop import LoopStart
     from rays_as_pixels.pipeline.outputs import EstimateOutput, GenerateOutput
     from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 
@@ -34,6 +34,9 @@ def run_loop(load: tasks.LoadPipeline, job: JobContext, request: LoopRequest) ->
     by the path's first camera or by that of taken.json, in the same world; input.npy, where
     `request.has_reference`, the frames that a perfect model would make.
     """
+    # It draws in diffusers, which the page must not wait for.
+    from rays_as_pixels.pipeline.loop import LoopStart, loop_rounds  # noqa: PLC0415
+
     placed = read_native(job.folder / tasks.WANTED)
     wanted = placed.reanchored()
     start = read_image(job.folder / START)
@@ -88,7 +91,7 @@ def _generate(
     job: JobContext,
     pipeline: "RaysAsPixelsPipeline",
     request: LoopRequest,
-    start: LoopStart,
+    start: "LoopStart",
     number: int,
 ) -> "GenerateOutput":
     """Generate the video of a round and keep it at once: reading its path takes a while."""

@@ -23,7 +23,7 @@ from rays_as_pixels.errors import InputError
 from rays_as_pixels.media.clip import Clip
 from rays_as_pixels.media.images import is_image_file
 from rays_as_pixels.media.video import probe_video, read_clip, write_video
-from rays_as_pixels.model.autoencoder import largest_clip_length
+from rays_as_pixels.model.clip_lengths import largest_clip_length
 from rays_as_pixels.trajectories.formats.native import read_native
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.model.autoencoder import clip_lengths
+from rays_as_pixels.model.clip_lengths import clip_lengths
 
 if TYPE_CHECKING:
     from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rays_as_pixels.model.autoencoder import TEMPORAL_STRIDE
+from rays_as_pixels.model.clip_lengths import TEMPORAL_STRIDE
 
 Tables = tuple[Tensor, Tensor]
 

@@ -15,8 +15,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.errors import CheckpointError, InputError
-from rays_as_pixels.model.autoencoder import SPATIAL_STRIDE, TEMPORAL_STRIDE
+from rays_as_pixels.model.autoencoder import SPATIAL_STRIDE
 from rays_as_pixels.model.checkpoints import PIPELINE_CLASS, TRANSFORMER, read_json
+from rays_as_pixels.model.clip_lengths import TEMPORAL_STRIDE
 from rays_as_pixels.model.root_module import write_root_module
 from rays_as_pixels.model.transformer.text import encode_prompts
 from rays_as_pixels.model.wan.convert import Counts, count_parameters, joint_config

@@ -46,13 +46,13 @@ def test_a_name_that_is_not_this_machines_reads_nothing(server):
 def test_files_outside_the_served_folders_are_not_read(server, visitor, clip_bytes):
     job = visitor.estimate(clip_bytes)
     workspace = server.workspace
-    assert (workspace / "jobs" / "records" / f"{job}.json").is_file()
+    assert (workspace / "jobs" / "jobs.sqlite3").is_file()
     targets = [
         "/etc/passwd",
         "../../../../etc/passwd",
-        f"{workspace}/jobs/records/{job}.json",
-        f"{workspace}/jobs/files/{job}/../../records/{job}.json",
-        f"{workspace}/jobs/files/%2e%2e/records/{job}.json",
+        f"{workspace}/jobs/jobs.sqlite3",
+        f"{workspace}/jobs/files/{job}/../../jobs.sqlite3",
+        f"{workspace}/jobs/files/%2e%2e/jobs.sqlite3",
         f"{workspace}/browser-key",
         f"{workspace}/jobs/.lock",
         "app.py",
