@@ -7,6 +7,7 @@ import inspect
 import math
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,16 +38,11 @@ _TENSOR_NAMES = {
 }
 
 
-class PipelineBase(DiffusionPipeline):
-    """The components of `RaysAsPixelsPipeline`.
+@dataclass(frozen=True)
+class PipelineSettings:
+    """What model_index.json keeps beside the components.
 
-    Args:
-        vae: Autoencoder of video and raxels.
-        transformer: The joint network.
-        scheduler: Of the video latents.
-        ray_scheduler: Of the raxel latents.
-        tokenizer: Of the prompts; None for a model without.
-        text_encoder: Of the prompts; None for a model without.
+    Attributes:
         raxel_latents_mean: Per-channel mean of raxel latents.
         raxel_latents_std: Per-channel deviation of raxel latents.
         num_frames: Clip length the network was trained at.
@@ -59,6 +55,45 @@ class PipelineBase(DiffusionPipeline):
 
     Raises:
         InputError: `video_shift` is not above 0.
+    """
+
+    raxel_latents_mean: Sequence[float] = (0.0,)
+    raxel_latents_std: Sequence[float] = (1.0,)
+    num_frames: int = 9
+    max_frames: int = 17
+    sizes: Sequence[Sequence[int]] = ((64, 64),)
+    error_per_spread: float | None = None
+    video_shift: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the rule in the class docstring."""
+        if not 0 < self.video_shift < math.inf:
+            raise InputError(
+                f"video_shift must be a number above 0; got {self.video_shift}. Use 1 for levels "
+                "that are evenly spread."
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, as JSON keeps them."""
+        return {
+            **vars(self),
+            "raxel_latents_mean": list(self.raxel_latents_mean),
+            "raxel_latents_std": list(self.raxel_latents_std),
+            "sizes": [list(size) for size in self.sizes],
+        }
+
+
+class PipelineBase(DiffusionPipeline):
+    """The components of `RaysAsPixelsPipeline`.
+
+    Args:
+        vae: Autoencoder of video and raxels.
+        transformer: The joint network.
+        scheduler: Of the video latents.
+        ray_scheduler: Of the raxel latents.
+        tokenizer: Of the prompts; None for a model without.
+        text_encoder: Of the prompts; None for a model without.
+        settings: Fields of `PipelineSettings`, by name: model_index.json keeps them flat.
     """
 
     model_cpu_offload_seq = "text_encoder->transformer->vae"
@@ -75,20 +110,10 @@ class PipelineBase(DiffusionPipeline):
         ray_scheduler: FlowMatchEulerDiscreteScheduler,
         tokenizer: Any = None,
         text_encoder: torch.nn.Module | None = None,
-        raxel_latents_mean: Sequence[float] = (0.0,),
-        raxel_latents_std: Sequence[float] = (1.0,),
-        num_frames: int = 9,
-        max_frames: int = 17,
-        sizes: Sequence[Sequence[int]] = ((64, 64),),
-        error_per_spread: float | None = None,
-        video_shift: float = 1.0,
+        **settings: Any,
     ) -> None:
         super().__init__()
-        if not 0 < video_shift < math.inf:
-            raise InputError(
-                f"video_shift must be a number above 0; got {video_shift}. Use 1 for levels that "
-                "are evenly spread."
-            )
+        kept = PipelineSettings(**settings)
         self.register_modules(
             vae=vae,
             transformer=transformer,
@@ -97,17 +122,9 @@ class PipelineBase(DiffusionPipeline):
             tokenizer=tokenizer,
             text_encoder=text_encoder,
         )
-        self.register_to_config(
-            raxel_latents_mean=list(raxel_latents_mean),
-            raxel_latents_std=list(raxel_latents_std),
-            num_frames=num_frames,
-            max_frames=max_frames,
-            sizes=[list(size) for size in sizes],
-            error_per_spread=error_per_spread,
-            video_shift=video_shift,
-        )
-        self.num_frames, self.max_frames = num_frames, max_frames
-        self.sizes: list[tuple[int, int]] = [(int(s[0]), int(s[1])) for s in sizes]
+        self.register_to_config(**kept.to_dict())
+        self.num_frames, self.max_frames = kept.num_frames, kept.max_frames
+        self.sizes: list[tuple[int, int]] = [(int(s[0]), int(s[1])) for s in kept.sizes]
 
     @property
     def codec(self) -> LatentCodec:
@@ -261,3 +278,17 @@ class PipelineBase(DiffusionPipeline):
             return {**own, "guidance_scale": self._guidance_scale or 1.0}
 
         return step_end
+
+
+def _flat_signature() -> inspect.Signature:
+    """Return the constructor's signature with the settings' names in place of `settings`."""
+    components = list(inspect.signature(PipelineBase.__init__).parameters.values())[:-1]
+    settings = [
+        inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default)
+        for one in fields(PipelineSettings)
+    ]
+    return inspect.Signature([*components, *settings])
+
+
+# diffusers reads off the signature what model_index.json may hold.
+PipelineBase.__init__.__signature__ = _flat_signature()  # type: ignore[attr-defined]

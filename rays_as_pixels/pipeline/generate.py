@@ -1,5 +1,7 @@
 """Images and a camera path to video, p(video given rays, images)."""
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -38,10 +40,7 @@ def generate(
     options: GenerateOptions,
     run: RunOptions,
 ) -> GenerateOutput:
-    """Generate the video along a path; see `RaysAsPixelsPipeline.generate`.
-
-    `posed` are the images and the path for the model, `trajectory` is the path as it was given.
-    """
+    """Generate along `trajectory`, which `posed` states for the model; see the pipeline's."""
     check_num_samples(options.num_samples, run)
     check_upscale(options.max_upscale)
     if posed.log_depth is not None or source_clip is not None:
@@ -53,7 +52,6 @@ def generate(
     run.report("encode images", 0, 1)
     image_latents = encode_images(pipe, posed.resize_crop.images(posed.images))
     conditioning = _condition(pipe, posed, image_latents)
-
     video_latents, _ = pipe.denoise(
         conditioning.repeated(options.num_samples),
         run,
@@ -80,8 +78,8 @@ def generate(
     pipe.maybe_free_model_hooks()
 
     cameras = posed.in_world_of(trajectory) if posed.has_own_path else posed.cameras
-    path = Trajectory(cameras, trajectory.fps, trajectory.times_sec, trajectory.source_frame)
-    path = path.resized(height=videos.shape[-2], width=videos.shape[-1])
+    height, width = videos.shape[-2:]
+    path = replace(trajectory, cameras=cameras).resized(height=height, width=width)
     return GenerateOutput(video=videos[0], trajectory=path, videos=videos)
 
 

@@ -59,9 +59,8 @@ def imagine(
 ) -> ImagineOutput:
     """Imagine a video and its path; see `RaysAsPixelsPipeline.imagine`."""
     stack, resize_crop = stack_images(images, pipe.sizes)
-    check_clip_length(
-        num_frames, max_frames=pipe.max_frames, temporal_stride=pipe.codec.temporal_stride
-    )
+    stride = pipe.codec.temporal_stride
+    check_clip_length(num_frames, max_frames=pipe.max_frames, temporal_stride=stride)
     check_image_frames(image_frames, len(stack), num_frames)
     check_num_samples(options.num_samples, run)
     check_upscale(options.max_upscale)
@@ -79,12 +78,10 @@ def imagine(
     run.report("decode video", 0, 1)
     videos = pipe.codec.decode_video(latents).cpu()
     fit, raxels = read_cameras(pipe.codec, rays)
-
     run.report("composite images", 0, options.num_samples)
     if pipe.takes_depths:
-        log_depth = log_depth_of_images(
-            pipe, image_latents, resize_crop, conditioning.reference_log_depth
-        )
+        known = conditioning.reference_log_depth
+        log_depth = log_depth_of_images(pipe, image_latents, resize_crop, known)
         size = resize_crop.upscaled(options.max_upscale)
         videos = _composite(
             videos,
@@ -94,7 +91,7 @@ def imagine(
             image_frames=image_frames,
             size=size,
         )
-    paths = _paths(fit.cameras, resize_crop, fps, size=(videos.shape[-2], videos.shape[-1]))
+    paths = _paths(fit.cameras, resize_crop, fps, size=videos.shape[-2:])
     run.report("composite images", options.num_samples, options.num_samples)
     pipe.maybe_free_model_hooks()
     return ImagineOutput(
@@ -178,7 +175,7 @@ def _composite(
 
 
 def _paths(
-    cameras: Cameras, resize_crop: ResizeCrop, fps: float, *, size: tuple[int, int]
+    cameras: Cameras, resize_crop: ResizeCrop, fps: float, *, size: Sequence[int]
 ) -> tuple[Trajectory, ...]:
     """Return the path of each sample, in pixels of its video of `size` (height, width)."""
     at_model = resize_crop.of_model()

@@ -11,6 +11,7 @@ from rays_as_pixels.errors import InputError
 from rays_as_pixels.media.video import write_video
 from rays_as_pixels.pipeline.estimate import estimate_from_extra_frames
 from rays_as_pixels.pipeline.options import EstimateOptions, RunOptions
+from rays_as_pixels.solve.inlier_ratio import is_doubtful
 
 pytestmark = pytest.mark.usefixtures("one_attempt")
 
@@ -79,3 +80,17 @@ def test_the_command_looks_between_and_says_so_unless_told_not_to(
     looked = re.search(r"looked at 6 frames of this part", said) is not None
     assert looked == (not words)
     assert path["extra"].get("frames_seen") == (6 if looked else None)
+
+
+def test_extra_frames_are_read_only_where_tracking_is_weak_and_there_is_one_run(toy):
+    video, asked = moving(5), []
+
+    def none_there() -> None:
+        asked.append(True)
+
+    weak = toy.estimate_with_extra_frames(video, none_there)
+    assert is_doubtful(weak.inlier_ratio) and len(asked) == 1 and weak.frames_seen is None
+    alone = toy.estimate_with_extra_frames(video, none_there, options=EstimateOptions(refine=False))
+    assert alone.inlier_ratio is None and len(asked) == 1
+    toy.estimate_with_extra_frames(video, none_there, options=EstimateOptions(num_flips=2))
+    assert len(asked) == 1, "several runs have a spread instead"

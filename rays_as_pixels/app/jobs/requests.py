@@ -30,7 +30,7 @@ class EstimateRequest(JobRequest):
         start_sec: First moment to use; None for the beginning.
         end_sec: First moment to leave out; None for the end.
         steps: Denoising steps.
-        num_seeds: Runs from different noise, averaged.
+        num_samples: Samples from different noise, averaged.
         shared_focal: Whether the focal length is the same in all frames.
         seed: Seed of the noise.
         extra_frames: Whether to use the video's frames in between where tracking is weak.
@@ -41,7 +41,7 @@ class EstimateRequest(JobRequest):
     start_sec: Seconds | None = None
     end_sec: Seconds | None = None
     steps: Steps = ESTIMATE_STEPS
-    num_seeds: Annotated[int, Field(ge=1, le=MAX_RUNS)] = 1
+    num_samples: Annotated[int, Field(ge=1, le=MAX_RUNS)] = 1
     shared_focal: bool = False
     seed: Seed = 0
     extra_frames: bool = True

@@ -61,7 +61,7 @@ def run_estimate(load: LoadPipeline, job: JobContext, request: EstimateRequest) 
         "source_frame": clip.source_frame,
         "options": EstimateOptions(
             num_inference_steps=request.steps,
-            num_samples=request.num_seeds,
+            num_samples=request.num_samples,
             shared_focal=request.shared_focal,
         ),
     }

@@ -112,12 +112,12 @@ class VideoEvents(Events):
             start_sec=plan["start_sec"],
             end_sec=plan["end_sec"],
             steps=checks.whole(i18n.say("steps"), form["steps"], 1, MAX_STEPS),
-            num_seeds=checks.whole(i18n.say("runs"), form["runs"], 1, MAX_RUNS),
+            num_samples=checks.whole(i18n.say("runs"), form["runs"], 1, MAX_RUNS),
             shared_focal=form["shared_focal"] is True,
             extra_frames=form["between"] is True,
             seed=checks.seed(form["seed"], locked=form["locked"]),
         )
-        cost = run_cost(request.steps, request.num_frames, runs=request.num_seeds)
+        cost = run_cost(request.steps, request.num_frames, runs=request.num_samples)
         updates = self.submit(
             session, "estimate", request, {name: path}, cost=cost, example=session.example
         )

@@ -12,14 +12,14 @@ from rays_as_pixels.app.jobs.requests import EstimateRequest
 from rays_as_pixels.media.video import write_video
 
 
-@pytest.mark.parametrize("num_seeds", [1, 2])
+@pytest.mark.parametrize("num_samples", [1, 2])
 def test_an_estimate_keeps_its_raxels_and_how_far_its_runs_differ(
-    open_manager, toy, tmp_path, num_seeds
+    open_manager, toy, tmp_path, num_samples
 ):
     manager = open_manager(job_kinds(lambda: toy))
     video = torch.rand(9, 3, 48, 64, generator=torch.Generator().manual_seed(2))
     request = EstimateRequest(
-        video="input.mp4", num_frames=toy.num_frames, num_seeds=num_seeds, steps=1
+        video="input.mp4", num_frames=toy.num_frames, num_samples=num_samples, steps=1
     )
     write_video(tmp_path / "input.mp4", video, fps=10.0)
     job = manager.submit("estimate", request, inputs={"input.mp4": tmp_path / "input.mp4"})
@@ -29,7 +29,7 @@ def test_an_estimate_keeps_its_raxels_and_how_far_its_runs_differ(
     assert raxels.dtype == np.float16 and raxels.shape[:2] == (toy.num_frames, 3)
     assert np.isfinite(raxels).all()
     spread = record.results["spread"]
-    if num_seeds == 1:
+    if num_samples == 1:
         assert spread is None
     else:
         assert set(spread) == {"rotation_rad", "position", "focal_ratio"}
