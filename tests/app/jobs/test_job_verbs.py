@@ -2,7 +2,6 @@
 
 import pickle
 import threading
-import time
 
 import pytest
 import torch
@@ -160,13 +159,9 @@ def test_a_stopped_generation_keeps_its_last_picture_and_a_video(open_manager, t
     preview = manager.preview(job.id)
     assert preview.total == 200 and preview.data_uri().startswith("data:image/jpeg;base64,/9j/")
     assert manager.get(job.id).remaining_sec > 0
-    step_sec = manager.get(job.id).stage_sec / manager.get(job.id).done
-    started = time.monotonic()
-    manager.cancel(job.id)
+    at_stop = manager.cancel(job.id)
     job = manager.wait(job.id, timeout_sec=SOON)
-    stop_sec = time.monotonic() - started
-    print(f"stopped in {stop_sec:.2f} s; a step takes {step_sec:.3f} s")
-    assert stop_sec <= step_sec + 1.0
+    assert job.done <= at_stop.done + 1, "the step that ran is the last one"
     assert job.state is JobState.CANCELLED and job.results["partial"] is True
     assert job.results["steps_done"] >= 16
     info = probe_video(manager.folder(job.id) / job.results["partial_video"])
