@@ -78,7 +78,6 @@ class Library:
     def __init__(self, manager: JobManager, examples: Sequence[Example]) -> None:
         self.manager = manager
         self.examples = {example.name: example for example in examples}
-        self.editor_props: dict[str, Any] = {}  # what every update of the path editor repeats
         self.points: dict[str, Any] = {}  # triangulated ones by reference, see `points`
 
     def find(self, reference: str, visitor: str) -> Result | None:

@@ -118,6 +118,7 @@ def model_facts(folder: Path, device: str, *, name: str = "") -> "ModelFacts":
     """
     from rays_as_pixels.app.server.model_holder import ModelFacts
     from rays_as_pixels.model.clip_lengths import stored_temporal_stride
+    from rays_as_pixels.model.old_folders import grouped_config
 
     facts = ModelFacts(name or folder.name, device)
     try:
@@ -131,6 +132,14 @@ def model_facts(folder: Path, device: str, *, name: str = "") -> "ModelFacts":
         index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
         counts = int(index["num_frames"]), int(index["max_frames"])
         stride = stored_temporal_stride(folder)
-    except (OSError, ValueError, TypeError, KeyError):
+        network = json.loads((folder / "transformer" / "config.json").read_text(encoding="utf-8"))
+        camera_prior = grouped_config(network).get("camera_prior_config") is not None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return facts
-    return replace(facts, num_frames=counts[0], max_frames=counts[1], temporal_stride=stride)
+    return replace(
+        facts,
+        num_frames=counts[0],
+        max_frames=counts[1],
+        temporal_stride=stride,
+        camera_prior=camera_prior,
+    )

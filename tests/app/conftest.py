@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from rays_as_pixels.app.page.handlers import Handlers
 
 from rays_as_pixels.app.editor import document_from_preset
 from rays_as_pixels.app.examples import find_examples
 from rays_as_pixels.app.jobs.kinds import job_kinds
 from rays_as_pixels.app.jobs.manager import JobManager
-from rays_as_pixels.app.page.handlers import Handlers
 from rays_as_pixels.app.server.model_holder import ModelFacts, ModelHolder
 from rays_as_pixels.app.server.session import Session
 from rays_as_pixels.geometry.cameras import Cameras, rigid

@@ -1,7 +1,8 @@
 """What the page's forms send as they stand, at sizes a test can afford, and what comes of it."""
 
-from rays_as_pixels.app.jobs.records import JobState
 from rays_as_pixels.app.page.handlers import Handlers
+
+from rays_as_pixels.app.jobs.records import JobState
 from rays_as_pixels.app.server.session import Session
 
 SOON = 60.0  # seconds within which a job of these sizes must end

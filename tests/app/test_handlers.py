@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from gradio.utils import get_upload_folder
+from rays_as_pixels.app.page.handlers import Handlers
 from waiting import wait_until
 
 from rays_as_pixels.app.editor import document_from_preset, document_from_trajectory
@@ -13,7 +14,6 @@ from rays_as_pixels.app.jobs import loop_rounds, tasks
 from rays_as_pixels.app.jobs.kinds import job_kinds
 from rays_as_pixels.app.jobs.manager import JobManager
 from rays_as_pixels.app.jobs.records import JobState
-from rays_as_pixels.app.page.handlers import Handlers
 from rays_as_pixels.app.server.session import LockedSession
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.media.video import write_image

@@ -2,10 +2,10 @@
 
 import gradio as gr
 import pytest
+from rays_as_pixels.app.page.handlers import Handlers
 
 from rays_as_pixels.app.jobs.kinds import job_kinds
 from rays_as_pixels.app.jobs.records import JobState
-from rays_as_pixels.app.page.handlers import Handlers
 from rays_as_pixels.app.page.results import editor_updates
 from rays_as_pixels.app.server.model_holder import ModelFacts, ModelHolder
 from rays_as_pixels.app.server.session import Session, session_from_browser

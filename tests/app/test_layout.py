@@ -7,13 +7,13 @@ from pathlib import Path
 
 import gradio as gr
 import pytest
+from rays_as_pixels.app.page.handlers import Handlers, refusing
 
 from rays_as_pixels.app import i18n
 from rays_as_pixels.app.examples import EXAMPLES_DIR, KINDS, find_examples
 from rays_as_pixels.app.jobs.manager import JobManager
 from rays_as_pixels.app.library import Library, frames_of
 from rays_as_pixels.app.page import layout
-from rays_as_pixels.app.page.handlers import Handlers, refusing
 from rays_as_pixels.app.server.launch import theme
 from rays_as_pixels.app.server.model_holder import ModelFacts, ModelHolder
 from rays_as_pixels.errors import InputError

@@ -19,6 +19,7 @@ from rays_as_pixels.app import checks
 from rays_as_pixels.app.api import path_endpoints
 from rays_as_pixels.app.api.clip_inputs import clip_inputs
 from rays_as_pixels.app.jobs import loop_rounds, tasks
+from rays_as_pixels.app.jobs.manager import JobManager
 from rays_as_pixels.app.jobs.records import JobRecord
 from rays_as_pixels.app.jobs.requests import (
     EstimateRequest,
@@ -28,8 +29,8 @@ from rays_as_pixels.app.jobs.requests import (
     LoopRequest,
 )
 from rays_as_pixels.app.page.events import run_cost
-from rays_as_pixels.app.page.handlers import Handlers
 from rays_as_pixels.app.server import uploads
+from rays_as_pixels.app.server.model_holder import ModelHolder
 from rays_as_pixels.app.validation import validated
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.trajectory import Trajectory
@@ -42,9 +43,9 @@ MAX_WATCHERS = 64
 File = dict[str, Any]  # a file as Gradio's clients send and take it
 
 
-def add_endpoints(handlers: Handlers) -> None:
+def add_endpoints(manager: JobManager, model: ModelHolder) -> None:
     """Add all endpoints to the page that is being built."""
-    runs = Runs(handlers)
+    runs = Runs(manager, model)
     for run in (runs.estimate, runs.generate, runs.imagine, runs.loop):
         gr.api(run, api_name=run.__name__, concurrency_limit=MAX_WATCHERS, concurrency_id="runs")
     gr.api(runs.status, api_name="status")
@@ -56,12 +57,13 @@ class Runs:
     """The endpoints that run the model.
 
     Args:
-        handlers: Of the page; its manager runs the jobs.
+        manager: Runs the jobs.
+        model: Gives the pipeline to them.
     """
 
-    def __init__(self, handlers: Handlers) -> None:
-        self.manager = handlers.manager
-        self.model = handlers.model
+    def __init__(self, manager: JobManager, model: ModelHolder) -> None:
+        self.manager = manager
+        self.model = model
 
     async def status(self) -> dict[str, Any]:
         """Describe the model, its device, the clip lengths it takes, and the queue."""

@@ -1,6 +1,6 @@
 """What each kind of job is asked to do, as JSON that outlives the program."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -31,6 +31,7 @@ class EstimateRequest(JobRequest):
         end_sec: First moment to leave out; None for the end.
         steps: Denoising steps.
         num_samples: Samples from different noise, averaged.
+        num_flips: 1, 2 (also mirrored) or 4 (both also backwards) looks at the clip, averaged.
         shared_focal: Whether the focal length is the same in all frames.
         seed: Seed of the noise.
         extra_frames: Whether to use the video's frames in between where tracking is weak.
@@ -42,6 +43,7 @@ class EstimateRequest(JobRequest):
     end_sec: Seconds | None = None
     steps: Steps = ESTIMATE_STEPS
     num_samples: Annotated[int, Field(ge=1, le=MAX_RUNS)] = 1
+    num_flips: Literal[1, 2, 4] = 1
     shared_focal: bool = False
     seed: Seed = 0
     extra_frames: bool = True

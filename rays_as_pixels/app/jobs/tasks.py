@@ -62,6 +62,7 @@ def run_estimate(load: LoadPipeline, job: JobContext, request: EstimateRequest) 
         "options": EstimateOptions(
             num_inference_steps=request.steps,
             num_samples=request.num_samples,
+            num_flips=request.num_flips,
             shared_focal=request.shared_focal,
         ),
     }

@@ -1,10 +1,11 @@
 """Small charts as inline SVG: a number per frame, and how it drifts from round to round."""
 
 import html
+import itertools
 import math
 from collections.abc import Sequence
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 260, 84, 46, 16, 8
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 260, 84, 58, 16, 8
 COLORS = ("#0f766e", "#c2410c", "#6d28d9", "#0369a1", "#a16207")
 
 
@@ -35,37 +36,38 @@ def line_chart(
     if high - low < 1e-9:
         high = low + max(1e-3, abs(low) * 0.1)
     count = max(len(line) for _, line in series)
-    lines = [
-        _line(
-            line,
-            (low, high),
-            count=count,
-            color=COLORS[place % len(COLORS)],
-            name=name,
-            first=first,
-        )
-        for place, (name, line) in enumerate(series)
-    ]
-    last = first + count - 1
-    legend = ""
-    if len(series) > 1:
-        items = (
-            f'<span><i style="background:{COLORS[place % len(COLORS)]}"></i>{html.escape(name)}'
-            "</span>"
-            for place, (name, _) in enumerate(series)
-        )
-        legend = f'<figcaption class="rap-legend">{"".join(items)}</figcaption>'
+    lines = "".join(
+        _line(line, (low, high), count=count, color=color, name=name, first=first)
+        for (name, line), color in zip(series, itertools.cycle(COLORS), strict=False)
+    )
     return (
         f'<figure class="rap-chart"><div class="rap-chart-name"><b>{html.escape(title)}</b> '
         f"<small>{html.escape(unit)}</small></div>"
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}">'
+        f"{_axes((low, high), x_name=x_name, first=first, last=first + count - 1)}"
+        f"{lines}</svg>{_legend(series)}</figure>"
+    )
+
+
+def _axes(scale: tuple[float, float], *, x_name: str, first: int, last: int) -> str:
+    low, high = scale
+    return (
         f'<path class="rap-axis" d="M{LEFT} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - 4}"/>'
         f'<text x="{LEFT - 4}" y="{TOP + 8}" text-anchor="end">{_short(high)}</text>'
         f'<text x="{LEFT - 4}" y="{HEIGHT - BOTTOM}" text-anchor="end">{_short(low)}</text>'
         f'<text x="{LEFT}" y="{HEIGHT - 3}">{html.escape(x_name)} {first}</text>'
         f'<text x="{WIDTH - 4}" y="{HEIGHT - 3}" text-anchor="end">{last}</text>'
-        f"{''.join(lines)}</svg>{legend}</figure>"
     )
+
+
+def _legend(series: Sequence[tuple[str, Sequence[float]]]) -> str:
+    if len(series) < 2:
+        return ""
+    items = "".join(
+        f'<span><i style="background:{color}"></i>{html.escape(name)}</span>'
+        for (name, _), color in zip(series, itertools.cycle(COLORS), strict=False)
+    )
+    return f'<figcaption class="rap-legend">{items}</figcaption>'
 
 
 def _line(

@@ -4,9 +4,8 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 from gradio.utils import get_upload_folder
@@ -14,12 +13,16 @@ from gradio.utils import get_upload_folder
 from rays_as_pixels.app import checks, i18n
 from rays_as_pixels.app.jobs import tasks
 from rays_as_pixels.app.library import Library, Result
+from rays_as_pixels.app.page.binding import Updates, Values
 from rays_as_pixels.app.server.session import Session
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.trajectories.formats import FORMATS, save
 from rays_as_pixels.trajectories.formats.bundle import NAMES
 from rays_as_pixels.trajectories.formats.native import native_text
+
+if TYPE_CHECKING:
+    from rays_as_pixels.app.page.page import Page
 
 VIDEO_KINDS = {"clip": "estimate", "video": "result", "loop_video": "loop"}
 FILE_NAMES = NAMES | {"bundle": "camera-path.zip", "colmap-bin": "colmap-bin"}
@@ -33,18 +36,18 @@ def formats() -> dict[str, str]:
     return first | writable
 
 
-def choices(session: Session, library: Library) -> Mapping[str, Any]:
+def download_updates(page: "Page", session: Session) -> Updates:
     """Return what can be downloaded now: paths and videos."""
     names = [(i18n.say(f"path_{name}", session.lang), f"path:{name}") for name in session.paths]
     for what in VIDEO_KINDS:
-        if _video(what, session, library) is not None:
+        if _video(what, session, page.library) is not None:
             names.append((i18n.say(f"file_{what}", session.lang), f"file:{what}"))
     value = f"path:{session.main}" if session.main in session.paths else None
     return {
-        "dl_what": gr.update(choices=names, value=value),
-        "dl_panel": gr.update(visible=bool(names)),
-        "dl_button": gr.update(value=_first_file(session)),
-        "dl_notes": "",
+        page.view.download_what: gr.update(choices=names, value=value),
+        page.view.download_panel: gr.update(visible=bool(names)),
+        page.view.download_button: gr.update(value=_first_file(session)),
+        page.view.download_notes: "",
     }
 
 
@@ -53,31 +56,31 @@ def _first_file(session: Session) -> str | None:
     return None if path is None else str(written(path, "native")[0])
 
 
-def prepare(session: Session, library: Library, what: object, kind: object) -> Mapping[str, Any]:
+def prepare_download(page: "Page", session: Session, values: Values) -> Updates:
     """Write what was chosen and hand it to the button.
 
     Raises:
         InputError: No such path, file or format.
     """
+    view = page.view
     known = [f"path:{name}" for name in session.paths] + [f"file:{name}" for name in VIDEO_KINDS]
-    chosen = checks.choice(i18n.say("dl_what"), what, tuple(known))
+    chosen = checks.choice(i18n.say("dl_what"), values[view.download_what], tuple(known))
     group, _, name = chosen.partition(":")
     if group == "file":
-        found = _video(name, session, library)
+        found = _video(name, session, page.library)
         if found is None:
             raise InputError("the file must be there; got none. Run the step that makes it.")
         return {
-            "dl_button": gr.update(value=str(found)),
-            "dl_notes": "",
-            "dl_format": gr.update(interactive=False),
+            view.download_button: gr.update(value=str(found)),
+            view.download_notes: "",
+            view.download_format: gr.update(interactive=False),
         }
-    wanted = checks.choice(i18n.say("dl_format"), kind, tuple(formats()))
+    wanted = checks.choice(i18n.say("dl_format"), values[view.download_format], tuple(formats()))
     file, notes = written(session.paths[name], wanted)
-    words = " ".join([FORMATS[wanted].convention, *notes])
     return {
-        "dl_button": gr.update(value=str(file)),
-        "dl_notes": words,
-        "dl_format": gr.update(interactive=True),
+        view.download_button: gr.update(value=str(file)),
+        view.download_notes: " ".join([FORMATS[wanted].convention, *notes]),
+        view.download_format: gr.update(interactive=True),
     }
 
 

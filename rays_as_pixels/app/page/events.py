@@ -1,9 +1,8 @@
-"""What all events of the page share: submitting jobs, watching them, checking what came in."""
+"""What events of several steps share: submitting jobs, the watched job, where images come from."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import torch
@@ -12,13 +11,10 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from rays_as_pixels.app import i18n
-from rays_as_pixels.app.examples import Example
 from rays_as_pixels.app.jobs import tasks
-from rays_as_pixels.app.jobs.manager import JobManager
-from rays_as_pixels.app.library import Library, Result, frames_of
-from rays_as_pixels.app.page import results, widgets
-from rays_as_pixels.app.page.results import Updates
-from rays_as_pixels.app.server.model_holder import ModelHolder
+from rays_as_pixels.app.library import Result, frames_of
+from rays_as_pixels.app.page import widgets
+from rays_as_pixels.app.page.binding import Updates
 from rays_as_pixels.app.server.session import Session
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.trajectory import Trajectory
@@ -26,115 +22,95 @@ from rays_as_pixels.media.video import read_image
 from rays_as_pixels.trajectories.depth import depth_of_path
 from rays_as_pixels.trajectories.formats.native import native_text
 
-Form = Mapping[str, object]
-START_BUTTONS = (
-    "estimate_button",
-    "generate_button",
-    "loop_button",
-    "demo_stabilise",
-    "demo_reverse",
-    "demo_dolly_zoom",
-)
+if TYPE_CHECKING:
+    from rays_as_pixels.app.page.page import Page
 
 
-class Events:
-    """The ground that the events of all steps stand on.
+def submit_job(
+    page: "Page",
+    session: Session,
+    kind: str,
+    request: BaseModel,
+    *,
+    inputs: dict[str, Path | bytes],
+    cost: float,
+    **notes: Any,
+) -> Updates:
+    """Queue a job for the visitor and watch it; `notes` are kept with its settings."""
+    record = page.manager.submit(
+        kind, request, owner=session.visitor, inputs=inputs, cost=cost, notes=notes
+    )
+    session = replace(session, job=record.id)
+    return job_updates(page, session) | {page.session: session, page.browser: session.browser()}
 
-    Args:
-        manager: Runs the jobs.
-        model: Gives the pipeline to them.
-        examples: Clips to try, with what is shipped of them.
+
+def job_updates(page: "Page", session: Session) -> Updates:
+    """Return the job bar and what depends on whether a job runs."""
+    record = page.manager.find(session.job, owner=session.visitor) if session.job else None
+    busy = record is not None and not record.state.is_final
+    loading = page.model.ready is None and not page.model.problem
+    updates: Updates = {button: gr.update(interactive=not busy) for button in page.start_buttons}
+    updates |= {
+        page.header.status: widgets.status_line(page.model, page.manager, session.lang),
+        page.header.job_bar: widgets.job_bar(record, page.manager, session.lang),
+        page.header.stop_button: gr.update(visible=busy),
+        page.timer: gr.update(active=busy or loading),
+    }
+    if record is not None and record.state.is_final and session.shown != record.id:
+        updates[page.finished] = record.id
+    return updates
+
+
+def displayed_estimate(page: "Page", session: Session) -> Result:
+    """Return the estimate on show.
+
+    Raises:
+        InputError: There is none.
     """
+    found = page.library.find(session.estimate, session.visitor)
+    if found is None:
+        raise InputError(i18n.say("need_estimate", session.lang))
+    return found
 
-    def __init__(
-        self, manager: JobManager, model: ModelHolder, examples: Sequence[Example]
-    ) -> None:
-        self.manager = manager
-        self.model = model
-        self.examples = list(examples)
-        self.library = Library(manager, examples)
 
-    def submit(
-        self,
-        session: Session,
-        kind: str,
-        request: BaseModel,
-        inputs: "dict[str, Path | bytes]",
-        *,
-        cost: float,
-        **notes: Any,
-    ) -> Updates:
-        """Queue a job for the visitor and watch it."""
-        record = self.manager.submit(
-            kind, request, owner=session.visitor, inputs=inputs, cost=cost, notes=notes
-        )
-        session = replace(session, job=record.id)
-        return self.watched(session) | {"session": session, "browser": session.browser()}
+def path_of_session(session: Session, name: str) -> Trajectory:
+    """Return a path of the session.
 
-    def watched(self, session: Session) -> Updates:
-        """Return the job bar and what depends on whether a job runs."""
-        record = self.manager.find(session.job, owner=session.visitor) if session.job else None
-        busy = record is not None and not record.state.is_final
-        loading = self.model.ready is None and not self.model.problem
-        updates: Updates = {name: gr.update(interactive=not busy) for name in START_BUTTONS}
-        updates |= {
-            "status": widgets.status_line(self.model, self.manager, session.lang),
-            "job_bar": widgets.job_bar(record, self.manager, session.lang),
-            "stop_button": gr.update(visible=busy),
-            "timer": gr.update(active=busy or loading),
-        }
-        if record is not None and record.state.is_final and session.shown != record.id:
-            updates["finished"] = record.id
-        return updates
+    Raises:
+        InputError: It has none of this name.
+    """
+    path = session.paths.get(name)
+    if path is None:
+        key = "need_estimate" if name == "estimated" else "need_edited"
+        raise InputError(i18n.say(key, session.lang))
+    return path
 
-    def estimate_of(self, session: Session) -> Result:
-        """Return the estimate on show.
 
-        Raises:
-            InputError: There is none.
-        """
-        found = self.library.find(session.estimate, session.visitor)
-        if found is None:
-            raise InputError(i18n.say("need_estimate", session.lang))
-        return found
+def source_frames(page: "Page", session: Session) -> Float[Tensor, "frames 3 height width"]:
+    """Return the frames that a video is made from: those of the estimate, or the one image.
 
-    def path_of(self, session: Session, name: str) -> Trajectory:
-        """Return a path of the session.
+    Raises:
+        InputError: There are none.
+    """
+    if session.still and session.source:
+        return read_image(session.source)[None]
+    return frames_of(displayed_estimate(page, session))
 
-        Raises:
-            InputError: It has none of this name.
-        """
-        path = session.paths.get(name)
-        if path is None:
-            key = "need_estimate" if name == "estimated" else "need_edited"
-            raise InputError(i18n.say(key, session.lang))
-        return path
 
-    def frames_for(self, session: Session) -> Float[Tensor, "frames 3 height width"]:
-        """Return the frames that a video is made from: those of the estimate, or the one image.
+def depth_of_estimate(page: "Page", session: Session) -> Float[Tensor, "rows columns"] | None:
+    """Return the depths of the estimate's first frame, where it keeps any."""
+    if session.still:
+        return None
+    path = displayed_estimate(page, session).file(tasks.TRAJECTORY)
+    return None if path is None else depth_of_path(path)
 
-        Raises:
-            InputError: There are none.
-        """
-        if session.still and session.source:
-            return read_image(session.source)[None]
-        return frames_of(self.estimate_of(session))
 
-    def depth_of(self, session: Session) -> Float[Tensor, "rows columns"] | None:
-        """Return the depths of the estimate's first frame, where it keeps any."""
-        path = None if session.still else self.estimate_of(session).file(tasks.TRAJECTORY)
-        return None if path is None else depth_of_path(path)
-
-    def took(self, kind: str, cost: float, lang: str) -> str:
-        """Say how long a run will take here, from measured ones."""
-        seconds = self.manager.expected_sec(kind, cost=cost)
-        if seconds is None:
-            return i18n.say("time_unknown", lang)
-        return i18n.say("time_about", lang, time=i18n.duration(seconds, lang))
-
-    def put_on_show(self, session: Session, *found: Result | None) -> Updates:
-        """Show results; those that are gone, or that hold nothing to see, are passed over."""
-        return results.show(session, [item for item in found if item is not None], self.library)
+def expected_time_words(page: "Page", kind: str, cost: float, lang: str) -> str:
+    """Say how long a run will take here, from measured ones."""
+    seconds = page.manager.expected_sec(kind, cost=cost)
+    if seconds is None:
+        return i18n.say("time_unknown", lang)
+    return i18n.say("time_about", lang, time=i18n.duration(seconds, lang))
 
 
 def run_cost(steps: int, frames: int, *, runs: int = 1, guidance: float = 1.0) -> float:
@@ -142,15 +118,15 @@ def run_cost(steps: int, frames: int, *, runs: int = 1, guidance: float = 1.0) -
     return float(steps * frames * runs * (2 if guidance > 1 else 1))
 
 
-def taken_along(session: Session, path: Trajectory, *, own: bool) -> Trajectory:
+def source_path(session: Session, path: Trajectory, *, own_image: bool) -> Trajectory:
     """Return the path that the images were taken along, in the world of the session's paths.
 
     Args:
         session: Where a clip was estimated, its frames were taken along that path.
-        path: Whose lens images of one's own have, which were taken where that world begins.
-        own: Whether it is such images.
+        path: Whose lens an image of the visitor's own has, taken where that world begins.
+        own_image: Whether it is such an image.
     """
-    estimated = None if own or session.still else session.paths.get("estimated")
+    estimated = None if own_image or session.still else session.paths.get("estimated")
     if estimated is not None:
         return estimated
     first = path.cameras[:1]
@@ -158,6 +134,6 @@ def taken_along(session: Session, path: Trajectory, *, own: bool) -> Trajectory:
     return Trajectory(replace(first, world_from_cam=at), path.fps)
 
 
-def taken_file(path: Trajectory) -> dict[str, bytes]:
-    """Return what `taken_along` says as a job's file."""
+def source_path_file(path: Trajectory) -> dict[str, bytes]:
+    """Return what `source_path` gives as a job's file."""
     return {tasks.TAKEN: native_text(path).encode()}

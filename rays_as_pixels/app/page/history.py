@@ -1,13 +1,29 @@
-"""The visitor's results as a list: load one with its settings, or compare with it."""
+"""The visitor's results: load one with its settings, compare with it, or delete it."""
 
-import time
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from rays_as_pixels.app import i18n
-from rays_as_pixels.app.library import Library, Result, poster
+from rays_as_pixels.app import checks, i18n
+from rays_as_pixels.app.editor import document_from_trajectory
+from rays_as_pixels.app.jobs import tasks
+from rays_as_pixels.app.library import Result
+from rays_as_pixels.app.page.binding import Updates, Values
+from rays_as_pixels.app.page.results import (
+    EDIT_KEYS,
+    comparison_updates,
+    display_results,
+    editor_updates,
+    history_updates,
+)
 from rays_as_pixels.app.server.session import Session
+from rays_as_pixels.errors import InputError
+from rays_as_pixels.trajectories.formats.native import read_native
+
+if TYPE_CHECKING:
+    from rays_as_pixels.app.page.page import Page
 
 _TEMPLATE = '<div class="hist"><p class="rap-hint"></p><ol></ol></div>'
 ACTIONS = ("load", "compare", "delete")
@@ -23,49 +39,81 @@ def history(*, elem_id: str) -> gr.HTML:
     )
 
 
-def history_value(session: Session, library: Library) -> list[dict[str, Any]]:
-    """Return what the list shows."""
-    return [_item(session, result) for result in library.history(session.visitor)]
+def use_result(page: "Page", session: Session, _values: Values, data: Mapping[str, Any]) -> Updates:
+    """Load a result with its settings, compare with it, or delete it."""
+    action = checks.choice("action", data.get("action"), ACTIONS)
+    result = page.library.find(str(data.get("id", "")), session.visitor)
+    if result is None:
+        raise InputError(i18n.say("need_result", session.lang))
+    if action == "compare":
+        other = "" if session.other == result.reference else result.reference
+        session = replace(session, other=other)
+        updates = comparison_updates(page, session) | history_updates(page, session)
+    elif action == "delete":
+        session, updates = _delete(page, session, result)
+    else:
+        session, updates = _load(page, session, result)
+    return editor_updates(page, session) | updates | {page.session: session}
 
 
-def _item(session: Session, result: Result) -> dict[str, Any]:
-    lang = session.lang
-    clip = result.video or result.file(str(result.results.get("clip", "")))
-    shown = result.reference in (session.estimate, session.result, session.loop)
-    return {
-        "id": result.reference,
-        "title": i18n.say(f"job_{result.kind}", lang),
-        "detail": detail(result, lang),
-        "state": str(result.state),
-        "poster": "" if clip is None else poster(clip),
-        "shown": shown,
-        "other": result.reference == session.other,
-        "can_load": result.state == "done" or result.video is not None,
-        "can_compare": result.kind in ("generate", "imagine")
-        and not shown
-        and result.video is not None
-        and bool(session.result),
-        "can_delete": True,
+def _delete(page: "Page", session: Session, result: Result) -> tuple[Session, Updates]:
+    page.manager.delete(result.reference)
+    gone = {
+        name: ""
+        for name in ("result", "other", "loop", "estimate", "job", "shown")
+        if getattr(session, name) == result.reference
     }
+    session = replace(session, **gone)
+    updates: Updates = {page.browser: session.browser()}
+    if "result" in gone or "other" in gone:
+        updates |= comparison_updates(page, session)
+    if "loop" in gone:
+        updates |= {page.loop.numbers: "", page.loop.compare: None}
+    return session, updates | history_updates(page, session)
 
 
-def detail(result: Result, lang: str) -> str:
-    """Say a result's settings and when it was made, in one line."""
-    ask = result.settings
-    words = []
-    if result.state != "done":
-        words.append(i18n.say(f"state_{result.state}", lang))
-    if ask.get("path"):
-        words.append(i18n.say(f"path_{ask['path']}", lang))
-    if "steps" in ask:
-        words.append(i18n.steps(ask["steps"], lang))
-    if ask.get("guidance_scale", 1.0) != 1.0:
-        words.append(i18n.say("some_guidance", lang, x=ask["guidance_scale"]))
-    if ask.get("rounds", 1) > 1:
-        words.append(i18n.say("some_rounds", lang, n=ask["rounds"]))
-    if "seed" in ask:
-        words.append(i18n.say("some_seed", lang, n=ask["seed"]))
-    if result.duration_sec is not None:
-        words.append(i18n.duration(result.duration_sec, lang))
-    words.append(time.strftime("%H:%M", time.localtime(result.created_unix)))
-    return ", ".join(words)
+def _load(page: "Page", session: Session, result: Result) -> tuple[Session, Updates]:
+    reference = str(result.settings.get("estimate", ""))
+    estimate = page.library.find(reference, session.visitor)
+    again = estimate if estimate and estimate.reference != session.estimate else None
+    updates = display_results(page, session, again, result)
+    session = updates.get(page.session, session)
+    wanted = result.file(tasks.WANTED)
+    if result.kind == "generate" and wanted is not None:
+        path = read_native(wanted)
+        document = document_from_trajectory(path, num_keyframes=min(EDIT_KEYS, len(path)))
+        session = replace(session.with_path("edited", path), edit=document)
+        updates |= {page.generate.path_choice: "edited", **editor_updates(page, session)}
+    return session, updates | _settings(page, result)
+
+
+def _settings(page: "Page", result: Result) -> Updates:
+    """Return the form as it was when a result was asked for."""
+    asked = result.settings
+    if result.kind == "estimate":
+        step = page.path
+        return {
+            step.steps: asked["steps"],
+            step.runs: asked.get("num_samples", asked.get("num_seeds", 1)),
+            step.flips: asked.get("num_flips", 1),
+            step.seed: asked["seed"],
+            step.lock: True,
+            step.shared_focal: asked["shared_focal"],
+            step.extra_frames: asked.get("extra_frames", True),
+        }
+    if result.kind == "loop":
+        loop = page.loop
+        return {
+            loop.steps: asked["steps"],
+            loop.estimate_steps: asked["estimate_steps"],
+            loop.rounds: asked["rounds"],
+            loop.seed: asked["seed"],
+            loop.lock: True,
+        }
+    made = page.generate
+    return {
+        made.steps: asked["steps"],
+        made.guidance: asked["guidance_scale"],
+        made.seed: asked["seed"],
+        made.lock: True,
+    }

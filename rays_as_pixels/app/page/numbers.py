@@ -66,17 +66,17 @@ def estimate_facts(result: Result, path: Trajectory, path_words: str, lang: str)
     if source_frame:
         rows.append((i18n.say("fact_used", lang), _frames_words(source_frame, lang)))
     rows += [(i18n.say("fact_note", lang), note) for note in result.results.get("notes", [])]
-    misfit = [value for value in result.results.get("residual", []) if math.isfinite(value)]
-    if any(misfit):  # none where the rays were drawn from the path
-        mean = sum(misfit) / len(misfit)
-        rows.append((i18n.say("fact_misfit", lang), i18n.say("fact_misfit_is", lang, x=mean)))
+    residual = [value for value in result.results.get("residual", []) if math.isfinite(value)]
+    if any(residual):  # none where the rays were drawn from the path
+        mean = sum(residual) / len(residual)
+        rows.append((i18n.say("fact_residual", lang), i18n.say("fact_residual_is", lang, x=mean)))
     inlier_ratio = result.results.get("inlier_ratio")
     if inlier_ratio is not None:
-        words = i18n.say("fact_explained_is", lang, x=100 * inlier_ratio)
-        words += i18n.say("fact_explained_little", lang) if is_doubtful(inlier_ratio) else ""
-        seen = result.results.get("frames_seen")
-        words += "" if seen is None else i18n.say("fact_explained_between", lang, n=seen)
-        rows.append((i18n.say("fact_explained", lang), words))
+        words = i18n.say("fact_inliers_is", lang, x=100 * inlier_ratio)
+        words += i18n.say("fact_inliers_few", lang) if is_doubtful(inlier_ratio) else ""
+        used = result.results.get("frames_seen")
+        words += "" if used is None else i18n.say("fact_inliers_extra", lang, n=used)
+        rows.append((i18n.say("fact_inliers", lang), words))
     return facts([*rows, *_made_how(result, lang)])
 
 
@@ -106,8 +106,8 @@ def _made_how(result: Result, lang: str) -> list[tuple[str, str]]:
         words.append(i18n.duration(result.duration_sec, lang))
     rows = [(i18n.say("fact_made", lang), ", ".join(words))]
     if result.made_with:
-        shipped = i18n.say("fact_shipped_is", lang, model=result.made_with)
-        rows.append((i18n.say("fact_shipped", lang), shipped))
+        precomputed = i18n.say("fact_precomputed_is", lang, model=result.made_with)
+        rows.append((i18n.say("fact_precomputed", lang), precomputed))
     return rows
 
 
@@ -176,8 +176,10 @@ def _drift_sentence(
 
 
 def _charts(rounds: Sequence[Mapping[str, Any]], lang: str) -> str:
-    frame, turn = i18n.say("axis_frame", lang), i18n.say("axis_round", lang)
+    frame = i18n.say("axis_frame", lang)
     lines = [(i18n.say("round_n", lang, n=k + 1), item) for k, item in enumerate(rounds)]
+    turn = i18n.say("axis_round", lang)
+    share = i18n.say("unit_extent", lang)
     charts = [
         line_chart(
             i18n.say(key, lang),
@@ -188,16 +190,16 @@ def _charts(rounds: Sequence[Mapping[str, Any]], lang: str) -> str:
         )
         for key, unit, field, zero in (
             ("chart_rotation", "rad", "rotation_error_rad_by_frame", True),
-            ("chart_translation", "", "translation_error_by_frame", True),
+            ("chart_translation", share, "translation_error_by_frame", True),
             ("chart_psnr", "dB", "psnr_db_by_frame", False),
         )
     ]
     if len(rounds) > 1:
-        drift = [
-            (i18n.say("chart_rotation", lang), [item["rotation_error_rad"] for item in rounds]),
-            (i18n.say("chart_translation", lang), [item["translation_error"] for item in rounds]),
+        charts += [
+            line_chart(name, unit, [(name, [item[field] for item in rounds])], x_name=turn, first=1)
+            for name, unit, field in (
+                (i18n.say("chart_rotation_drift", lang), "rad", "rotation_error_rad"),
+                (i18n.say("chart_translation_drift", lang), share, "translation_error"),
+            )
         ]
-        charts.append(
-            line_chart(i18n.say("chart_drift", lang), "rad, –", drift, x_name=turn, first=1)
-        )
     return "".join(charts)

@@ -10,7 +10,6 @@ import hashlib
 import itertools
 import math
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +32,7 @@ from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.trajectories.depth import depth_of_path
 from rays_as_pixels.trajectories.formats.native import read_native
 from rays_as_pixels.viz.cloud import PointCloud
+from rays_as_pixels.viz.path_view.value import ScenePoints
 
 POINTS = "points.npz"  # of an example: xyz (N, 3) float16 in the world of truth.json, rgb uint8
 WORLD_OF_ESTIMATE = ("estimated", "edited", "generated", "looped", "again", "truth")
@@ -47,30 +47,15 @@ MOST_KEPT = 64  # clouds in memory, of some 100 kB each
 MOST_POINTS = 4000  # of a first frame's pixels
 EDGE = 0.1  # logarithm of depth between neighbours; pixels at such an edge lie between two things
 
-Words = dict[str, str]
 
-
-@dataclass(frozen=True)
-class Points:
-    """Points, or why there are none.
-
-    Attributes:
-        cloud: In the world of the estimated path, None if there are none.
-        words: Where they come from, or why there are none, in every language.
-    """
-
-    cloud: PointCloud | None
-    words: Words
-
-
-def points_of(session: Session, library: Library) -> Points | None:
+def points_of(session: Session, library: Library) -> ScenePoints | None:
     """Return the points that belong under the session's main path, None where none could."""
     if session.main not in WORLD_OF_ESTIMATE:
         return None
     if session.example in library.examples:
         shipped = library.examples[session.example].clip.parent / POINTS
         if shipped.is_file():
-            return Points(_shipped(shipped), i18n.both("points_true", far=f"{FARTHEST:g}"))
+            return ScenePoints(_shipped(shipped), i18n.both("points_true", far=f"{FARTHEST:g}"))
     result = library.find(session.estimate, session.visitor)
     if result is None:
         return None
@@ -82,7 +67,7 @@ def points_of(session: Session, library: Library) -> Points | None:
     return kept[result.reference]
 
 
-def editor_cloud(points: Points | None) -> Path | None:
+def editor_cloud(points: ScenePoints | None) -> Path | None:
     """Write the points for the path editor, and return the file; None if there are none.
 
     The same points are written once: the file is named by what it holds.
@@ -109,7 +94,7 @@ def _shipped(path: Path) -> PointCloud:
     return PointCloud(points[near], colors[near])
 
 
-def _estimated(result: Result) -> Points:
+def _estimated(result: Result) -> ScenePoints:
     path_file = result.file(tasks.TRAJECTORY)
     try:
         frames = frames_of(result)
@@ -118,17 +103,17 @@ def _estimated(result: Result) -> Points:
     except InputError:  # damaged or cleaned up: the view goes without points
         path = depth = None
     if path is None or len(path) != len(frames):
-        return Points(None, i18n.both("points_none"))
+        return ScenePoints(None, i18n.both("points_none"))
     if depth is not None:
         cloud = points_at(depth, frames[0], path.cameras[0])
-        return Points(cloud, i18n.both("points_depth", far=f"{FARTHEST:g}"))
+        return ScenePoints(cloud, i18n.both("points_depth", far=f"{FARTHEST:g}"))
     if not has_opencv():
-        return Points(None, i18n.both("points_need_opencv"))
+        return ScenePoints(None, i18n.both("points_need_opencv"))
     cloud, agree, matches = points_along(path, frames)
     if len(cloud.points) < FEWEST:
-        return Points(None, i18n.both("points_none"))
+        return ScenePoints(None, i18n.both("points_none"))
     words = {"share": f"{100 * agree / matches:.0f}", "far": f"{FARTHEST:g}"}
-    return Points(cloud, i18n.both("points_triangulated", **words))
+    return ScenePoints(cloud, i18n.both("points_triangulated", **words))
 
 
 def points_at(

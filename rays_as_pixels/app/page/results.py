@@ -1,10 +1,9 @@
 """What the page shows of a session: its paths in the view, and the results that are on show."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import gradio as gr
 import torch
@@ -14,9 +13,10 @@ from torch import Tensor
 from rays_as_pixels.app import i18n
 from rays_as_pixels.app.editor import PathEditor, cloud_file, document_from_trajectory
 from rays_as_pixels.app.jobs import loop_rounds, tasks
-from rays_as_pixels.app.library import Library, Result, frames_of, raxels_of
+from rays_as_pixels.app.library import Result, frames_of, raxels_of
 from rays_as_pixels.app.page import compare, downloads, numbers
-from rays_as_pixels.app.page.history import history_value
+from rays_as_pixels.app.page.binding import Updates
+from rays_as_pixels.app.page.history_list import history_value
 from rays_as_pixels.app.page.points import editor_cloud, points_of
 from rays_as_pixels.app.server.session import Session
 from rays_as_pixels.errors import InputError
@@ -24,9 +24,12 @@ from rays_as_pixels.geometry.rotations import rotation_angle_rad
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.media.video import probe_video
 from rays_as_pixels.trajectories.formats.native import read_native
-from rays_as_pixels.viz.path_view.value import path_view_value
+from rays_as_pixels.viz.path_view.value import OtherPath, path_view_value
 
-Updates = dict[str, Any]
+if TYPE_CHECKING:
+    from rays_as_pixels.app.library import Library
+    from rays_as_pixels.app.page.page import Page
+
 UNFINISHED = ("generate", "imagine")  # kinds whose partial result is worth a look
 EDIT_KEYS = 5  # keyframes that an estimate starts with in the editor
 
@@ -44,42 +47,45 @@ class KeptSpread:
     position: Float[Tensor, "frames"]
 
 
-def view_updates(session: Session, library: Library) -> Updates:
+def view_updates(page: "Page", session: Session) -> Updates:
     """Return the 3D view, what may be drawn over its path, and what can be downloaded."""
     names = [name for name in session.paths if name != session.main]
     choices = [(i18n.say("overlay_none", session.lang), "")]
     choices += [(i18n.say(f"path_{name}", session.lang), name) for name in names]
     return {
-        "session": session,
-        "browser": session.browser(),
-        "view": view_value(session, library),
-        "overlay": gr.update(choices=choices, value=session.overlay, visible=bool(names)),
-        **downloads.choices(session, library),
+        page.session: session,
+        page.browser: session.browser(),
+        page.view.plot: view_value(session, page.library),
+        page.view.overlay: gr.update(choices=choices, value=session.overlay, visible=bool(names)),
+        **downloads.download_updates(page, session),
     }
 
 
-def view_value(session: Session, library: Library) -> str | None:
+def view_value(session: Session, library: "Library") -> str | None:
     """Return what the 3D view draws, None if the session has no path yet."""
     main = session.paths.get(session.main)
     if main is None:
         return None
     other = session.paths.get(session.overlay) if session.overlay != session.main else None
     images, raxels, spread = _pictures(session, library, len(main))
-    scene = points_of(session, library)
     return path_view_value(
         main,
         label=i18n.both(f"path_{session.main}"),
-        others=() if other is None else ((i18n.both(f"path_{session.overlay}"), other),),
+        others=() if other is None else (_overlay(session, other),),
         images=images,
         raxels=raxels,
         spread=spread,
-        cloud=None if scene is None else scene.cloud,
-        cloud_words=None if scene is None else scene.words,
+        points=points_of(session, library),
     )
 
 
+def _overlay(session: Session, path: Trajectory) -> OtherPath:
+    has_truth = "truth" in (session.main, session.overlay)
+    return OtherPath(i18n.both(f"path_{session.overlay}"), path, is_error=has_truth)
+
+
 def _pictures(
-    session: Session, library: Library, count: int
+    session: Session, library: "Library", count: int
 ) -> tuple[Tensor | None, Tensor | None, KeptSpread | None]:
     """Return frames, raxels and spread that belong to the main path."""
     reference = session.estimate if session.main == "estimated" else ""
@@ -124,35 +130,37 @@ def path_facts(path: Trajectory, lang: str) -> str:
     )
 
 
-def show(session: Session, found: Sequence[Result], library: Library) -> Updates:
-    """Return all updates that put results on show, the last one uppermost.
+def display_results(page: "Page", session: Session, *found: Result | None) -> Updates:
+    """Return all updates that display results, the last one uppermost.
 
-    Those that hold nothing to see are passed over; {} if that leaves none.
+    Those that are gone, or that hold nothing to see, are passed over; {} if that leaves none.
     """
-    shows = {"estimate": _estimated, "generate": _made, "imagine": _made, "loop": _looped}
+    display = {"estimate": _estimated, "generate": _made, "imagine": _made, "loop": _looped}
     updates: Updates = {}
     for result in found:
+        if result is None:
+            continue
         if result.state == "done" or (result.kind in UNFINISHED and result.video is not None):
-            session, more = shows[result.kind](session, result, library)
+            session, more = display[result.kind](page, session, result)
             updates |= more
     if not updates:
         return {}
-    return view_updates(session, library) | updates | history_updates(session, library)
+    return view_updates(page, session) | updates | history_updates(page, session)
 
 
-def history_updates(session: Session, library: Library) -> Updates:
+def history_updates(page: "Page", session: Session) -> Updates:
     """Return the list of the visitor's results."""
-    return {"history": history_value(session, library)}
+    return {page.generate.history: history_value(session, page.library)}
 
 
-def _estimated(session: Session, result: Result, library: Library) -> tuple[Session, Updates]:
+def _estimated(page: "Page", session: Session, result: Result) -> tuple[Session, Updates]:
     path = read_native(result.folder / tasks.TRAJECTORY)
     truth = session.paths.get("truth")
     same = session.estimate == result.reference
     if result.example is not None and result.example.truth is not None:
         truth = read_native(result.example.truth)
     if not same:
-        session = session.without(*session.paths)
+        session = replace(session.without(*session.paths), edit=None, result="", other="", loop="")
     session = session.with_path("estimated", path)
     if truth is not None:
         session = session.with_path("truth", _at_times(truth, path))
@@ -162,18 +170,21 @@ def _estimated(session: Session, result: Result, library: Library) -> tuple[Sess
         main="estimated",
         overlay="truth" if truth is not None else "",
     )
-    if not same:
-        session = replace(session, edit=None, result="", other="", loop="")
     lang = session.lang
-    facts = numbers.estimate_facts(result, path, path_facts(path, lang), lang)
     updates: Updates = {
-        "clip": gr.update(value=str(result.folder / tasks.CLIP), visible=True),
-        "path_facts": facts,
-        **editor_updates(session, library),
+        page.view.clip: gr.update(value=str(result.folder / tasks.CLIP), visible=True),
+        page.path.facts: numbers.estimate_facts(result, path, path_facts(path, lang), lang),
+        **editor_updates(page, session),
     }
     if not same:
-        updates |= {"compare": None, "result_facts": "", "loop_compare": None, "loop_numbers": ""}
-        updates |= {"edit_facts": "", "parallax": gr.update(value=None, visible=False)}
+        updates |= {
+            page.generate.compare: None,
+            page.generate.facts: "",
+            page.loop.compare: None,
+            page.loop.numbers: "",
+            page.edit.facts: "",
+            page.edit.parallax: gr.update(value=None, visible=False),
+        }
     return session, updates
 
 
@@ -185,7 +196,7 @@ def _at_times(truth: Trajectory, path: Trajectory) -> Trajectory:
     return replace(truth, cameras=picked, time_sec=path.times_sec, source_frame=path.source_frame)
 
 
-def editor_updates(session: Session, library: Library) -> Updates:
+def editor_updates(page: "Page", session: Session) -> Updates:
     """Offer the session's paths in the editor; load the edit, or none if there is none."""
     paths = {
         name: session.paths[name] for name in ("estimated", "imagined") if name in session.paths
@@ -203,14 +214,14 @@ def editor_updates(session: Session, library: Library) -> Updates:
         for item in named
     ]
     # An update of a component that is not on screen yet replaces its properties: give them all.
-    points = editor_cloud(points_of(session, library))
+    points = editor_cloud(points_of(session, page.library))
     cloud = None if points is None else cloud_file(points)
-    props = library.editor_props | {"sources": named, "overlays": ghosts, "cloud": cloud}
+    props = page.editor_props | {"sources": named, "overlays": ghosts, "cloud": cloud}
     props["value"] = session.edit  # None takes the edit of an earlier video away
-    return {"editor": PathEditor(**cast(dict[str, Any], props))}
+    return {page.edit.editor: PathEditor(**cast(dict[str, Any], props))}
 
 
-def _made(session: Session, result: Result, library: Library) -> tuple[Session, Updates]:
+def _made(page: "Page", session: Session, result: Result) -> tuple[Session, Updates]:
     session = replace(session, result=result.reference)
     if session.other == result.reference:
         session = replace(session, other="")
@@ -224,30 +235,33 @@ def _made(session: Session, result: Result, library: Library) -> tuple[Session, 
             session = replace(session, overlay="generated")
         elif session.main not in session.paths:
             session = replace(session, main="generated", overlay="")
-    updates = comparison_updates(session, library)
+    updates = comparison_updates(page, session)
     if result.kind == "imagine" and result.video is not None:
-        updates["clip"] = gr.update(value=str(result.video), visible=True)
+        updates[page.view.clip] = gr.update(value=str(result.video), visible=True)
     return session, updates
 
 
-def comparison_updates(session: Session, library: Library) -> Updates:
+def comparison_updates(page: "Page", session: Session) -> Updates:
     """Return the comparison of the result on show with the input or another result."""
-    result = library.find(session.result, session.visitor)
+    result = page.library.find(session.result, session.visitor)
     if result is None or result.video is None:
-        return {"compare": None, "result_facts": ""}
-    other = library.find(session.other, session.visitor)
+        return {page.generate.compare: None, page.generate.facts: ""}
+    other = page.library.find(session.other, session.visitor)
     before, words = None, i18n.say("cmp_input", session.lang)
+    made = i18n.say("cmp_made", session.lang)
     if other is not None and other.video is not None:
         before, words = other.video, i18n.say("cmp_other", session.lang)
     elif result.kind != "imagine":
-        before = _input_clip(session, result, library)
+        before = _input_clip(session, result, page.library)
     return {
-        "compare": _pair(result.video, i18n.say("cmp_made", session.lang), before, words),
-        "result_facts": numbers.result_facts(result, session.lang),
+        page.generate.compare: _pair(
+            result.video, i18n.say("cmp_made", session.lang), before, words
+        ),
+        page.generate.facts: numbers.result_facts(result, session.lang),
     }
 
 
-def _input_clip(session: Session, result: Result, library: Library) -> Path | None:
+def _input_clip(session: Session, result: Result, library: "Library") -> Path | None:
     """Return the clip that a video was made from."""
     reference = str(result.settings.get("estimate", "")) or session.estimate
     estimate = library.find(reference, session.visitor)
@@ -267,7 +281,7 @@ def _pair(made: Path, made_label: str, before: Path | None, before_label: str) -
     )
 
 
-def _looped(session: Session, result: Result, library: Library) -> tuple[Session, Updates]:
+def _looped(page: "Page", session: Session, result: Result) -> tuple[Session, Updates]:
     walked = read_native(result.folder / tasks.TRAJECTORY)
     again = read_native(result.folder / tasks.REESTIMATED)
     session = replace(
@@ -279,9 +293,9 @@ def _looped(session: Session, result: Result, library: Library) -> tuple[Session
     report = json.loads((result.folder / tasks.REPORT).read_text(encoding="utf-8"))
     video = result.folder / loop_rounds.video_name(0)
     before = result.file(tasks.CLIP)
-    updates = {
-        "loop_numbers": numbers.loop_numbers(report, result, session.lang),
-        "loop_compare": _pair(
+    updates: Updates = {
+        page.loop.numbers: numbers.loop_numbers(report, result, session.lang),
+        page.loop.compare: _pair(
             video,
             i18n.say("cmp_made", session.lang),
             before,

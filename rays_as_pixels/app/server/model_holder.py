@@ -23,6 +23,7 @@ class ModelFacts:
         num_frames: Clip length it was trained at.
         max_frames: Longest clip it takes.
         temporal_stride: Video frames per latent frame of its autoencoder, after the first.
+        camera_prior: Whether a camera prior answers estimates, which takes no noise and no steps.
     """
 
     name: str
@@ -31,6 +32,7 @@ class ModelFacts:
     num_frames: int = 9
     max_frames: int = 17
     temporal_stride: int = 1
+    camera_prior: bool = False
 
     @property
     def clip_lengths(self) -> range:

@@ -26,7 +26,6 @@ class Session:
         lang: Language of what the server writes.
         job: Id of the job that is watched, "" for none.
         shown: Id of the job whose results were shown last.
-        preview: Name of the latest picture of the latents that was shown.
         source: The uploaded video or image, "" if the clip on show is a result's own.
         still: Whether the source is a single image.
         plan: How `source` was read: start_sec, end_sec, num_frames, fps.
@@ -46,7 +45,6 @@ class Session:
     lang: str = "en"
     job: str = ""
     shown: str = ""
-    preview: str = ""
     source: str = ""
     still: bool = False
     plan: dict[str, Any] = field(default_factory=dict)
@@ -89,27 +87,29 @@ class LockedSession:
     still being read would be lost, or be of the video before.
 
     Attributes:
-        session: The session now; who holds the turn may put another in its place.
+        session: The session now; who holds the lock may put another in its place.
+        unsent: Updates of components that the event which opened the page could not send.
     """
 
     def __init__(self, session: Session | None = None) -> None:
-        """Hold a session; a page starts with an empty one."""
+        """Lock a session; a page starts with an empty one."""
         self.session = session or Session()
-        self._turn = threading.Lock()
+        self.unsent: dict[Any, Any] = {}
+        self._lock = threading.Lock()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "LockedSession":
-        """Return another holder of the same session: each page gets a copy of Gradio's first."""
+        """Return another lock of the same session: each page gets a copy of Gradio's first."""
         return LockedSession(self.session)
 
     @contextmanager
-    def turn(self, *, patience_sec: float = -1) -> Iterator[bool]:
-        """Wait for the events before; gives whether the turn came within the patience (-1: any)."""
-        came = self._turn.acquire(timeout=patience_sec)
+    def acquire(self, *, timeout_sec: float = -1) -> Iterator[bool]:
+        """Wait for the events before; gives whether the lock was had in time (-1: no limit)."""
+        acquired = self._lock.acquire(timeout=timeout_sec)
         try:
-            yield came
+            yield acquired
         finally:
-            if came:
-                self._turn.release()
+            if acquired:
+                self._lock.release()
 
 
 def is_example(reference: str) -> bool:

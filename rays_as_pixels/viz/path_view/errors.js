@@ -14,6 +14,11 @@ function svg(tag, attributes = {}) {
   return node;
 }
 
+// What two paths differ by is an error only where one of them is the truth.
+function differenceName(kind, isError) {
+  return isError ? `${kind}_error` : `${kind}_difference`;
+}
+
 function makeErrors(holder, { say, language, onPick }) {
   let value = null, charts = [], width = 0, marked = 0;
 
@@ -25,10 +30,11 @@ function makeErrors(holder, { say, language, onPick }) {
     if (holder.hidden) return;
     width = chartWidth();
     const names = next.paths.slice(1).map((path) => path.label[language]);
+    const name = (kind) => differenceName(kind, next.errors.every((errors) => errors.is_error));
     const caption = say('errors_against', { label: names.join(language === 'zh' ? '”和“' : '” and “') });
     holder.append(
-      chart('rotation_deg', 'r_err_deg', say('rotation_error')),
-      chart('translation', 't_err_fixed_scale', say('translation_error')),
+      chart('rotation_deg', 'r_err_deg', say(name('rotation')),
+      chart('translation', 't_err_fixed_scale', say(name('translation')),
       el('p', { class: 'rpv-note' }, caption),
     );
   }

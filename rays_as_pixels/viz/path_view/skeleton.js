@@ -100,9 +100,9 @@ function tipContent(value, frame, { say, language }) {
 function tableOf(holder, value, { say, language, choose }) {
   const main = value.paths[0];
   const heads = [say('frame'), say('time'), say('col_x'), say('col_y'), say('col_z'), say('col_hfov')];
-  value.errors.forEach((_, k) => {
+  value.errors.forEach(({ is_error: isError }, k) => {
     const name = value.paths[k + 1].label[language];
-    heads.push(`${name}: ${say('rotation_error')}`, `${name}: ${say('translation_error')}`);
+    heads.push(`${name}: ${say(differenceName('rotation', isError))}`, `${name}: ${say(differenceName('translation', isError))}`);
   });
   const rows = main.time_sec.map((time, frame) => {
     const cells = [time.toFixed(3), ...main.position[frame].map((v) => v.toFixed(4)), main.hfov_deg[frame].toFixed(2)];

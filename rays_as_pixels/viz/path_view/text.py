@@ -63,9 +63,14 @@ WORDS: dict[str, dict[str, str]] = {
         "zh": "多次运行相差 {position} 单位、{rotation} 度",
     },
     "rotation_error": {"en": "Rotation error (deg)", "zh": "旋转误差（度）"},
+    "rotation_difference": {"en": "Rotation difference (deg)", "zh": "旋转差异（度）"},
     "translation_error": {
         "en": "Translation error (scene units)",
         "zh": "平移误差（场景单位）",
+    },
+    "translation_difference": {
+        "en": "Translation difference (scene units)",
+        "zh": "平移差异（场景单位）",
     },
     "error_mean": {"en": "mean {value}", "zh": "平均 {value}"},
     "error_short": {

@@ -8,7 +8,7 @@ import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import plotly.graph_objects as go
 import torch
@@ -45,10 +45,38 @@ class Spread(Protocol):
 
 
 @dataclass(frozen=True)
+class ScenePoints:
+    """Points of the scene, or why there are none.
+
+    Attributes:
+        cloud: In the world of the paths; thinned to 2000, which the view says. None for none.
+        words: Where the points come from, or why there are none; None says nothing.
+    """
+
+    cloud: PointCloud | None
+    words: Label | None = None
+
+
+class OtherPath(NamedTuple):
+    """A path that is drawn over the main one.
+
+    Attributes:
+        label: What to call it.
+        trajectory: In the same world frame as the main path.
+        is_error: Whether one of the two is the truth: what differs is then called an error.
+    """
+
+    label: Label
+    trajectory: Trajectory
+    is_error: bool = False
+
+
+@dataclass(frozen=True)
 class _Layer:
     trajectory: Trajectory
     label: dict[str, str]
     color: str | None  # None: coloured by time
+    is_error: bool = False
 
     @property
     def prefix(self) -> str:
@@ -59,12 +87,11 @@ def path_view_value(
     main: Trajectory,
     *,
     label: Label = WORDS["path_estimated"],
-    others: Sequence[tuple[Label, Trajectory]] = (),
+    others: Sequence[OtherPath | tuple[Label, Trajectory]] = (),
     images: Float[Tensor, "frames 3 _ _"] | None = None,
     raxels: Float[Tensor, "frames 3 _ _"] | None = None,
     spread: Spread | None = None,
-    cloud: PointCloud | None = None,
-    cloud_words: Label | None = None,
+    points: ScenePoints | None = None,
     video_time_sec: Sequence[float] | None = None,
 ) -> str:
     """Return the value of a path view.
@@ -72,32 +99,19 @@ def path_view_value(
     Args:
         main: The path that is coloured by time.
         label: What to call it: one text, or one per language.
-        others: Up to two paths in the same world frame, each with its label. Their error is given
-            for every frame of `main` that both cover (`path_errors`), if they are two or more.
+        others: Up to two paths in the same world frame. How they differ is given for every frame
+            of `main` that both cover (`path_errors`), if these are two or more.
         images: The frames, in [0, 1], one per camera of `main`.
         raxels: Raxels of the same frames, as the model gives them (not yet pictures).
         spread: Disagreement between runs from different noise, drawn as a tube.
-        cloud: Points of the scene; thinned to 2000, which the view says.
-        cloud_words: Where the points come from; or, without `cloud`, why there are none.
+        points: Points of the scene.
         video_time_sec: When frame k shows in the video beside the view; k / fps by default.
 
     Raises:
         InputError: A rule above is broken.
     """
-    if len(others) > len(OTHER_COLORS):
-        raise InputError(
-            f"others must hold {len(OTHER_COLORS)} paths or fewer; got {len(others)}. "
-            "Leave out those that are not being compared."
-        )
-    if len(main) > MOST_FRAMES:
-        raise InputError(
-            f"main must have {MOST_FRAMES} frames or fewer; got {len(main)}. Resample the path."
-        )
-    layers = [_Layer(main, _label(label), None)]
-    layers += [
-        _Layer(path, _label(name), color)
-        for (name, path), color in zip(others, OTHER_COLORS, strict=False)
-    ]
+    layers = _layers(main, label, others)
+    cloud = None if points is None else points.cloud
     thin = None if cloud is None else cloud.thinned()
     value = {
         "version": VERSION,
@@ -109,7 +123,7 @@ def path_view_value(
         "frames": None if images is None else _sprite(images, "images", main),
         "raxels": None if raxels is None else _raxel_sprite(raxels, main),
         "cloud": None if cloud is None or thin is None else _counts(cloud, thin),
-        "cloud_words": None if cloud_words is None else _label(cloud_words),
+        "cloud_words": None if points is None or points.words is None else _label(points.words),
         "colorscale": {
             "light": themed_colorscale(dark=False),
             "dark": themed_colorscale(dark=True),
@@ -118,6 +132,28 @@ def path_view_value(
     }
     text = json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     return text.replace("<", "\\u003c")
+
+
+def _layers(
+    main: Trajectory, label: Label, others: Sequence[OtherPath | tuple[Label, Trajectory]]
+) -> list[_Layer]:
+    if len(others) > len(OTHER_COLORS):
+        raise InputError(
+            f"others must hold {len(OTHER_COLORS)} paths or fewer; got {len(others)}. "
+            "Leave out those that are not being compared."
+        )
+    if len(main) > MOST_FRAMES:
+        raise InputError(
+            f"main must have {MOST_FRAMES} frames or fewer; got {len(main)}. Resample the path."
+        )
+    drawn = zip((OtherPath(*item) for item in others), OTHER_COLORS, strict=False)
+    return [
+        _Layer(main, _label(label), None),
+        *(
+            _Layer(other.trajectory, _label(other.label), color, other.is_error)
+            for other, color in drawn
+        ),
+    ]
 
 
 def _label(label: Label) -> dict[str, str]:
@@ -199,6 +235,7 @@ def _errors(main: Trajectory, layer: _Layer) -> dict[str, Any]:
         errors = path_errors(main, layer.trajectory)
     except InputError:  # less than two frames in common: drawn all the same, without errors
         return {
+            "is_error": layer.is_error,
             "rotation_deg": [],
             "translation": [],
             "r_err_deg": None,
@@ -206,6 +243,7 @@ def _errors(main: Trajectory, layer: _Layer) -> dict[str, Any]:
             "t_err_fixed_scale": None,
         }
     return {
+        "is_error": layer.is_error,
         "rotation_deg": errors.rotation_deg.tolist(),
         "translation": errors.translation.tolist(),
         "r_err_deg": errors.r_err_deg,
