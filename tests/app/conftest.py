@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from rays_as_pixels.app.page.handlers import Handlers
 
 from rays_as_pixels.app.editor import document_from_preset
 from rays_as_pixels.app.examples import find_examples
 from rays_as_pixels.app.jobs.kinds import job_kinds
 from rays_as_pixels.app.jobs.manager import JobManager
+from rays_as_pixels.app.page.layout import build_page
+from rays_as_pixels.app.page.page import Page
 from rays_as_pixels.app.server.model_holder import ModelFacts, ModelHolder
 from rays_as_pixels.app.server.session import Session
 from rays_as_pixels.geometry.cameras import Cameras, rigid
@@ -19,7 +20,7 @@ from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.media.video import write_image, write_video
 from rays_as_pixels.trajectories.formats.native import write_native
 from tests.app.chromium import FLAGS, chromium_path
-from tests.app.forms import ESTIMATE, PLAN, finished
+from tests.app.driver import PageDriver
 from tests.optional import DEV
 
 HERE = Path(__file__).parent
@@ -118,8 +119,13 @@ def examples(example_folder):
 
 
 @pytest.fixture
-def handlers(manager, model, examples):
-    return Handlers(manager, model, examples)
+def page(manager, model, examples) -> Page:
+    return build_page(manager, model, examples=examples)[1]
+
+
+@pytest.fixture
+def driver(page) -> PageDriver:
+    return PageDriver(page)
 
 
 @pytest.fixture(scope="session")
@@ -136,14 +142,14 @@ def browser():
 
 
 @pytest.fixture
-def opened(handlers) -> Session:
-    return handlers.open_page({})["session"]
+def opened(page) -> Session:
+    return page.open({})[page.session]
 
 
 @pytest.fixture
-def estimated(handlers, opened) -> Session:
-    session = handlers.plan(opened, PLAN)["session"]
-    return finished(handlers, handlers.estimate(session, ESTIMATE))[0]
+def estimated(page, driver, opened) -> Session:
+    session = driver.choose_frames(opened)[page.session]
+    return driver.finished(driver.estimate(session))[0]
 
 
 @pytest.fixture
@@ -153,6 +159,6 @@ def calm(estimated) -> Session:
 
 
 @pytest.fixture
-def edited(handlers, calm) -> Session:
+def edited(page, driver, calm) -> Session:
     document = document_from_preset("arc-right", num_frames=5, fps=5, height=48, width=64)
-    return handlers.commit_edit(calm, document)["session"]
+    return driver.commit_edit(calm, document)[page.session]

@@ -1,19 +1,17 @@
 """The page builds, and what its events send is what the handlers take; words and endpoints."""
 
-import inspect
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 import gradio as gr
 import pytest
-from rays_as_pixels.app.page.handlers import Handlers, refusing
 
 from rays_as_pixels.app import i18n
 from rays_as_pixels.app.examples import EXAMPLES_DIR, KINDS, find_examples
 from rays_as_pixels.app.jobs.manager import JobManager
 from rays_as_pixels.app.library import Library, frames_of
-from rays_as_pixels.app.page import layout
+from rays_as_pixels.app.page.binding import shown_errors
+from rays_as_pixels.app.page.layout import build_page
 from rays_as_pixels.app.server.launch import theme
 from rays_as_pixels.app.server.model_holder import ModelFacts, ModelHolder
 from rays_as_pixels.errors import InputError
@@ -38,49 +36,49 @@ ENDPOINTS = {
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory, pipeline, example_folder):
-    """The page and its components by name."""
-    seen = {}
+    """The page as Gradio builds it, and its components."""
     manager = JobManager(tmp_path_factory.mktemp("jobs"), {})
     model = ModelHolder(lambda: pipeline, ModelFacts("tiny", "cpu"))
-    wire = layout._wire
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layout, "_wire", lambda *values: (seen.update(values[1]), wire(*values)))
-        app = layout.build_app(manager, model, examples=find_examples(example_folder))
+    built = build_page(manager, model, examples=find_examples(example_folder))
     manager.close()
-    return app, seen
+    return built
 
 
 def test_the_page_builds_with_every_step_and_endpoint(built):
-    app, parts = built
+    app, page = built
     named = {fn.api_name for fn in app.fns.values() if fn.api_visibility == "public"}
     assert named == ENDPOINTS
     assert isinstance(theme(), gr.themes.Base)
-    assert {"estimate_button", "generate_button", "loop_button", "editor", "view"} <= set(parts)
+    assert page.video.film.props["strip"]["used"] and page.view.plot.value
 
 
-@pytest.mark.parametrize("event", layout.EVENTS, ids=lambda event: ".".join(event[:3]))
-def test_what_an_event_sends_is_what_its_handler_takes(event, built):
-    component, trigger, name, inputs = event
-    parts = built[1]
-    handler = getattr(Handlers, name)
-    assert hasattr(parts[component], trigger)
-    names = list(inputs.values() if isinstance(inputs, Mapping) else inputs)
-    assert set(names) <= set(parts)
-    parameters = list(inspect.signature(handler).parameters)[2:]  # after self and the session
-    if isinstance(inputs, Mapping):
-        assert parameters == ["form"]
-        missing = set(re.findall(r'form\["(\w+)"\]', inspect.getsource(handler))) - set(inputs)
-        assert not missing
-    else:
-        assert len(parameters) == len(names)
+def test_an_event_sends_only_what_it_can_change(built):
+    app, page = built
+    own = [fn for fn in app.fns.values() if fn.api_visibility == "private" and fn.fn is not None]
+    sizes = {(fn.targets[0][0], fn.targets[0][1]): len(fn.outputs) for fn in own}
+    assert len(own) > 25
+    assert sizes[page.video.next_button._id, "click"] == 4  # the tabs; session, browser, refresh
+    assert sizes[page.path.button._id, "click"] < 20
+    with_editor = [fn for fn in own if page.edit.editor in fn.outputs]
+    assert len(with_editor) == 6  # load, refresh, finished, upload, example, result
+
+
+@pytest.mark.parametrize("camera_prior", [False, True])
+def test_controls_that_do_nothing_with_the_model_are_not_shown(manager, pipeline, camera_prior):
+    facts = ModelFacts("tiny", "cpu", camera_prior=camera_prior)
+    page = build_page(manager, ModelHolder(lambda: pipeline, facts), examples=[])[1]
+    step, loop = page.path, page.loop
+    for control in (step.seed, step.lock, step.steps, step.runs, loop.estimate_steps):
+        assert control.visible is not camera_prior
+    assert step.flips.visible and loop.seed.visible and page.generate.seed.visible
 
 
 def test_an_input_error_reaches_the_user_in_its_own_words_with_a_capital():
     def refuse():
         raise InputError("size must be even; got 3. Crop it.")
 
-    with pytest.raises(gr.Error) as caught:
-        refusing(refuse)()
+    with pytest.raises(gr.Error) as caught, shown_errors():
+        refuse()
     assert caught.value.message == "Size must be even; got 3. Crop it."
 
 

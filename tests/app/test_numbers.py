@@ -19,7 +19,12 @@ def test_the_drift_over_rounds_is_shown_and_said(manager):
     report = json.loads((result.folder / tasks.REPORT).read_text())
     words = numbers.loop_numbers(report, result, "en")
     assert len(report["rounds"]) == 2
-    for word in ("Round 2", "Drift over rounds", "After 2 rounds"):
+    for word in (
+        "Round 2",
+        "Rotation drift over rounds",
+        "share of the path extent",
+        "After 2 rounds",
+    ):
         assert word in words
 
 

@@ -7,17 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from rays_as_pixels.app.page.handlers import Handlers
 
 from rays_as_pixels.app.examples import EXAMPLES_DIR, find_examples
 from rays_as_pixels.app.library import Library, example_clip
 from rays_as_pixels.app.page import points
+from rays_as_pixels.app.page.layout import build_page
 from rays_as_pixels.app.server.model_holder import ModelFacts, ModelHolder
 from rays_as_pixels.app.server.session import Session
 from rays_as_pixels.geometry.cameras import Cameras, invert_rigid, rigid
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.trajectories.formats.native import read_native
 from rays_as_pixels.viz.cloud import PointCloud
+from rays_as_pixels.viz.path_view.value import ScenePoints
 from tests.optional import BASELINES
 
 DEPTH = 2.0  # of the wall, scene units
@@ -139,22 +140,21 @@ def test_the_points_shipped_with_an_example_are_what_its_true_cameras_film(examp
 def test_the_editors_file_is_written_once(tmp_path, monkeypatch):
     monkeypatch.setattr(points, "get_upload_folder", lambda: str(tmp_path / "uploads"))
     cloud = PointCloud(torch.rand(50, 3, dtype=torch.float64), torch.rand(50, 3))
-    one = points.editor_cloud(points.Points(cloud, {}))
-    two = points.editor_cloud(points.Points(cloud, {}))
+    one = points.editor_cloud(ScenePoints(cloud, {}))
+    two = points.editor_cloud(ScenePoints(cloud, {}))
     assert one == two and one.stat().st_size == 16 * 50
     assert [path.name for path in one.parent.iterdir()] == [one.name]
-    assert (
-        points.editor_cloud(points.Points(None, {})) is None and points.editor_cloud(None) is None
-    )
+    assert points.editor_cloud(ScenePoints(None, {})) is None and points.editor_cloud(None) is None
 
 
 def test_the_first_example_brings_its_points_to_the_view_and_the_editor(manager):
     facts = ModelFacts("tiny", "cpu", "nothing", 9, 9)
     model = ModelHolder(lambda: pytest.fail("nothing is computed"), facts)
-    updates = Handlers(manager, model, find_examples(EXAMPLES_DIR)).open_page({})
-    value = json.loads(updates["view"])
+    page = build_page(manager, model, examples=find_examples(EXAMPLES_DIR))[1]
+    updates = page.open({})
+    value = json.loads(updates[page.view.plot])
     assert value["cloud"]["total"] > 500 and value["cloud_words"]["zh"]
     drawn = [trace for trace in value["figure"]["data"] if trace["meta"] == "cloud"]
     assert len(drawn) == 1 and value["with_cloud"]["step"] > value["step"]
-    file = Path(updates["editor"].props["cloud"]["path"])
+    file = Path(updates[page.edit.editor].props["cloud"]["path"])
     assert file.stat().st_size == 16 * value["cloud"]["total"]

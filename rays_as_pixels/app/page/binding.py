@@ -1,5 +1,6 @@
 """Events of the page: one at a time for each page, with errors in the visitor's sight."""
 
+import functools
 import secrets
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
@@ -81,10 +82,10 @@ def _listen(
     inputs: Collection[Any],
     outputs: Collection[Any],
 ) -> None:
-    triggers = trigger if isinstance(trigger, list) else [trigger]
     sent = [page.session, page.browser, page.refresh]
     changed = [*sent, *(one for one in dict.fromkeys(outputs) if one not in sent)]
-    gr.on(triggers, called, {page.session, page.browser, *inputs}, changed, **QUIET)
+    listen = functools.partial(gr.on, trigger) if isinstance(trigger, list) else trigger
+    listen(called, {page.session, page.browser, *inputs}, changed, **QUIET)
 
 
 def _run(

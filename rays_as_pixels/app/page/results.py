@@ -254,9 +254,7 @@ def comparison_updates(page: "Page", session: Session) -> Updates:
     elif result.kind != "imagine":
         before = _input_clip(session, result, page.library)
     return {
-        page.generate.compare: _pair(
-            result.video, i18n.say("cmp_made", session.lang), before, words
-        ),
+        page.generate.compare: _pair(result.video, made, before, words),
         page.generate.facts: numbers.result_facts(result, session.lang),
     }
 
