@@ -23,7 +23,7 @@ from rays_as_pixels.viz.colors import COLORSCALE, themed_colorscale
 from rays_as_pixels.viz.path_view.errors import path_errors
 from rays_as_pixels.viz.path_view.page import path_page, view_source, write_path_page
 from rays_as_pixels.viz.path_view.text import LANGUAGES, WORDS
-from rays_as_pixels.viz.path_view.value import path_view_value
+from rays_as_pixels.viz.path_view.value import OtherPath, ScenePoints, path_view_value
 from rays_as_pixels.viz.traces import POINTS_PER_FRUSTUM
 from rays_as_pixels.viz.uncertainty import SIDES, tube_mesh
 
@@ -110,7 +110,7 @@ def test_positions_are_in_the_order_x_right_y_down_z_forward():
 def test_everything_drawn_lies_in_the_box_with_the_tube_and_without_the_cloud():
     spread = SimpleNamespace(rotation_rad=torch.ones(5) * 0.1, position=torch.linspace(0, 2, 5))
     cloud = PointCloud(torch.tensor([[50.0, 0, 0], [0, 0, 90.0]]))
-    value = value_of(arc(5), spread=spread, cloud=cloud)
+    value = value_of(arc(5), spread=spread, points=ScenePoints(cloud))
     for layout, names in (
         (value["figure"]["layout"], ("frusta", "path", "spread", "ground")),
         (value["with_cloud"]["layout"], ("frusta", "path", "spread", "cloud")),
@@ -124,7 +124,7 @@ def test_everything_drawn_lies_in_the_box_with_the_tube_and_without_the_cloud():
 
 def test_a_cloud_is_thinned_always_alike_and_the_value_says_so():
     points = torch.rand(5000, 3, generator=torch.Generator().manual_seed(1))
-    value = value_of(arc(), cloud=PointCloud(points, points))
+    value = value_of(arc(), points=ScenePoints(PointCloud(points, points)))
     assert value["cloud"] == {"shown": MOST_POINTS, "total": 5000}
     first, again = (PointCloud(points).thinned().points for _ in range(2))
     assert torch.equal(first, again) and len(first.unique(dim=0)) == MOST_POINTS
@@ -242,3 +242,8 @@ def test_a_page_in_a_missing_folder_or_another_language_is_refused(tmp_path):
         write_path_page(text, tmp_path / "nowhere" / "path.html")
     with pytest.raises(InputError, match="language must be one of en, zh"):
         path_page(text, language="fr")
+
+
+def test_what_differs_is_an_error_only_against_the_truth():
+    value = value_of(arc(5), others=[OtherPath("Truth", arc(5), is_error=True), ("Edit", arc(5))])
+    assert [errors["is_error"] for errors in value["errors"]] == [True, False]

@@ -15,8 +15,9 @@ function svg(tag, attributes = {}) {
 }
 
 // What two paths differ by is an error only where one of them is the truth.
-function differenceName(kind, isError) {
-  return isError ? `${kind}_error` : `${kind}_difference`;
+function differenceNames(say, isError) {
+  if (isError) return { rotation: say('rotation_error'), translation: say('translation_error') };
+  return { rotation: say('rotation_difference'), translation: say('translation_difference') };
 }
 
 function makeErrors(holder, { say, language, onPick }) {
@@ -30,11 +31,11 @@ function makeErrors(holder, { say, language, onPick }) {
     if (holder.hidden) return;
     width = chartWidth();
     const names = next.paths.slice(1).map((path) => path.label[language]);
-    const name = (kind) => differenceName(kind, next.errors.every((errors) => errors.is_error));
+    const differs = differenceNames(say, next.errors.every((errors) => errors.is_error));
     const caption = say('errors_against', { label: names.join(language === 'zh' ? '”和“' : '” and “') });
     holder.append(
-      chart('rotation_deg', 'r_err_deg', say(name('rotation')),
-      chart('translation', 't_err_fixed_scale', say(name('translation')),
+      chart('rotation_deg', 'r_err_deg', differs.rotation,
+      chart('translation', 't_err_fixed_scale', differs.translation,
       el('p', { class: 'rpv-note' }, caption),
     );
   }

@@ -102,7 +102,8 @@ function tableOf(holder, value, { say, language, choose }) {
   const heads = [say('frame'), say('time'), say('col_x'), say('col_y'), say('col_z'), say('col_hfov')];
   value.errors.forEach(({ is_error: isError }, k) => {
     const name = value.paths[k + 1].label[language];
-    heads.push(`${name}: ${say(differenceName('rotation', isError))}`, `${name}: ${say(differenceName('translation', isError))}`);
+    const differs = differenceNames(say, isError);
+    heads.push(`${name}: ${differs.rotation}`, `${name}: ${differs.translation}`);
   });
   const rows = main.time_sec.map((time, frame) => {
     const cells = [time.toFixed(3), ...main.position[frame].map((v) => v.toFixed(4)), main.hfov_deg[frame].toFixed(2)];
