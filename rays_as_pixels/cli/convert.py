@@ -7,28 +7,6 @@ from pathlib import Path
 from rays_as_pixels.cli import options
 from rays_as_pixels.cli.progress import ProgressLine, print_results
 
-WRITABLE = (
-    "native",
-    "re10k",
-    "colmap",
-    "nerfstudio",
-    "camera-path",
-    "tum",
-    "kitti",
-    "inria",
-    "recammaster",
-    "motionctrl",
-    "da3",
-    "ngp",
-    "gltf",
-    "usda",
-    "blender",
-    "csv",
-    "bundle",
-    "colmap-bin",
-)
-READ_ONLY = ("bundler", "nvm", "open3d", "euroc", "pyslam", "trajectorycrafter")
-
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     """Add the verb and its options."""
@@ -43,16 +21,14 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.add_argument("output", metavar="OUT", type=Path, help="a file; for colmap a folder")
     parser.add_argument(
         "--input-format",
-        choices=(*WRITABLE, *READ_ONLY),
         metavar="F",
-        help=f"format of IN, also {', '.join(READ_ONLY)} (default: detected from its content)",
+        help="format of IN (default: detected from its content); an unknown name lists all formats",
     )
     parser.add_argument(
         "--format",
         dest="to_format",
-        choices=WRITABLE,
         metavar="F",
-        help=f"format of OUT: {', '.join(WRITABLE)} (default: by OUT's name)",
+        help="format of OUT (default: by OUT's name); an unknown name lists all formats",
     )
     parser.add_argument(
         "--size",

@@ -70,5 +70,4 @@ def assert_same(actual: Trajectory, expected: Trajectory, *, tolerance: float = 
 
 def output_of(folder: Path, name: str) -> Path:
     """Where to write a format, with its usual ending."""
-    extensions = FORMATS[name].extensions
-    return folder / f"path-{name}{extensions[0] if extensions else ''}"
+    return folder / f"path-{name}{Path(FORMATS[name].file_name).suffix}"

@@ -151,7 +151,6 @@ def list_formats() -> list[dict[str, Any]]:
             "name": name,
             "title": spec.title,
             "convention": spec.convention,
-            "readable": spec.read is not None,
             "writable": spec.writable,
         }
         for name, spec in FORMATS.items()

@@ -18,14 +18,12 @@ from rays_as_pixels.app.server.session import Session
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.trajectories.formats import FORMATS, save
-from rays_as_pixels.trajectories.formats.bundle import NAMES
 from rays_as_pixels.trajectories.formats.native import native_text
 
 if TYPE_CHECKING:
     from rays_as_pixels.app.page.page import Page
 
 VIDEO_KINDS = {"clip": "estimate", "video": "result", "loop_video": "loop"}
-FILE_NAMES = NAMES | {"bundle": "camera-path.zip", "colmap-bin": "colmap-bin"}
 KEEP_SEC = 86400
 
 
@@ -99,7 +97,7 @@ def written(path: Trajectory, kind: str) -> tuple[Path, tuple[str, ...]]:
     if not notes.is_file():
         inner = folder / "files"
         inner.mkdir(parents=True, exist_ok=True)
-        done = save(path, inner / FILE_NAMES[kind], format=kind, extra={"app": i18n.TITLE})
+        done = save(path, inner / FORMATS[kind].file_name, format=kind, extra={"app": i18n.TITLE})
         files = list(done.paths)
         if len(files) > 1 or not files[0].is_file():
             shutil.make_archive(str(archive.with_suffix("")), "zip", inner)

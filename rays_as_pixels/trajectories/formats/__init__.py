@@ -83,9 +83,7 @@ def load_info(
     if not path.exists():
         raise InputError(f"trajectory must exist; got {path}. Check the path.")
     spec = _spec(format if format is not None else detect(path))
-    if spec.read is None:
-        raise InputError(f"format must be one this program reads; got {spec.name!r}. Use another.")
-    if camera is not None and spec.name not in ("recammaster", "colmap", "colmap-bin"):
+    if camera is not None and not spec.names_cameras:
         raise InputError(
             f"camera must not be given for {spec.name}, which holds one; got {camera!r}. Leave it "
             "out."

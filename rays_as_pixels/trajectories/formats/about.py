@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-import rays_as_pixels
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.files import write_text
 from rays_as_pixels.geometry.conventions import SCALE_NOTE
@@ -45,7 +44,7 @@ def app_version() -> str:
     try:
         return metadata.version(PROGRAM)
     except metadata.PackageNotFoundError:
-        pyproject = Path(rays_as_pixels.__path__[0]).parent / "pyproject.toml"
+        pyproject = Path(__file__).parents[3] / "pyproject.toml"
         if not pyproject.is_file():
             return "unknown"
         return str(tomllib.loads(pyproject.read_text("utf-8"))["project"]["version"])

@@ -13,8 +13,7 @@ from rays_as_pixels.trajectories.formats.base import (
     PathData,
     ReadOptions,
 )
-from rays_as_pixels.trajectories.formats.native import rigid_deviation
-from rays_as_pixels.trajectories.formats.poses import focal_from_fov
+from rays_as_pixels.trajectories.formats.poses import focal_from_fov, rigid_deviation
 
 ROUNDED = 1e-3  # files keep 4 digits or more; a scaled or sheared pose is further off
 EXACT = 1e-9

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rays_as_pixels.geometry.trajectory import Trajectory
+from rays_as_pixels.trajectories.formats.content import FileContent
 
 
 @dataclass(frozen=True)
@@ -139,38 +140,37 @@ class Written:
 
 Reader = Callable[[Path, ReadOptions], PathData]
 Writer = Callable[[Frames, Path, "dict[str, Any]"], Written]
+Sniffer = Callable[[FileContent], bool]
 
 
 @dataclass(frozen=True)
 class FormatSpec:
-    """One file format.
+    """One file format: all that the rest of the program needs to know of it.
 
     Attributes:
         name: What `--input-format` and `--format` call it.
         title: What people call it.
         convention: One sentence: direction, axes, units, storage order.
-        direction: "camera to world" or "world to camera".
-        extensions: File endings, the usual one first; empty for a folder.
-        carries_intrinsics: Whether the format itself has room for focal lengths.
-        carries_time: Whether the format itself has room for a time per frame.
-        read: Its reader, or None.
+        read: Its reader.
+        sniff: Tells by a file's content whether it is in this format.
         write: Its writer, or None.
+        file_name: Usual name of a file or folder in this format; an output of this name is written
+            in it.
+        extensions: File endings that only this format claims; an output with one is written in it.
+        is_folder: Whether it is a folder of files.
+        names_cameras: Whether a file may hold several cameras, chosen by name.
     """
 
     name: str
     title: str
     convention: str
-    direction: str
-    extensions: tuple[str, ...]
-    carries_intrinsics: bool
-    carries_time: bool
-    read: Reader | None = None
+    read: Reader
+    sniff: Sniffer
     write: Writer | None = None
-
-    @property
-    def readable(self) -> bool:
-        """Whether this program reads it."""
-        return self.read is not None
+    file_name: str = ""
+    extensions: tuple[str, ...] = ()
+    is_folder: bool = False
+    names_cameras: bool = False
 
     @property
     def writable(self) -> bool:

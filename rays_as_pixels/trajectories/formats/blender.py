@@ -21,6 +21,7 @@ from rays_as_pixels.trajectories.formats.base import (
     ReadOptions,
     Written,
 )
+from rays_as_pixels.trajectories.formats.content import FileContent
 from rays_as_pixels.trajectories.formats.poses import (
     BLENDER_FROM_OPENCV_WORLD,
     compose,
@@ -156,15 +157,19 @@ def read(path: Path, options: ReadOptions) -> PathData:
     return data
 
 
+def sniff(content: FileContent) -> bool:
+    """Look for a Blender script with our list of keys."""
+    return "import bpy" in content.text and KEYS_START in content.text
+
+
 SPEC = FormatSpec(
     name="blender",
     title="Blender script",
     convention="Blender world (Z up, X = x, Y = z, Z = -y), the camera looks along -Z; quaternion "
     "w x y z; lens in mm of a 36 mm sensor",
-    direction="camera to world",
-    extensions=(".py",),
-    carries_intrinsics=True,
-    carries_time=True,
     read=read,
+    sniff=sniff,
     write=write,
+    file_name="trajectory_blender.py",
+    extensions=(".py",),
 )

@@ -3,6 +3,7 @@
 import io
 import tempfile
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,48 +17,53 @@ from rays_as_pixels.trajectories.formats.base import (
     ReadOptions,
     Written,
 )
-from rays_as_pixels.trajectories.formats.native import parse_native
-from rays_as_pixels.trajectories.formats.native_format import data_of
+from rays_as_pixels.trajectories.formats.content import FileContent
+from rays_as_pixels.trajectories.formats.native import SPEC as NATIVE
+from rays_as_pixels.trajectories.formats.native import data_of, parse_native
 from rays_as_pixels.trajectories.formats.textfile import (
     MAX_FILE_BYTES,
     decode,
     read_bytes,
 )
 
-NATIVE_NAME = "trajectory.json"
-NAMES = {
-    "native": NATIVE_NAME,
-    "re10k": "re10k.txt",
-    "colmap": "colmap",
-    "nerfstudio": "transforms.json",
-    "camera-path": "camera_path.json",
-    "tum": "tum.txt",
-    "kitti": "kitti.txt",
-    "inria": "cameras.json",
-    "recammaster": "camera_extrinsics.json",
-    "motionctrl": "motionctrl.json",
-    "da3": "da3.npz",
-    "ngp": "ngp_path.json",
-    "gltf": "trajectory.glb",
-    "usda": "trajectory.usda",
-    "blender": "trajectory_blender.py",
-    "csv": "trajectory.csv",
-}
+NATIVE_NAME = NATIVE.file_name
 _DATE = (1980, 1, 1, 0, 0, 0)  # the same path gives the same bytes
 
 
-def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
-    """Write the ZIP."""
-    from rays_as_pixels.trajectories.formats.registry import FORMATS  # noqa: PLC0415 - its user
+def bundle_of(specs: Iterable[FormatSpec]) -> FormatSpec:
+    """Describe the ZIP that holds a path in each of `specs`, all of them writable."""
+    members = tuple(specs)
 
+    def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
+        return _write(members, frames, path, extra)
+
+    return FormatSpec(
+        name="bundle",
+        title="ZIP of every format",
+        convention=f"every format in its own; {NATIVE_NAME} is read",
+        read=read,
+        sniff=sniff,
+        write=write,
+        file_name="camera-path.zip",
+        extensions=(".zip",),
+    )
+
+
+def sniff(content: FileContent) -> bool:
+    """Look for the native file in an archive."""
+    return NATIVE_NAME in content.archive_names
+
+
+def _write(
+    specs: tuple[FormatSpec, ...], frames: Frames, path: Path, extra: "dict[str, Any]"
+) -> Written:
     summary = summary_of(frames, "each file in its own, below", extra)
     lines = [f"{key}: {value}" for key, value in summary.items()]
     with tempfile.TemporaryDirectory() as folder:
-        for name, file_name in NAMES.items():
-            writer = FORMATS[name].write
-            assert writer is not None
-            written = writer(frames, Path(folder) / file_name, extra)
-            lines += ["", f"{file_name} ({FORMATS[name].title})", f"  {FORMATS[name].convention}"]
+        for spec in specs:
+            assert spec.write is not None
+            written = spec.write(frames, Path(folder) / spec.file_name, extra)
+            lines += ["", f"{spec.file_name} ({spec.title})", f"  {spec.convention}"]
             lines += [f"  {note}" for note in written.notes]
         stream = io.BytesIO()
         with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
@@ -66,7 +72,7 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
                 if file.is_file():
                     _add(archive, file.relative_to(folder).as_posix(), file.read_bytes())
     write_bytes(path, stream.getvalue())
-    return Written((path,), (f"{len(NAMES)} formats; README.txt in the ZIP says what is what.",))
+    return Written((path,), (f"{len(specs)} formats; README.txt in the ZIP says what is what.",))
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: "str | bytes") -> None:
@@ -96,16 +102,3 @@ def read(path: Path, options: ReadOptions) -> PathData:
     name = f"{path.name}/{NATIVE_NAME}"
     trajectory, extra = parse_native(decode(payload, name), name)
     return data_of(trajectory, extra, lambda frame: f"{name}, field frames[{frame}]")
-
-
-SPEC = FormatSpec(
-    name="bundle",
-    title="ZIP of every format",
-    convention=f"every format in its own; {NATIVE_NAME} is read",
-    direction="camera to world",
-    extensions=(".zip",),
-    carries_intrinsics=True,
-    carries_time=True,
-    read=read,
-    write=write,
-)

@@ -20,6 +20,7 @@ from rays_as_pixels.trajectories.formats.base import (
     ReadOptions,
     Written,
 )
+from rays_as_pixels.trajectories.formats.content import FileContent
 from rays_as_pixels.trajectories.formats.jsonfile import (
     describe,
     lines_of,
@@ -123,15 +124,18 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
     return Written((path,), tuple(notes))
 
 
+def sniff(content: FileContent) -> bool:
+    """Look for the key "camera_path"."""
+    return "camera_path" in content.json_object
+
+
 SPEC = FormatSpec(
     name="camera-path",
     title="nerfstudio camera_path.json",
     convention="world_from_cam row by row, OpenGL camera axes (x right, y up, z back); fov in "
     "vertical degrees",
-    direction="camera to world",
-    extensions=(".json",),
-    carries_intrinsics=True,
-    carries_time=True,
     read=read,
+    sniff=sniff,
     write=write,
+    file_name="camera_path.json",
 )

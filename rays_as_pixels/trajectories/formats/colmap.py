@@ -27,6 +27,7 @@ from rays_as_pixels.trajectories.formats.base import (
 )
 from rays_as_pixels.trajectories.formats.colmap_models import pinholes_of
 from rays_as_pixels.trajectories.formats.colmap_text import POINTS_TEXT, ColmapImages
+from rays_as_pixels.trajectories.formats.content import FileContent
 from rays_as_pixels.trajectories.formats.naming import frame_names, natural_order
 from rays_as_pixels.trajectories.formats.poses import (
     compose,
@@ -37,20 +38,31 @@ from rays_as_pixels.trajectories.formats.poses import (
 
 AGREEMENT = 1e-6
 SIDE = "trajectory"
+MODEL_FILES = ("cameras", "images", "points3D", "rigs", "frames")
 
 
 def model_folder(path: Path) -> Path:
-    """Return the model's folder: the path, its parent if it is a file of it, or sparse/0 in it."""
+    """Return the model's folder: the path, its parent if it is a file of it, or sparse/0 in it.
+
+    Raises:
+        InputError: There is no model.
+    """
+    folder = _find_model(path)
+    if folder is None:
+        raise InputError(
+            f"{path} must be a folder with cameras and images as .txt or .bin; got neither. "
+            "Name the folder of one sparse model."
+        )
+    return folder
+
+
+def _find_model(path: Path) -> "Path | None":
     if path.is_file():
         return path.parent
-    for inner in ("", "sparse/0", "sparse"):
-        folder = path / inner
+    for folder in (path, path / "sparse/0", path / "sparse"):
         if (folder / "images.bin").is_file() or (folder / "images.txt").is_file():
             return folder
-    raise InputError(
-        f"{path} must be a folder with cameras and images as .txt or .bin; got neither. "
-        "Name the folder of one sparse model."
-    )
+    return None
 
 
 def read(path: Path, options: ReadOptions) -> PathData:
@@ -198,26 +210,47 @@ def _write_folder(
     return Written((*(path / name for name in files), side), (note,))
 
 
+def sniff_text(content: FileContent) -> bool:
+    """Look for a text model's folder, or one of its files by name."""
+    return _kind(content.path) == "txt"
+
+
+def sniff_binary(content: FileContent) -> bool:
+    """Look for a binary model's folder, or one of its files by name."""
+    return _kind(content.path) == "bin"
+
+
+def _kind(path: Path) -> "str | None":
+    """Return "bin" or "txt" for a model's folder or file; a folder with both counts as binary."""
+    if path.is_file():
+        is_model = path.stem in MODEL_FILES and path.suffix in (".txt", ".bin")
+        return path.suffix[1:] if is_model else None
+    folder = _find_model(path)
+    if folder is None:
+        return None
+    return "bin" if (folder / "images.bin").is_file() else "txt"
+
+
 SPEC = FormatSpec(
     name="colmap",
     title="COLMAP model (text; reads binary too)",
     convention="cam_from_world, OpenCV axes, quaternion w x y z (w first); first pixel centre at "
     "(0.5, 0.5)",
-    direction="world to camera",
-    extensions=(),
-    carries_intrinsics=True,
-    carries_time=False,
     read=read,
+    sniff=sniff_text,
     write=write,
+    file_name="colmap",
+    is_folder=True,
+    names_cameras=True,
 )
 SPEC_BINARY = FormatSpec(
     name="colmap-bin",
     title="COLMAP model (binary)",
     convention=SPEC.convention,
-    direction=SPEC.direction,
-    extensions=(),
-    carries_intrinsics=True,
-    carries_time=False,
     read=read,
+    sniff=sniff_binary,
     write=write_binary,
+    file_name="colmap-bin",
+    is_folder=True,
+    names_cameras=True,
 )

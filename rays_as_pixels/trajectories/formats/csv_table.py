@@ -15,6 +15,7 @@ from rays_as_pixels.trajectories.formats.base import (
     ReadOptions,
     Written,
 )
+from rays_as_pixels.trajectories.formats.content import FileContent
 from rays_as_pixels.trajectories.formats.poses import compose, rotations_from_wxyz, wxyz_of
 from rays_as_pixels.trajectories.formats.textfile import (
     join_lines,
@@ -88,14 +89,18 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
     return Written((path,))
 
 
+def sniff(content: FileContent) -> bool:
+    """Look for our column names in the first line."""
+    return {"x", "y", "z", "qw"} <= set(content.header)
+
+
 SPEC = FormatSpec(
     name="csv",
     title="CSV table",
     convention="world_from_cam, OpenCV axes, quaternion w x y z (w first), seconds, pixels",
-    direction="camera to world",
-    extensions=(".csv",),
-    carries_intrinsics=True,
-    carries_time=True,
     read=read,
+    sniff=sniff,
     write=write,
+    file_name="trajectory.csv",
+    extensions=(".csv",),
 )

@@ -22,6 +22,7 @@ from rays_as_pixels.trajectories.formats.base import (
     ReadOptions,
     Written,
 )
+from rays_as_pixels.trajectories.formats.content import FileContent
 from rays_as_pixels.trajectories.formats.jsonfile import parse_json
 from rays_as_pixels.trajectories.formats.poses import from_rows, invert
 from rays_as_pixels.trajectories.formats.textfile import (
@@ -154,14 +155,18 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
     return Written((path,))
 
 
+def sniff(content: FileContent) -> bool:
+    """Look for the array of extrinsics."""
+    return "extrinsics.npy" in content.archive_names
+
+
 SPEC = FormatSpec(
     name="da3",
     title="Depth Anything 3 npz",
     convention="cam_from_world 3x4, OpenCV axes; intrinsics 3x3 in pixels of the processed size",
-    direction="world to camera",
-    extensions=(".npz",),
-    carries_intrinsics=True,
-    carries_time=False,
     read=read,
+    sniff=sniff,
     write=write,
+    file_name="da3.npz",
+    extensions=(".npz",),
 )

@@ -24,6 +24,7 @@ from rays_as_pixels.trajectories.formats.base import (
     ReadOptions,
     Written,
 )
+from rays_as_pixels.trajectories.formats.content import FileContent
 from rays_as_pixels.trajectories.formats.jsonfile import JsonFile, parse_json
 from rays_as_pixels.trajectories.formats.poses import (
     OPENGL_FROM_OPENCV,
@@ -282,15 +283,20 @@ def _accessor(file: JsonFile, buffer: bytes, index: int, width: int) -> np.ndarr
     return values.reshape(count, width).astype(np.float64)
 
 
+def sniff(content: FileContent) -> bool:
+    """Look for the GLB magic number, or for asset and nodes."""
+    is_gltf_json = "asset" in content.json_object and "nodes" in content.json_object
+    return is_gltf_json or content.payload.startswith(GLB_MAGIC)
+
+
 SPEC = FormatSpec(
     name="gltf",
     title="glTF 2.0 / GLB",
     convention="node transform in a right-handed world, +Y up; the camera looks along -Z; "
     "quaternion x y z w; yfov in vertical radians; float32",
-    direction="camera to world",
-    extensions=(".glb", ".gltf"),
-    carries_intrinsics=True,
-    carries_time=True,
     read=read,
+    sniff=sniff,
     write=write,
+    file_name="trajectory.glb",
+    extensions=(".glb", ".gltf"),
 )

@@ -20,6 +20,7 @@ from rays_as_pixels.trajectories.formats.base import (
     ReadOptions,
     Written,
 )
+from rays_as_pixels.trajectories.formats.content import FileContent
 from rays_as_pixels.trajectories.formats.jsonfile import JsonFile, describe, parse_json
 from rays_as_pixels.trajectories.formats.naming import frame_names, natural_order
 from rays_as_pixels.trajectories.formats.poses import compose
@@ -114,15 +115,19 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
     return Written((path,), () if frames.is_centered else (note,))
 
 
+def sniff(content: FileContent) -> bool:
+    """Look for a list of cameras with position and rotation."""
+    first = content.json_list[0] if content.json_list else None
+    return isinstance(first, dict) and "position" in first and "rotation" in first
+
+
 SPEC = FormatSpec(
     name="inria",
     title="Inria 3DGS cameras.json",
     convention="world_from_cam rotation rows and position, OpenCV axes; fx fy in pixels; "
     "principal point at the image centre unless cx cy are there",
-    direction="camera to world",
-    extensions=(".json",),
-    carries_intrinsics=True,
-    carries_time=False,
     read=read,
+    sniff=sniff,
     write=write,
+    file_name="cameras.json",
 )

@@ -17,6 +17,7 @@ from rays_as_pixels.trajectories.formats.base import (
     ReadOptions,
     Written,
 )
+from rays_as_pixels.trajectories.formats.content import FileContent
 from rays_as_pixels.trajectories.formats.poses import from_rows
 from rays_as_pixels.trajectories.formats.textfile import (
     join_lines,
@@ -65,14 +66,18 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
     return Written((path, side), (note,))
 
 
+def sniff(content: FileContent) -> bool:
+    """Look for a table of twelve columns."""
+    return content.is_table(COLUMNS)
+
+
 SPEC = FormatSpec(
     name="kitti",
     title="KITTI odometry",
     convention="world_from_cam 3x4 row by row, OpenCV axes",
-    direction="camera to world",
-    extensions=(".txt", ".kitti"),
-    carries_intrinsics=False,
-    carries_time=False,
     read=read,
+    sniff=sniff,
     write=write,
+    file_name="kitti.txt",
+    extensions=(".kitti",),
 )

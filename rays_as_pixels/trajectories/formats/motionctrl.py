@@ -15,6 +15,7 @@ from rays_as_pixels.trajectories.formats.base import (
     ReadOptions,
     Written,
 )
+from rays_as_pixels.trajectories.formats.content import FileContent
 from rays_as_pixels.trajectories.formats.jsonfile import parse_json
 from rays_as_pixels.trajectories.formats.poses import from_rows, invert
 from rays_as_pixels.trajectories.formats.textfile import read_text
@@ -40,14 +41,18 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
     return Written((path, side), (note,))
 
 
+def sniff(content: FileContent) -> bool:
+    """Look for a list of lists of 12 numbers."""
+    first = content.json_list[0] if content.json_list else None
+    return isinstance(first, list) and len(first) == 12
+
+
 SPEC = FormatSpec(
     name="motionctrl",
     title="MotionCtrl json",
     convention="cam_from_world 3x4 row by row, OpenCV axes",
-    direction="world to camera",
-    extensions=(".json",),
-    carries_intrinsics=False,
-    carries_time=False,
     read=read,
+    sniff=sniff,
     write=write,
+    file_name="motionctrl.json",
 )

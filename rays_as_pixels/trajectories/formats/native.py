@@ -21,6 +21,15 @@ from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.conventions import CONVENTION, SCALE_NOTE
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.trajectories.formats.about import app_version
+from rays_as_pixels.trajectories.formats.base import (
+    FormatSpec,
+    Frames,
+    PathData,
+    ReadOptions,
+    Written,
+    frames_of,
+)
+from rays_as_pixels.trajectories.formats.content import FileContent
 from rays_as_pixels.trajectories.formats.jsonfile import (
     JsonFile,
     describe,
@@ -28,6 +37,7 @@ from rays_as_pixels.trajectories.formats.jsonfile import (
     object_of,
     parse_json,
 )
+from rays_as_pixels.trajectories.formats.poses import rigid_deviation
 from rays_as_pixels.trajectories.formats.textfile import decode, read_bytes
 
 FORMAT = "rays-as-pixels/trajectory"
@@ -228,14 +238,6 @@ def _check_frames(
         raise file.fail(("frames", index, "time_sec"), "increase", got, "Sort frames by time.")
 
 
-def rigid_deviation(pose: np.ndarray) -> np.ndarray:
-    """Return for each (F, 4, 4) transform how far it is from rigid; 2 where it is mirrored."""
-    rotation = pose[:, :3, :3]
-    off = np.abs(rotation.transpose(0, 2, 1) @ rotation - np.eye(3)).max((1, 2))
-    off = np.maximum(off, np.abs(pose[:, 3] - [0.0, 0.0, 0.0, 1.0]).max(1))
-    return np.where(np.linalg.det(rotation) > 0, off, 2.0)
-
-
 def _source_frames(file: JsonFile, frames: "list[dict]") -> "tuple[int, ...] | None":
     given: list[Any] = [frame.get("source_frame") for frame in frames]
     if all(value is None for value in given):
@@ -246,3 +248,60 @@ def _source_frames(file: JsonFile, frames: "list[dict]") -> "tuple[int, ...] | N
             field = ("frames", index, "source_frame")
             raise file.fail(field, rule, describe(value), "Add it or remove it everywhere.")
     return tuple(given)
+
+
+def trajectory_of(frames: Frames) -> Trajectory:
+    """Return the trajectory of float64 arrays. Inverse of `frames_of`."""
+    cameras = Cameras(
+        torch.from_numpy(frames.world_from_cam),
+        torch.from_numpy(frames.focal_px),
+        torch.from_numpy(frames.center_px),
+        frames.size[1],
+        frames.size[0],
+    )
+    return Trajectory(cameras, frames.fps, torch.from_numpy(frames.time_sec), frames.source_frame)
+
+
+def data_of(trajectory: Trajectory, extra: "dict[str, Any]", where) -> PathData:
+    """Return a whole trajectory as what a reader found."""
+    frames = frames_of(trajectory)
+    return PathData(
+        world_from_cam=frames.world_from_cam,
+        where=where,
+        focal_px=frames.focal_px,
+        center_px=frames.center_px,
+        size=frames.size,
+        time_sec=frames.time_sec,
+        fps=frames.fps,
+        source_frame=frames.source_frame,
+        extra=extra,
+    )
+
+
+def read(path: Path, options: ReadOptions) -> PathData:
+    """Read a native file."""
+    trajectory, extra = read_native_with_extra(path)
+    return data_of(trajectory, extra, lambda frame: f"{path.name}, field frames[{frame}]")
+
+
+def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
+    """Write a native file."""
+    write_native(trajectory_of(frames), path, extra=extra)
+    return Written((path,))
+
+
+def sniff(content: FileContent) -> bool:
+    """Tell whether the JSON says that it is ours."""
+    return content.json_object.get("format") == FORMAT
+
+
+SPEC = FormatSpec(
+    name="native",
+    title="Rays as Pixels trajectory",
+    convention=f"{CONVENTION} 4x4; pixels with the first centre at (0.5, 0.5); seconds",
+    read=read,
+    sniff=sniff,
+    write=write,
+    file_name="trajectory.json",
+    extensions=(".json",),
+)

@@ -21,6 +21,7 @@ from rays_as_pixels.trajectories.formats.base import (
     ReadOptions,
     Written,
 )
+from rays_as_pixels.trajectories.formats.content import FileContent
 from rays_as_pixels.trajectories.formats.jsonfile import (
     JsonFile,
     describe,
@@ -161,15 +162,20 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
     return Written((path,), ("time_sec is a field of ours, which other readers ignore.",))
 
 
+def sniff(content: FileContent) -> bool:
+    """Look for frames with a transform_matrix."""
+    frames = content.json_object.get("frames")
+    first = frames[0] if isinstance(frames, list) and frames else None
+    return isinstance(first, dict) and "transform_matrix" in first
+
+
 SPEC = FormatSpec(
     name="nerfstudio",
     title="NeRF / nerfstudio transforms.json",
     convention="world_from_cam, OpenGL camera axes (x right, y up, z back), world axes left as "
     "they are; fl_x fl_y cx cy in pixels",
-    direction="camera to world",
-    extensions=(".json",),
-    carries_intrinsics=True,
-    carries_time=False,
     read=read,
+    sniff=sniff,
     write=write,
+    file_name="transforms.json",
 )

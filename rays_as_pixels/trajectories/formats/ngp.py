@@ -20,6 +20,7 @@ from rays_as_pixels.trajectories.formats.base import (
     ReadOptions,
     Written,
 )
+from rays_as_pixels.trajectories.formats.content import FileContent
 from rays_as_pixels.trajectories.formats.jsonfile import describe, lines_of, object_of, parse_json
 from rays_as_pixels.trajectories.formats.poses import (
     checked_fov_deg,
@@ -102,15 +103,20 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
     return Written((path,), (note,))
 
 
+def sniff(content: FileContent) -> bool:
+    """Look for a path of keys with a rotation R."""
+    path = content.json_object.get("path")
+    first = path[0] if isinstance(path, list) and path else None
+    return isinstance(first, dict) and "R" in first
+
+
 SPEC = FormatSpec(
     name="ngp",
     title="instant-ngp / GEN3C camera path json",
     convention="world_from_cam, OpenCV camera axes, quaternion x y z w, fov in vertical degrees, "
     "the viewer's own world",
-    direction="camera to world",
-    extensions=(".json",),
-    carries_intrinsics=True,
-    carries_time=True,
     read=read,
+    sniff=sniff,
     write=write,
+    file_name="ngp_path.json",
 )

@@ -6,6 +6,7 @@ import numpy as np
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.trajectories.formats.base import FormatSpec, PathData, ReadOptions
+from rays_as_pixels.trajectories.formats.content import FileContent
 from rays_as_pixels.trajectories.formats.jsonfile import JsonFile, describe, parse_json
 from rays_as_pixels.trajectories.formats.poses import invert
 from rays_as_pixels.trajectories.formats.textfile import read_text, to_numbers
@@ -75,14 +76,18 @@ def _read_json(file: JsonFile) -> PathData:
     )
 
 
+def sniff(content: FileContent) -> bool:
+    """Look for the JSON's class name, or for a row of indices above a 4x4 matrix."""
+    if content.json_object.get("class_name") == JSON_CLASS:
+        return True
+    return content.column_counts[:5] == [3, 4, 4, 4, 4] and not content.header
+
+
 SPEC = FormatSpec(
     name="open3d",
     title="Open3D / Redwood log and json",
     convention=".log: world_from_cam 4x4 row by row; .json: cam_from_world 4x4 column by column, "
     "pixels counted from the first pixel's centre; OpenCV axes",
-    direction="camera to world",
-    extensions=(".log", ".json"),
-    carries_intrinsics=True,
-    carries_time=False,
     read=read,
+    sniff=sniff,
 )

@@ -6,6 +6,7 @@ import numpy as np
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.trajectories.formats.base import FormatSpec, PathData, ReadOptions
+from rays_as_pixels.trajectories.formats.content import FileContent
 from rays_as_pixels.trajectories.formats.naming import natural_order
 from rays_as_pixels.trajectories.formats.poses import (
     OPENGL_FROM_OPENCV,
@@ -117,25 +118,29 @@ def read_nvm(path: Path, options: ReadOptions) -> PathData:
     )
 
 
+def sniff_bundler(content: FileContent) -> bool:
+    """Look for Bundler's first line."""
+    return content.text.startswith(BUNDLER_MAGIC)
+
+
+def sniff_nvm(content: FileContent) -> bool:
+    """Look for VisualSFM's first line."""
+    return content.text.startswith(NVM_MAGIC)
+
+
 SPEC_BUNDLER = FormatSpec(
     name="bundler",
     title="Bundler bundle.out",
     convention="cam_from_world, OpenGL camera axes (y up, looks along -z), principal point at the "
     "image centre",
-    direction="world to camera",
-    extensions=(".out",),
-    carries_intrinsics=True,
-    carries_time=False,
     read=read_bundler,
+    sniff=sniff_bundler,
 )
 SPEC_NVM = FormatSpec(
     name="nvm",
     title="VisualSFM nvm",
     convention="rotation cam_from_world as quaternion w x y z, then the camera centre in the "
     "world; OpenCV axes; principal point at the image centre",
-    direction="world to camera",
-    extensions=(".nvm",),
-    carries_intrinsics=True,
-    carries_time=False,
     read=read_nvm,
+    sniff=sniff_nvm,
 )

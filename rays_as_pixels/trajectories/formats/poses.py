@@ -108,3 +108,11 @@ def checked_fov_deg(value: np.ndarray, where, name: str = "fov") -> np.ndarray:
             "Check its unit."
         )
     return np.deg2rad(value)
+
+
+def rigid_deviation(pose: np.ndarray) -> np.ndarray:
+    """Return for each (F, 4, 4) transform how far it is from rigid; 2 where it is mirrored."""
+    rotation = pose[:, :3, :3]
+    off = np.abs(rotation.transpose(0, 2, 1) @ rotation - np.eye(3)).max((1, 2))
+    off = np.maximum(off, np.abs(pose[:, 3] - [0.0, 0.0, 0.0, 1.0]).max(1))
+    return np.where(np.linalg.det(rotation) > 0, off, 2.0)

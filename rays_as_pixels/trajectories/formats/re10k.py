@@ -26,6 +26,7 @@ from rays_as_pixels.trajectories.formats.base import (
     ReadOptions,
     Written,
 )
+from rays_as_pixels.trajectories.formats.content import FileContent
 from rays_as_pixels.trajectories.formats.poses import from_rows, invert
 from rays_as_pixels.trajectories.formats.textfile import (
     join_lines,
@@ -108,15 +109,18 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
     return Written((path,), ("Timestamps are whole microseconds; line 1 holds the exact times.",))
 
 
+def sniff(content: FileContent) -> bool:
+    """Look for 19 columns in the first line or, below a header, the second."""
+    return COLUMNS in content.column_counts[:2]
+
+
 SPEC = FormatSpec(
     name="re10k",
     title="RealEstate10K / CameraCtrl / Wan-Fun txt",
     convention="cam_from_world 3x4 row by row, OpenCV axes; fx cx divided by width, fy cy by "
     "height; timestamps in microseconds",
-    direction="world to camera",
-    extensions=(".txt",),
-    carries_intrinsics=True,
-    carries_time=True,
     read=read,
+    sniff=sniff,
     write=write,
+    file_name="re10k.txt",
 )

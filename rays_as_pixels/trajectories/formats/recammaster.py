@@ -23,6 +23,7 @@ from rays_as_pixels.trajectories.formats.base import (
     ReadOptions,
     Written,
 )
+from rays_as_pixels.trajectories.formats.content import FileContent
 from rays_as_pixels.trajectories.formats.jsonfile import JsonFile, describe, parse_json
 from rays_as_pixels.trajectories.formats.textfile import number_rows, read_text
 
@@ -108,15 +109,20 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
     return Written((path, side), (note, "Scene units were written as metres, in centimetres."))
 
 
+def sniff(content: FileContent) -> bool:
+    """Look for keys "frame0", "frame1" and so on."""
+    keys = content.json_object
+    return any(key.startswith("frame") and key[5:].isdigit() for key in keys)
+
+
 SPEC = FormatSpec(
     name="recammaster",
     title="ReCamMaster camera_extrinsics.json",
     convention="world_from_cam transposed (row vectors), Unreal axes (X forward, Y right, Z up), "
     "centimetres",
-    direction="camera to world",
-    extensions=(".json",),
-    carries_intrinsics=False,
-    carries_time=False,
     read=read,
+    sniff=sniff,
     write=write,
+    file_name="camera_extrinsics.json",
+    names_cameras=True,
 )

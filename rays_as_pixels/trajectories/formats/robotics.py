@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
+from rays_as_pixels.trajectories.formats.about import KEY
 from rays_as_pixels.trajectories.formats.base import FormatSpec, PathData, ReadOptions
+from rays_as_pixels.trajectories.formats.content import FileContent
 from rays_as_pixels.trajectories.formats.poses import compose, rotations_from_wxyz
 from rays_as_pixels.trajectories.formats.textfile import parse_table, read_text
 
@@ -66,23 +68,28 @@ def read_pyslam(path: Path, options: ReadOptions) -> PathData:
     )
 
 
+def sniff_euroc(content: FileContent) -> bool:
+    """Look for 8 or 17 columns separated by commas, in a file that is not our CSV table."""
+    is_ours = any(KEY in line for line in content.lines)
+    return len(content.header) in EUROC_COLUMNS and not is_ours
+
+
+def sniff_pyslam(content: FileContent) -> bool:
+    """Look for a table of nine columns."""
+    return content.is_table(PYSLAM_COLUMNS)
+
+
 SPEC_EUROC = FormatSpec(
     name="euroc",
     title="EuRoC ground-truth csv",
     convention="world from body (IMU), quaternion w x y z, nanoseconds",
-    direction="camera to world",
-    extensions=(".csv",),
-    carries_intrinsics=False,
-    carries_time=True,
     read=read_euroc,
+    sniff=sniff_euroc,
 )
 SPEC_PYSLAM = FormatSpec(
     name="pyslam",
     title="pySLAM ground truth",
     convention="world_from_cam, OpenCV axes, quaternion x y z w, seconds; ninth column a distance",
-    direction="camera to world",
-    extensions=(".txt",),
-    carries_intrinsics=False,
-    carries_time=True,
     read=read_pyslam,
+    sniff=sniff_pyslam,
 )

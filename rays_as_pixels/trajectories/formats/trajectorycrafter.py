@@ -13,6 +13,7 @@ import numpy as np
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.trajectories.formats.base import FormatSpec, PathData, ReadOptions
+from rays_as_pixels.trajectories.formats.content import FileContent
 from rays_as_pixels.trajectories.formats.poses import compose, invert
 from rays_as_pixels.trajectories.formats.textfile import read_text, to_numbers
 
@@ -64,14 +65,16 @@ def cam_from_first(theta_rad: np.ndarray, phi_rad: np.ndarray, share: np.ndarray
     return compose(rotation, (rotation @ behind[:, :, None])[:, :, 0] + ahead)
 
 
+def sniff(content: FileContent) -> bool:
+    """Look for three lines."""
+    return len(content.rows) == 3 and content.text.count("\n") <= 4 and not content.header
+
+
 SPEC = FormatSpec(
     name="trajectorycrafter",
     title="TrajectoryCrafter keys",
     convention="theta and phi in degrees and r as a share of the pivot's depth, three lines of "
     "keys; circling a pivot ahead of the first view, OpenCV axes",
-    direction="world to camera",
-    extensions=(".txt",),
-    carries_intrinsics=False,
-    carries_time=False,
     read=read,
+    sniff=sniff,
 )

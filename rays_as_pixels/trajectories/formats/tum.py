@@ -22,6 +22,7 @@ from rays_as_pixels.trajectories.formats.base import (
     ReadOptions,
     Written,
 )
+from rays_as_pixels.trajectories.formats.content import FileContent
 from rays_as_pixels.trajectories.formats.poses import compose, rotations_from_wxyz, wxyz_of
 from rays_as_pixels.trajectories.formats.textfile import (
     join_lines,
@@ -66,14 +67,18 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
     return Written((path,), (note,))
 
 
+def sniff(content: FileContent) -> bool:
+    """Look for a table of eight columns."""
+    return content.is_table(COLUMNS)
+
+
 SPEC = FormatSpec(
     name="tum",
     title="TUM",
     convention="world_from_cam, OpenCV axes, quaternion x y z w (w last), seconds",
-    direction="camera to world",
-    extensions=(".txt", ".tum"),
-    carries_intrinsics=False,
-    carries_time=True,
     read=read,
+    sniff=sniff,
     write=write,
+    file_name="tum.txt",
+    extensions=(".tum",),
 )

@@ -21,6 +21,7 @@ from rays_as_pixels.trajectories.formats.base import (
     ReadOptions,
     Written,
 )
+from rays_as_pixels.trajectories.formats.content import FileContent
 from rays_as_pixels.trajectories.formats.gltf import to_gltf
 from rays_as_pixels.trajectories.formats.textfile import (
     join_lines,
@@ -138,15 +139,19 @@ def _header_number(text: str, name: str, default: float) -> float:
     return float(match.group(1)) if match else default
 
 
+def sniff(content: FileContent) -> bool:
+    """Look for the first line of every USD text file."""
+    return content.text.startswith(MAGIC)
+
+
 SPEC = FormatSpec(
     name="usda",
     title="OpenUSD text",
     convention="world_from_cam for row vectors (translation in the last row), +Y up, the camera "
     "looks along -Z; time codes in frames; lens in mm",
-    direction="camera to world",
-    extensions=(".usda",),
-    carries_intrinsics=True,
-    carries_time=True,
     read=read,
+    sniff=sniff,
     write=write,
+    file_name="trajectory.usda",
+    extensions=(".usda",),
 )
