@@ -1,5 +1,6 @@
 """The page builds, and what its events send is what the handlers take; words and endpoints."""
 
+import json
 import re
 from pathlib import Path
 
@@ -45,11 +46,14 @@ def built(tmp_path_factory, pipeline, example_folder):
 
 
 def test_the_page_builds_with_every_step_and_endpoint(built):
-    app, page = built
+    app, _ = built
     named = {fn.api_name for fn in app.fns.values() if fn.api_visibility == "public"}
     assert named == ENDPOINTS
     assert isinstance(theme(), gr.themes.Base)
-    assert page.video.film.props["strip"]["used"] and page.view.plot.value
+    parts = {part["props"].get("elem_id"): part["props"] for part in app.config["components"]}
+    assert parts["film"]["props"]["strip"]["used"] and json.loads(parts["plot"]["value"])["paths"]
+    kinds = [part["props"].get("elem_id") for part in app.config["components"]]
+    assert kinds.count("editor") == 1, "an update of the editor is no editor of its own"
 
 
 def test_an_event_sends_only_what_it_can_change(built):

@@ -66,7 +66,6 @@ def build_page(
         fill_width=True,
     ) as app:
         page = _components(manager, model, list(examples), browser_secret)
-        page.video.film.props["strip"], page.view.plot.value = initial_values(page)
         _bind_page(app, page)
         bind_video_step(page)
         bind_path_step(page)
@@ -76,6 +75,9 @@ def build_page(
         bind_view(page)
         bind_job_events(page)
         api.add_endpoints(manager, model)
+    # Outside the layout: an update of a component is an instance that Gradio would add to it.
+    page.video.film.props["strip"], page.view.plot.value = initial_values(page)
+    app.config = app.get_config_file()
     return app, page
 
 

@@ -34,8 +34,8 @@ function makeErrors(holder, { say, language, onPick }) {
     const differs = differenceNames(say, next.errors.every((errors) => errors.is_error));
     const caption = say('errors_against', { label: names.join(language === 'zh' ? '”和“' : '” and “') });
     holder.append(
-      chart('rotation_deg', 'r_err_deg', differs.rotation,
-      chart('translation', 't_err_fixed_scale', differs.translation,
+      chart('rotation_deg', 'r_err_deg', differs.rotation),
+      chart('translation', 't_err_fixed_scale', differs.translation),
       el('p', { class: 'rpv-note' }, caption),
     );
   }
