@@ -1,11 +1,13 @@
 """The frames between those of a clip, for a second look at what lies far apart."""
 
+import logging
 from pathlib import Path
 
-from rays_as_pixels.errors import InputError
 from rays_as_pixels.media.clip import Clip
+from rays_as_pixels.media.limits import ClipTooLargeError
 from rays_as_pixels.media.video import read_clip
 
+_LOG = logging.getLogger(__name__)
 MOST_FRAMES = 33
 LEAST_GAIN = 1.2  # times the frames; with fewer there is little more to see
 
@@ -22,8 +24,8 @@ def frames_between(
 
     Returns:
         All frames of the part, or up to 33 where there are more, the clip's evenly among them; and
-        the place of each of the clip's frames. None if there are hardly any between, or they would
-        not fit in memory.
+        the place of each of the clip's frames. None if there are hardly any between, or if
+        they would not fit in memory, which is logged as a warning.
 
     Raises:
         InputError: The input is no longer what it was.
@@ -42,10 +44,9 @@ def frames_between(
         longer = read_clip(
             path, start_sec=clip.start_sec or None, end_sec=end_sec, fps=fps, downscale=True
         )
-    except InputError as error:
-        if "memory" in str(error):
-            return None
-        raise
+    except ClipTooLargeError as error:
+        _LOG.warning("The frames between are not used: %s", error)
+        return None
     place = {frame: k for k, frame in enumerate(longer.source_frame)}
     stop = place.get(last)
     if stop is None or any(frame not in place for frame in clip.source_frame):

@@ -10,6 +10,10 @@ MAX_CLIP_BYTES = 4 * 2**30  # of float32 frames held at once
 FLOAT32_BYTES = 4
 
 
+class ClipTooLargeError(InputError):
+    """A clip would need more memory than MAX_CLIP_BYTES."""
+
+
 def output_size(*, height: int, width: int, downscale: bool) -> tuple[int, int]:
     """Return the (height, width) at which frames are kept.
 
@@ -52,11 +56,11 @@ def check_memory(num_frames: int, *, height: int, width: int) -> None:
     """Refuse to hold more frames in memory than 4 GiB of float32 pixels.
 
     Raises:
-        InputError: The frames would need more.
+        ClipTooLargeError: The frames would need more.
     """
     per_frame = 3 * height * width * FLOAT32_BYTES
     if num_frames * per_frame > MAX_CLIP_BYTES:
-        raise InputError(
+        raise ClipTooLargeError(
             f"a clip must need at most {MAX_CLIP_BYTES / 2**30:g} GiB of memory; got {num_frames} "
             f"frames of {width}x{height}, {num_frames * per_frame / 2**30:.1f} GiB. "
             f"Ask for num_frames (at most {MAX_CLIP_BYTES // per_frame} here), a lower fps or a "
