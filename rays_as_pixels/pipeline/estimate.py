@@ -37,6 +37,7 @@ from rays_as_pixels.pipeline.options import (
     check_num_samples,
 )
 from rays_as_pixels.pipeline.outputs import EstimateOutput, LongEstimateOutput
+from rays_as_pixels.pipeline.sampler import Generators
 from rays_as_pixels.pipeline.stages import (
     embed_prompts,
     encode_video,
@@ -238,7 +239,8 @@ def estimate_with_extra_frames(
 
     See `RaysAsPixelsPipeline.estimate_with_extra_frames`.
     """
-    estimated = estimate(pipe, video, times=times, options=options, run=run)
+    first = replace(run, generator=_copied(run.generator))  # both estimates start from one noise
+    estimated = estimate(pipe, video, times=times, options=options, run=first)
     one_run = options.num_samples * options.num_flips == 1
     if not (one_run and is_doubtful(estimated.inlier_ratio)):
         return estimated
@@ -250,6 +252,14 @@ def estimate_with_extra_frames(
     return estimate_from_extra_frames(
         pipe, video, estimated, longer=longer.video, places=places, options=options, run=run
     )
+
+
+def _copied(generators: Generators) -> Generators:
+    if generators is None:
+        return None
+    if isinstance(generators, torch.Generator):
+        return generators.clone_state()
+    return [one.clone_state() for one in generators]
 
 
 @torch.no_grad()
