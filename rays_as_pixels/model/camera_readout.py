@@ -21,7 +21,7 @@ _STEP = 0.02  # of finite differences: radians, scene units, log focal length
 _TOLERANCE = 1e-7  # of what decoded raxels say; they are off by a thousand times as much
 _READING_STEPS = 30  # 8 to 20 are enough for a network's raxels, and none for noise
 _NUMBERS = 8  # rotation vector, centre, log fx, log fy
-_MAX_CHANGE = 0.3  # per iteration, in the same units: beyond it the linear model says nothing
+_MAX_CHANGE = 0.3  # per iteration, in the same units: beyond it the linear model does not hold
 
 
 def read_cameras(

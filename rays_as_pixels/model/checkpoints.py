@@ -1,4 +1,4 @@
-"""Model folders: where the default one is, strict loading, and what a damaged one says."""
+"""Model folders: where the default one is, strict loading, and messages about damaged ones."""
 
 import json
 from pathlib import Path

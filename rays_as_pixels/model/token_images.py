@@ -35,7 +35,7 @@ class TimeEmbedder(nn.Module):
 def plus_last(
     images: Float[Tensor, "batch width s h w"], clip: Float[Tensor, "batch width t h w"]
 ) -> Float[Tensor, "batch width s h w"]:
-    """Add to the clip's images, which come after the stills."""
+    """Add to the clip's images, which come after the reference images."""
     reference_images = images.shape[2] - clip.shape[2]
     return images + nn.functional.pad(clip, (0, 0, 0, 0, reference_images, 0))
 

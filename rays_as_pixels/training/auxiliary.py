@@ -22,7 +22,7 @@ from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTrans
 from rays_as_pixels.training.objective import CleanBatch
 
 Readouts = dict[tuple[int, int], Tensor]
-_MOTION_LIMIT = 3.0  # cells; further than that says nothing about where
+_MOTION_LIMIT = 3.0  # cells; a larger motion counts as this one
 _RIDGE = 1e-3
 
 

@@ -32,8 +32,8 @@ class CleanBatch:
         ray_latents: (B, C, F, hr, wr) rays, one per video frame.
         reference_latents: (B, C, S, h, w) single frames, encoded alone; S may be 0.
         reference_frame: (B, S) which frames those are.
-        motion: (B, channels, T, h, w) what `auxiliary.cell_motion` says.
-        pose: (B, F, 8) what `auxiliary.pose_params` says.
+        motion: (B, channels, T, h, w) of `auxiliary.cell_motion`.
+        pose: (B, F, 8) of `auxiliary.pose_params`.
     """
 
     latents: Float[Tensor, "batch c t h w"]
@@ -111,30 +111,36 @@ def noisy_batch(
             clean.reference_frame[:, 0].cpu() == 0
         )
         sigma[:, 0] = torch.where(first & (source < 0.5), torch.zeros(batch), sigma[:, 0])
-        # One still is the source; any further ones are noisy and supervised: sparse targets.
-        still_sigma = torch.cat([source[:, None], video[:, None].expand(batch, count - 1)], 1)
-        still_ray = torch.cat([source_rays[:, None], rays[:, None].expand(batch, count - 1)], 1)
+        # One reference image is the source; further ones are noisy and supervised: sparse targets.
+        reference_sigma = torch.cat([source[:, None], video[:, None].expand(batch, count - 1)], 1)
+        reference_ray_sigma = torch.cat(
+            [source_rays[:, None], rays[:, None].expand(batch, count - 1)], 1
+        )
         kind = torch.full((batch, count), SPARSE_TARGET)
         kind[:, 0] = SOURCE
         reference_rays = _rays_at(clean.ray_latents, clean.reference_frame)
-        noisy_still, still_target = _noised(
-            clean.reference_latents, still_sigma.to(device), generator
+        noisy_reference, reference_target = _noised(
+            clean.reference_latents, reference_sigma.to(device), generator
         )
-        noisy_still_ray, still_ray_target = _noised(reference_rays, still_ray.to(device), generator)
+        noisy_reference_rays, reference_ray_target = _noised(
+            reference_rays, reference_ray_sigma.to(device), generator
+        )
         reference_images = ReferenceImages(
-            noisy_still,
-            still_sigma.to(device),
-            noisy_still_ray,
-            still_ray.to(device),
+            noisy_reference,
+            reference_sigma.to(device),
+            noisy_reference_rays,
+            reference_ray_sigma.to(device),
             clean.reference_frame,
             kind.to(device),
         )
     else:
-        reference_images, still_target, still_ray_target = None, None, None
+        reference_images, reference_target, reference_ray_target = None, None, None
     noisy, target = _noised(clean.latents, sigma.to(device), generator)
     noisy_rays, ray_target = _noised(clean.ray_latents, ray_sigma.to(device), generator)
     state = JointState(noisy, sigma.to(device), noisy_rays, ray_sigma.to(device), reference_images)
-    return NoisyBatch(state, JointVelocity(target, ray_target, still_target, still_ray_target))
+    return NoisyBatch(
+        state, JointVelocity(target, ray_target, reference_target, reference_ray_target)
+    )
 
 
 def _rays_at(ray_latents: Tensor, frame: Tensor) -> Tensor:
@@ -192,19 +198,19 @@ def joint_loss(
     ray_floor = _LEVEL_FLOOR if config.network.ray_prediction == "sample" else 0.0
     state, target = batch.state, batch.target
     terms = {}
-    # A velocity holds stills exactly when its state does.
+    # A velocity holds reference images exactly when its state does.
     pairs: dict[str, tuple[Any, Any, Tensor, float]] = {
         "video": (velocity.video, target.video, state.sigma, 0.0),
         "rays": (velocity.rays, target.rays, state.ray_sigma, ray_floor),
     }
     if state.reference_images is not None:
-        pairs["still"] = (
+        pairs["reference"] = (
             velocity.reference_images,
             target.reference_images,
             state.reference_images.sigma,
             0.0,
         )
-        pairs["still_rays"] = (
+        pairs["reference_rays"] = (
             velocity.reference_rays,
             target.reference_rays,
             state.reference_images.ray_sigma,
@@ -213,7 +219,7 @@ def joint_loss(
     total = state.latents.new_zeros((), dtype=torch.float32)
     for name, (v, u, sigma, floor) in pairs.items():
         loss, counts = _image_loss(v, u, sigma, floor=floor, cosine_weight=config.weights.cosine)
-        share = 0.3 if name.startswith("still") else 1.0
+        share = 0.3 if name.startswith("reference") else 1.0
         mean = (loss * counts).sum() / max(1, counts.numel())
         terms[name] = float(mean.detach()) / max(1e-6, float(counts.float().mean()))
         total = total + share * mean

@@ -151,11 +151,11 @@ class CameraPrior(nn.Module):
         ]
         frame = self.frame(torch.cat(rows, -1).to(kind))
         place = torch.cat([motion.place, motion.place.square().sum(-1, keepdim=True)], -1)
-        still = [first.flatten(2).mT.to(kind), place.expand(batch, -1, -1).to(kind)]
+        fixed = [first.flatten(2).mT.to(kind), place.expand(batch, -1, -1).to(kind)]
         maps = motion.maps * motion.maps.new_tensor(_MAP_SCALES)
         moved = 4 * (motion.seen - motion.place)
         track = self.track(torch.cat([moved, maps], -1).to(kind))
-        cell = track + self.cell(torch.cat(still, -1))[:, None]
+        cell = track + self.cell(torch.cat(fixed, -1))[:, None]
         cell = cell + frame[:, :, None]
         return torch.cat([frame[:, :, None], cell], 2)
 

@@ -2,7 +2,7 @@
 
 Not in the paper. A rotating camera, and a plane seen from a moving one, make flows that are smooth
 functions of the place in the image. The coefficients of a cubic polynomial, 50 numbers per frame,
-told cameras of unseen worlds better than the flow itself, 768 numbers, or 1024 learned features:
+gave better cameras of unseen worlds than the flow itself, 768 numbers, or 1024 learned features:
 median rotation from frame 0 of 1.41, 1.51 and 1.44 degrees after 3 minutes of learning each.
 """
 
@@ -22,7 +22,7 @@ _TERMS = (_DEGREE + 1) * (_DEGREE + 2) // 2
 MOMENTS = 2 * (2 * _TERMS + 5)  # of the flow from the frame before and of that from frame 0
 _ROUNDS = 3  # of reweighting
 _RIDGE = 0.03
-_INLIER = 0.15 / 8  # of the root of the image's area; a flow that far from the fit counts half
+_INLIER = 0.15 / 8  # normalised by sqrt(H W); a flow that far from the fit counts half
 _FLOOR = 1e-4
 
 
@@ -42,7 +42,7 @@ class ClipMotion:
             polynomial does not explain, logarithms of squared gradients and of the mismatch,
             whether the track ends inside the image, and its weight in the polynomial.
 
-    Places are in roots of the image's area.
+    Positions are normalised by sqrt(H W).
     """
 
     pictures: Float[Tensor, "batch t 3 height width"]
@@ -68,7 +68,7 @@ class GlobalMotion(nn.Module):
         """Measure the motion of a clip of two frames or more, in float32.
 
         Moments, per flow: coefficients of products of Legendre polynomials in x and y, each for the
-        flow's (x, y) in roots of the image's area; the logarithm of the mean distance from the fit;
+        flow's (x, y), normalised by sqrt(H W); the logarithm of the mean distance from the fit;
         the share of the image that fits; mean logarithms of gradients (x, y) and of the mismatch.
         """
         batch, _, frames, height, width = latents.shape
@@ -111,7 +111,7 @@ class _Fit:
 
     Attributes:
         moments: (n, MOMENTS / 2).
-        moved: (n, N, 2) displacements in roots of the image's area.
+        moved: (n, N, 2) displacements, normalised by sqrt(H W).
         left_over: (n, N, 2) of them, not explained.
         gradient: (n, N, 2) logarithms of squared gradients.
         mismatch: (n, N) logarithm of it.
@@ -127,7 +127,11 @@ class _Fit:
 
 
 def _fitted(flow: Flow, grid: tuple[int, int]) -> _Fit:
-    """Fit the polynomial to cell means of a flow, counting less what is far off or unsure."""
+    """Fit the polynomial to cell means of a flow by iteratively reweighted least squares.
+
+    (B^T W B + r I) c = B^T W u for basis B, displacements u and ridge r. Weights are Cauchy's,
+    1 / (1 + (|u - B c| / s)^2), times how textured and how well matched a cell is.
+    """
     cells = [
         nn.functional.avg_pool2d(one, SIDE).flatten(2).mT
         for one in (
@@ -163,7 +167,7 @@ def _fitted(flow: Flow, grid: tuple[int, int]) -> _Fit:
 
 @lru_cache(maxsize=16)
 def cell_places(height: int, width: int) -> Float[Tensor, "cells 2"]:
-    """Return cells' centres from the image's centre as (x, y), in roots of its area."""
+    """Return cells' centres from the image's centre as (x, y), normalised by sqrt(H W)."""
     rows, columns = (torch.arange(n) + 0.5 - n / 2 for n in (height, width))
     y, x = torch.meshgrid(rows, columns, indexing="ij")
     return torch.stack([x.flatten(), y.flatten()], -1) / (height * width) ** 0.5

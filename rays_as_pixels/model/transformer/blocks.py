@@ -96,7 +96,7 @@ class RaysAsPixelsBlock(nn.Module):
         """Update both token streams.
 
         Args:
-            video: Video tokens, all images of a clip and stills in order.
+            video: Video tokens, reference images, then the clip.
             rays: Ray tokens.
             times: Projected time embeddings (B, S, k, width): video (k=6), video cross (3), rays
                 (6), rays cross (3); S is the number of images of that stream.

@@ -1,4 +1,4 @@
-"""What the network sees and says: latents of a clip, of its rays and of single images."""
+"""Input and output of the network: latents of a clip, of its rays and of single images."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ class ReferenceImages:
         ray_sigma: (B, S) noise levels of those; 1 where the camera is not known.
         frame: (B, S) video frame number each belongs to.
         kind: (B, S) SOURCE or SPARSE_TARGET.
-        log_depth: (B, S, height, width) logarithm of how far away what each pixel shows is, in
+        log_depth: (B, S, height, width) logarithm of each pixel's depth, in
             scene units along the camera's axis, NaN where not known; None where nowhere.
     """
 
@@ -37,7 +37,7 @@ class ReferenceImages:
 
 @dataclass(frozen=True)
 class JointState:
-    """Everything the network sees: the clip's latents, its rays' latents, and stills.
+    """Input of the network: the clip's latents, its rays' latents, and reference images.
 
     Attributes:
         latents: (B, C, T, h, w) video latents at noise level `sigma`.

@@ -13,21 +13,21 @@ from rays_as_pixels.geometry.rotations import rotation_from_vector, skew
 
 _STEPS = 8
 _DAMPING = 1e-4
-_LENS_LIMIT = 2.5
+_LOG_FOCAL_LIMIT = 2.5
 _STEP_LIMIT = 0.7
 
 
 def cameras_of_points(
     points: Float[Tensor, "n 3 height width"],
 ) -> tuple[Float[Tensor, "n 3 3"], Float[Tensor, "n 3"], Float[Tensor, "n 2"]]:
-    """Fit rotation, centre and lens to raxels d + o at the centres of a grid of cells.
+    """Fit rotation, centre and focal lengths to raxels d + o at the centres of a grid of cells.
 
     Args:
         points: Halved raxels, as the autoencoder gets them, over the whole image.
 
     Returns:
-        world_from_cam rotations, centres in scene units, and log (fx, fy) per root of the image's
-        area. What fits nothing gives some camera, never nan.
+        world_from_cam rotations, centres in scene units, and log (fx, fy)
+        normalised by sqrt(H W). What fits nothing gives some camera, never nan.
     """
     count, _, height, width = points.shape
     rows, columns = (torch.arange(n).to(points) + 0.5 for n in (height, width))
@@ -36,28 +36,28 @@ def cameras_of_points(
     place = torch.stack([x.flatten(), y.flatten()], -1)  # cells 2
     wanted = (2 * points).flatten(2).mT  # n cells 3
     rotation = torch.eye(3).to(points).expand(count, 3, 3)
-    lens = points.new_zeros(count, 2)
-    center = (wanted - _rays(place, lens)[0]).mean(1)
+    log_focal = points.new_zeros(count, 2)
+    center = (wanted - _rays(place, log_focal)[0]).mean(1)
     damping = points.new_full((8,), _DAMPING * len(place))
     for _ in range(_STEPS):
-        ray, slope = _rays(place, lens)
+        ray, slope = _rays(place, log_focal)
         turned = ray @ rotation.mT
-        columns_lens = torch.einsum("nij,nkjc->nkic", rotation, slope)
+        by_log_focal = torch.einsum("nij,nkjc->nkic", rotation, slope)
         jacobian = torch.cat(
-            [skew(-turned), torch.eye(3).to(points).expand(*turned.shape, 3), columns_lens], -1
+            [skew(-turned), torch.eye(3).to(points).expand(*turned.shape, 3), by_log_focal], -1
         ).flatten(1, 2)  # n 3 cells, 8
         error = (turned + center[:, None] - wanted).flatten(1)
         step = NormalEquations.of(jacobian, error).with_prior(damping, damping * 0).step()
         step = step.nan_to_num().clamp(-_STEP_LIMIT, _STEP_LIMIT)
         rotation = rotation_from_vector(step[:, :3]) @ rotation
         center = center + step[:, 3:6]
-        lens = (lens + step[:, 6:]).clamp(-_LENS_LIMIT, _LENS_LIMIT)
-    return rotation, center, lens
+        log_focal = (log_focal + step[:, 6:]).clamp(-_LOG_FOCAL_LIMIT, _LOG_FOCAL_LIMIT)
+    return rotation, center, log_focal
 
 
-def _rays(place: Tensor, lens: Tensor) -> tuple[Tensor, Tensor]:
-    """Return unit rays (n, cells, 3) and their change with the logarithms of the lens (..., 2)."""
-    plane = place / lens.exp()[:, None]
+def _rays(place: Tensor, log_focal: Tensor) -> tuple[Tensor, Tensor]:
+    """Return unit rays (n, cells, 3) and their change with log focal lengths (..., 2)."""
+    plane = place / log_focal.exp()[:, None]
     ray = torch.cat([plane, torch.ones_like(plane[..., :1])], -1)
     length = ray.norm(dim=-1, keepdim=True)
     unit = ray / length

@@ -36,7 +36,7 @@ class View:
         share: (B, N) how clear the image is that they come from; 0 where there is none.
         seen: (B, 1, N, h, w) share of each cell that lies within that image.
         settled: (B, 1, N, h, w) the same where both cameras are known: there the network has
-            nothing to add to what that image shows.
+            nothing to add to what is visible in that image.
     """
 
     latents: Float[Tensor, "batch c n h w"]
@@ -49,30 +49,30 @@ class View:
         self,
         noisy: Float[Tensor, "batch c n h w"],
         sigma: Float[Tensor, "batch n"],
-        said: Float[Tensor, "batch c n h w"],
+        predicted: Float[Tensor, "batch c n h w"],
     ) -> Float[Tensor, "batch c n h w"]:
         """Return d x_t / d t.
 
         Latents are normally distributed around what is expected and what the network adds to it
-        where that is not settled; where nothing is expected the velocity is what the network says.
+        where that is not settled; where nothing is expected the velocity is the network's output.
 
         Args:
             noisy: (B, C, N, h, w) latents at their noise levels.
             sigma: (B, N) those.
-            said: The network's output.
+            predicted: The network's output.
         """
         level = sigma[:, None, :, None, None].float()
         share = self.share[:, None, :, None, None]
-        expected = self.latents + (1 - self.settled) * said.float()
+        expected = self.latents + (1 - self.settled) * predicted.float()
         variance = self.deviation.square()
         keep = (1 - level) * variance / ((1 - level).square() * variance + level.square())
         clean = expected + keep * (noisy - (1 - level) * expected)
         velocity = (noisy - clean) / level.clamp_min(MIN_SIGMA)
-        return torch.lerp(said.float(), velocity, share).type_as(said)
+        return torch.lerp(predicted.float(), velocity, share).type_as(predicted)
 
 
 class ViewPrior(nn.Module):
-    """Warp known images to the other cameras of a clip, through depths told from the image.
+    """Warp known images to the other cameras of a clip, through depths estimated from the image.
 
     Args:
         channels: Of video latents, one per video frame.
@@ -160,7 +160,7 @@ class ViewPrior(nn.Module):
     def depths(
         self, latents: Float[Tensor, "n c h w"], size: tuple[int, int]
     ) -> Float[Tensor, "n 1 height width"]:
-        """Tell depths in scene units, of every pixel, from latents of images."""
+        """Estimate the depth of every pixel from latents of images, in scene units."""
         depth = self.depth(latents.type_as(self.moved)).float()
         depth = depth.clamp(-_DEEPEST, _DEEPEST).exp()
         return nn.functional.interpolate(depth, size=size, mode="bilinear")
@@ -171,9 +171,13 @@ class ViewPrior(nn.Module):
         images = rays.transpose(1, 2).flatten(0, 1)
         weight = self.ray_weight.float()[..., None, None]
         points = nn.functional.conv2d(images, weight, self.ray_bias.float())
-        rotation, center, lens = cameras_of_points(points)
+        rotation, center, log_focal = cameras_of_points(points)
         shape = (batch, count)
-        return rotation.unflatten(0, shape), center.unflatten(0, shape), lens.unflatten(0, shape)
+        return (
+            rotation.unflatten(0, shape),
+            center.unflatten(0, shape),
+            log_focal.unflatten(0, shape),
+        )
 
     def _warped(
         self,
@@ -182,7 +186,7 @@ class ViewPrior(nn.Module):
         relative: "_Relative",
         log_depth: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
-        """Return each image's source as its camera sees it, and where that shows the source."""
+        """Return each image's source as its camera sees it, and where the source is visible."""
         height, width = latents.shape[-2:]
         batch, count = source.shape
         wanted = (source + count * torch.arange(batch, device=source.device)[:, None]).flatten()
@@ -200,11 +204,11 @@ class ViewPrior(nn.Module):
         depth = depth[where]
         pictures = self.pixels(from_latents)[where]
         root = (size[0] * size[1]) ** 0.5
-        both = (relative.lens, relative.source_lens)
-        lens, source_lens = ((root * one.flatten(0, 1).exp())[:, None] for one in both)
+        both = (relative.log_focal, relative.source_log_focal)
+        focal, source_focal = ((root * one.flatten(0, 1).exp())[:, None] for one in both)
         rotation, center = relative.rotation.flatten(0, 1), relative.center.flatten(0, 1)
-        displacement, shown = reproject(depth, rotation, center, lens, source_lens)
-        return warped(pictures, displacement), shown
+        displacement, visible = reproject(depth, rotation, center, focal, source_focal)
+        return warped(pictures, displacement), visible
 
 
 def _sources(
@@ -231,24 +235,24 @@ def _sources(
 
 @dataclass(frozen=True)
 class _Relative:
-    """Cameras in axes of their sources: rotations (B, N, 3, 3), centres (B, N, 3), log lenses."""
+    """Cameras in axes of their sources: rotations (B, N, 3, 3), centres (B, N, 3), log focals."""
 
     rotation: Tensor
     center: Tensor
-    lens: Tensor
-    source_lens: Tensor
+    log_focal: Tensor
+    source_log_focal: Tensor
 
 
-_Cameras = tuple[Tensor, Tensor, Tensor]  # rotations, centres, log focal per root of the area
+_Cameras = tuple[Tensor, Tensor, Tensor]  # rotations, centres, log focal normalised by sqrt(H W)
 
 
 def _relative(cameras: _Cameras, source: Tensor, moving: Tensor) -> _Relative:
-    """Return every camera in axes of its source's; by as little as `moving` says it is known."""
+    """Return every camera in axes of its source's; as far as `moving`, its share, is known."""
     row = torch.arange(len(source), device=source.device)[:, None]
-    rotations, centers, lenses = cameras
-    rotation, lens = rotations[row, source], lenses[row, source]
+    rotations, centers, log_focals = cameras
+    rotation, log_focal = rotations[row, source], log_focals[row, source]
     turned = rotation.mT @ rotations
     moved = (rotation.mT @ (centers - centers[row, source])[..., None])[..., 0]
     full = moving[..., None]
     partly = torch.lerp(torch.eye(3).to(turned), turned, full[..., None])
-    return _Relative(partly, full * moved, lens + full * (lenses - lens), lens)
+    return _Relative(partly, full * moved, log_focal + full * (log_focals - log_focal), log_focal)

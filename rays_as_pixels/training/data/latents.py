@@ -53,7 +53,7 @@ class LatentStore:
         return LatentStore(*(getattr(self, name).to(device) for name in FIELDS))
 
     def batch(self, index: Tensor, reference_images: Tensor) -> CleanBatch:
-        """Take clips `index`, with the stills of columns `reference_images`."""
+        """Take clips `index`, with the reference images of columns `reference_images`."""
         return CleanBatch(
             self.latents[index].float(),
             self.ray_latents[index].float(),
@@ -86,7 +86,7 @@ def encoded(
     *,
     generator: torch.Generator,
 ) -> LatentStore | None:
-    """Encode clips with three stills each: first, some and last frame.
+    """Encode clips with three reference images each: first, some and last frame.
 
     Clips whose raxels do not fit are left out.
 
@@ -95,7 +95,7 @@ def encoded(
         video: In [0, 1].
         cameras: (B, F), frame 0 the identity, in scene units.
         disparity: 1 / depth at the cells' centres.
-        generator: Source of the draw of stills.
+        generator: Source of the draw of reference images.
 
     Returns:
         The latents; None if no clip's raxels fit.
@@ -197,7 +197,7 @@ def latent_batches(
     seed: int,
     refresh_every: int = 50,
 ) -> Iterator[CleanBatch]:
-    """Draw batches for ever: one image size each, with 0, 1 or 2 stills.
+    """Draw batches for ever: one image size each, with 0, 1 or 2 reference images.
 
     Raises:
         InputError: The cache is empty.
@@ -220,7 +220,7 @@ def latent_batches(
 def random_reference_frames(
     estimate_share: float, generator: torch.Generator, *, of: int = 3
 ) -> Tensor:
-    """Draw which of `of` images a batch has as stills: none (a share of batches), one or two."""
+    """Draw which of `of` images are reference images of a batch: none (a share), one or two."""
     draw = float(torch.rand((), generator=generator))
     count = 0 if draw < estimate_share else (1 if draw < estimate_share + 0.3 else 2)
     order = torch.randperm(of, generator=generator)

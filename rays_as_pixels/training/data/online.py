@@ -84,7 +84,7 @@ def online_clips(
 def encoded_clips(
     config: TrainingConfig, codec: LatentCodec, seed: int, device: torch.device
 ) -> Iterator[LatentStore]:
-    """Render and encode `config.render_clips` clips at a time for ever, with three stills each."""
+    """Render and encode `config.render_clips` clips at a time for ever, 3 reference images each."""
     generator = torch.Generator().manual_seed(seed)
     nn.Module.to(codec.autoencoder, device)
     plain = config.render_clips
@@ -120,10 +120,10 @@ def online_batches(
     device: torch.device,
     in_background: bool | None = None,
 ) -> Iterator[CleanBatch]:
-    """Render and encode clips and draw batches among them for ever, with 0, 1 or 2 stills each.
+    """Render and encode clips, and draw batches with 0, 1 or 2 reference images for ever.
 
     Args:
-        config: Says how many clips are rendered, cached and drawn.
+        config: Of how many clips are rendered, cached and drawn.
         codec: What encodes.
         seed: Of the draws.
         device: Where clips are rendered and kept.
@@ -190,7 +190,7 @@ class RecentClips:
         self._count[size] = before + len(clips.latents)
 
     def draw(self, count: int, reference_images: Tensor, generator: torch.Generator) -> CleanBatch:
-        """Return `count` clips of one size and length, with repetition, with these stills."""
+        """Return `count` clips of one size and length, with repetition, and reference images."""
         sizes = list(self._stores)
         counts = [min(self._count[size], self._capacity) for size in sizes]
         share = torch.tensor(counts, dtype=torch.float32)
@@ -211,15 +211,15 @@ def encoded_batch(
     codec: LatentCodec,
     generator: torch.Generator,
 ) -> CleanBatch | None:
-    """Encode clips, with 0, 1 or 2 stills each; those whose raxels do not fit are left out.
+    """Encode clips with 0, 1 or 2 reference images; those whose raxels do not fit are left out.
 
     Args:
         video: In [0, 1].
         cameras: (B, F), frame 0 the identity, in scene units.
         disparity: 1 / depth at the cells' centres, nan where it is not known.
-        config: Says how many frames there are and how often there are stills.
+        config: Of how many frames there are and how often there are reference images.
         codec: What encodes.
-        generator: Source of the draw of stills.
+        generator: Source of the draw of reference images.
 
     Returns:
         The batch; None if no clip's raxels fit.

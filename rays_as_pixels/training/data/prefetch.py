@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 import torch.multiprocessing as mp
 
 _KEPT = 2  # made and not yet taken
-_PATIENCE_SEC = 5.0  # between looks whether the process is still there
+_PATIENCE_SEC = 5.0  # between checks whether the process is alive
 _Made = TypeVar("_Made")
 
 
@@ -62,5 +62,5 @@ def _make(made: Any, source: Callable[..., Iterator[Any]], args: tuple[Any, ...]
     try:
         for one in source(*args):
             made.put((one, None))
-    except Exception:  # told to whoever takes
+    except Exception:  # raised again where it is taken
         made.put((None, traceback.format_exc()))

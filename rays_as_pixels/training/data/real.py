@@ -24,7 +24,7 @@ def real_clips(
     """Draw batches of (video, cameras, disparity) for ever; disparity is nan, being unknown.
 
     Args:
-        config: Says the clips' length and sizes.
+        config: Of the clips' length and sizes.
         specs: What `--data` names, see `datasets/spec.py`.
         batch: Clips per batch.
         seed: Of everything drawn.
@@ -52,7 +52,7 @@ def real_batches(
     device: torch.device,
     log: Callable[[str], None],
 ) -> Iterator[CleanBatch]:
-    """Draw and encode batches for ever, with 0, 1 or 2 stills each; arguments as `real_clips`."""
+    """Draw and encode batches with 0, 1 or 2 reference images for ever; see `real_clips`."""
     generator = torch.Generator().manual_seed(seed)
     size = config.transformer.batch_size
     for clips in real_clips(config, specs, size, seed=seed, device=device, log=log):

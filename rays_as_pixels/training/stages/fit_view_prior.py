@@ -102,7 +102,7 @@ def expected_view(
     """Return what is expected of clips of which one frame is known, and perhaps their rays.
 
     Args:
-        view: What tells it.
+        view: The prior.
         clean: The clips.
         known: Whether their rays are known.
         source: (B,) the frame that is known of each; None for frame 0.

@@ -19,7 +19,7 @@ from rays_as_pixels.model.autoencoder import SPATIAL_STRIDE, posterior_of
 from rays_as_pixels.training.data.still_frames import forget_the_past
 from rays_as_pixels.training.stages.autoencoder import ClipSource, training_raxels
 
-_CONSTANT = 20.0  # size of the channels that hold the last norm still, in deviations of the code
+_CONSTANT = 20.0  # constant channels keep the last norm's scale; in deviations of the code
 _LOG_VARIANCE = -9.0
 _RAXEL_GAIN = 8.0
 _RIDGE = 1e-6

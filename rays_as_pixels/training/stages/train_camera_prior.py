@@ -28,10 +28,10 @@ _DEPTH_WEIGHT = 0.2
 _PATH_WEIGHT = 0.3
 _GUESS_WEIGHT = 0.3
 _TRACK_WEIGHT = 0.3
-_TRACK_OFF = 0.02  # roots of the image's area; a track that far off counts one
+_TRACK_SCALE = 0.02  # normalised by sqrt(H W); a track that far off counts one
 _SMOOTH = 0.03  # deviations; larger errors count in proportion, smaller ones as squares
 _SHORTEST_PATH = 0.02  # scene units
-_LIMIT = 5.0  # deviations of an error; a clip that is far off pulls no harder
+_LIMIT = 5.0  # deviations of an error; beyond it the gradient fades
 
 
 def train_camera_prior(
@@ -96,7 +96,7 @@ def camera_prior_loss(
     in_view = ((tracks.abs() < limit).all(-1) & tracks.isfinite().all(-1))[..., None]
     total = degrees = truth.new_zeros(())
     for one in rounds:
-        off = torch.where(in_view, one.seen - tracks.nan_to_num(), 0.0) / _TRACK_OFF
+        off = torch.where(in_view, one.seen - tracks.nan_to_num(), 0.0) / _TRACK_SCALE
         total = total + _TRACK_WEIGHT * _robust(off)
         total = total + _GUESS_WEIGHT * _scene_loss(one.guess, truth, log_depth, spread)[0]
         loss, degrees = _scene_loss(one.scene, truth, log_depth, spread)

@@ -180,7 +180,7 @@ class TransformerRun:
             self.progress = Progress(**state["progress"])
             log(f"transformer: resumed at step {self.progress.step}")
         if compile_blocks:
-            # One program per image size and number of stills, and as many for the checks.
+            # One program per image size and number of reference images, and as many for the checks.
             torch._dynamo.config.recompile_limit = 64
             for block in model.blocks:
                 block.compile(dynamic=False)
