@@ -178,8 +178,7 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         **kwargs: Any,
     ) -> Any:
         """Build the network of a configuration, of today's layout or an older one."""
-        grouped = None if config is None else grouped_config(config)
-        return super().from_config(grouped, return_unused_kwargs, **kwargs)
+        return super().from_config(grouped_config(config or {}), return_unused_kwargs, **kwargs)
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> Any:
