@@ -15,7 +15,7 @@ from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.model.autoencoder import LatentCodec
 from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.pipeline.conditioning import condition_on_video
-from rays_as_pixels.pipeline.flip_augmentation import AugmentedEstimate, View, combined
+from rays_as_pixels.pipeline.flip_augmentation import AugmentedEstimate, Flip, average_flips
 from rays_as_pixels.pipeline.sampler import SamplerOptions, denoise_jointly
 from rays_as_pixels.pipeline.schedule import new_scheduler
 
@@ -143,8 +143,8 @@ def scored_variant(
         for count in _AVERAGED if averaged else ():
             own = range(first, first + count)
             each = cameras_of(model, rays, video, steps=1, seeds=own, frames=frames)
-            answers = [AugmentedEstimate.of_one(View(), each[seed]) for seed in range(count)]
-            scores.add(f"mean of {count} seeds", combined(answers)[0], world)
+            answers = [AugmentedEstimate.of_one_sample(Flip(), each[seed]) for seed in range(count)]
+            scores.add(f"mean of {count} seeds", average_flips(answers)[0], world)
     return scores.rows(heldout.worlds)
 
 
