@@ -7,7 +7,7 @@ resampled to a size of the network's. Its first frame is the world frame; its un
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -18,7 +18,7 @@ from rays_as_pixels.datasets.sequences import PosedVideo
 from rays_as_pixels.datasets.spec import DataSource, open_source, parse_spec
 from rays_as_pixels.datasets.validate import RefusedError, load_checked
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.geometry.cameras import Cameras, stacked
 from rays_as_pixels.media.sampling import check_whole
 
 _KEPT_OPEN = 32  # sequences whose cameras, points and frame lists stay in memory
@@ -306,13 +306,3 @@ def batches_of(clips: Iterator[SampledClip], batch: int) -> Iterator[list[Sample
         group.append(clip)
         if len(group) == batch:
             yield waiting.pop(tuple(clip.video.shape))
-
-
-def stacked(cameras: Sequence[Cameras]) -> Cameras:
-    """Stack cameras of one size along a new first axis."""
-    return replace(
-        cameras[0],
-        world_from_cam=torch.stack([each.world_from_cam for each in cameras]),
-        focal_px=torch.stack([each.focal_px for each in cameras]),
-        center_px=torch.stack([each.center_px for each in cameras]),
-    )

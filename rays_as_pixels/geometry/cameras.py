@@ -1,5 +1,6 @@
 """Cameras: poses and intrinsics of a batch of pinhole cameras, one value that checks itself."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -197,6 +198,16 @@ class Cameras:
         pose = self.world_from_cam.clone()
         pose[..., :3, 3] = pose[..., :3, 3] * factor[..., None]
         return replace(self, world_from_cam=pose)
+
+
+def stacked(each: Sequence[Cameras]) -> Cameras:
+    """Stack cameras of one batch shape and image size along a new first axis."""
+    return replace(
+        each[0],
+        world_from_cam=torch.stack([cameras.world_from_cam for cameras in each]),
+        focal_px=torch.stack([cameras.focal_px for cameras in each]),
+        center_px=torch.stack([cameras.center_px for cameras in each]),
+    )
 
 
 def joined(first: Cameras, *others: Cameras) -> Cameras:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.geometry.cameras import Cameras, rigid
+from rays_as_pixels.geometry.cameras import Cameras, rigid, stacked
 from rays_as_pixels.geometry.rotations import nearest_rotation
 from rays_as_pixels.pipeline.outputs import PoseSpread
 from rays_as_pixels.solve.photometric_refinement import refine_photometrically
@@ -110,7 +110,7 @@ class AugmentedEstimate:
             )
             for cameras in starts
         ]
-        moved = _stacked([fit.cameras for fit in fits[-count:]])
+        moved = stacked([fit.cameras for fit in fits[-count:]])
         first = fits[0]
         return AugmentedEstimate(
             self.flip, first.cameras, moved, first.inlier_ratio, first.log_depth
@@ -119,7 +119,7 @@ class AugmentedEstimate:
     @classmethod
     def of_one_sample(cls, flip: Flip, cameras: Cameras) -> "AugmentedEstimate":
         """Return the estimate from a single sample."""
-        return cls(flip, cameras, _stacked([cameras]))
+        return cls(flip, cameras, stacked([cameras]))
 
 
 def average_flips(estimates: Sequence[AugmentedEstimate]) -> tuple[Cameras, PoseSpread | None]:
@@ -129,14 +129,14 @@ def average_flips(estimates: Sequence[AugmentedEstimate]) -> tuple[Cameras, Pose
         mean = only.flip.cameras(only.mean)
         several = only.each.batch_shape[0] > 1
         return mean, PoseSpread.around(mean, only.each) if several else None
-    paths = same_unit(_stacked([one.flip.cameras(one.mean) for one in estimates]))
+    paths = same_unit(stacked([one.flip.cameras(one.mean) for one in estimates]))
     mean = _mean(paths)
     runs = [
         one.flip.cameras(one.each[sample])
         for one in estimates
         for sample in range(one.each.batch_shape[0])
     ]
-    return mean, PoseSpread.around(mean, same_unit(_stacked([mean, *runs]))[1:])
+    return mean, PoseSpread.around(mean, same_unit(stacked([mean, *runs]))[1:])
 
 
 def expected_error_deg(
@@ -177,14 +177,3 @@ def _mean(each: Cameras) -> Cameras:
         each.height,
         each.width,
     ).relative_to(0)
-
-
-def _stacked(each: "list[Cameras]") -> Cameras:
-    """Stack (F,) cameras of one image size into (N, F)."""
-    return Cameras(
-        torch.stack([cameras.world_from_cam for cameras in each]),
-        torch.stack([cameras.focal_px for cameras in each]),
-        torch.stack([cameras.center_px for cameras in each]),
-        each[0].height,
-        each[0].width,
-    )
