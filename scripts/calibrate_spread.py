@@ -17,7 +17,7 @@ from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 
 
 def main() -> None:
-    """Fit, write and say the number."""
+    """Fit, write and print the number."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_MODEL
     worlds = int(sys.argv[2]) if len(sys.argv) > 2 else 24
     torch.set_num_threads(1)

@@ -18,15 +18,15 @@ def main() -> None:
     """Write requirements.txt, and requirements-NAME.txt for each group of optional packages."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    run = write("requirements.txt", project["dependencies"], known=set())
+    run = write("requirements.txt", project["dependencies"], pinned=set())
     for name in ("extras", "peers", "text", "data", "dev"):
-        write(f"requirements-{name}.txt", extras[name], known=run)
+        write(f"requirements-{name}.txt", extras[name], pinned=run)
 
 
-def write(name: str, wanted: list[str], *, known: set[str]) -> set[str]:
-    """Pin `wanted` and all they need, apart from `known`; return the names pinned."""
+def write(name: str, wanted: list[str], *, pinned: set[str]) -> set[str]:
+    """Pin `wanted` and all they need, except `pinned`; return the names."""
     direct = {canonicalize_name(Requirement(text).name) for text in wanted}
-    needed = closure([Requirement(text) for text in wanted]) - known
+    needed = closure([Requirement(text) for text in wanted]) - pinned
     lines = [HEADER, *(f"{pin(item)}\n" for item in sorted(direct))]
     lines += ["\n# needed by these\n", *(f"{pin(item)}\n" for item in sorted(needed - direct))]
     (ROOT / name).write_text("".join(lines))

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -44,9 +45,7 @@ class RayAnnotator:
         from rays_as_pixels.annotate.worker import Annotator  # noqa: PLC0415
 
         # Ray shows each worker the GPU it may use, as number 0.
-        self._annotator = Annotator(
-            Job(job.root, job.out, job.model_folder, device_of(job.device, 0), job.settings)
-        )
+        self._annotator = Annotator(replace(job, device=device_of(job.device, 0)))
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
         """Annotate the videos of a batch."""
@@ -95,32 +94,29 @@ def run_on_ray(
 
 
 def _connect(ray: Any, address: str | None, workers: int) -> None:
-    quiet = {"logging_level": "ERROR", "log_to_driver": False, "configure_logging": True}
+    """Join the cluster at an address, or start Ray on this machine.
+
+    Raises:
+        InputError: Neither works.
+    """
+    options: dict[str, Any] = {"address": address}
     if address is None:
-        try:
-            ray.init(
-                address="local",  # not one that RAY_ADDRESS names
-                num_cpus=workers + 1,  # one for Ray Data's own small tasks
-                include_dashboard=False,
-                object_store_memory=OBJECT_STORE_BYTES,
-                **quiet,
-            )
-        except (OSError, RuntimeError, ValueError) as error:  # a TimeoutError is an OSError
-            ray.shutdown()
-            raise InputError(
-                f"ray must start on this machine; it did not ({_first_line(error)}). Use "
-                "--runner local."
-            ) from error
-        return
+        options = {
+            "address": "local",  # not one that RAY_ADDRESS names
+            "num_cpus": workers + 1,  # one for Ray Data's own small tasks
+            "include_dashboard": False,
+            "object_store_memory": OBJECT_STORE_BYTES,
+        }
     try:
-        ray.init(address=address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+        ray.init(logging_level="ERROR", log_to_driver=False, configure_logging=True, **options)
+    except (OSError, RuntimeError, ValueError) as error:  # a TimeoutError is an OSError
+        ray.shutdown()
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        if address is None:
+            raise InputError(
+                f"ray must start on this machine; it did not ({reason}). Use --runner local."
+            ) from error
         raise InputError(
-            f"address must be of a running Ray cluster; got {address} ({error}). Start one with "
+            f"address must be of a running Ray cluster; got {address} ({reason}). Start one with "
             "'ray start --head', or leave --address out."
-        ) from None
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+        ) from error

@@ -16,25 +16,10 @@ from rays_as_pixels.annotate.table import (
 )
 from rays_as_pixels.errors import InputError
 
-RUNNERS = ("auto", "ray", "local")
 MOST_ROUNDS = 4  # of giving out again what a failing cluster left undone
 
-
-@dataclass(frozen=True)
-class RunnerChoice:
-    """Who does the work.
-
-    Attributes:
-        runner: "ray", "local", or "auto": Ray where it is installed.
-        address: Of a Ray cluster; None starts Ray on this machine.
-        workers: Number of workers.
-        gpus: GPUs per worker, Ray alone.
-    """
-
-    runner: str = "auto"
-    address: str | None = None
-    workers: int = 1
-    gpus: float = 0.0
+# Annotates videos with a number of workers; yields (video, status) as they finish.
+Runner = Callable[[Job, Sequence[str], int], Iterator[tuple[str, str]]]
 
 
 @dataclass(frozen=True)
@@ -54,11 +39,37 @@ class RunSummary:
     failures: tuple[tuple[str, str], ...]
 
 
+def choose_runner(name: str, *, address: str | None = None, gpus: float = 0.0) -> Runner:
+    """Return who does the work.
+
+    Args:
+        name: "ray", "local", or "auto": Ray where it is installed.
+        address: Of a Ray cluster; None starts Ray on this machine.
+        gpus: GPUs per worker, Ray alone.
+
+    Raises:
+        InputError: No such runner, or an address or GPUs for one without a cluster.
+    """
+    if name not in ("auto", "ray", "local"):
+        raise InputError(f"runner must be auto, ray or local; got {name!r}. Use auto.")
+    if name == "local" and (address is not None or gpus):
+        raise InputError(
+            f"--address and --gpus must go with the runner ray; got {address or gpus} with local. "
+            "Leave them out."
+        )
+    if name == "ray" or address is not None or gpus or (name == "auto" and has_ray()):
+        return lambda job, videos, workers: run_on_ray(
+            job, videos, workers, address=address, gpus=gpus
+        )
+    return run_locally
+
+
 def annotate(
     job: Job,
     videos: Sequence[str],
-    choice: RunnerChoice,
+    runner: Runner,
     *,
+    workers: int = 1,
     retry_failed: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> RunSummary:
@@ -67,20 +78,16 @@ def annotate(
     Args:
         job: The run; its folder is made or continued.
         videos: All videos, by name.
-        choice: Who does the work.
+        runner: Who does the work.
+        workers: Number of workers.
         retry_failed: Whether to try failed videos of earlier runs again.
         progress: Called with (stage, videos done, of how many).
 
     Raises:
         InputError: Something needed is not installed, or the folder is of another run.
+        RuntimeError: Videos are left after MOST_ROUNDS rounds.
     """
     arrow()
-    if choice.runner not in RUNNERS:
-        raise InputError(f"runner must be one of {RUNNERS}; got {choice.runner!r}. Use auto.")
-    if choice.runner == "local" and choice.address is not None:
-        raise InputError(
-            f"address must go with the runner ray; got {choice.address} with local. Leave one out."
-        )
     open_run(job)
     if retry_failed:
         forget_failures(job)
@@ -90,7 +97,7 @@ def annotate(
         left = [video for video in videos if video not in done]
         if not left:
             break
-        for number, _ in enumerate(_run(job, left, choice), start=1):
+        for number, _ in enumerate(runner(job, left, workers), start=1):
             if progress is not None:
                 progress("annotate", len(videos) - len(left) + number, len(videos))
         done = finished_videos(job)
@@ -103,14 +110,3 @@ def annotate(
             f"{left[0]} first; the same command goes on with them"
         )
     return RunSummary(tuple(files), len(videos), skipped, tuple(failures))
-
-
-def _run(job: Job, videos: Sequence[str], choice: RunnerChoice) -> Iterator[tuple[str, str]]:
-    if (
-        choice.runner == "ray"
-        or choice.address is not None
-        or (choice.runner == "auto" and has_ray())
-    ):
-        yield from run_on_ray(job, videos, choice.workers, address=choice.address, gpus=choice.gpus)
-    else:
-        yield from run_locally(job, videos, choice.workers)

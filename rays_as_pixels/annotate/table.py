@@ -65,11 +65,6 @@ def arrow() -> Any:
     return pyarrow
 
 
-def column_docs() -> list[tuple[str, str, str]]:
-    """Return (name, type, meaning) of every column, for the documentation."""
-    return [(name, "16 x float64" if kind == "pose" else kind, doc) for name, kind, doc in _COLUMNS]
-
-
 def schema() -> "pyarrow.Schema":
     """Return the table's schema, each column with its meaning as metadata."""
     pa = arrow()
@@ -83,9 +78,7 @@ def schema() -> "pyarrow.Schema":
 
 def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     """Write rows as one Parquet file, atomically; columns left out are null."""
-    names = [name for name, _, _ in _COLUMNS]
-    full = [{name: row.get(name) for name in names} for row in rows]
-    _write(path, arrow().Table.from_pylist(full, schema=schema()))
+    _write(path, arrow().Table.from_pylist(list(rows), schema=schema()))
 
 
 def _write(path: Path, table: "pyarrow.Table") -> None:
@@ -120,25 +113,16 @@ def finished_videos(job: Job) -> set[str]:
     return collected | videos_in((Path(job.out) / PARTS).glob("*.parquet"))
 
 
-def forget_failures(job: Job) -> int:
-    """Take the rows of failed videos out of the table, so that they are tried again.
-
-    Returns:
-        How many videos that are.
-    """
-    pq = arrow().parquet
-    count = 0
-    parts = (Path(job.out) / PARTS).glob("*.parquet")
-    for path in [*collected_files(Path(job.out)), *parts]:
-        table = pq.read_table(path)
-        failed = [status == ERROR for status in table["status"].to_pylist()]
-        count += sum(failed)
-        kept = table.filter([not each for each in failed])
+def forget_failures(job: Job) -> None:
+    """Take the rows of failed videos out of the table, so that they are tried again."""
+    out = Path(job.out)
+    for path in [*collected_files(out), *(out / PARTS).glob("*.parquet")]:
+        table = arrow().parquet.read_table(path)
+        kept = table.filter([status != ERROR for status in table["status"].to_pylist()])
         if kept.num_rows == 0:
             path.unlink()
-        elif any(failed):
+        elif kept.num_rows < table.num_rows:
             _write(path, kept)
-    return count
 
 
 def collect(job: Job) -> list[Path]:

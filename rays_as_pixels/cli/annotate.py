@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rays_as_pixels.cli import options
-from rays_as_pixels.cli.loading import add_loading_options
+from rays_as_pixels.cli.loading import add_device_option, add_model_option
 from rays_as_pixels.cli.progress import ProgressLine, print_results
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.pipeline.defaults import ESTIMATE_STEPS
@@ -31,7 +31,8 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     _add_runner_options(parser)
     _add_clip_options(parser.add_argument_group("clips"))
     model = parser.add_argument_group("model")
-    add_loading_options(model)
+    add_model_option(model)
+    add_device_option(model, "of each worker: ")
     options.add_noise_options(model, steps=ESTIMATE_STEPS)
 
 
@@ -56,7 +57,7 @@ def _add_runner_options(parser: argparse.ArgumentParser) -> None:
         type=options.seconds,
         default=0.0,
         metavar="G",
-        help="GPUs per worker on Ray, 0.5 say (default: 0)",
+        help="GPUs per worker on Ray, for example 0.5 (default: 0)",
     )
     parser.add_argument("--retry-failed", action="store_true", help="try failed videos again")
 
@@ -92,14 +93,21 @@ def run(args: argparse.Namespace) -> int:
         InputError: SRC, the model or an option breaks a rule, or something is not installed.
     """
     from rays_as_pixels.annotate.job import find_videos
-    from rays_as_pixels.annotate.run import RunnerChoice, annotate
+    from rays_as_pixels.annotate.run import annotate, choose_runner
 
+    runner = choose_runner(args.runner, address=args.address, gpus=args.gpus)
     root, videos = find_videos(args.source)
     progress = ProgressLine()
     job = _job(args, root, progress)
-    choice = RunnerChoice(args.runner, args.address, args.workers, args.gpus)
     with contextlib.redirect_stdout(sys.stderr):  # Ray speaks there; ours are results alone
-        summary = annotate(job, videos, choice, retry_failed=args.retry_failed, progress=progress)
+        summary = annotate(
+            job,
+            videos,
+            runner,
+            workers=args.workers,
+            retry_failed=args.retry_failed,
+            progress=progress,
+        )
     for video, reason in summary.failures:
         progress.say(f"failed: {video}: {reason}")
     progress.say(

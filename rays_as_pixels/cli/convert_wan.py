@@ -19,7 +19,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     """Add the verb and its options."""
     parser = subparsers.add_parser(
         "convert-wan",
-        help="make a joint pipeline of a Wan 2.1 text-to-video model",
+        help="experimental: make a joint pipeline of a Wan 2.1 text-to-video model",
         description="Write a pipeline folder whose video branch is Wan's and whose ray branch "
         "starts as a copy of its norms and feed-forwards. At the start its video velocity is "
         "Wan's: it has to be trained (`train --init-from OUT`). See docs/wan.md.",
@@ -34,7 +34,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.add_argument(
         "--counts",
         action="store_true",
-        help="only print the parameter counts at Wan's published sizes, beside the paper's",
+        help="only print the parameter counts at Wan's published sizes, next to the paper's",
     )
     _add_clip_options(parser)
     _add_weight_options(parser)

@@ -106,7 +106,7 @@ def upload(folder: Path, space: str, *, private: bool, hardware: str | None) -> 
             commit_message="Deploy rays_as_pixels",
         )
     except LocalTokenNotFoundError as error:
-        raise InputError(f"a token must be known to upload; there is none. {REMEDY}.") from error
+        raise InputError(f"a token must be given to upload; got none. {REMEDY}.") from error
     except HfHubHTTPError as error:
         words = " ".join(str(error).split())[:200]
         raise InputError(f"the Hub must take the Space; got '{words}'. {REMEDY}.") from error

@@ -36,11 +36,16 @@ def add_dtype_option(parser: "argparse._ActionsContainer") -> None:
     )
 
 
-def add_loading_options(parser: "argparse._ActionsContainer") -> None:
-    """Add --model, --device, --offload, --dtype, --attention-backend and --compile."""
+def add_model_option(parser: "argparse._ActionsContainer") -> None:
+    """Add --model, which `find_model` reads."""
     from rays_as_pixels.hub.location import MODEL_HELP
 
     parser.add_argument("--model", metavar="MODEL", help=MODEL_HELP)
+
+
+def add_loading_options(parser: "argparse._ActionsContainer") -> None:
+    """Add --model, --device, --offload, --dtype, --attention-backend and --compile."""
+    add_model_option(parser)
     add_device_option(parser)
     parser.add_argument(
         "--offload",

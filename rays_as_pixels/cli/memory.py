@@ -35,7 +35,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--frames", type=options.whole, metavar="N", help="of a clip (default: the model's own)"
     )
-    parser.add_argument("--size", metavar="HxW", help="pixels, 480x832 say (default: its first)")
+    parser.add_argument(
+        "--size", metavar="HxW", help="pixels, for example 480x832 (default: its first)"
+    )
     parser.add_argument("--num-samples", type=options.whole, default=1, help="samples in one pass")
     add_dtype_option(parser)
     parser.add_argument(

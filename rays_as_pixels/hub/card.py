@@ -50,14 +50,14 @@ def model_card(
         base: Repository of the model that these weights were made from.
 
     Raises:
-        CheckpointError: One of the files is damaged, or says another licence or base.
+        CheckpointError: One of the files is damaged, or has another licence or base.
     """
     own, words = _own_card(folder)
     given = {"license": license_id, "base_model": base}
     for name, value in given.items():
         if value is not None and own.get(name, value) != value:
             raise CheckpointError(
-                f"{name} must be said once; got {value!r}, and README.md in {folder} says "
+                f"{name} must be given once; got {value!r}, and README.md in {folder} has "
                 f"{own[name]!r}. Change one of them."
             )
     data: dict[str, Any] = {
@@ -130,8 +130,8 @@ def _training(folder: Path, base: object) -> str:
         lines += ["Trained with `python -m rays_as_pixels train`.", ""]
     else:
         lines += ["What it was trained on is not recorded in the folder.", ""]
-    known = {words: facts[key] for key, words in _FACTS.items() if key in facts}
-    return "\n".join([*lines, *(f"- {words}: {value}" for words, value in known.items())])
+    recorded = (f"- {words}: {facts[key]}" for key, words in _FACTS.items() if key in facts)
+    return "\n".join([*lines, *recorded])
 
 
 def _figures(folder: Path) -> list[str]:

@@ -1,1 +1,1 @@
-"""How much memory a run needs, known before anything is loaded; how to fit it."""
+"""How much memory a run needs, predicted before anything is loaded, and how to make it fit."""

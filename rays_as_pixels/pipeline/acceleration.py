@@ -75,9 +75,9 @@ def use_attention_backend(model: RaysAsPixelsTransformer3DModel, name: str) -> N
         InputError: There is no such backend, or it does not work on this device and precision.
     """
     device, dtype = model.device, model.dtype
-    known = {each.value for each in AttentionBackendName}
+    names = {each.value for each in AttentionBackendName}
     head_dim = model.sizes.blocks.head_dim
-    if name not in known or not _works(AttentionBackendName(name), device, dtype, head_dim):
+    if name not in names or not _works(AttentionBackendName(name), device, dtype, head_dim):
         works = ", ".join(available_backends(device, dtype, head_dim=head_dim))
         raise InputError(
             f"attention backend must be one that works on {device} in {str(dtype)[6:]} with heads "
@@ -90,7 +90,7 @@ def use_attention_backend(model: RaysAsPixelsTransformer3DModel, name: str) -> N
             model.set_attention_backend(name)
     except (RuntimeError, ValueError, OSError) as error:  # a kernel that could not be fetched
         raise InputError(
-            f"attention backend must be ready to use; got {name!r}, which says: {error}. "
+            f"attention backend must be ready to use; got {name!r}, which failed: {error}. "
             f"Choose {DEFAULT_BACKEND!r}."
         ) from error
     finally:  # diffusers also makes it every other model's backend; that was not asked for
@@ -104,7 +104,7 @@ def compile_blocks(model: RaysAsPixelsTransformer3DModel, **options: Any) -> Non
 
     Args:
         model: The network.
-        options: For `torch.compile`; `fullgraph=True` unless said otherwise, so that a graph break
+        options: For `torch.compile`; `fullgraph=True` by default, so that a graph break
             is an error and not a loss of speed.
     """
     with _quiet_diffusers():
@@ -231,8 +231,8 @@ def _join_pieces(dim: int, _head: nn.Module, _given: tuple[Tensor, ...], piece: 
     padded = torch.cat([piece, padding], dim)
     pieces = [torch.empty_like(padded) for _ in range(count)]
     torch.distributed.all_gather(pieces, padded)
-    whole = [each.narrow(dim, 0, length) for each, length in zip(pieces, lengths, strict=True)]
-    return torch.cat(whole, dim)
+    cut = [each.narrow(dim, 0, length) for each, length in zip(pieces, lengths, strict=True)]
+    return torch.cat(cut, dim)
 
 
 def _parallel_config(kind: str, count: int) -> "ContextParallelConfig":

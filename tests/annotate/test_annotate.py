@@ -8,10 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from rays_as_pixels.annotate import run, table
+from rays_as_pixels.annotate import table
 from rays_as_pixels.annotate.job import MOST_ATTEMPTS, Job, Settings, find_videos, open_run
 from rays_as_pixels.annotate.on_ray import ray_module
-from rays_as_pixels.annotate.run import RunnerChoice, annotate
+from rays_as_pixels.annotate.run import annotate, choose_runner
 from rays_as_pixels.annotate.worker import Annotator
 from rays_as_pixels.cli.main import main
 from rays_as_pixels.errors import InputError
@@ -28,18 +28,20 @@ def job(videos, toy_folder, tmp_path):
 
 
 @pytest.fixture
-def here(monkeypatch):
-    """Let the run's work be done in this process; returns the videos that were worked on."""
-    worked = []
+def here():
+    """A runner that works in this process, with the list of the videos it worked on."""
+    return InThisProcess()
 
-    def in_this_process(job, videos, choice):
+
+class InThisProcess:
+    def __init__(self):
+        self.worked = []
+
+    def __call__(self, job, videos, workers):
         annotator = Annotator(job)
         for video in videos:
-            worked.append(video)
+            self.worked.append(video)
             yield video, annotator.annotate(video)[0]
-
-    monkeypatch.setattr(run, "_run", in_this_process)
-    return worked
 
 
 def rows_of(summary):
@@ -54,7 +56,7 @@ def test_every_frame_of_every_video_has_a_row_with_the_camera_that_estimate_give
     job, here, toy, videos
 ):
     job = replace(job, settings=replace(job.settings, steps=2, seeds=2))
-    summary = annotate(job, ["inner/video5.mp4"], RunnerChoice())
+    summary = annotate(job, ["inner/video5.mp4"], here)
     rows = [row for row in rows_of(summary) if row["video"] == "inner/video5.mp4"]
     frames = {0: [0, 1, 2, 3, 4], 1: [4, 5, 6, 7, 8]}  # the second clip ends with the video
     for clip, wanted in frames.items():
@@ -90,7 +92,7 @@ def test_every_frame_of_every_video_has_a_row_with_the_camera_that_estimate_give
 
 
 def test_a_video_that_fails_has_one_row_with_its_reason_and_is_listed(job, here, tmp_path):
-    summary = annotate(job, FEW, RunnerChoice())
+    summary = annotate(job, FEW, here)
     (row,) = [row for row in rows_of(summary) if row["video"] == "broken.mp4"]
     assert row["status"] == "error"
     assert row["world_from_cam"] is None
@@ -101,11 +103,11 @@ def test_a_video_that_fails_has_one_row_with_its_reason_and_is_listed(job, here,
 
 
 def test_a_second_run_works_on_new_videos_alone(job, here):
-    first = annotate(job, FEW, RunnerChoice())
+    first = annotate(job, FEW, here)
     before = len(rows_of(first))
-    del here[:]
-    second = annotate(job, [*FEW, "video3.mp4"], RunnerChoice())
-    assert here == ["video3.mp4"]
+    here.worked.clear()
+    second = annotate(job, [*FEW, "video3.mp4"], here)
+    assert here.worked == ["video3.mp4"]
     assert second.skipped == 2
     rows = rows_of(second)
     assert len(rows) == before + 10
@@ -114,10 +116,10 @@ def test_a_second_run_works_on_new_videos_alone(job, here):
 
 
 def test_failed_videos_are_tried_again_when_asked_to(job, here, videos):
-    annotate(job, FEW, RunnerChoice())
+    annotate(job, FEW, here)
     shutil.copy(videos / "video0.mp4", videos / "broken.mp4")
-    assert annotate(job, FEW, RunnerChoice()).failures != ()
-    summary = annotate(job, FEW, RunnerChoice(), retry_failed=True)
+    assert annotate(job, FEW, here).failures != ()
+    summary = annotate(job, FEW, here, retry_failed=True)
     assert summary.failures == ()
     rows = [row for row in rows_of(summary) if row["video"] == "broken.mp4"]
     assert [row["status"] for row in rows] == ["ok"] * 10
@@ -143,26 +145,26 @@ def test_a_run_stopped_between_collecting_and_tidying_doubles_nothing(job, here,
     shutil.copy(job.part("video0.mp4"), saved)
     table.collect(job)
     shutil.copy(saved, job.part("video0.mp4"))  # as if the run had ended before removing it
-    summary = annotate(job, ["video0.mp4", "video1.mp4"], RunnerChoice())
-    assert here == []
+    summary = annotate(job, ["video0.mp4", "video1.mp4"], here)
+    assert here.worked == []
     assert len(rows_of(summary)) == 20
 
 
 def test_a_folder_of_another_run_is_refused(job, here):
-    annotate(job, ["video0.mp4"], RunnerChoice())
+    annotate(job, ["video0.mp4"], here)
     other = replace(job, settings=replace(job.settings, seed=1))
     with pytest.raises(InputError, match="with seed 0, not 1"):
-        annotate(other, ["video0.mp4"], RunnerChoice())
+        annotate(other, ["video0.mp4"], here)
 
 
 def test_a_video_shorter_than_a_clip_gives_a_shorter_clip_and_one_too_short_a_reason(
     job, here, videos
 ):
     longer = replace(job, settings=replace(job.settings, frames=13))
-    rows = rows_of(annotate(longer, ["video0.mp4"], RunnerChoice()))
+    rows = rows_of(annotate(longer, ["video0.mp4"], here))
     assert [row["source_frame"] for row in rows] == list(range(9))
     slow = replace(job, out=job.out + "2", settings=replace(job.settings, fps=2.0))
-    (row,) = rows_of(annotate(slow, ["video0.mp4"], RunnerChoice()))
+    (row,) = rows_of(annotate(slow, ["video0.mp4"], here))
     assert "must have 5 frames or more at 2 per second" in row["error"]
 
 
@@ -180,6 +182,12 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
     monkeypatch.setattr(f"{function.__module__}.find_spec", lambda name: None)
     with pytest.raises(InputError, match=rf"{package} must be installed.*pip install"):
         function()
+
+
+@pytest.mark.parametrize("options", [{"address": "auto"}, {"gpus": 0.5}])
+def test_options_of_a_cluster_are_refused_for_local_workers(options):
+    with pytest.raises(InputError, match="must go with the runner ray"):
+        choose_runner("local", **options)
 
 
 def test_a_source_without_videos_is_refused(tmp_path, capsys):

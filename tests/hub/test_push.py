@@ -84,7 +84,7 @@ def test_a_card_in_the_folder_keeps_its_words_and_its_metadata(folder):
     assert card.data.tags[0] == "mine" and "rays-as-pixels" in card.data.tags
     assert card.text.strip().startswith("# My words")
     assert card.text.count("## Training") == 1 and "clips seen" not in card.text
-    with pytest.raises(CheckpointError, match=r"license must be said once; got 'apache-2.0'"):
+    with pytest.raises(CheckpointError, match=r"license must be given once; got 'apache-2.0'"):
         model_card(folder, NAME, license_id="apache-2.0")
 
 

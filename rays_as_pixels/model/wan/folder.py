@@ -56,7 +56,7 @@ class ConvertOptions:
 
 @dataclass(frozen=True)
 class WanSource:
-    """What the configs of a Wan folder say, checked.
+    """The configs of a Wan folder, checked.
 
     Attributes:
         folder: The folder.
@@ -244,12 +244,12 @@ def _checked_index(source: Path) -> dict[str, Any]:
 
 def _check_vae(vae: dict[str, Any], config: dict[str, Any]) -> None:
     strides = (vae.get("scale_factor_temporal", 4), vae.get("scale_factor_spatial", 8))
-    known = bool(vae.get("latents_mean")) and bool(vae.get("latents_std"))
+    has_statistics = bool(vae.get("latents_mean")) and bool(vae.get("latents_std"))
     if (
         vae.get("_class_name") != "AutoencoderKLWan"
         or strides != (TEMPORAL_STRIDE, SPATIAL_STRIDE)
         or vae.get("z_dim") != config["video_config"]["channels"]
-        or not known
+        or not has_statistics
     ):
         raise CheckpointError(
             f"vae must be Wan 2.1's, with strides {TEMPORAL_STRIDE} and {SPATIAL_STRIDE}, "
@@ -280,7 +280,7 @@ def _flow_shift(source: Path) -> float:
     shift = scheduler.get("flow_shift", scheduler.get("shift"))
     if not isinstance(shift, int | float) or isinstance(shift, bool) or shift <= 0:
         raise CheckpointError(
-            f"scheduler must say its flow_shift or shift; got {shift!r}. {_REMEDY}"
+            f"scheduler must give its flow_shift or shift; got {shift!r}. {_REMEDY}"
         )
     return float(shift)
 
