@@ -1,4 +1,4 @@
-"""Draw the pictures of the README in assets/readme: `python scripts/draw_readme.py [FOLDER]`.
+"""Draw the README's pictures in assets/readme: `python scripts/draw_readme.py [FOLDER]`.
 
 Runs the README's commands with the shipped weights on a rendered clip of assets/examples (about a
 minute on two cores), then draws what they wrote: the moving picture on top and one picture per
@@ -18,7 +18,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from draw_presets import PICTURE, project
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 
 from rays_as_pixels.geometry.trajectory import Trajectory
@@ -32,8 +32,9 @@ ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "assets" / "readme"
 CLIP = ROOT / "assets" / "examples" / "1-orbit" / "clip.mp4"
 NUM_FRAMES = 17
-OTHER_PATH = ("crane-up", 0.3)  # a preset and how far, in scene units
-PANE_PX = (320, 240)
+OTHER_PATH = ("crane-up", 0.18)  # a preset and how far, in scene units
+# The shape of generated videos; clips are cropped to it, as for the model.
+PANE_PX = (320, 192)
 CAPTION_PX = 30
 CYCLE_COLOR = "#0072b2"
 
@@ -108,7 +109,7 @@ def draw_paths(
 def as_image(frame: Tensor) -> Image.Image:
     """Turn a frame (3, height, width) in [0, 1] into a picture of a pane's size."""
     pixels = (frame.clamp(0, 1) * 255).round().to(torch.uint8).movedim(0, -1).numpy()
-    return Image.fromarray(pixels).resize(PANE_PX, Image.Resampling.LANCZOS)
+    return ImageOps.fit(Image.fromarray(pixels), PANE_PX, Image.Resampling.LANCZOS)
 
 
 def side_by_side(panes: list[Image.Image], captions: list[str]) -> Image.Image:
@@ -211,7 +212,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as fresh:
         work = Path(sys.argv[1] if len(sys.argv) > 1 else fresh)
         work.mkdir(parents=True, exist_ok=True)
-        if not (work / "loop" / "video.mp4").is_file():
+        if not (work / "loop" / "loop.html").is_file():  # the last thing that is written
             compute(work)
         draw_moving_picture(work)
         draw_tasks(work)

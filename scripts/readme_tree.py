@@ -1,12 +1,11 @@
 """Write the trees of README.md and docs/tree.md from the tree itself; run it after adding a file.
 
-The README has one line per folder and names its modules; docs/tree.md has one line per module: the
-first line of its docstring, so that no fact is kept twice.
+The README has one line per part of the project; docs/tree.md has one line per module: the first
+line of its docstring, so that no fact is kept twice.
 """
 
 import ast
 import subprocess
-import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,6 +63,11 @@ COLLAPSED = (
     "configs/",
     "docs/",
     "tests/",
+)
+# Not in the README's tree, which is for the first look; docs/tree.md has everything.
+LEFT_OUT = (
+    *(".ci/", "assets/", "benchmarks/", "configs/", "findings/"),
+    *(f"rays_as_pixels/{name}/" for name in ("annotate", "hub", "memory")),
 )
 PREAMBLE = """# The tree, one line per file
 
@@ -129,18 +133,10 @@ def long_tree() -> list[str]:
 
 
 def short_tree() -> list[str]:
-    """Return one line per folder, with the names of its modules below it."""
-    lines: list[str] = []
-    for folder, modules in contents().items():
-        if folder in ("", "rays_as_pixels/"):
-            lines += [_line(folder, FOLDERS[folder])] if folder else []
-            lines += [_line(module, describe(module)) for module in modules]
-            continue
-        lines.append(_line(folder, FOLDERS.get(folder) or describe_package(folder)))
-        names = ", ".join(Path(module).stem for module in modules)
-        indent = " " * COLUMN
-        lines += textwrap.wrap(names, 118, initial_indent=indent, subsequent_indent=indent)
-    return lines
+    """Return one line per part of the package and per folder beside it."""
+    folders = [folder for folder in contents() if folder and folder not in LEFT_OUT]
+    parts = [name for name in folders if name.count("/") <= 1 + name.startswith("rays_as_pixels/")]
+    return [_line(name, FOLDERS.get(name) or describe_package(name)) for name in parts]
 
 
 def _line(name: str, text: str) -> str:

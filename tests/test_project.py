@@ -68,12 +68,30 @@ def test_the_files_and_commands_the_readme_names_exist():
     assert "bash scripts/test.sh" in (ROOT / ".ci/run").read_text(encoding="utf-8")
 
 
-def test_every_command_line_in_the_readme_parses():
+def test_every_command_line_in_the_readme_parses_and_every_task_has_one():
     from rays_as_pixels.cli.main import build_parser  # noqa: PLC0415
 
     lines = re.findall(r"^python -m rays_as_pixels (.+)$", README, flags=re.MULTILINE)
-    verbs = [build_parser().parse_args(shlex.split(line)).verb for line in lines]
-    assert verbs == ["estimate", "generate", "imagine", "loop"]
+    words = [shlex.split(line, comments=True) for line in lines]
+    verbs = [build_parser().parse_args(line).verb for line in words]
+    assert verbs[:4] == ["estimate", "generate", "imagine", "loop"]
+    formats = {line[line.index("--format") + 1] for line in words if "--format" in line}
+    assert {"blender", "gltf", "colmap", "nerfstudio"} <= formats
+
+
+def test_the_readme_is_short_and_opens_with_a_small_moving_picture():
+    assert len(README.splitlines()) <= 150
+    picture = re.search(r"!\[[^]]+\]\(([^)]+)\)", README)[1]
+    assert picture.endswith((".webp", ".gif"))
+    assert (ROOT / picture).stat().st_size < 3e6
+
+
+def test_the_python_in_the_readme_uses_public_names():
+    import rays_as_pixels  # noqa: PLC0415
+
+    block = re.search(r"```python\n(.*?)```", README, flags=re.DOTALL)[1]
+    imported = next(node for node in ast.parse(block).body if isinstance(node, ast.ImportFrom))
+    assert {alias.name for alias in imported.names} <= set(rays_as_pixels.__all__)
 
 
 def test_every_command_line_of_the_other_pages_parses_and_every_link_leads_somewhere():
@@ -91,10 +109,11 @@ def test_every_command_line_of_the_other_pages_parses_and_every_link_leads_somew
     assert parsed > 10
 
 
-def test_the_verbs_in_the_readme_are_the_verbs_of_the_command_line():
+def test_the_page_on_the_command_line_has_every_verb():
     from rays_as_pixels.cli.main import VERBS  # noqa: PLC0415
 
-    table = README.split("| Verb |")[1].split("\n\n")[0]
+    page = (ROOT / "docs" / "command_line.md").read_text(encoding="utf-8")
+    table = page.split("| Verb |")[1].split("\n\n")[0]
     rows = [line.split("|")[1] for line in table.splitlines()[2:]]
     assert re.findall(r"`([a-z-]+)`", " ".join(rows)) == list(VERBS)
 

@@ -30,7 +30,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--variants",
         metavar="LIST",
-        help="which, separated by commas (default: all; docs/ablations.md names them)",
+        help="which, separated by commas (default: all; docs/lab/ablations.md names them)",
     )
     for name, default, what in (
         ("steps", 350, "training steps of each variant, 16 clips each"),

@@ -54,7 +54,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         default="autoencoder,estimate,generate,loop,imagine,controls",
         metavar="LIST",
         help="which tables, separated by commas (default: %(default)s); beyond the paper also "
-        "uncertainty, long-video, unposed-images, dynamic-objects (docs/beyond.md)",
+        "uncertainty, long-video, unposed-images, dynamic-objects (docs/results.md)",
     )
     parser.add_argument(
         "--baselines", action="store_true", help="run OpenCV and pycolmap where they are installed"

@@ -7,7 +7,7 @@ scene that stands still; noise has 0.
 
 MIN_ACCEPTED = 0.02  # below it a fit is noise: the guess it started from is kept
 MIN_TRUSTED = 0.16  # below it a path is to be doubted: most real clips below were off by 5 degrees
-# and more, those above by 0.6 at most (docs/beyond.md)
+# and more, those above by 0.6 at most (docs/lab/beyond.md)
 MIN_CONVERGED = 0.25  # below it the guess was poor: the fit starts again from where it ended
 MIN_REVERSED = 0.4  # that the same path with its travel reversed must reach, to be believed
 MIN_FOR_REVERSAL = 0.35  # below it the reversed path cannot be believed, and is not tried

@@ -40,7 +40,7 @@ _OUTCOME = "outcome.json"
 
 @dataclass(frozen=True)
 class AblationOptions:
-    """Sizes of an ablation; the defaults are those of the table in docs/ablations.md.
+    """Sizes of an ablation; the defaults are those of the table in docs/lab/ablations.md.
 
     Attributes:
         folder: Clips, weights, logs and results; what is there is not done again.

@@ -105,7 +105,7 @@ def test_variants_differ_from_the_default_and_the_papers_is_also_a_configuration
 
 
 def test_the_page_names_every_variant_and_no_other():
-    page = (ROOT / "docs" / "ablations.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "lab" / "ablations.md").read_text(encoding="utf-8")
     explained = page.split("## What came out")[0]
     named = re.findall(r"^\| `([a-z0-9-]+)` \|", explained, flags=re.MULTILINE)
     assert named == list(VARIANTS)
