@@ -19,7 +19,7 @@ def main() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     run = write("requirements.txt", project["dependencies"], pinned=set())
-    for name in ("extras", "peers", "text", "data", "dev"):
+    for name in ("extras", "text", "data", "dev"):
         write(f"requirements-{name}.txt", extras[name], pinned=run)
 
 

@@ -13,7 +13,6 @@ setup
 install dev requirements.txt requirements-dev.txt || die "requirements-dev.txt must install;" \
     "see pip's message above. Check the network, then run the same command again"
 export PYTHONPATH=. OMP_NUM_THREADS=1
-try_once peers requirements-peers.txt "the comparison with classical peers"
 try_once data requirements-data.txt "datasets in shards and annotation (Ray, Parquet)"
 try_once text requirements-text.txt "text prompts"
 if ! command -v chromium chromium-browser google-chrome >/dev/null; then

@@ -1,6 +1,6 @@
 """Why a test is skipped where an optional package is missing, and what brings it back."""
 
-BASELINES = "classical baselines are optional: pip install -r requirements-peers.txt"
+BASELINES = "pycolmap and OpenCV are missing: pip install -r requirements.txt"
 DATA = "tools for real data are optional: pip install -r requirements-data.txt"
 EXTRAS = (
     "mesh files and figures are optional: pip install -r requirements-extras.txt, and for Open3D "

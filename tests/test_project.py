@@ -155,7 +155,7 @@ PROVIDED = {"spaces", "benchmarks"}  # by Spaces with lent GPUs; by this project
 
 def test_all_third_party_imports_are_declared():
     groups = PROJECT["optional-dependencies"]
-    optional = [text for name in ("extras", "peers", "text", "data") for text in groups[name]]
+    optional = [text for name in ("extras", "text", "data") for text in groups[name]]
     run = [*PROJECT["dependencies"], *optional]
     python = [path for path in tracked() if path.suffix == ".py"]
     product = [path for path in python if path.relative_to(ROOT).parts[0] in PRODUCT]

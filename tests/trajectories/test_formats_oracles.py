@@ -11,7 +11,7 @@ import torch
 from format_samples import assert_same, output_of, random_path
 
 from rays_as_pixels.trajectories.formats import load, load_info, save
-from tests.optional import DEV, PEERS
+from tests.optional import DEV, BASELINES
 
 
 def poses_of(path) -> np.ndarray:
@@ -21,7 +21,7 @@ def poses_of(path) -> np.ndarray:
 @pytest.mark.parametrize("name", ["colmap", "colmap-bin"])
 @pytest.mark.parametrize("one_lens", [True, False])
 def test_pycolmap_opens_an_export_with_the_same_poses_and_lenses(tmp_path, name, one_lens):
-    pycolmap = pytest.importorskip("pycolmap", reason=PEERS)
+    pycolmap = pytest.importorskip("pycolmap", reason=BASELINES)
     path = random_path(6, 12, one_lens=one_lens)
     save(path, tmp_path / "model", format=name)
     model = pycolmap.Reconstruction(tmp_path / "model")
@@ -41,7 +41,7 @@ def test_pycolmap_opens_an_export_with_the_same_poses_and_lenses(tmp_path, name,
 
 @pytest.mark.parametrize("kind", ["text", "binary"])
 def test_a_model_that_pycolmap_writes_is_read_back_with_its_rigs_and_frames(tmp_path, kind):
-    pycolmap = pytest.importorskip("pycolmap", reason=PEERS)
+    pycolmap = pytest.importorskip("pycolmap", reason=BASELINES)
     path = random_path(4, 7, one_lens=True)
     save(path, tmp_path / "ours", format="colmap")
     model = pycolmap.Reconstruction(tmp_path / "ours")
@@ -57,7 +57,7 @@ def test_a_model_that_pycolmap_writes_is_read_back_with_its_rigs_and_frames(tmp_
 
 def test_pycolmap_projects_a_point_to_the_pixel_that_our_intrinsics_say(tmp_path):
     """The pixel's origin: both programs put the first pixel's centre at (0.5, 0.5)."""
-    pycolmap = pytest.importorskip("pycolmap", reason=PEERS)
+    pycolmap = pytest.importorskip("pycolmap", reason=BASELINES)
     path = random_path(2, 1)
     save(path, tmp_path / "model", format="colmap")
     model = pycolmap.Reconstruction(tmp_path / "model")

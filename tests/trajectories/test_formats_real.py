@@ -10,7 +10,7 @@ import torch
 from format_samples import WRITABLE, assert_same, output_of
 
 from rays_as_pixels.trajectories.formats import load, load_info, save
-from tests.optional import PEERS
+from tests.optional import BASELINES
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("RAP_SHARED", ROOT.parent / "shared")) / "data"
@@ -88,7 +88,7 @@ def test_one_path_in_six_formats_is_the_same_path(clip, file):
 @pytest.mark.slow
 def test_matched_points_of_clips_lie_on_epipolar_lines_under_the_loaded_poses():
     """0.3 px is the noise of the features; a wrong axis gives 0.45 px at the very least."""
-    pytest.importorskip("cv2", reason=PEERS)
+    pytest.importorskip("cv2", reason=BASELINES)
     from scripts.check_real_trajectories import (  # noqa: PLC0415 - needs the optional OpenCV
         clip_files,
         epipolar_of,
