@@ -131,15 +131,14 @@ def model_facts(folder: Path, device: str, *, name: str = "") -> "ModelFacts":
     try:
         index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
         counts = int(index["num_frames"]), int(index["max_frames"])
-        stride = stored_temporal_stride(folder)
+        facts = replace(
+            facts,
+            num_frames=counts[0],
+            max_frames=counts[1],
+            temporal_stride=stored_temporal_stride(folder),
+        )
         network = json.loads((folder / "transformer" / "config.json").read_text(encoding="utf-8"))
-        camera_prior = grouped_config(network).get("camera_prior_config") is not None
+        has_prior = grouped_config(network).get("camera_prior_config") is not None
+        return replace(facts, camera_prior=has_prior)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return facts
-    return replace(
-        facts,
-        num_frames=counts[0],
-        max_frames=counts[1],
-        temporal_stride=stride,
-        camera_prior=camera_prior,
-    )
+        return facts  # loading it says why

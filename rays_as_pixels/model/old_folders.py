@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 
 _GROUP_AND_NAME = {
     "in_channels": ("video_config", "channels"),
@@ -80,6 +79,8 @@ def with_current_weight_names(folder: Path) -> Iterator[Path]:
     if not any(_WEIGHT_NAMES.keys() & _names(file) for file in files):
         yield folder
         return
+    from safetensors.torch import load_file, save_file  # noqa: PLC0415 - loads torch
+
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as copy:
         for file in files:
             weights = {current_weight_name(k): value for k, value in load_file(file).items()}

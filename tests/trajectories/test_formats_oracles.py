@@ -11,7 +11,7 @@ import torch
 from format_samples import assert_same, output_of, random_path
 
 from rays_as_pixels.trajectories.formats import load, load_info, save
-from tests.optional import DEV, BASELINES
+from tests.optional import BASELINES, DEV
 
 
 def poses_of(path) -> np.ndarray:

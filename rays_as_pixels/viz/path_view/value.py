@@ -146,7 +146,8 @@ def _layers(
         raise InputError(
             f"main must have {MOST_FRAMES} frames or fewer; got {len(main)}. Resample the path."
         )
-    drawn = zip((OtherPath(*item) for item in others), OTHER_COLORS, strict=False)
+    paths = (item if isinstance(item, OtherPath) else OtherPath(*item) for item in others)
+    drawn = zip(paths, OTHER_COLORS, strict=False)
     return [
         _Layer(main, _label(label), None),
         *(
