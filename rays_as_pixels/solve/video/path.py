@@ -1,0 +1,60 @@
+"""A camera path in the making: poses of those frames that have one, and focal lengths."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+
+from rays_as_pixels.geometry.rotations import skew
+
+
+@dataclass(frozen=True, eq=False)
+class VideoPath:
+    """Cameras of a clip's frames, pinholes with their principal point at the centre.
+
+    Attributes:
+        cam_from_world: (F, 3, 4) poses, world to camera, OpenCV axes; NaN where a frame has none.
+        focal_px: (F,) focal lengths, in pixels of the frames.
+        points: (P, 3) scene points in the world, those that the path was fitted to.
+        turns_only: Whether the camera only turns, so that no point has a distance.
+    """
+
+    cam_from_world: Float[np.ndarray, "F 3 4"]
+    focal_px: Float[np.ndarray, "F"]
+    points: Float[np.ndarray, "P 3"]
+    turns_only: bool = False
+
+    @property
+    def posed(self) -> Bool[np.ndarray, "F"]:
+        """Tell which frames have a pose."""
+        return np.asarray(np.isfinite(self.cam_from_world).all(axis=(1, 2)))
+
+    @property
+    def centers(self) -> Float[np.ndarray, "F 3"]:
+        """Return the camera centres in the world: -R^T t; NaN where a frame has no pose."""
+        rotation, translation = self.cam_from_world[:, :, :3], self.cam_from_world[:, :, 3]
+        return -np.einsum("fji,fj->fi", rotation, translation)
+
+
+def rays_in_cam(
+    points_px: Float[np.ndarray, "n 2"],
+    focal_px: Float[np.ndarray, "n"],
+    size: tuple[int, int],
+) -> Float[np.ndarray, "n 3"]:
+    """Return unit directions, in camera axes, of places in pixels from the image's corner.
+
+    Args:
+        points_px: Places (x, y).
+        focal_px: Focal length of each one's camera.
+        size: (height, width) of the images, in pixels; the principal point is their centre.
+    """
+    center = np.array([size[1] / 2, size[0] / 2])
+    xy = (points_px - center) / focal_px[:, None]
+    rays = np.concatenate([xy, np.ones((len(xy), 1))], axis=1)
+    return rays / np.linalg.norm(rays, axis=1, keepdims=True)
+
+
+def cross_matrix(vectors: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch 3 3"]:
+    """Return the matrices [v]_x with [v]_x u = v x u."""
+    return skew(torch.from_numpy(np.ascontiguousarray(vectors))).numpy()
