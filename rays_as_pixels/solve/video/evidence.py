@@ -29,6 +29,8 @@ class Evidence:
         tracks_2px: The same within 2 pixels (of a frame whose short side is 480).
         matches_1px: Held-out matches of far keyframes within 1 pixel of their epipolar line.
         matches_2px: The same within 2 pixels.
+
+    NaN where nothing of the kind was held out.
     """
 
     tracks_1px: float
@@ -38,9 +40,10 @@ class Evidence:
 
     @property
     def score(self) -> float:
-        """Return the mean of all shares: 1 for a path that explains everything."""
-        shares = (self.tracks_1px, self.tracks_2px, self.matches_1px, self.matches_2px)
-        return float(np.mean(shares))
+        """Return the mean of all shares: 1 for a path that explains everything, 0 without any."""
+        shares = np.array([self.tracks_1px, self.tracks_2px, self.matches_1px, self.matches_2px])
+        known = np.isfinite(shares)
+        return float(shares[known].mean()) if known.any() else 0.0
 
 
 class HeldOut:
@@ -70,7 +73,7 @@ class HeldOut:
         """Return how much of the held-out observations a path explains."""
         tracks, matches = self._track_errors(path), self._match_errors(path)
         shares = [
-            float(np.mean(errors < limit * self._pixel)) if len(errors) else 0.0
+            float(np.mean(errors < limit * self._pixel)) if len(errors) else np.nan
             for errors in (tracks, matches)
             for limit in (1, 2)
         ]

@@ -52,8 +52,8 @@ def map_video(observations: Observations, options: MapperOptions) -> VideoPath |
 
 
 def quiet_colmap() -> None:
-    """Keep COLMAP's log, which goes to stderr by default, from printing below an error."""
-    pycolmap.logging.minloglevel = pycolmap.logging.Level.ERROR.value
+    """Keep COLMAP's log, which goes to stderr, from printing; a mapper that fails returns None."""
+    pycolmap.logging.minloglevel = pycolmap.logging.Level.FATAL.value
     pycolmap.logging.stderrthreshold = pycolmap.logging.Level.FATAL.value
 
 

@@ -113,7 +113,9 @@ def solve_video(
         if _settled(found):
             break
     with_path = [
-        (one, path) for one, path in found if path is not None and one.evidence is not None
+        (one, path)
+        for one, path in found
+        if path is not None and one.evidence is not None and one.evidence.score > 0
     ]
     if not with_path:
         return None

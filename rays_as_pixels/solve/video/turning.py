@@ -7,7 +7,7 @@ those of the keyframes are then adjusted together with the focal length (Brown a
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from rays_as_pixels.geometry.rotations import rotation_from_vector
 from rays_as_pixels.solve.video.observations import Observations
@@ -20,6 +20,10 @@ _CHAIN_ITERATIONS, _ITERATIONS = 10, 15
 _CHAIN_SCALE, _SCALE_PX = 0.7, 1.5  # of the robust weights 1 / (1 + (r / scale)^2), in pixels
 _FOCAL_RANGE = (0.3, 8.0)  # of the image's longer side
 _ANCHOR = 1e9  # weight that holds the first camera
+_MAX_LOG_FOCAL_STEP = 0.3
+
+# What two keyframes (positions among them) share, in pixels from the image's centre.
+KeyframePairs = dict[tuple[int, int], tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, "n 2"]]]
 
 
 def turning_path(observations: Observations, focal_px: float) -> VideoPath:
@@ -30,11 +34,16 @@ def turning_path(observations: Observations, focal_px: float) -> VideoPath:
         focal_px: Focal length to start from, in pixels of the frames.
     """
     tracks = observations.tracks
-    cam_from_world = _chained(observations, focal_px)
-    for refine_focal in (False, True):
-        cam_from_world, focal_px = _adjusted(
-            observations, cam_from_world, focal_px, refine_focal=refine_focal
-        )
+    rotations = _chained(observations, focal_px)[list(observations.keyframes)]
+    pairs = _keyframe_pairs(observations)
+    if pairs:
+        longer = max(tracks.height, tracks.width)
+        limits = (_FOCAL_RANGE[0] * longer, _FOCAL_RANGE[1] * longer)
+        for refine_focal in (False, True):
+            rotations, focal_px = _adjusted(
+                pairs, rotations, focal_px, focal_range_px=limits if refine_focal else None
+            )
+    cam_from_world = _turned_from_keyframes(observations, rotations, focal_px)
     poses = np.concatenate([cam_from_world, np.zeros((len(tracks), 3, 1))], axis=2)
     return VideoPath(poses, np.full(len(tracks), focal_px), np.zeros((0, 3)), turns_only=True)
 
@@ -76,22 +85,14 @@ def _turn_between(
 
 
 def _adjusted(
-    observations: Observations,
-    cam_from_world: Float[np.ndarray, "F 3 3"],
+    pairs: KeyframePairs,
+    rotations: Float[np.ndarray, "k 3 3"],
     focal_px: float,
     *,
-    refine_focal: bool,
-) -> tuple[Float[np.ndarray, "F 3 3"], float]:
-    """Adjust the keyframes' rotations, and carry those of the other frames along."""
-    keyframes = np.array(observations.keyframes)
-    pairs = _keyframe_pairs(observations)
-    if not pairs:
-        return cam_from_world, focal_px
-    rotations, log_focal = cam_from_world[keyframes].copy(), np.log(focal_px)
-    low, high = np.log(_FOCAL_RANGE) + np.log(
-        max(observations.tracks.height, observations.tracks.width)
-    )
-    size = 3 * len(keyframes) + 1
+    focal_range_px: tuple[float, float] | None,
+) -> tuple[Float[np.ndarray, "k 3 3"], float]:
+    """Adjust the keyframes' rotations, and the focal length within a range where one is given."""
+    log_focal, size = np.log(focal_px), 3 * len(rotations) + 1
     for _ in range(_ITERATIONS):
         hessian, gradient = np.zeros((size, size)), np.zeros(size)
         for (first, second), (x, y) in pairs.items():
@@ -100,19 +101,19 @@ def _adjusted(
             hessian[np.ix_(index, index)] += block
             gradient[index] += slope
         hessian[:3, :3] += _ANCHOR * np.eye(3)
-        if not refine_focal:
+        if focal_range_px is None:
             hessian[-1, -1] += _ANCHOR**2
         hessian += 1e-6 * np.diag(np.diag(hessian) + 1)
         step = np.linalg.solve(hessian, -gradient)
         turns = rotation_from_vector(torch.from_numpy(step[:-1].reshape(-1, 3))).numpy()
         rotations = turns @ rotations
-        log_focal = float(np.clip(log_focal + np.clip(step[-1], -0.3, 0.3), low, high))
-    return _carried_along(cam_from_world, keyframes, rotations), float(np.exp(log_focal))
+        if focal_range_px is not None:
+            log_focal += np.clip(step[-1], -_MAX_LOG_FOCAL_STEP, _MAX_LOG_FOCAL_STEP)
+            log_focal = np.clip(log_focal, *np.log(focal_range_px))
+    return rotations, float(np.exp(log_focal))
 
 
-def _keyframe_pairs(
-    observations: Observations,
-) -> dict[tuple[int, int], tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, "n 2"]]]:
+def _keyframe_pairs(observations: Observations) -> KeyframePairs:
     """Return for pairs of positions in the keyframes what both see, in pixels from the centre."""
     tracks, keyframes = observations.tracks, observations.keyframes
     center = np.array([tracks.width / 2, tracks.height / 2])
@@ -169,14 +170,27 @@ def _pair_equations(
     )
 
 
-def _carried_along(
-    cam_from_world: Float[np.ndarray, "F 3 3"],
-    keyframes: Int[np.ndarray, "k"],
-    adjusted: Float[np.ndarray, "k 3 3"],
+def _turned_from_keyframes(
+    observations: Observations, keyframe_rotations: Float[np.ndarray, "k 3 3"], focal_px: float
 ) -> Float[np.ndarray, "F 3 3"]:
-    """Give each frame the change of the keyframe before it."""
-    change = np.swapaxes(cam_from_world[keyframes], 1, 2) @ adjusted
-    before = np.searchsorted(keyframes, np.arange(len(cam_from_world)), side="right") - 1
-    carried = cam_from_world @ change[before]
-    carried[keyframes] = adjusted
-    return carried
+    """Turn each frame against the keyframe before it.
+
+    Against its predecessor where they share too little; a frame that shares too little with both
+    keeps its predecessor's rotation.
+    """
+    rotations = np.empty((len(observations.tracks), 3, 3))
+    adjusted = dict(zip(observations.keyframes, keyframe_rotations, strict=True))
+    keyframe = 0
+    for frame in range(len(rotations)):
+        if frame in adjusted:
+            rotations[frame], keyframe = adjusted[frame], frame
+            continue
+        for earlier in (keyframe, frame - 1):
+            before, after = _shared_rays(observations, earlier, frame, focal_px)
+            if len(before) >= _MIN_SHARED:
+                turn = _turn_between(before, after, focal_px)
+                rotations[frame] = turn @ rotations[earlier]
+                break
+        else:
+            rotations[frame] = rotations[frame - 1]
+    return rotations
