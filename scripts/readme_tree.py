@@ -44,6 +44,7 @@ FOLDERS = {
     "rays_as_pixels/model/wan/": "experimental: a joint pipeline made of Wan 2.1 weights",
     "rays_as_pixels/pipeline/": "the pipeline class, and estimate, generate, imagine, loop",
     "rays_as_pixels/solve/": "classical vision: bundle adjustment, plane sweep, view synthesis",
+    "rays_as_pixels/solve/video/": "the path of every frame, chosen by evidence",
     "rays_as_pixels/training/": "training: run, configuration, objective",
     "rays_as_pixels/training/data/": "training clips: rendered, encoded, augmented",
     "rays_as_pixels/training/stages/": "one module per stage of training",

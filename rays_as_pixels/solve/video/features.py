@@ -32,6 +32,15 @@ class Features:
     descriptors: Float[np.ndarray, "n 128"]
 
 
+def colors_at(
+    image: UInt8[np.ndarray, "height width 3"], points_px: Float[np.ndarray, "n 2"]
+) -> UInt8[np.ndarray, "n 3"]:
+    """Return the colours of the pixels that places in pixels from the corner lie in."""
+    limit = np.array([image.shape[1] - 1, image.shape[0] - 1])
+    column, row = np.clip(points_px.astype(np.int64), 0, limit).T
+    return image[row, column]
+
+
 def detect_features(frame: UInt8[np.ndarray, "height width"]) -> Features:
     """Detect SIFT features in a grey frame."""
     scale = min(1.0, _LONGEST_SIDE_PX / max(frame.shape))

@@ -11,10 +11,10 @@ from typing import Literal
 
 import numpy as np
 import pycolmap
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 
 from rays_as_pixels.solve.video.observations import Observations
-from rays_as_pixels.solve.video.path import VideoPath
+from rays_as_pixels.solve.video.path import ScenePoints, VideoPath
 
 _MIN_MATCHES = 20  # of a pair of keyframes, for the pair to be looked at
 _MIN_POINTS = 30  # of a model; a mapper that fails returns one without points
@@ -164,44 +164,103 @@ def _with_all_frames(
     tracks = observations.tracks
     (camera,) = model.cameras.values()
     poses = np.full((len(tracks), 3, 4), np.nan)
-    point_of_track: dict[int, np.ndarray] = {}
+    points = _PointsOfModel(observations, model, track_rows)
     for image in model.images.values():
-        if not image.has_pose:
-            continue
-        frame = image.image_id - 1
-        poses[frame] = image.cam_from_world().matrix()
-        ids = tracks.ids[frame][track_rows[frame]]
-        for track, point in zip(ids, image.points2D, strict=False):  # features come after tracks
-            if point.has_point3D():
-                point_of_track[int(track)] = model.points3D[point.point3D_id].xyz
+        if image.has_pose:
+            poses[image.image_id - 1] = image.cam_from_world().matrix()
     for frame in np.flatnonzero(np.isnan(poses[:, 0, 0])):
-        pose = _resected(observations, int(frame), point_of_track, camera)
+        rows, seen = points.rows_of_tracks(int(frame))
+        places = tracks.points_px[frame][rows].astype(np.float64)
+        pose, inliers = _resected(places, points.xyz[seen], camera)
         if pose is not None:
             poses[frame] = pose
-    points = np.array([point.xyz for point in model.points3D.values()]).reshape(-1, 3)
-    return VideoPath(poses, np.full(len(tracks), camera.mean_focal_length()), points)
+            points.add(int(frame), seen[inliers], places[inliers])
+    focal_px = np.full(len(tracks), camera.mean_focal_length())
+    return VideoPath(poses, focal_px, points.gathered())
+
+
+class _PointsOfModel:
+    """The model's points by their place in a list, and where frames see them."""
+
+    def __init__(
+        self,
+        observations: Observations,
+        model: pycolmap.Reconstruction,
+        track_rows: dict[int, Int[np.ndarray, "_"]],
+    ) -> None:
+        """Gather what the keyframes see."""
+        self._tracks = observations.tracks
+        index = {number: place for place, number in enumerate(model.points3D)}
+        self.xyz = np.array([point.xyz for point in model.points3D.values()]).reshape(-1, 3)
+        self._color_sums, self._colored = np.zeros((len(index), 3)), np.zeros(len(index))
+        self._seen: list[tuple[int, np.ndarray, np.ndarray]] = []
+        self._point_of_track: dict[int, int] = {}
+        for image in model.images.values():
+            if not image.has_pose:
+                continue
+            frame = image.image_id - 1
+            rows = [row for row, point in enumerate(image.points2D) if point.has_point3D()]
+            found = [image.points2D[row] for row in rows]
+            seen = np.array([index[point.point3D_id] for point in found], np.int64)
+            self.add(frame, seen, np.array([point.xy for point in found]).reshape(-1, 2))
+            fitted = track_rows[frame]  # a keyframe's points are these tracks', then its features
+            num_tracks = len(self._tracks.ids[frame])
+            ids = self._tracks.ids[frame][fitted]
+            self._point_of_track |= {
+                int(ids[row]): int(point)
+                for row, point in zip(rows, seen, strict=True)
+                if row < len(ids)
+            }
+            colors = observations.colors[frame]
+            colors = np.concatenate([colors[:num_tracks][fitted], colors[num_tracks:]])[rows]
+            np.add.at(self._color_sums, seen, colors)
+            np.add.at(self._colored, seen, 1)
+
+    def rows_of_tracks(self, frame: int) -> tuple[Int[np.ndarray, "n"], Int[np.ndarray, "n"]]:
+        """Return which of a frame's track points are known points, and which."""
+        pairs = [
+            (row, self._point_of_track[int(track)])
+            for row, track in enumerate(self._tracks.ids[frame])
+            if int(track) in self._point_of_track
+        ]
+        rows, seen = np.array(pairs, np.int64).reshape(-1, 2).T
+        return rows, seen
+
+    def add(self, frame: int, seen: Int[np.ndarray, "n"], places: Float[np.ndarray, "n 2"]) -> None:
+        """Note that a frame sees points at these places."""
+        self._seen.append((frame, seen, places))
+
+    def gathered(self) -> ScenePoints:
+        """Return the points with all that was noted."""
+        mean: UInt8[np.ndarray, "P 3"] = np.round(
+            self._color_sums / np.maximum(self._colored, 1)[:, None]
+        ).astype(np.uint8)
+        return ScenePoints(
+            xyz=self.xyz,
+            rgb=mean,
+            point=np.concatenate([seen for _, seen, _ in self._seen]),
+            frame=np.concatenate([np.full(len(seen), frame) for frame, seen, _ in self._seen]),
+            xy_px=np.concatenate([places for _, _, places in self._seen]),
+        )
 
 
 def _resected(
-    observations: Observations,
-    frame: int,
-    point_of_track: dict[int, np.ndarray],
+    places_px: Float[np.ndarray, "n 2"],
+    xyz: Float[np.ndarray, "n 3"],
     camera: pycolmap.Camera,
-) -> Float[np.ndarray, "3 4"] | None:
-    """Return a frame's pose (world to camera) from known points; None where they do not agree."""
-    tracks = observations.tracks
-    rows = [row for row, track in enumerate(tracks.ids[frame]) if int(track) in point_of_track]
-    if len(rows) < _MIN_PNP_POINTS:
-        return None
+) -> tuple[Float[np.ndarray, "3 4"] | None, Bool[np.ndarray, "n"]]:
+    """Return a frame's pose (world to camera) from known points, and which of them agree.
+
+    None where too few do.
+    """
+    none = np.zeros(len(xyz), bool)
+    if len(xyz) < _MIN_PNP_POINTS:
+        return None, none
     options = pycolmap.AbsolutePoseEstimationOptions()
     options.ransac.max_error = _MAX_PNP_ERROR_PX
     answer = pycolmap.estimate_and_refine_absolute_pose(
-        tracks.points_px[frame][rows].astype(np.float64),
-        np.array([point_of_track[int(tracks.ids[frame][row])] for row in rows]),
-        camera,
-        options,
-        pycolmap.AbsolutePoseRefinementOptions(),
+        places_px, xyz, camera, options, pycolmap.AbsolutePoseRefinementOptions()
     )
-    if answer is None or answer["num_inliers"] < _MIN_PNP_INLIERS * len(rows):
-        return None
-    return answer["cam_from_world"].matrix()
+    if answer is None or answer["num_inliers"] < _MIN_PNP_INLIERS * len(xyz):
+        return None, none
+    return answer["cam_from_world"].matrix(), np.asarray(answer["inlier_mask"], bool)

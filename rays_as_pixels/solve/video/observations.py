@@ -7,12 +7,18 @@ how good a path is (`evidence`).
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
-from rays_as_pixels.solve.video.features import Features, detect_features, match_features
+from rays_as_pixels.solve.video.features import (
+    Features,
+    colors_at,
+    detect_features,
+    match_features,
+)
 from rays_as_pixels.solve.video.keyframes import is_keyframe
-from rays_as_pixels.solve.video.tracks import Tracker, Tracks
+from rays_as_pixels.solve.video.tracks import FramePoints, Tracker, Tracks
 
 _HELD_OUT_EVERY = 5  # tracks
 _HELD_OUT_FEATURES_EVERY = 8
@@ -31,12 +37,14 @@ class Observations:
         tracks: Through all frames.
         keyframes: The frames to map.
         features: Of each keyframe.
+        colors: Of each keyframe, those of its track points and then those of its features.
         matches: For pairs of keyframes (m, 2) rows of their features.
     """
 
     tracks: Tracks
     keyframes: tuple[int, ...]
     features: dict[int, Features]
+    colors: dict[int, UInt8[np.ndarray, "_ 3"]]
     matches: dict[Pair, Int[np.ndarray, "_ 2"]] = field(default_factory=dict)
 
     def held_out_tracks(self, frame: int) -> Bool[np.ndarray, "n"]:
@@ -49,34 +57,65 @@ class Observations:
 
 
 def observe(
-    frames: Iterable[UInt8[np.ndarray, "height width"]],
+    frames: Iterable[UInt8[np.ndarray, "height width 3"]],
     *,
     after_frame: Callable[[int], None] | None = None,
 ) -> Observations:
     """Track points through a shot, choose keyframes and match their features.
 
     Args:
-        frames: Grey frames of one size, two or more; they may be decoded one by one.
+        frames: RGB frames of one size, one or more; they may be decoded as they are asked for.
         after_frame: Called with the number of frames tracked so far; may raise to stop.
     """
-    tracker = Tracker()
-    features: dict[int, Features] = {}
-    last_keyframe, frame, number = None, None, -1
+    observer = Observer()
     for number, frame in enumerate(frames):
-        points = tracker.add(frame)
-        diagonal_px = float(np.hypot(*frame.shape))
-        if last_keyframe is None or is_keyframe(last_keyframe, points, diagonal_px=diagonal_px):
-            features[number] = detect_features(frame)
-            last_keyframe = points
+        observer.add(frame)
         if after_frame is not None:
             after_frame(number + 1)
-    if frame is not None:
-        features.setdefault(number, detect_features(frame))
-    keyframes = tuple(features)
-    matches = {
-        pair: match_features(features[pair[0]], features[pair[1]]) for pair in pairs_of(keyframes)
-    }
-    return Observations(tracker.tracks(), keyframes, features, matches)
+    return observer.observations()
+
+
+class Observer:
+    """Gather the observations of a shot whose frames come one at a time; it keeps only the last."""
+
+    def __init__(self) -> None:
+        """Start without any frame."""
+        self._tracker = Tracker()
+        self._features: dict[int, Features] = {}
+        self._colors: dict[int, np.ndarray] = {}
+        self._last_keyframe: FramePoints | None = None
+        self._last: tuple[np.ndarray, np.ndarray, FramePoints] | None = None
+        self._count = 0
+
+    def add(self, frame: UInt8[np.ndarray, "height width 3"]) -> None:
+        """Track into the next frame, and keep it as a keyframe where it is one."""
+        grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+        points = self._tracker.add(grey)
+        self._last = (frame, grey, points)
+        diagonal_px = float(np.hypot(*grey.shape))
+        last = self._last_keyframe
+        if last is None or is_keyframe(last, points, diagonal_px=diagonal_px):
+            self._keep(self._count)
+        self._count += 1
+
+    def _keep(self, number: int) -> None:
+        assert self._last is not None
+        frame, grey, points = self._last
+        self._features[number] = detect_features(grey)
+        places = np.concatenate([points.points_px, self._features[number].points_px])
+        self._colors[number] = colors_at(frame, places)
+        self._last_keyframe = points
+
+    def observations(self) -> Observations:
+        """Match the keyframes, the last frame among them; there must have been a frame."""
+        if self._count - 1 not in self._features:
+            self._keep(self._count - 1)
+        keyframes, features = tuple(self._features), self._features
+        matches = {
+            pair: match_features(features[pair[0]], features[pair[1]])
+            for pair in pairs_of(keyframes)
+        }
+        return Observations(self._tracker.tracks(), keyframes, features, self._colors, matches)
 
 
 def pairs_of(keyframes: tuple[int, ...]) -> list[Pair]:

@@ -1,12 +1,40 @@
-"""A camera path in the making: poses of those frames that have one, and focal lengths."""
+"""A camera path in the making: poses of the frames that have one, focal lengths, scene points."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int, UInt8
 
 from rays_as_pixels.geometry.rotations import skew
+
+
+@dataclass(frozen=True, eq=False)
+class ScenePoints:
+    """Sparse points of the scene, and where the frames see them.
+
+    Attributes:
+        xyz: (P, 3) places in the world.
+        rgb: (P, 3) colours.
+        point: (N,) for each observation the index of its point.
+        frame: (N,) the frame that it is seen in.
+        xy_px: (N, 2) where, in pixels from the image's corner.
+    """
+
+    xyz: Float[np.ndarray, "P 3"]
+    rgb: UInt8[np.ndarray, "P 3"]
+    point: Int[np.ndarray, "N"]
+    frame: Int[np.ndarray, "N"]
+    xy_px: Float[np.ndarray, "N 2"]
+
+    def __len__(self) -> int:
+        return len(self.xyz)
+
+    @classmethod
+    def none(cls) -> "ScenePoints":
+        """Return no points."""
+        nothing = np.zeros(0, np.int64)
+        return cls(np.zeros((0, 3)), np.zeros((0, 3), np.uint8), nothing, nothing, np.zeros((0, 2)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,13 +44,13 @@ class VideoPath:
     Attributes:
         cam_from_world: (F, 3, 4) poses, world to camera, OpenCV axes; NaN where a frame has none.
         focal_px: (F,) focal lengths, in pixels of the frames.
-        points: (P, 3) scene points in the world, those that the path was fitted to.
+        points: Scene points that the path was fitted to.
         turns_only: Whether the camera only turns, so that no point has a distance.
     """
 
     cam_from_world: Float[np.ndarray, "F 3 4"]
     focal_px: Float[np.ndarray, "F"]
-    points: Float[np.ndarray, "P 3"]
+    points: ScenePoints
     turns_only: bool = False
 
     @property

@@ -74,7 +74,7 @@ class VideoSolution:
 
 
 def solve_video(
-    frames: Iterable[UInt8[np.ndarray, "height width"]],
+    frames: Iterable[UInt8[np.ndarray, "height width 3"]],
     *,
     focal_px: float | None = None,
     after_frame: Callable[[int], None] | None = None,
@@ -83,7 +83,7 @@ def solve_video(
     """Find a camera for every frame of a shot.
 
     Args:
-        frames: Grey frames of one size, decoded as they are asked for.
+        frames: RGB frames of one size, decoded as they are asked for.
         focal_px: A first guess of the focal length, in pixels of the frames.
         after_frame: Called with the number of frames read so far; may raise to stop.
         before_candidate: Called with the name of what is tried next; may raise to stop.

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from rays_as_pixels.geometry.rotations import rotation_from_vector
 from rays_as_pixels.solve.video.observations import Observations
-from rays_as_pixels.solve.video.path import VideoPath, cross_matrix, rays_in_cam
+from rays_as_pixels.solve.video.path import ScenePoints, VideoPath, cross_matrix, rays_in_cam
 
 _MIN_SHARED = 12  # points of two frames
 _MAX_SHARED = 150  # of a pair that are used
@@ -45,7 +45,7 @@ def turning_path(observations: Observations, focal_px: float) -> VideoPath:
             )
     cam_from_world = _turned_from_keyframes(observations, rotations, focal_px)
     poses = np.concatenate([cam_from_world, np.zeros((len(tracks), 3, 1))], axis=2)
-    return VideoPath(poses, np.full(len(tracks), focal_px), np.zeros((0, 3)), turns_only=True)
+    return VideoPath(poses, np.full(len(tracks), focal_px), ScenePoints.none(), turns_only=True)
 
 
 def _shared_rays(

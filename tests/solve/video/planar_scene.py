@@ -17,7 +17,7 @@ class PlanarClip:
     """Frames and their true cameras.
 
     Attributes:
-        frames: (F, HEIGHT, WIDTH) grey, 8 bits.
+        frames: (F, HEIGHT, WIDTH, 3) RGB, 8 bits.
         cam_from_world: (F, 3, 4) poses.
     """
 
@@ -62,7 +62,7 @@ def render(cam_from_world: np.ndarray) -> PlanarClip:
             )
             image = np.where(covered > 254, drawn, image)
         frames.append(image)
-    return PlanarClip(np.array(frames), cam_from_world)
+    return PlanarClip(np.repeat(np.array(frames)[..., None], 3, axis=3), cam_from_world)
 
 
 def poses_from(centers: np.ndarray, rotations: np.ndarray) -> np.ndarray:

@@ -10,14 +10,14 @@ from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.rotations import rotation_angle_rad
 from rays_as_pixels.solve.video.evidence import HeldOut
 from rays_as_pixels.solve.video.mapping import MapperOptions, map_video
-from rays_as_pixels.solve.video.path import VideoPath
+from rays_as_pixels.solve.video.path import ScenePoints, VideoPath
 from rays_as_pixels.solve.video.solver import solve_video, with_all_poses
 from rays_as_pixels.solve.video.turning import turning_path
 from tests.solve.video.planar_scene import FOCAL_PX, HEIGHT, WIDTH
 
 
 def true_path(clip) -> VideoPath:
-    return VideoPath(clip.cam_from_world, np.full(len(clip.frames), FOCAL_PX), np.zeros((0, 3)))
+    return VideoPath(clip.cam_from_world, np.full(len(clip.frames), FOCAL_PX), ScenePoints.none())
 
 
 def turn_errors_deg(path: VideoPath, clip) -> np.ndarray:
@@ -49,6 +49,20 @@ def test_two_runs_find_the_same(observed):
     first, second = (map_video(observed, MapperOptions(FOCAL_PX)) for _ in range(2))
     assert first is not None and second is not None
     np.testing.assert_allclose(first.cam_from_world, second.cam_from_world, atol=1e-5)
+
+
+def test_scene_points_lie_where_the_frames_see_them_in_their_colors(observed, travelling_clip):
+    found = map_video(observed, MapperOptions(FOCAL_PX))
+    assert found is not None
+    points, poses = found.points, found.cam_from_world[found.points.frame]
+    assert set(points.frame) == set(range(len(travelling_clip.frames)))
+    in_cam = np.einsum("nij,nj->ni", poses[:, :, :3], points.xyz[points.point]) + poses[:, :, 3]
+    places = in_cam[:, :2] / in_cam[:, 2:] * found.focal_px[0] + [WIDTH / 2, HEIGHT / 2]
+    errors_px = np.linalg.norm(places - points.xy_px, axis=1)
+    assert np.median(errors_px) < 0.5 and errors_px.max() < 6
+    column, row = points.xy_px.astype(int).T
+    pictured = travelling_clip.frames[points.frame, row, column].astype(float)
+    assert np.median(np.abs(pictured - points.rgb[points.point])) < 10
 
 
 def test_the_incremental_mapper_and_tracks_alone_find_the_path_too(observed, travelling_clip):
@@ -106,7 +120,7 @@ def test_missing_poses_lie_between_their_neighbours():
         cosine, sine = np.cos(angle), np.sin(angle)
         rotation = np.array([[cosine, 0, sine], [0, 1, 0], [-sine, 0, cosine]])
         poses[frame] = np.column_stack([rotation, -rotation @ [float(frame), 0, 0]])
-    filled, missing = with_all_poses(VideoPath(poses, np.ones(5), np.zeros((0, 3))))
+    filled, missing = with_all_poses(VideoPath(poses, np.ones(5), ScenePoints.none()))
     assert missing.tolist() == [True, False, True, False, True]
     assert filled.centers[:, 0] == pytest.approx([1, 1, 2, 3, 3])
     assert filled.cam_from_world[2, 0, 2] == pytest.approx(np.sin(0.2))
@@ -114,7 +128,7 @@ def test_missing_poses_lie_between_their_neighbours():
 
 
 def test_nothing_to_track_is_no_path():
-    assert solve_video(np.zeros((6, HEIGHT, WIDTH), np.uint8)) is None
+    assert solve_video(np.zeros((6, HEIGHT, WIDTH, 3), np.uint8)) is None
 
 
 def test_one_frame_is_refused(travelling_clip):
