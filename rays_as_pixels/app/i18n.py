@@ -1,28 +1,25 @@
-"""The words of the page: `words.toml` holds every label in every language; this file finds them.
+"""The texts of the page in every language, from `words.toml` (see `viz.words`).
 
 Labels of Gradio's components are looked up in the browser, by its language (`label`); HTML that the
 server writes is looked up here, by the language the browser asked for (`say`).
 """
 
-import functools
 import json
-import tomllib
 from importlib.resources import files
 from typing import Any
 
 import gradio as gr
 from gradio.i18n import I18nData
 
-LANGUAGES = ("en", "zh")
+from rays_as_pixels.viz.words import LANGUAGES, Words, by_language, read_words
+
 TITLE = "Rays as Pixels"
 _PREFIX = "rap_"  # Gradio has keys of its own
 
 
-@functools.cache
-def table() -> dict[str, tuple[str, ...]]:
-    """Return all words: key to one text per language, in the order of LANGUAGES."""
-    source = files("rays_as_pixels.app").joinpath("words.toml").read_text(encoding="utf-8")
-    return {key: tuple(words) for key, words in tomllib.loads(source).items()}
+def table() -> Words:
+    """Return all texts of the page by key, each by language."""
+    return read_words("rays_as_pixels.app")
 
 
 def label(key: str) -> Any:
@@ -43,23 +40,14 @@ def say(key: str, lang: str = "en", /, **values: Any) -> str:
         lang: One of LANGUAGES; any other counts as English.
         values: For the places in braces.
     """
-    words = table()[key][LANGUAGES.index(lang) if lang in LANGUAGES else 0]
-    return words.format(**values) if values else words
+    texts = table()[key]
+    text = texts.get(lang, texts["en"])
+    return text.format(**values) if values else text
 
 
 def steps(count: int, lang: str = "en") -> str:
     """Say a number of denoising steps."""
     return say("one_step", lang) if count == 1 else say("some_steps", lang, n=count)
-
-
-def some(prefix: str, lang: str = "en") -> dict[str, str]:
-    """Return all words whose key starts so, without that start, for a script of the page."""
-    return {key.removeprefix(prefix): say(key, lang) for key in table() if key.startswith(prefix)}
-
-
-def everywhere(prefix: str) -> dict[str, dict[str, str]]:
-    """Return the same for every language."""
-    return {lang: some(prefix, lang) for lang in LANGUAGES}
 
 
 def script(name: str, prefix: str) -> str:
@@ -70,20 +58,17 @@ def script(name: str, prefix: str) -> str:
 
     Args:
         name: Of the file in this folder.
-        prefix: Of the words.
+        prefix: Of the keys of its texts, which the script knows without it.
     """
     source = files("rays_as_pixels.app.page").joinpath(name).read_text(encoding="utf-8")
-    return f"const table = {json.dumps(everywhere(prefix))};\n{source}"
+    own = {key: texts for key, texts in table().items() if key.startswith(prefix)}
+    by_name = by_language({key.removeprefix(prefix): texts for key, texts in own.items()})
+    return f"const table = {json.dumps(by_name)};\n{source}"
 
 
 def i18n() -> gr.I18n:
     """Return the table that Gradio's pages take."""
-    return gr.I18n(
-        **{
-            lang: {_PREFIX + key: words[place] for key, words in table().items()}
-            for place, lang in enumerate(LANGUAGES)
-        }
-    )
+    return gr.I18n(**by_language({_PREFIX + key: texts for key, texts in table().items()}))
 
 
 def language(accepted: str | None) -> str:

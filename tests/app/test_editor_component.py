@@ -7,11 +7,11 @@ import gradio as gr
 import pytest
 
 from rays_as_pixels.app.editor import PathEditor, document_from_preset, editor_script
-from rays_as_pixels.app.editor.component import EVENTS, MODULES
-from rays_as_pixels.app.editor.text import STRINGS
+from rays_as_pixels.app.editor.component import EVENTS, MODULES, editor_words
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.trajectories.easing import EASINGS
 from rays_as_pixels.trajectories.keyframes import POSITIONS, ROTATIONS
+from rays_as_pixels.trajectories.presets import PRESETS
 
 FOLDER = files("rays_as_pixels.app.editor")
 SIZE = {"num_frames": 9, "fps": 10.0, "height": 48, "width": 64}
@@ -36,8 +36,9 @@ def test_every_word_the_script_asks_for_is_in_the_text():
     )
     asked |= set(re.findall(r'"((?:said|error|status|tab|keys|key)_[a-z_]+)"', script))
     asked |= {f"easing_{name}" for name in ("smooth", *EASINGS)}
+    asked |= {f"preset_{name}" for name in PRESETS} | {f"about_{name}" for name in PRESETS}
     asked |= {f"spline_{name}" for name in POSITIONS} | {f"turning_{name}" for name in ROTATIONS}
-    missing = asked - set(STRINGS) - {"key_shares"}
+    missing = asked - set(editor_words()) - {"key_shares"}
     assert not missing
 
 

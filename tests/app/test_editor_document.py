@@ -16,13 +16,12 @@ from rays_as_pixels.app.editor.document import (
     trajectory_hash,
 )
 from rays_as_pixels.app.editor.fitting import document_from_preset, document_from_trajectory
-from rays_as_pixels.app.editor.text import STRINGS, by_language
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras, rigid
 from rays_as_pixels.geometry.rotations import rotation_angle_rad, rotation_from_vector
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.trajectories.keyframes import Keyframe, SplineOptions
-from rays_as_pixels.trajectories.presets import PRESETS, make_preset
+from rays_as_pixels.trajectories.presets import make_preset
 from rays_as_pixels.trajectories.splines import trajectory_from_keyframes
 from rays_as_pixels.trajectories.training_range import TrainingRange
 
@@ -234,19 +233,3 @@ def test_bad_point_clouds_are_refused(tmp_path):
         with pytest.raises(InputError, match=words):
             write_cloud(tmp_path / "cloud.bin", points, colors)
     assert not (tmp_path / "cloud.bin").exists()
-
-
-def test_every_word_is_there_in_both_languages():
-    for key, words in STRINGS.items():
-        assert words["zh"], key
-        library = key.startswith(("preset_", "about_", "warning_"))
-        assert bool(words["en"]) is not library, key
-        if not library:
-            names = {language: set(_places(words[language])) for language in words}
-            assert names["en"] == names["zh"], key
-    assert {f"preset_{name}" for name in PRESETS} <= set(STRINGS)
-    assert set(by_language()) == {"en", "zh"}
-
-
-def _places(words: str) -> list[str]:
-    return [part.split("}")[0] for part in words.split("{")[1:]]

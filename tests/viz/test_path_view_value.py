@@ -21,8 +21,7 @@ from rays_as_pixels.trajectories.formats.native import parse_native
 from rays_as_pixels.viz.cloud import MOST_POINTS, PointCloud
 from rays_as_pixels.viz.colors import COLORSCALE, themed_colorscale
 from rays_as_pixels.viz.path_view.errors import path_errors
-from rays_as_pixels.viz.path_view.page import path_page, view_source, write_path_page
-from rays_as_pixels.viz.path_view.text import LANGUAGES, WORDS
+from rays_as_pixels.viz.path_view.page import path_page, view_source, view_words, write_path_page
 from rays_as_pixels.viz.path_view.value import OtherPath, ScenePoints, path_view_value
 from rays_as_pixels.viz.traces import POINTS_PER_FRUSTUM
 from rays_as_pixels.viz.uncertainty import SIDES, tube_mesh
@@ -201,20 +200,13 @@ def test_bad_input_is_refused(options, message):
         path_view_value(arc(5), **options)
 
 
-def test_every_word_is_there_in_every_language_with_the_same_blanks():
-    for key, texts in WORDS.items():
-        assert set(texts) == set(LANGUAGES) and all(texts.values()), key
-        blanks = {frozenset(re.findall(r"{(\w+)}", text)) for text in texts.values()}
-        assert len(blanks) == 1, key
-
-
 def test_every_word_the_script_asks_for_exists_and_none_is_left_over():
     asked = set(re.findall(r"\b(?:say|button|pressed|icon)\('(\w+)'", view_source()))
     asked |= set(re.findall(r"'(axis_[xyz])'", view_source()))
     asked |= {"row_frames", "row_raxels", "no_webgl", "no_plotly", "play", "pause"}
-    used_by_python = {"path_estimated", "path_shown", "path_again", "video"}
-    assert asked <= set(WORDS), asked - set(WORDS)
-    assert set(WORDS) - asked - used_by_python == set()
+    used_by_python = {"path_estimated", "path_shown", "video"}
+    assert asked <= set(view_words()), asked - set(view_words())
+    assert set(view_words()) - asked - used_by_python == set()
 
 
 def test_the_theme_takes_the_part_of_the_colour_map_that_stands_out():

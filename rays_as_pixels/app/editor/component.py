@@ -9,12 +9,13 @@ import gradio as gr
 from gradio.components.base import server
 from gradio.processing_utils import move_files_to_cache
 
-from rays_as_pixels.app.editor import answers, text
+from rays_as_pixels.app.editor import answers
 from rays_as_pixels.app.editor.document import Document, trajectory_from_document
 from rays_as_pixels.app.editor.fitting import document_from_preset
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.trajectories.presets import PRESETS
 from rays_as_pixels.trajectories.training_range import TrainingRange
+from rays_as_pixels.viz.words import LANGUAGES, Words, by_language, read_words
 
 # In the order in which they need each other; together they are one script in one scope.
 MODULES = (
@@ -41,7 +42,14 @@ MODULES = (
     "main",
 )
 EVENTS = ("path_commit",)
-LANGUAGES = ("auto", "en", "zh")
+
+
+def editor_words() -> Words:
+    """Return the texts of the editor by key, each by language.
+
+    The English of presets and warnings is empty: the library says it.
+    """
+    return read_words("rays_as_pixels.app.editor")
 
 
 @cache
@@ -56,7 +64,7 @@ def _template() -> str:
     style = files("rays_as_pixels.app.editor").joinpath("editor.css").read_text(encoding="utf-8")
     return (
         f"<style>{style}</style>"
-        f'<div class="rap-ed" role="region" aria-label="{text.STRINGS["region"]["en"]}"></div>'
+        f'<div class="rap-ed" role="region" aria-label="{editor_words()["region"]["en"]}"></div>'
     )
 
 
@@ -74,7 +82,7 @@ class PathEditor(gr.HTML):
         cloud: `cloud_file` of a file written by `write_cloud`; None for none.
         training_range: `dataclasses.asdict` of a TrainingRange; None for the default model's.
         frame_counts: Numbers of frames to choose from; None lets one type any.
-        language: "auto" (the browser's), "en" or "zh".
+        language: "auto" for the browser's, or one of `words.LANGUAGES`.
         scene_depth: Median depth of the first frame, in scene units.
         kwargs: As gr.HTML; and `view_height`, the height of the views in pixels (else 470).
     """
@@ -93,9 +101,9 @@ class PathEditor(gr.HTML):
         **kwargs: Any,
     ) -> None:
         """Inline the script; Gradio calls this again, with other arguments, for every update."""
-        if language not in LANGUAGES:
+        if language not in ("auto", *LANGUAGES):
             raise InputError(
-                f"language must be one of {', '.join(LANGUAGES)}; got {language!r}. Use 'auto'."
+                f"language must be one of auto, {', '.join(LANGUAGES)}; got {language!r}. Use auto."
             )
         self._training = TrainingRange(**(training_range or {}))
         self._depth = scene_depth
@@ -103,7 +111,7 @@ class PathEditor(gr.HTML):
             "html_template": _template(),
             "js_on_load": _script(),
             "apply_default_css": False,
-            "strings": text.by_language(),
+            "strings": by_language(editor_words()),
             "presets": _presets(),
         }
         super().__init__(
@@ -145,7 +153,7 @@ class PathEditor(gr.HTML):
 
     def api_info(self) -> dict[str, Any]:
         """Describe the value for clients."""
-        return {"type": "object", "description": "edit document, see ui/editor/document.py"}
+        return {"type": "object", "description": "edit document, see app/editor/document.py"}
 
     def example_payload(self) -> Document:
         """Return a document for the API page."""

@@ -33,8 +33,7 @@ from rays_as_pixels.pipeline.options import EstimateOptions, GenerateOptions, Im
 from rays_as_pixels.trajectories.depth import depth_for_extra, depth_of_path
 from rays_as_pixels.trajectories.formats.native import read_native, write_native
 from rays_as_pixels.viz.images import contact_sheet, images_from_raxels
-from rays_as_pixels.viz.path_view.page import write_path_page
-from rays_as_pixels.viz.path_view.text import WORDS
+from rays_as_pixels.viz.path_view.page import view_words, write_path_page
 from rays_as_pixels.viz.path_view.value import path_view_value
 
 if TYPE_CHECKING:
@@ -201,7 +200,7 @@ def write_path(
     """Write a path as trajectory.json and as path.html and name both in the job's results."""
     extra = {"settings": settings, **depth_for_extra(depth)}
     write_native(trajectory, job.folder / TRAJECTORY, extra=extra)
-    value = path_view_value(trajectory, label=WORDS["path_shown"], images=images.cpu())
+    value = path_view_value(trajectory, label=view_words()["path_shown"], images=images.cpu())
     clips = [job.folder / name for name in (CLIP, VIDEO) if (job.folder / name).is_file()]
     write_path_page(value, job.folder / PAGE, video=clips[0].read_bytes() if clips else None)
     job.results.update(trajectory=TRAJECTORY, page=PAGE)

@@ -10,7 +10,7 @@ const readout = root.querySelector('output');
 const play = root.querySelector('.cmp-play');
 const modes = [...root.querySelectorAll('[data-mode]')];
 // `table`: see `text.script`.
-const words = table[(navigator.language || '').startsWith('zh') ? 'zh' : 'en'] || {};
+const words = table[(navigator.language || '').slice(0, 2)] || table.en;
 let mode = 'slider', shown = '';
 
 const count = () => (props.value && props.value.frames) || 1;

@@ -6,7 +6,7 @@ const handles = [...root.querySelectorAll('.film-handle')];
 const shades = [...root.querySelectorAll('.film-shade')];
 const ticks = root.querySelector('.film-ticks');
 // `table`: see `text.script`.
-const words = table[(navigator.language || '').startsWith('zh') ? 'zh' : 'en'] || {};
+const words = table[(navigator.language || '').slice(0, 2)] || table.en;
 let part = [0, 0], held = -1, drawn = '';
 
 const duration = () => (props.strip && props.strip.duration_sec) || 0;

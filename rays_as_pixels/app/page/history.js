@@ -3,7 +3,7 @@ const root = element.querySelector('.hist');
 const list = root.querySelector('ol');
 const empty = root.querySelector('p');
 // `table`: see `text.script`.
-const words = table[(navigator.language || '').startsWith('zh') ? 'zh' : 'en'] || {};
+const words = table[(navigator.language || '').slice(0, 2)] || table.en;
 
 function button(name, item, kind) {
   const made = document.createElement('button');

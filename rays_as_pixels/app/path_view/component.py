@@ -20,7 +20,7 @@ from rays_as_pixels.viz.path_view.page import (
     view_settings,
     view_source,
 )
-from rays_as_pixels.viz.path_view.text import LANGUAGES
+from rays_as_pixels.viz.words import LANGUAGES
 
 TEMPLATE = '<div class="rpv-mount"></div>'
 

@@ -32,7 +32,7 @@ function makeErrors(holder, { say, language, onPick }) {
     width = chartWidth();
     const names = next.paths.slice(1).map((path) => path.label[language]);
     const differs = differenceNames(say, next.errors.every((errors) => errors.is_error));
-    const caption = say('errors_against', { label: names.join(language === 'zh' ? '”和“' : '” and “') });
+    const caption = say('errors_against', { label: names.join(say('errors_and')) });
     holder.append(
       chart('rotation_deg', 'r_err_deg', differs.rotation),
       chart('translation', 't_err_fixed_scale', differs.translation),

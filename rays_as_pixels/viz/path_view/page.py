@@ -10,7 +10,7 @@ import plotly
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.files import write_bytes
-from rays_as_pixels.viz.path_view.text import LANGUAGES, WORDS
+from rays_as_pixels.viz.words import LANGUAGES, Words, read_words
 
 SCRIPTS = (
     "parts.js",
@@ -35,9 +35,14 @@ def view_source() -> str:
     return "\n".join(_read(name) for name in SCRIPTS)
 
 
+def view_words() -> Words:
+    """Return the texts of the view by key, each by language."""
+    return read_words("rays_as_pixels.viz.path_view")
+
+
 def view_settings() -> dict[str, object]:
     """Return what every view is started with: its words and its style."""
-    return {"words": WORDS, "css": _read("view.css"), "language": "auto"}
+    return {"words": view_words(), "css": _read("view.css"), "language": "auto"}
 
 
 def page_template() -> str:
@@ -58,7 +63,7 @@ def path_page(
         value: What `path_view_value` made.
         title: Heading and title.
         video: An H.264 file of the frames, which the page plays in step with the path.
-        language: One of `text.LANGUAGES`.
+        language: One of `words.LANGUAGES`.
 
     Raises:
         InputError: Another language.
@@ -68,9 +73,10 @@ def path_page(
     element = ""
     if video is not None:
         data = base64.b64encode(video).decode("ascii")
+        label = html.escape(view_words()["video"][language])
         element = (
-            f'<video id="clip" controls muted loop playsinline aria-label="'
-            f'{html.escape(WORDS["video"][language])}" src="data:video/mp4;base64,{data}"></video>'
+            f'<video id="clip" controls muted loop playsinline aria-label="{label}" '
+            f'src="data:video/mp4;base64,{data}"></video>'
         )
     pieces = {
         "TITLE": html.escape(title),

@@ -11,9 +11,10 @@ function el(tag, attributes = {}, ...children) {
   return node;
 }
 
-function pickLanguage(wanted) {
-  if (wanted === 'en' || wanted === 'zh') return wanted;
-  return (navigator.language || 'en').toLowerCase().startsWith('zh') ? 'zh' : 'en';
+function pickLanguage(wanted, languages) {
+  if (languages.includes(wanted)) return wanted;
+  const own = (navigator.language || 'en').toLowerCase();
+  return languages.find((language) => own.startsWith(language)) || languages[0];
 }
 
 function speaker(words, language) {

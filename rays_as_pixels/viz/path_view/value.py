@@ -24,10 +24,11 @@ from rays_as_pixels.viz.frusta import frustum_depth, frustum_vertices
 from rays_as_pixels.viz.ground import grid_step, ground_trace, scene_box
 from rays_as_pixels.viz.images import images_from_raxels
 from rays_as_pixels.viz.path_view.errors import path_errors
+from rays_as_pixels.viz.path_view.page import view_words
 from rays_as_pixels.viz.path_view.sprites import sprite_of
-from rays_as_pixels.viz.path_view.text import LANGUAGES, WORDS
 from rays_as_pixels.viz.traces import current_trace, frusta_trace, lay_out, path_trace
 from rays_as_pixels.viz.uncertainty import tube_trace
+from rays_as_pixels.viz.words import LANGUAGES
 
 VERSION = 1
 MOST_FRAMES = 5000
@@ -86,7 +87,7 @@ class _Layer:
 def path_view_value(
     main: Trajectory,
     *,
-    label: Label = WORDS["path_estimated"],
+    label: Label | None = None,
     others: Sequence[OtherPath | tuple[Label, Trajectory]] = (),
     images: Float[Tensor, "frames 3 _ _"] | None = None,
     raxels: Float[Tensor, "frames 3 _ _"] | None = None,
@@ -98,7 +99,7 @@ def path_view_value(
 
     Args:
         main: The path that is coloured by time.
-        label: What to call it: one text, or one per language.
+        label: What to call it: one text, or one per language; None for "Estimated path".
         others: Up to two paths in the same world frame. How they differ is given for every frame
             of `main` that both cover (`path_errors`), if these are two or more.
         images: The frames, in [0, 1], one per camera of `main`.
@@ -110,7 +111,7 @@ def path_view_value(
     Raises:
         InputError: A rule above is broken.
     """
-    layers = _layers(main, label, others)
+    layers = _layers(main, label or view_words()["path_estimated"], others)
     cloud = None if points is None else points.cloud
     thin = None if cloud is None else cloud.thinned()
     value = {

@@ -2,7 +2,7 @@
 
 function pathView(mount, options) {
   const { words, css, plotlyUrl, plotlyLoaded, key, videoIds, language: wanted, height, onChoose, onExport } = options;
-  const language = pickLanguage(wanted), say = speaker(words, language);
+  const language = pickLanguage(wanted, Object.keys(words.region)), say = speaker(words, language);
   if (!document.getElementById('rpv-style')) {
     document.head.append(Object.assign(document.createElement('style'), { id: 'rpv-style', textContent: css }));
   }
@@ -138,7 +138,7 @@ function pathView(mount, options) {
     if (value.spread && (!scene || scene.shown.spread)) lines.push(say('spread_note'));
     if (value.cloud && scene && scene.shown.cloud) {
       lines.push(say('cloud_note', value.cloud));
-      if (value.cloud_words) lines.push(`${value.cloud_words[language]}${language === 'zh' ? '。' : '.'}`);
+      if (value.cloud_words) lines.push(`${value.cloud_words[language]}${say('full_stop')}`);
     }
     note.textContent = lines.join(' ');
   }
