@@ -21,6 +21,7 @@ class SourceInfo:
         duration_sec: Length, the last frame's showing time included.
         codec: As the decoder or image library names it, such as "h264" or "png".
         rotation_deg: Clockwise turn, from metadata, that makes stored frames upright.
+        pixel_aspect: Width of a pixel over its height, from metadata, of the upright frames.
     """
 
     name: str
@@ -31,6 +32,7 @@ class SourceInfo:
     duration_sec: float
     codec: str
     rotation_deg: int
+    pixel_aspect: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -155,6 +155,7 @@ def index_video(path: Path, *, by_decoding: bool = False) -> VideoIndex:
             duration_sec=times[-1] + 1 / rate,
             codec=stream.codec_context.name,
             rotation_deg=orientation.rotation_deg,
+            pixel_aspect=_pixel_aspect(stream, orientation),
         )
         notes = (*orientation_note(orientation), *_remarks(container, stream, shown))
         return VideoIndex(path, tuple(pts), time_base, tuple(keyframes), orientation, info, notes)
@@ -196,6 +197,11 @@ def _frame_times(
             )
         pts.append(frame.pts)
     return pts
+
+
+def _pixel_aspect(stream: "av.VideoStream", orientation: Orientation) -> float:
+    stored = float(stream.sample_aspect_ratio or 1)  # 0 stands for unknown
+    return 1 / stored if orientation.rotation_deg % 180 else stored
 
 
 def _display_matrix(frame: av.VideoFrame) -> bytes | None:

@@ -49,7 +49,6 @@ class Request:
         end_sec: First moment to leave out; None is the end.
         fps: Keep frames 1/fps apart; None keeps the input's own rate.
         num_frames: Keep so many frames, equally spaced in time.
-        downscale: Shrink frames that are too large instead of refusing them.
 
     Raises:
         InputError: A time is negative or not finite, the start is not before the end, fps is not
@@ -60,7 +59,6 @@ class Request:
     end_sec: float | None = None
     fps: float | None = None
     num_frames: int | None = None
-    downscale: bool = False
 
     def __post_init__(self) -> None:
         """Check every rule in the class docstring."""

@@ -6,10 +6,10 @@ the other half, and how near held-out matches of far keyframes lie to their epip
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from rays_as_pixels.solve.video.epipolar import epipolar_inliers
 from rays_as_pixels.solve.video.observations import Observations, Pair
 from rays_as_pixels.solve.video.path import VideoPath, cross_matrix, rays_in_cam
 
@@ -17,7 +17,6 @@ _MIN_OBSERVATIONS = 4  # of a held-out track
 _MIN_MATCHES = 15
 _MAX_PAIRS = 40
 _REFERENCE_SIDE_PX = 480  # thresholds are for frames with this short side
-_RANSAC_PX, _RANSAC_CONFIDENCE, _RANSAC_ITERATIONS = 1.0, 0.999, 2000
 
 
 @dataclass(frozen=True)
@@ -151,8 +150,8 @@ def _consistent_matches(
 ) -> dict[Pair, tuple[Float[np.ndarray, "m 2"], Float[np.ndarray, "m 2"]]]:
     """Return held-out matches of keyframes that are not neighbours, by a pose-free check.
 
-    Kept are those that agree with a fundamental matrix of all matches of their pair (MAGSAC++,
-    Barath et al. 2020): wrong matches say nothing of any path.
+    Kept are those that agree with a fundamental matrix of all matches of their pair: wrong matches
+    say nothing of any path.
     """
     keyframes, found = observations.keyframes, {}
     place = {frame: position for position, frame in enumerate(keyframes)}
@@ -166,23 +165,11 @@ def _consistent_matches(
             observations.features[frame].points_px[rows[:, side]].astype(np.float64)
             for side, frame in enumerate(pair)
         )
-        inliers = _epipolar_inliers(first, second)
+        inliers = epipolar_inliers(first, second)
         kept = inliers & observations.held_out_matches(pair)
         if inliers.sum() >= _MIN_MATCHES and kept.any():
             found[pair] = (first[kept], second[kept])
     return found
-
-
-def _epipolar_inliers(
-    first: Float[np.ndarray, "m 2"], second: Float[np.ndarray, "m 2"]
-) -> Bool[np.ndarray, "m"]:
-    try:
-        _, inliers = cv2.findFundamentalMat(
-            first, second, cv2.USAC_MAGSAC, _RANSAC_PX, _RANSAC_CONFIDENCE, _RANSAC_ITERATIONS
-        )
-    except cv2.error:  # OpenCV 5 raises on some degenerate sets where it used to return None
-        inliers = None
-    return np.zeros(len(first), bool) if inliers is None else inliers[:, 0] > 0
 
 
 def _sampson_px(

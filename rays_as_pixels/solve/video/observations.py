@@ -85,11 +85,20 @@ class Observer:
         self._colors: dict[int, np.ndarray] = {}
         self._last_keyframe: FramePoints | None = None
         self._last: tuple[np.ndarray, np.ndarray, FramePoints] | None = None
+        self._next: tuple[np.ndarray, np.ndarray] | None = None
         self._count = 0
+
+    def track(self, frame: UInt8[np.ndarray, "height width 3"]) -> tuple[int, int]:
+        """Track into the next frame; return how many points there were and how many were found."""
+        self._next = (frame, cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY))
+        return self._tracker.track(self._next[1])
 
     def add(self, frame: UInt8[np.ndarray, "height width 3"]) -> None:
         """Track into the next frame, and keep it as a keyframe where it is one."""
-        grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+        if self._next is None or self._next[0] is not frame:
+            self.track(frame)
+        assert self._next is not None
+        grey = self._next[1]
         points = self._tracker.add(grey)
         self._last = (frame, grey, points)
         diagonal_px = float(np.hypot(*grey.shape))

@@ -80,12 +80,26 @@ def solve_video(
     after_frame: Callable[[int], None] | None = None,
     before_candidate: Callable[[str], None] | None = None,
 ) -> VideoSolution | None:
+    """Find a camera for every frame of a single shot; see `observe` and `solve_observations`.
+
+    Raises:
+        InputError: There are fewer than two frames.
+    """
+    observations = observe(frames, after_frame=after_frame)
+    return solve_observations(observations, focal_px=focal_px, before_candidate=before_candidate)
+
+
+def solve_observations(
+    observations: Observations,
+    *,
+    focal_px: float | None = None,
+    before_candidate: Callable[[str], None] | None = None,
+) -> VideoSolution | None:
     """Find a camera for every frame of a shot.
 
     Args:
-        frames: RGB frames of one size, decoded as they are asked for.
+        observations: Of the shot.
         focal_px: A first guess of the focal length, in pixels of the frames.
-        after_frame: Called with the number of frames read so far; may raise to stop.
         before_candidate: Called with the name of what is tried next; may raise to stop.
 
     Returns:
@@ -94,13 +108,12 @@ def solve_video(
     Raises:
         InputError: There are fewer than two frames.
     """
-    quiet_colmap()
-    observations = observe(frames, after_frame=after_frame)
     if len(observations.tracks) < 2:
         raise InputError(
-            f"a clip must have 2 frames or more for a camera path; got {len(observations.tracks)}. "
-            "Use a longer part of it."
+            f"a shot must have 2 frames or more for a camera path; got {len(observations.tracks)}. "
+            "Use a longer part of the clip."
         )
+    quiet_colmap()
     judge, found = HeldOut(observations).judge, []
     for name, run in _ways(observations, focal_px):
         if before_candidate is not None:

@@ -68,16 +68,33 @@ class Tracker:
     def __init__(self) -> None:
         """Start without any frame."""
         self._previous: np.ndarray | None = None
+        self._tracked: np.ndarray | None = None
+        self._counts = (0, 0)
         self._points = np.zeros((0, 2), np.float32)  # OpenCV's convention: pixel centres at 0
         self._ids = np.zeros(0, np.int64)
         self._num_tracks = 0
         self._found: list[FramePoints] = []
 
-    def add(self, frame: UInt8[np.ndarray, "height width"]) -> FramePoints:
-        """Track the points into the next frame, a grey one, and fill up with new corners."""
-        if self._previous is not None and len(self._points):
+    def track(self, frame: UInt8[np.ndarray, "height width"]) -> tuple[int, int]:
+        """Track the points into the next frame, a grey one.
+
+        `add` of the same frame then does not track again.
+
+        Returns:
+            How many points there were, and how many of them were found.
+        """
+        if self._tracked is frame:
+            return self._counts
+        before = len(self._points)
+        if self._previous is not None and before:
             moved, good = _track_step(self._previous, frame, self._points)
             self._points, self._ids = moved[good], self._ids[good]
+        self._tracked, self._counts = frame, (before, len(self._points))
+        return self._counts
+
+    def add(self, frame: UInt8[np.ndarray, "height width"]) -> FramePoints:
+        """Track the points into the next frame, a grey one, and fill up with new corners."""
+        self.track(frame)
         if len(self._points) < _REFILL_BELOW * NUM_POINTS:
             self._refill(frame)
         self._previous = frame
