@@ -1,16 +1,20 @@
 """What the four tasks return."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from diffusers.utils import BaseOutput
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.rotations import rotation_angle_rad
 from rays_as_pixels.geometry.trajectory import Trajectory
+from rays_as_pixels.solve.video.path import ScenePoints
+
+if TYPE_CHECKING:
+    from rays_as_pixels.solve.video.solver import VideoSolution
 
 
 @dataclass
@@ -87,6 +91,47 @@ class LongEstimateOutput(BaseOutput):
     spread: PoseSpread
     windows: int
     num_outlier_windows: int
+
+
+@dataclass(frozen=True, eq=False)
+class ShotEstimate:
+    """The path of every frame of one shot of a video.
+
+    Attributes:
+        trajectory: One camera per frame, in axes of the first, intrinsics in pixels of the input.
+        interpolated: (F,) frames without a pose of their own.
+        points: Scene points, in the same world; seen in pixels of the input.
+        solution: How the path was found; None where it is the network's.
+        network: The network's own path, of the frames that it looked at.
+        depth: Of what frame 0 shows, see `EstimateOutput`; None where the path is the network's.
+        notes: What is worth knowing, one sentence each.
+    """
+
+    trajectory: Trajectory
+    interpolated: Bool[Tensor, "frames"]
+    points: ScenePoints
+    solution: "VideoSolution | None"
+    network: Trajectory
+    depth: Float[Tensor, "rows columns"] | None
+    notes: tuple[str, ...]
+
+
+@dataclass
+class VideoEstimateOutput(BaseOutput):
+    """Result of `estimate_video`.
+
+    Attributes:
+        shots: In order; one where the video has no cuts.
+        notes: What was done to the frames, and where the cuts are, one sentence each.
+    """
+
+    shots: tuple[ShotEstimate, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def longest(self) -> ShotEstimate:
+        """The shot with the most frames."""
+        return max(self.shots, key=lambda shot: len(shot.trajectory))
 
 
 @dataclass

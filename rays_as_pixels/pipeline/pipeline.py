@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.geometry.trajectory import Trajectory
+from rays_as_pixels.media.video import FrameStream, Request, with_frames
 from rays_as_pixels.memory.guard import explain_out_of_memory
 from rays_as_pixels.pipeline.base import PipelineBase
 from rays_as_pixels.pipeline.estimate import (
@@ -16,6 +19,7 @@ from rays_as_pixels.pipeline.estimate import (
     estimate_long,
     estimate_with_extra_frames,
 )
+from rays_as_pixels.pipeline.estimate_video import estimate_video
 from rays_as_pixels.pipeline.generate import generate
 from rays_as_pixels.pipeline.imagine import imagine
 from rays_as_pixels.pipeline.long_video import WindowPlan
@@ -33,6 +37,7 @@ from rays_as_pixels.pipeline.outputs import (
     ImagineOutput,
     LongEstimateOutput,
     LoopOutput,
+    VideoEstimateOutput,
 )
 from rays_as_pixels.pipeline.source_clip import PosedClip
 from rays_as_pixels.pipeline.source_images import PosedImages
@@ -117,6 +122,36 @@ class RaysAsPixelsPipeline(PipelineBase):
         return estimate_with_extra_frames(
             self, video, read_extra_frames, times=times, options=options, run=run
         )
+
+    @explain_out_of_memory
+    def estimate_video(
+        self,
+        video: "FrameStream | str | Path",
+        *,
+        options: EstimateOptions = EstimateOptions(),
+        run: RunOptions = RunOptions(),
+    ) -> VideoEstimateOutput:
+        """Estimate a camera for every frame of a video of any length; beyond the paper.
+
+        Tracks and features are mapped by structure from motion, with the network's focal length as
+        a start; of several candidates the one that explains best what was held out is returned.
+        Shots are told apart, and each has a world of its own. Where nothing can be tracked, or
+        OpenCV or pycolmap is missing, the path is the network's, and a note says so.
+
+        Args:
+            video: A file, an image folder, or frames of one that `media.video.open_frames` chose.
+                They are decoded one by one.
+            options: `estimate_depth` and, where the path is the network's, `refine` count.
+            run: Progress and cancelling.
+
+        Raises:
+            InputError: The input cannot be read, or has fewer than 2 frames.
+            Cancelled: See `RunOptions`.
+        """
+        use = partial(estimate_video, self, options=options, run=run)
+        if isinstance(video, FrameStream):
+            return use(video)
+        return with_frames(video, Request(), use)
 
     @explain_out_of_memory
     def estimate_long(
