@@ -104,8 +104,8 @@ def world_clips(
                 height=height,
                 width=width,
                 device=device,
-                movers=dynamic_objects,
-                subjects=0.0,
+                dynamic_objects=dynamic_objects,
+                object_centric_share=0.0,
             )
             yield from _clips_of_batch(batch, seeds)
 

@@ -12,12 +12,12 @@ from rays_as_pixels.geometry.cameras import Cameras, invert_rigid
 from rays_as_pixels.geometry.rays import rays_in_cam
 from rays_as_pixels.worlds.camera_paths import Motion, cameras_from_motion, draw_motion
 from rays_as_pixels.worlds.degrade import degrade
-from rays_as_pixels.worlds.dynamic_objects import with_movers
-from rays_as_pixels.worlds.object_centric import MIN_OVERLAP as MIN_SUBJECT_OVERLAP
-from rays_as_pixels.worlds.object_centric import SHARE, with_subjects
+from rays_as_pixels.worlds.dynamic_objects import with_dynamic_objects
+from rays_as_pixels.worlds.object_centric import MIN_OVERLAP as MIN_OBJECT_CENTRIC_OVERLAP
+from rays_as_pixels.worlds.object_centric import SHARE, with_object_centric
 from rays_as_pixels.worlds.render import render, trace
 from rays_as_pixels.worlds.scenes import Scene, draw_scenes
-from rays_as_pixels.worlds.seeded_random import SeededDraws
+from rays_as_pixels.worlds.seeded_random import SeededRandom
 from rays_as_pixels.worlds.textures import texture_bank
 
 SPLITS = ("train", "heldout")
@@ -34,7 +34,7 @@ class WorldClips:
         video: (B, F, 3, H, W) colour in [0, 1].
         depth: (B, F, H, W) z in camera axes, in scene units.
         cameras: (B, F); frame 0 is the identity and its median depth is 1 (scene units).
-        law: (B,) index into `paths.LAWS`.
+        motion_type: (B,) index into `camera_paths.MOTION_TYPES`.
         moving: (B,) True where something in the scene moves by itself.
         seeds: What made them.
     """
@@ -42,7 +42,7 @@ class WorldClips:
     video: Float[Tensor, "batch frames 3 height width"]
     depth: Float[Tensor, "batch frames height width"]
     cameras: Cameras
-    law: Int[Tensor, "batch"]
+    motion_type: Int[Tensor, "batch"]
     moving: Tensor
     seeds: tuple[int, ...]
 
@@ -54,7 +54,7 @@ def _median_depth(scene: Scene, first_pose: Tensor, motion: Motion) -> Float[Ten
         motion.orbit,
         motion.zoom[:, :1],
         motion.hfov_rad,
-        motion.law,
+        motion.motion_type,
     )
     unit = torch.ones_like(motion.hfov_rad)
     cameras = cameras_from_motion(one, first_pose, unit, unit, height=12, width=16)
@@ -129,8 +129,8 @@ def render_clips(
     supersample: int = 2,
     primitives: int = 14,
     degraded: bool = True,
-    movers: str = "random",
-    subjects: float | None = None,
+    dynamic_objects: str = "random",
+    object_centric_share: float | None = None,
 ) -> WorldClips:
     """Render one clip per seed; the same seed gives the same clip in any batch, on any device.
 
@@ -145,33 +145,40 @@ def render_clips(
         supersample: Samples per pixel along each axis.
         primitives: Most primitives a scene may hold besides its shell.
         degraded: False leaves out exposure drift, noise, blur and block artefacts.
-        movers: One of `movers.MOVERS`. "none" and "many" show the same world along the same path.
-        subjects: Share of worlds in which the camera goes round a subject (`worlds.subjects`); if
-            None, `subjects.SHARE` of the training worlds, none of the held-out ones and none where
-            `movers` says what moves, which would not be seen.
+        dynamic_objects: One of `DYNAMIC_OBJECTS`. "none" and "many" render the same world along
+            the same path.
+        object_centric_share: Share of object-centric worlds (`worlds.object_centric`); if None,
+            `object_centric.SHARE` of the training worlds, none of the held-out ones and none where
+            `dynamic_objects` is given, whose objects would be out of view.
 
     Raises:
-        InputError: An unknown split or kind of movers, a seed out of range, or a size that is no
-            multiple of 8.
+        InputError: An unknown split or kind of dynamic objects, a seed out of range, or a size
+            that is no multiple of 8.
     """
     _check_request(seeds, split=split, frames=num_frames, height=height, width=width)
     offset = _HELDOUT_SEED_OFFSET if split == "heldout" else 0
     own_seeds = [seed + offset for seed in seeds]
-    draws = SeededDraws(own_seeds, device=device)
+    rng = SeededRandom(own_seeds, device=device)
     bank = texture_bank(split, device=str(device))
-    scene, first_pose = draw_scenes(draws, bank, split=split, primitives=primitives)
-    motion = draw_motion(draws, num_frames, split)
-    scene = with_movers(scene, own_seeds, movers)
-    if subjects is None:
-        subjects = SHARE if split == "train" and movers == "random" else 0.0
-    found = with_subjects(scene, first_pose, motion, bank, seeds=own_seeds, share=subjects)
+    scene, first_pose = draw_scenes(rng, bank, split=split, primitives=primitives)
+    motion = draw_motion(rng, num_frames, split)
+    scene = with_dynamic_objects(scene, own_seeds, dynamic_objects)
+    if object_centric_share is None:
+        object_centric_share = SHARE if split == "train" and dynamic_objects == "random" else 0.0
+    found = with_object_centric(
+        scene, first_pose, motion, bank, seeds=own_seeds, share=object_centric_share
+    )
     scene, motion = found.scene, found.motion
     depth_hint = _median_depth(scene, first_pose, motion)
     depth_hint = torch.where(found.present, found.distance, depth_hint)
-    overlap = torch.where(found.present, MIN_SUBJECT_OVERLAP, MIN_OVERLAP)
+    overlap = torch.where(found.present, MIN_OBJECT_CENTRIC_OVERLAP, MIN_OVERLAP)
     strength = _fitted_strength(scene, first_pose, motion, depth_hint, overlap)
-    if movers != "random":  # one path for both, clear of things that move and of those that stay
-        other = with_movers(scene, own_seeds, "none" if movers == "many" else "many")
+    if (
+        dynamic_objects != "random"
+    ):  # one path for both, clear of things that move and of those that stay
+        other = with_dynamic_objects(
+            scene, own_seeds, "none" if dynamic_objects == "many" else "many"
+        )
         other_strength = _fitted_strength(other, first_pose, motion, depth_hint, overlap)
         strength = strength.minimum(other_strength)
     cameras = cameras_from_motion(
@@ -179,13 +186,13 @@ def render_clips(
     )
     video, depth = render(scene, bank, cameras, supersample=supersample)
     if degraded:
-        video = degrade(video, draws)
+        video = degrade(video, rng)
     unit = depth[:, 0].flatten(1).median(dim=-1).values
     return WorldClips(
         video=video,
         depth=depth / unit[:, None, None, None],
         cameras=cameras.relative_to(0).scaled((1 / unit)[:, None]),
-        law=motion.law,
+        motion_type=motion.motion_type,
         moving=(scene.velocity.abs().sum(-1) * scene.present).sum(-1) > 0,
         seeds=tuple(seeds),
     )

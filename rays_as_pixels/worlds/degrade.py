@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rays_as_pixels.worlds.seeded_random import SeededDraws
+from rays_as_pixels.worlds.seeded_random import SeededRandom
 
 # Luminance quantisation of JPEG (ITU-T T.81, Table K.1).
 _JPEG_TABLE = (
@@ -100,27 +100,27 @@ def jpeg_like(
 
 
 def degrade(
-    video: Float[Tensor, "batch frames 3 height width"], draws: SeededDraws
+    video: Float[Tensor, "batch frames 3 height width"], rng: SeededRandom
 ) -> Float[Tensor, "batch frames 3 height width"]:
     """Apply a random camera to each clip; every effect is drawn per clip, some are absent."""
     _, frames, _, height, width = video.shape
-    gain = 1 + 0.1 * draws.normal(1)
-    drift = 0.12 * draws.normal(1) * torch.linspace(0, 1, frames, device=video.device)
-    contrast = draws.uniform(0.8, 1.15, 1, 1, 1, 1)
+    gain = 1 + 0.1 * rng.normal(1)
+    drift = 0.12 * rng.normal(1) * torch.linspace(0, 1, frames, device=video.device)
+    contrast = rng.uniform(0.8, 1.15, 1, 1, 1, 1)
     video = (video - 0.5) * contrast + 0.5
     video = video * (gain + drift)[:, :, None, None, None]
     y = torch.linspace(-1, 1, height, device=video.device)[:, None]
     x = torch.linspace(-1, 1, width, device=video.device)[None]
-    vignette = 1 - draws.uniform(0.0, 0.3, 1, 1, 1, 1) * (x * x + y * y) / 2
+    vignette = 1 - rng.uniform(0.0, 0.3, 1, 1, 1, 1) * (x * x + y * y) / 2
     video = video * vignette
-    blur = (draws.uniform(0.0, 0.5) * draws.chance(0.4))[:, None, None, None, None]
+    blur = (rng.uniform(0.0, 0.5) * rng.chance(0.4))[:, None, None, None, None]
     soft = torch.nn.functional.avg_pool2d(
         torch.nn.functional.pad(video.flatten(0, 1), (1, 1, 1, 1), mode="replicate"), 3, stride=1
     ).reshape(video.shape)
     video = torch.lerp(video, soft, blur)
-    amount = draws.uniform(0.0, 0.02) * draws.chance(0.5)
-    video = video + amount[:, None, None, None, None] * draws.normal(frames, 3, height, width)
-    blocky = draws.chance(0.3)
-    coarse = draws.log_uniform(0.05, 0.5)
+    amount = rng.uniform(0.0, 0.02) * rng.chance(0.5)
+    video = video + amount[:, None, None, None, None] * rng.normal(frames, 3, height, width)
+    blocky = rng.chance(0.3)
+    coarse = rng.log_uniform(0.05, 0.5)
     video = torch.where(blocky[:, None, None, None, None], jpeg_like(video, coarse), video)
     return video.clamp(0, 1)

@@ -20,7 +20,7 @@ _NEAR = 1e-3
 
 
 def _centers(scene: Scene, frames: int) -> Float[Tensor, "batch frames k 3"]:
-    """World positions of the primitives at each frame; movers go straight over the clip."""
+    """World positions of the primitives at each frame; what moves goes straight over the clip."""
     when = torch.linspace(0, 1, frames, device=scene.center.device)
     return scene.center[:, None] + when[None, :, None, None] * scene.velocity[:, None]
 

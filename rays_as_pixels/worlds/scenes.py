@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from rays_as_pixels.geometry.rotations import rotation_from_vector
-from rays_as_pixels.worlds.seeded_random import SeededDraws
+from rays_as_pixels.worlds.seeded_random import SeededRandom
 from rays_as_pixels.worlds.textures import TextureBank
 
 BOX, SPHERE, CYLINDER = 0, 1, 2
@@ -65,16 +65,16 @@ class Scene:
     outdoor: Tensor
 
 
-def _shell_extent(draws: SeededDraws, family: Int[Tensor, "batch"]) -> Float[Tensor, "batch 3"]:
+def _shell_extent(rng: SeededRandom, family: Int[Tensor, "batch"]) -> Float[Tensor, "batch 3"]:
     """Half extents of the shell; +Y is down, so the floor is at +y."""
     room = torch.cat(
-        [draws.uniform(2.0, 5.0, 1), draws.uniform(1.2, 2.2, 1), draws.uniform(2.5, 6.0, 1)], -1
+        [rng.uniform(2.0, 5.0, 1), rng.uniform(1.2, 2.2, 1), rng.uniform(2.5, 6.0, 1)], -1
     )
     corridor = torch.cat(
-        [draws.uniform(0.8, 1.4, 1), draws.uniform(1.0, 1.6, 1), draws.uniform(6.0, 12.0, 1)], -1
+        [rng.uniform(0.8, 1.4, 1), rng.uniform(1.0, 1.6, 1), rng.uniform(6.0, 12.0, 1)], -1
     )
     outdoor = torch.cat(
-        [draws.uniform(18.0, 40.0, 1), draws.uniform(6.0, 12.0, 1), draws.uniform(18.0, 40.0, 1)],
+        [rng.uniform(18.0, 40.0, 1), rng.uniform(6.0, 12.0, 1), rng.uniform(18.0, 40.0, 1)],
         -1,
     )
     extent = torch.where((family == CORRIDOR)[:, None], corridor, room)
@@ -82,18 +82,18 @@ def _shell_extent(draws: SeededDraws, family: Int[Tensor, "batch"]) -> Float[Ten
     return torch.where(open_air[:, None], outdoor, extent)
 
 
-def _sizes(draws: SeededDraws, shape: Int[Tensor, "k"]) -> Float[Tensor, "batch k 3"]:
+def _sizes(rng: SeededRandom, shape: Int[Tensor, "k"]) -> Float[Tensor, "batch k 3"]:
     """Half extents of the primitives: round things, slabs, and thin rods among the cylinders."""
     count = len(shape)
-    size = draws.log_uniform(0.1, 0.8, count, 1) * draws.log_uniform(0.5, 1.6, count, 3)
-    radius = draws.log_uniform(0.03, 0.3, count)
-    length = draws.log_uniform(0.4, 2.0, count)
+    size = rng.log_uniform(0.1, 0.8, count, 1) * rng.log_uniform(0.5, 1.6, count, 3)
+    radius = rng.log_uniform(0.03, 0.3, count)
+    length = rng.log_uniform(0.4, 2.0, count)
     rod = torch.stack([radius, length, radius], -1)
     return torch.where((shape == CYLINDER)[None, :, None], rod, size)
 
 
 def draw_scenes(
-    draws: SeededDraws,
+    rng: SeededRandom,
     bank: TextureBank,
     *,
     split: str,
@@ -105,33 +105,33 @@ def draw_scenes(
     The world's +Y points down and the first camera looks roughly along +Z. `families` are those to
     draw from; the split's own if None.
     """
-    device = draws.device
+    device = rng.device
     if families is None:
         families = TRAIN_SCENES if split == "train" else HELDOUT_SCENES
-    family = draws.choice(families)
+    family = rng.choice(families)
     k = primitives
     order = torch.arange(k, device=device)
     shape = torch.where(order % 4 == 3, CYLINDER, torch.where(order % 3 == 2, SPHERE, BOX))
-    shell = _shell_extent(draws, family)
-    eye_height = draws.uniform(0.3, 1.0) * shell[:, 1].clamp(max=1.6)
+    shell = _shell_extent(rng, family)
+    eye_height = rng.uniform(0.3, 1.0) * shell[:, 1].clamp(max=1.6)
     open_air = _open_air(family)
 
-    depth, position, half, local_from_world = _placed(draws, family, shape, eye_height)
-    texture = draws.integers(bank.count - len(bank.smooth), k + 1)
-    sky = torch.tensor(bank.smooth, device=device)[draws.integers(len(bank.smooth))]
-    shell_center = _shell_center(draws, shell, eye_height)
-    present = draws.uniform(0.0, 1.0, k) < draws.uniform(0.45, 1.0, 1)
-    moving = draws.chance(0.15, 1) & (order[None] < 3) & (order[None] > 0)
-    velocity = 0.25 * depth[..., None] * draws.normal(k, 3) * moving[..., None]
+    depth, position, half, local_from_world = _placed(rng, family, shape, eye_height)
+    texture = rng.integers(bank.count - len(bank.smooth), k + 1)
+    sky = torch.tensor(bank.smooth, device=device)[rng.integers(len(bank.smooth))]
+    shell_center = _shell_center(rng, shell, eye_height)
+    present = rng.uniform(0.0, 1.0, k) < rng.uniform(0.45, 1.0, 1)
+    moving = rng.chance(0.15, 1) & (order[None] < 3) & (order[None] > 0)
+    velocity = 0.25 * depth[..., None] * rng.normal(k, 3) * moving[..., None]
 
     def with_shell(first: Tensor, rest: Tensor) -> Tensor:
         return torch.cat([first[:, None], rest], dim=1)
 
-    density = draws.log_uniform(14.0, 60.0, k + 1)
+    density = rng.log_uniform(14.0, 60.0, k + 1)
     far = 1 + 0.25 * torch.where(open_air, shell[:, 2], shell[:, 2] * 0.3)
     density = density / with_shell(far * 0.5, 0.4 + 0.3 * depth)
-    relief_height = draws.uniform(0.03, 0.15) * (open_air & draws.chance(0.5)).float()
-    sun = _sun(draws)
+    relief_height = rng.uniform(0.03, 0.15) * (open_air & rng.chance(0.5)).float()
+    sun = _sun(rng)
     scene = Scene(
         shape=torch.cat([torch.full((1,), BOX, device=device), shape]),
         local_from_world=with_shell(torch.diag_embed(1 / shell), local_from_world),
@@ -141,15 +141,15 @@ def draw_scenes(
         texture=texture,
         texels_per_unit=density,
         half_extent=with_shell(shell, half),
-        **_surfaces(draws, k + 1),
-        relief=torch.stack([relief_height, draws.uniform(0.8, 3.0)], -1),
+        **_surfaces(rng, k + 1),
+        relief=torch.stack([relief_height, rng.uniform(0.8, 3.0)], -1),
         sun=sun,
-        ambient=draws.uniform(0.35, 0.8),
+        ambient=rng.uniform(0.35, 0.8),
         outdoor=open_air,
     )
     scene.texture[:, 0] = torch.where(open_air, sky, scene.texture[:, 0])
-    look = draws.normal(3) * half.new_tensor([0.08, 0.15, 0.03])
-    first_pose = torch.eye(4, device=device).repeat(draws.batch, 1, 1)
+    look = rng.normal(3) * half.new_tensor([0.08, 0.15, 0.03])
+    first_pose = torch.eye(4, device=device).repeat(rng.batch, 1, 1)
     first_pose[:, :3, :3] = rotation_from_vector(look)
     return scene, first_pose
 
@@ -159,7 +159,7 @@ def _open_air(family: Int[Tensor, "batch"]) -> Bool[Tensor, "batch"]:
 
 
 def _placed(
-    draws: SeededDraws,
+    rng: SeededRandom,
     family: Int[Tensor, "batch"],
     shape: Int[Tensor, "k"],
     eye_height: Float[Tensor, "batch"],
@@ -171,44 +171,44 @@ def _placed(
         map into the unit shape (batch, k, 3, 3).
     """
     k, open_air = len(shape), _open_air(family)
-    depth = draws.log_uniform(1.2, 9.0, k)
+    depth = rng.log_uniform(1.2, 9.0, k)
     depth = torch.where(open_air[:, None], depth * 1.3, depth.clamp(max=4.5))
     depth = torch.where((family == CLUTTER)[:, None], 1.0 + 0.5 * depth, depth)
-    spread = draws.uniform(-0.95, 0.95, k, 2)
+    spread = rng.uniform(-0.95, 0.95, k, 2)
     position = torch.stack([spread[..., 0] * depth, 0.6 * spread[..., 1] * depth, depth], -1)
-    half = _sizes(draws, shape) * (0.35 + 0.28 * depth[..., None])
-    on_floor = draws.chance(0.5, k) | open_air[:, None]
+    half = _sizes(rng, shape) * (0.35 + 0.28 * depth[..., None])
+    on_floor = rng.chance(0.5, k) | open_air[:, None]
     floor_y = eye_height[:, None] - half[..., 1]
     position[..., 1] = torch.where(on_floor, floor_y, position[..., 1])
     column = (family == COLONNADE)[:, None] & (shape == CYLINDER)[None]
     half = torch.where(column[..., None], half * half.new_tensor([2.0, 4.0, 2.0]), half)
-    tilt = draws.normal(k, 3) * half.new_tensor([0.25, 1.2, 0.25])
+    tilt = rng.normal(k, 3) * half.new_tensor([0.25, 1.2, 0.25])
     rotation = rotation_from_vector(torch.where(column[..., None], tilt * 0, tilt))
     return depth, position, half, rotation.transpose(-1, -2) / half[..., None]
 
 
-def _sun(draws: SeededDraws) -> Float[Tensor, "batch 3"]:
+def _sun(rng: SeededRandom) -> Float[Tensor, "batch 3"]:
     """Draw where the light comes from: above, and rather from behind the camera."""
-    x, y, z = draws.normal(), -0.5 - draws.uniform(0.0, 1.5), -draws.uniform(0.0, 1.5)
+    x, y, z = rng.normal(), -0.5 - rng.uniform(0.0, 1.5), -rng.uniform(0.0, 1.5)
     return torch.nn.functional.normalize(torch.stack([x, y, z], -1), dim=-1)
 
 
 def _shell_center(
-    draws: SeededDraws, shell: Float[Tensor, "batch 3"], eye_height: Float[Tensor, "batch"]
+    rng: SeededRandom, shell: Float[Tensor, "batch 3"], eye_height: Float[Tensor, "batch"]
 ) -> Float[Tensor, "batch 3"]:
     """Draw where the shell is about the camera; its floor is `eye_height` below."""
-    x = draws.uniform(-0.4, 0.4) * shell[:, 0]
-    return torch.stack([x, eye_height - shell[:, 1], draws.uniform(0.0, 0.7) * shell[:, 2]], -1)
+    x = rng.uniform(-0.4, 0.4) * shell[:, 0]
+    return torch.stack([x, eye_height - shell[:, 1], rng.uniform(0.0, 0.7) * shell[:, 2]], -1)
 
 
-def _surfaces(draws: SeededDraws, count: int) -> dict[str, Tensor]:
+def _surfaces(rng: SeededRandom, count: int) -> dict[str, Tensor]:
     """Draw what each primitive makes of its texture: the fields of `Scene` by name."""
-    channels = torch.tensor(list(permutations(range(3))), device=draws.device)
-    offset = draws.uniform(0.0, 128.0, count, 2)
-    light, hue = draws.uniform(0.0, 1.0, count, 1), draws.uniform(0.75, 1.0, count, 3)
+    channels = torch.tensor(list(permutations(range(3))), device=rng.device)
+    offset = rng.uniform(0.0, 128.0, count, 2)
+    light, hue = rng.uniform(0.0, 1.0, count, 1), rng.uniform(0.75, 1.0, count, 3)
     return {
         "texture_offset": offset,
         "tint": 0.45 + 0.75 * light * hue,
-        "saturation": draws.uniform(0.1, 0.85, count),
-        "permutation": channels[draws.integers(6, count)],
+        "saturation": rng.uniform(0.1, 0.85, count),
+        "permutation": channels[rng.integers(6, count)],
     }

@@ -22,7 +22,7 @@ def _mixed(x: Int[Tensor, "*n"]) -> Int[Tensor, "*n"]:
     return x ^ (x >> 15)
 
 
-class SeededDraws:
+class SeededRandom:
     """One stream of draws per clip; every call advances all streams together."""
 
     def __init__(self, seeds: Sequence[int], *, device: "torch.device | str" = "cpu") -> None:

@@ -15,7 +15,7 @@ from rays_as_pixels.evaluation.runner import Settings
 from rays_as_pixels.evaluation.tasks import long_video as long_videos
 from rays_as_pixels.geometry.rotations import rotation_angle_rad
 from rays_as_pixels.worlds import render_clips
-from rays_as_pixels.worlds.long_sequences import render_tour
+from rays_as_pixels.worlds.long_sequences import render_long_clip
 
 
 @pytest.fixture(scope="module")
@@ -56,28 +56,28 @@ def test_the_scale_of_an_uncertainty_leaves_the_stated_share_of_errors_below():
 @pytest.mark.slow
 def test_many_objects_move_in_the_same_world_along_the_same_path():
     size = {"split": "heldout", "num_frames": 5, "height": 32, "width": 48}
-    still = render_clips([0, 1], movers="none", **size)
-    many = render_clips([0, 1], movers="many", **size)
+    still = render_clips([0, 1], dynamic_objects="none", **size)
+    many = render_clips([0, 1], dynamic_objects="many", **size)
     assert torch.equal(still.cameras.world_from_cam, many.cameras.world_from_cam)
     assert torch.equal(still.video[:, 0], many.video[:, 0]), "nothing has moved yet"
     assert not bool(still.moving.any()) and bool(many.moving.all())
     changed = (still.depth - many.depth)[:, 1:].abs() > 0.01 * still.depth[:, 1:]
     assert float(changed.float().mean()) > 0.02
     with pytest.raises(InputError, match="must be one of random, none, many; got 'crowd'"):
-        render_clips([0], movers="crowd", **size)
+        render_clips([0], dynamic_objects="crowd", **size)
 
 
 @pytest.mark.slow
-def test_a_tour_looks_around_or_stays_before_one_view():
+def test_a_long_clip_looks_around_or_sways_before_one_view():
     turns = {}
-    for kind in ("around", "before"):
-        tour = render_tour(1, num_frames=13, height=32, width=48, kind=kind)
-        assert tour.video.shape == (13, 3, 32, 48)
-        torch.testing.assert_close(tour.cameras.world_from_cam[0], torch.eye(4).double())
-        turns[kind] = float(rotation_angle_rad(tour.cameras.world_from_cam[:, :3, :3]).max())
-    assert turns["around"] > math.radians(90) > math.radians(45) > turns["before"] > 0.1
-    with pytest.raises(InputError, match="kind must be one of around, before"):
-        render_tour(1, num_frames=13, height=32, width=48, kind="up")
+    for kind in ("around", "sway"):
+        clip = render_long_clip(1, num_frames=13, height=32, width=48, kind=kind)
+        assert clip.video.shape == (13, 3, 32, 48)
+        torch.testing.assert_close(clip.cameras.world_from_cam[0], torch.eye(4).double())
+        turns[kind] = float(rotation_angle_rad(clip.cameras.world_from_cam[:, :3, :3]).max())
+    assert turns["around"] > math.radians(90) > math.radians(45) > turns["sway"] > 0.1
+    with pytest.raises(InputError, match="kind must be one of around, sway"):
+        render_long_clip(1, num_frames=13, height=32, width=48, kind="up")
 
 
 @pytest.mark.slow
@@ -112,10 +112,10 @@ def test_the_uncertainty_tables_rank_every_signal_beside_trivial_ones(clips):
 @pytest.mark.slow
 def test_the_long_table_has_one_pass_the_chain_and_all_windows(clips, monkeypatch):
     monkeypatch.setattr(long_videos, "FRAMES", 12)
-    monkeypatch.setattr(long_videos, "TOURS", {"before": (10.0, 25.0)})
+    monkeypatch.setattr(long_videos, "KINDS", {"sway": (10.0, 25.0)})
     table = tables(clips, "long-video")["long-video"]
     assert [row["id"] for row in table.rows] == [
-        f"before-{name}"
+        f"sway-{name}"
         for name in (
             "identity",
             "constant_velocity",

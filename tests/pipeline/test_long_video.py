@@ -20,7 +20,7 @@ from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
 from rays_as_pixels.pipeline.long_video import WindowPlan, estimate_in_windows
 from rays_as_pixels.pipeline.options import EstimateOptions, RunOptions
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
-from rays_as_pixels.worlds.long_sequences import render_tour
+from rays_as_pixels.worlds.long_sequences import render_long_clip
 
 pytestmark = pytest.mark.usefixtures("one_attempt")
 
@@ -185,20 +185,20 @@ def test_300_rendered_frames_get_300_poses_with_less_drift_than_a_chain():
     """The shipped weights on a view that turns on until nothing of the first frame is left."""
     pipe = RaysAsPixelsPipeline.from_pretrained(DEFAULT_MODEL)
     pipe.set_progress_bar_config(disable=True)
-    tour = render_tour(0, num_frames=300, height=64, width=64, kind="around")
+    clip = render_long_clip(0, num_frames=300, height=64, width=64, kind="around")
     seeded = torch.Generator().manual_seed(0)
     found = pipe.estimate_long(
-        tour.video, run=RunOptions(generator=seeded, progress=lambda *_: None)
+        clip.video, run=RunOptions(generator=seeded, progress=lambda *_: None)
     )
     assert len(found.trajectory) == 300
     few = [round(k * 299 / 16) for k in range(17)]
     path = pipe.estimate(
-        tour.video[few], time_sec=torch.tensor(few).double() / 30, run=RunOptions(generator=seeded)
+        clip.video[few], time_sec=torch.tensor(few).double() / 30, run=RunOptions(generator=seeded)
     ).trajectory
     one_pass = path.sampled_at(torch.arange(300, dtype=torch.float64) / 30).cameras
-    still = identity_cameras(tour.cameras)
+    still = identity_cameras(clip.cameras)
     errors = {
-        name: frame_errors(cameras, tour.cameras).r_err_rad * 180 / math.pi
+        name: frame_errors(cameras, clip.cameras).r_err_rad * 180 / math.pi
         for name, cameras in (
             ("windows", found.trajectory.cameras),
             ("one pass", one_pass),

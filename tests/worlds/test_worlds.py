@@ -10,7 +10,7 @@ from rays_as_pixels.worlds import render_clips
 from rays_as_pixels.worlds.degrade import jpeg_like
 from rays_as_pixels.worlds.render import render, trace
 from rays_as_pixels.worlds.scenes import BOX, CYLINDER, SPHERE, Scene
-from rays_as_pixels.worlds.seeded_random import SeededDraws
+from rays_as_pixels.worlds.seeded_random import SeededRandom
 from rays_as_pixels.worlds.textures import SIZE, TextureBank, sample_texture, texture_bank
 
 
@@ -155,7 +155,7 @@ def test_motion_varies_and_every_clip_keeps_its_overlap():
     assert turn.max() > 10
     assert travel.max() > 0.2
     assert ((turn > 0.5) | (travel > 0.02)).float().mean() > 0.75  # few stand still
-    assert len(set(made.law.tolist())) >= 6
+    assert len(set(made.motion_type.tolist())) >= 6
     assert made.moving.any()
     assert not made.moving.all()
 
@@ -168,7 +168,9 @@ def test_fields_of_view_held_out_never_occur_in_training():
     train, heldout = degrees("train"), degrees("heldout")
     assert not ((train > 52.01) & (train < 59.99)).any()
     assert ((heldout > 52) & (heldout < 60)).any()
-    assert train.min() > 13.9, "through a tele where there is a subject, see `worlds.subjects`"
+    assert train.min() > 13.9, (
+        "through a tele in object-centric worlds, see `worlds.object_centric`"
+    )
     assert train.max() < 95.1
 
 
@@ -197,13 +199,13 @@ def test_bad_requests_are_refused(changes, message):
 
 
 def test_draws_are_uniform_and_independent():
-    draws = SeededDraws(range(64))
-    x, y = draws.uniform(0.0, 1.0, 200), draws.uniform(0.0, 1.0, 200)
-    assert x.mean() == pytest.approx(0.5, abs=0.01)  # 12,800 draws: deviation 0.0026
+    rng = SeededRandom(range(64))
+    x, y = rng.uniform(0.0, 1.0, 200), rng.uniform(0.0, 1.0, 200)
+    assert x.mean() == pytest.approx(0.5, abs=0.01)  # 12,800 rng: deviation 0.0026
     assert x.var() == pytest.approx(1 / 12, abs=0.005)
     assert torch.corrcoef(torch.stack([x.flatten(), y.flatten()]))[0, 1].abs() < 0.03
     assert torch.corrcoef(x[:2])[0, 1].abs() < 0.25  # 200 pairs: deviation 0.07
-    normal = draws.normal(200)
+    normal = rng.normal(200)
     assert normal.std() == pytest.approx(1.0, abs=0.03)
 
 

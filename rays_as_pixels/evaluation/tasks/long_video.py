@@ -16,7 +16,7 @@ from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.pipeline.long_video import WindowPlan, by_stride
 from rays_as_pixels.pipeline.options import EstimateOptions, RunOptions
 from rays_as_pixels.solve.window_alignment import Window, join_levels
-from rays_as_pixels.worlds.long_sequences import TOURS, Tour, render_tour
+from rays_as_pixels.worlds.long_sequences import KINDS, LongClip, render_long_clip
 
 FRAMES = 300
 FPS = 30.0
@@ -37,33 +37,33 @@ COLUMNS = (
 def long_video_task(
     runner: Runner, clips: Sequence[EvalClip], progress: Progress
 ) -> tuple[Table, list[Row]]:
-    """Render two tours per clip, with the clips' seeds, and estimate all of their frames."""
+    """Render two long clips per world, with the worlds' seeds, and estimate all of their frames."""
     first = first_world(clips)
     size = runner.pipe.sizes[len(runner.pipe.sizes) // 2]
     rows: list[Row] = []
     records: list[Row] = []
     done = 0
-    for kind in TOURS:
+    for kind in KINDS:
         found: dict[str, list[dict[str, object]]] = {}
         for number in range(len(clips)):
-            tour = render_tour(
+            clip = render_long_clip(
                 first + number, num_frames=FRAMES, height=size[0], width=size[1], kind=kind
             )
-            for name, score in _scores(runner, tour, number).items():
+            for name, score in _scores(runner, clip, number).items():
                 found.setdefault(name, []).append(score)
                 records.append(
                     {"table": "long-video", "row": f"{kind}-{name}", "clip": number, **score}
                 )
             done += 1
-            progress("long videos", done, len(TOURS) * len(clips))
+            progress("long videos", done, len(KINDS) * len(clips))
         rows += [
             {"id": f"{kind}-{name}", "label": f"{kind}: {_label(runner, name)}", **_mean_row(each)}
             for name, each in found.items()
         ]
     notes = (
-        f"{len(clips)} tours of each kind, {FRAMES} frames at {size[0]}x{size[1]}. Around: the "
-        "view turns on until nothing of the first frame is left. Before: it turns to and fro, and "
-        "every frame shares most with the first.",
+        f"{len(clips)} long clips of each kind, {FRAMES} frames at {size[0]}x{size[1]}. Around: "
+        "the view turns on until nothing of the first frame is left. Sway: it turns to and fro, "
+        "and every frame shares most with the first.",
         "One pass: so many frames, evenly spaced; the other cameras by slerp and straight lines. "
         "Constant velocity is given the true first step, identity nothing.",
         "Rotation: angle to the truth, both anchored at frame 0; means over clips. T_err: each "
@@ -85,20 +85,20 @@ def _label(runner: Runner, name: str) -> str:
     }[name]
 
 
-def _scores(runner: Runner, tour: Tour, number: int) -> dict[str, dict[str, object]]:
-    truth = tour.cameras
+def _scores(runner: Runner, clip: LongClip, number: int) -> dict[str, dict[str, object]]:
+    truth = clip.cameras
     native, most = runner.pipe.num_frames, runner.pipe.max_frames
     ways: dict[str, Callable[[], tuple[Cameras, int]]] = {
         "identity": lambda: (identity_cameras(truth), 0),
         "constant_velocity": lambda: (constant_velocity_cameras(truth), 0),
-        "pass-native": lambda: (_one_pass(runner, tour, native, number), 1),
-        "pass-most": lambda: (_one_pass(runner, tour, most, number), 1),
+        "pass-native": lambda: (_one_pass(runner, clip, native, number), 1),
+        "pass-most": lambda: (_one_pass(runner, clip, most, number), 1),
     }
     scores = {}
     for name, way in ways.items():
         (cameras, calls), seconds = runner.timed(way)
         scores[name] = {**_score(cameras, truth), "calls": calls, "seconds": seconds}
-    for name, (cameras, calls, seconds) in _joined(runner, tour, number).items():
+    for name, (cameras, calls, seconds) in _joined(runner, clip, number).items():
         scores[name] = {**_score(cameras, truth), "calls": calls, "seconds": seconds}
     return scores
 
@@ -111,31 +111,31 @@ def _options(runner: Runner, number: int) -> dict[str, Any]:
     }
 
 
-def _one_pass(runner: Runner, tour: Tour, count: int, number: int) -> Cameras:
+def _one_pass(runner: Runner, clip: LongClip, count: int, number: int) -> Cameras:
     """Estimate `count` frames and read the path between them off the straight way."""
-    last = len(tour.video) - 1
+    last = len(clip.video) - 1
     frames = [round(k * last / (count - 1)) for k in range(count)]
     time = torch.tensor(frames, dtype=torch.float64) / FPS
     options = {**_options(runner, number), "time_sec": time}
-    path = runner.pipe.estimate(tour.video[frames], **options).trajectory
+    path = runner.pipe.estimate(clip.video[frames], **options).trajectory
     every = torch.arange(last + 1, dtype=torch.float64) / FPS
     return path.sampled_at(every).cameras
 
 
-def _joined(runner: Runner, tour: Tour, number: int) -> dict[str, tuple[Cameras, int, float]]:
+def _joined(runner: Runner, clip: LongClip, number: int) -> dict[str, tuple[Cameras, int, float]]:
     """Estimate all windows once; join those of neighbouring frames alone, and all of them.
 
     The same windows as those of the pipeline's `estimate_long`.
     """
     native, most = runner.pipe.num_frames, runner.pipe.max_frames
-    stride, count = runner.pipe.codec.temporal_stride, len(tour.video)
+    stride, count = runner.pipe.codec.temporal_stride, len(clip.video)
     laid = WindowPlan().windows(count, native=native, longest=most, temporal_stride=stride)
     options = {**_options(runner, number)}
     found: list[Window] = []
     spent: list[float] = []
     for frames in laid:
         output, seconds = runner.timed(
-            lambda frames=frames: runner.pipe.estimate(tour.video[list(frames)], **options)
+            lambda frames=frames: runner.pipe.estimate(clip.video[list(frames)], **options)
         )
         found.append(Window(frames, output.trajectory.cameras))
         spent.append(seconds)

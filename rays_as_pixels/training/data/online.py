@@ -61,7 +61,7 @@ def _rendered(
         width=width,
         device=device,
         supersample=2 if fine else 1,
-        movers="many" if many else "random",
+        dynamic_objects="many" if many else "random",
     )
 
 

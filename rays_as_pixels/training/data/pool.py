@@ -82,7 +82,7 @@ def _render_part(
         width=size[1],
         device=device,
         supersample=2 if sharp else 1,
-        movers=spec.dynamic_objects,
+        dynamic_objects=spec.dynamic_objects,
     )
     return {
         "video": (clips.video * 255).round().to(torch.uint8).cpu(),
