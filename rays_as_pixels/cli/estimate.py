@@ -5,6 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rays_as_pixels.cli import options
+from rays_as_pixels.cli.estimate_every_frame import estimate_every_frame
 from rays_as_pixels.cli.outputs import Staging, staged
 from rays_as_pixels.cli.progress import ProgressLine, print_results
 from rays_as_pixels.errors import InputError
@@ -28,8 +29,8 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser = subparsers.add_parser(
         "estimate",
         help="read the camera path off a video",
-        description="Estimate the camera path of a video. Writes DIR/trajectory.json and "
-        "DIR/path.html, a 3D view that opens without a network.",
+        description="Estimate a camera for every frame of a video, or for N frames of it. Writes "
+        "DIR/trajectory.json and DIR/path.html, a 3D view that opens without a network.",
     )
     parser.add_argument("video", metavar="VIDEO", help="a video, a folder of images, or one image")
     options.add_out_folder(parser, *FILES)
@@ -66,7 +67,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "--window-overlap",
         type=options.whole,
         metavar="N",
-        help="with --frames all: frames that neighbouring windows share (default: 4)",
+        help="with --frames all --no-refine: frames that neighbouring windows share (default: 4)",
     )
     options.add_model_options(parser, steps=ESTIMATE_STEPS)
 
@@ -78,19 +79,45 @@ def run(args: argparse.Namespace) -> int:
         InputError: A rule on the video, the options, the model or the output is broken.
     """
     progress = ProgressLine()
-    if args.window_overlap is not None and args.frames != options.ALL_FRAMES:
-        raise InputError(
-            "--window-overlap must come with --frames all; got another --frames. Leave it out."
-        )
+    every_frame = args.frames in (None, options.ALL_FRAMES) and not args.no_refine
+    _check_options(args, every_frame=every_frame)
     with staged(args.out, FILES) as out:
         options.check_video(args.video)
         pipeline = options.load_pipeline(args, progress)
-        clip = options.read_frames(args, pipeline, progress)
-        estimated = _estimate(args, pipeline, clip, progress)
-        _say_how_sure(estimated, progress)
-        _write(args, clip, estimated, out)
+        if every_frame:
+            estimate_every_frame(args, pipeline, out, progress)
+        else:
+            clip = options.read_frames(args, pipeline, progress)
+            estimated = _estimate(args, pipeline, clip, progress)
+            _say_how_sure(estimated, progress)
+            _write(args, clip, estimated, out)
     print_results(out.results)
     return 0
+
+
+def _check_options(args: argparse.Namespace, *, every_frame: bool) -> None:
+    """Refuse options that would do nothing.
+
+    Raises:
+        InputError: There is one.
+    """
+    in_windows = args.frames == options.ALL_FRAMES and args.no_refine
+    if args.window_overlap is not None and not in_windows:
+        raise InputError(
+            "--window-overlap must come with --frames all --no-refine, the network in windows; got "
+            "others. Leave it out."
+        )
+    given = {
+        "--num-samples": args.num_samples != 1,
+        "--flips": args.flips != 1,
+        "--shared-focal": args.shared_focal,
+        "--no-extra-frames": args.no_extra_frames,
+    }
+    for name in (name for name, there in given.items() if there and every_frame):
+        raise InputError(
+            f"{name} must come with --frames N or --no-refine: it is about the network's path; got "
+            "it for a path of every frame. Leave it out, or add --frames 9."
+        )
 
 
 def _estimate(

@@ -95,9 +95,12 @@ def add_video_options(parser: argparse.ArgumentParser, *, all_frames: bool = Fal
         "--frames",
         type=frame_count if all_frames else whole,
         metavar="N",
-        help="take N frames, evenly spaced (default: what the model was trained on, unless --fps "
-        "is given)"
-        + ('; "all" keeps every frame, in windows that are joined' if all_frames else ""),
+        help="take N frames, evenly spaced (default: "
+        + (
+            "every frame)"
+            if all_frames
+            else "what the model was trained on, unless --fps is given)"
+        ),
     )
     group.add_argument(
         "--downscale", action="store_true", help="shrink a video that is too large, not refuse it"

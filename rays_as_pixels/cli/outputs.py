@@ -32,6 +32,10 @@ class Staging:
         """Return the path to write the file `name` to."""
         return self.folder / name
 
+    def add(self, name: str) -> None:
+        """Announce one more file, which becomes known only while the work is done."""
+        self.results.append(self.results[0].parent / name)
+
 
 @contextmanager
 def staged(out: Path, names: tuple[str, ...]) -> Iterator[Staging]:
@@ -54,11 +58,14 @@ def staged(out: Path, names: tuple[str, ...]) -> Iterator[Staging]:
             "Choose another folder."
         ) from error
     try:
-        yield Staging(folder, [out / name for name in names])
-        missing = [name for name in names if not (folder / name).is_file()]
+        staging = Staging(folder, [out / name for name in names])
+        yield staging
+        written = [path.name for path in staging.results]
+        missing = [name for name in written if not (folder / name).is_file()]
         assert not missing, f"not written: {missing}"
+        check_place(out, tuple(written))
         out.mkdir(parents=True, exist_ok=True)
-        for name in names:
+        for name in written:
             os.replace(folder / name, out / name)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

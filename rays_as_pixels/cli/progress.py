@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import TextIO
 
+_MOST_LINES = 20  # of one stage with many steps, such as the frames of a long video
+
 
 class ProgressLine:
     """Says 'stage, step k/N' on stderr; on a terminal in one line that is written over.
@@ -25,6 +27,8 @@ class ProgressLine:
         if stage != self._stage:
             self._end_line()
             self._stage, self._started_sec = stage, now_sec
+        if total > 2 * _MOST_LINES and 0 < done < total and done % (total // _MOST_LINES):
+            return
         text = f"{stage}: step {done}/{total}"
         if 0 < done < total:
             left_sec = (now_sec - self._started_sec) / done * (total - done)

@@ -25,6 +25,7 @@ from rays_as_pixels.media.bars import PictureArea, picture_area
 from rays_as_pixels.media.clip import Clip
 from rays_as_pixels.media.frame_stream import FrameStream
 from rays_as_pixels.media.sampling import pick_count
+from rays_as_pixels.media.thumbnails import Thumbnails
 from rays_as_pixels.model.clip_lengths import largest_clip_length
 from rays_as_pixels.pipeline.base import PipelineBase
 from rays_as_pixels.pipeline.estimate import estimate
@@ -52,18 +53,22 @@ def estimate_video(
             f"a video must have 2 frames or more for a camera path; got {len(stream)} in "
             f"{stream.info.name}. Use a longer part of it."
         )
-    picture = _Picture.of(stream)
+    picture, thumbnails = _Picture.of(stream), Thumbnails(len(stream))
     missing = [name for module, name in _SOLVER_PACKAGES.items() if find_spec(module) is None]
     if missing:
         note = f"{' and '.join(missing)} must be installed to track the frames; not found here."
         shot = _network_alone(pipe, picture, 0, len(stream), options=options, run=run)
-        return VideoEstimateOutput((replace(shot, notes=(note, *shot.notes)),), picture.notes)
+        return VideoEstimateOutput((shot,), (*picture.notes, note), None)
     from rays_as_pixels.solve.video.shots import observe_shots  # noqa: PLC0415 - loads OpenCV
 
     tracked = partial(run.report, "track frames", total=len(stream))
-    shots = observe_shots(picture.frames(), after_frame=tracked)
+    shots = observe_shots(map(thumbnails.add, picture.frames()), after_frame=tracked)
     long = [shot for shot in shots if len(shot) > 1]
     notes = list(picture.notes)
+    if not long:
+        notes.append("No two neighbouring frames share anything that can be tracked.")
+        alone = _network_alone(pipe, picture, 0, len(stream), options=options, run=run)
+        return VideoEstimateOutput((alone,), tuple(notes), thumbnails.gathered())
     if len(shots) > 1:
         cuts = ", ".join(str(stream.source_frame[shot.first_frame]) for shot in shots[1:])
         notes.append(f"Cuts at frames {cuts}: each shot has a path in a world of its own.")
@@ -71,7 +76,7 @@ def estimate_video(
         notes.append(f"{len(shots) - len(long)} shots of a single frame have no path.")
     found = [_estimate_shot(pipe, picture, shot, options=options, run=run) for shot in long]
     pipe.maybe_free_model_hooks()
-    return VideoEstimateOutput(tuple(found), tuple(notes))
+    return VideoEstimateOutput(tuple(found), tuple(notes), thumbnails.gathered())
 
 
 @dataclass(frozen=True)
@@ -204,6 +209,7 @@ def _estimate_shot(
     depth = _depth(pipe, look, cameras, solution) if options.estimate_depth else None
     times = picture.times(range(shot.first_frame, shot.first_frame + len(shot)))
     return ShotEstimate(
+        first_frame=shot.first_frame,
         trajectory=_trajectory(picture.cameras_of_input(cameras), times),
         interpolated=torch.from_numpy(solution.interpolated),
         points=_points(picture, solution.path, scale),
@@ -232,6 +238,7 @@ def _network_alone(
     interpolated = torch.ones(count, dtype=torch.bool)
     interpolated[look.places] = False
     return ShotEstimate(
+        first_frame=first,
         trajectory=replace(every, source_frame=times.source_frame),
         interpolated=interpolated,
         points=ScenePoints.none(),

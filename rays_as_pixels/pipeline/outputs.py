@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from diffusers.utils import BaseOutput
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from rays_as_pixels.geometry.cameras import Cameras
@@ -98,6 +98,7 @@ class ShotEstimate:
     """The path of every frame of one shot of a video.
 
     Attributes:
+        first_frame: Place of the shot's first frame in the video as it was read.
         trajectory: One camera per frame, in axes of the first, intrinsics in pixels of the input.
         interpolated: (F,) frames without a pose of their own.
         points: Scene points, in the same world; seen in pixels of the input.
@@ -107,6 +108,7 @@ class ShotEstimate:
         notes: What is worth knowing, one sentence each.
     """
 
+    first_frame: int
     trajectory: Trajectory
     interpolated: Bool[Tensor, "frames"]
     points: ScenePoints
@@ -123,10 +125,12 @@ class VideoEstimateOutput(BaseOutput):
     Attributes:
         shots: In order; one where the video has no cuts.
         notes: What was done to the frames, and where the cuts are, one sentence each.
+        thumbnails: Small pictures of all frames, for a path view; None where they were not decoded.
     """
 
     shots: tuple[ShotEstimate, ...]
     notes: tuple[str, ...]
+    thumbnails: UInt8[Tensor, "frames 3 h w"] | None
 
     @property
     def longest(self) -> ShotEstimate:

@@ -47,12 +47,12 @@ def run(capsys, *words: object) -> tuple[list[str], str]:
 
 def test_estimate_writes_the_path_and_its_page(capsys, tmp_path, clip, model_folder):
     out = tmp_path / "out"
-    words = ("--model", model_folder, "--seed", 7, "--no-extra-frames")
+    words = ("--frames", 5, "--model", model_folder, "--seed", 7, "--no-extra-frames")
     lines, err = run(capsys, "estimate", clip, "--out", out, *words)
     assert lines == [str(out / "trajectory.json"), str(out / "path.html")]
     assert sorted(path.name for path in out.iterdir()) == ["path.html", "trajectory.json"]
     trajectory, extra = read_native_with_extra(out / "trajectory.json")
-    assert len(trajectory) == 5, "the length the model was trained at"
+    assert len(trajectory) == 5
     assert (trajectory.cameras.height, trajectory.cameras.width) == (32, 48), "the video's own size"
     assert extra["seed"] == 7
     assert extra["input"] == "clip.mp4"
@@ -69,17 +69,15 @@ def test_estimate_writes_the_path_and_its_page(capsys, tmp_path, clip, model_fol
     [
         ["--frames", "9"],
         ["--frames", "6"],
-        ["--start-sec", "0.5"],
-        ["--end-sec", "0.6"],
-        ["--fps", "5", "--end-sec", "1.1"],
+        ["--frames", "5", "--start-sec", "0.5"],
+        ["--frames", "5", "--end-sec", "0.6"],
     ],
 )
 def test_the_frames_asked_for_are_the_frames_used(capsys, tmp_path, clip, model_folder, words):
     words = [*words, "--no-extra-frames"]
     run(capsys, "estimate", clip, "--out", tmp_path / "out", "--model", model_folder, *words)
     used = read_native(tmp_path / "out" / "trajectory.json").source_frame
-    asked = int(words[1]) if "--frames" in words else 5
-    assert len(used) == (6 if "--fps" in words else asked)
+    assert len(used) == int(words[1])
     if "--start-sec" in words:
         assert used[0] == 5
     if "--end-sec" in words:
@@ -92,7 +90,7 @@ def test_a_seed_gives_the_same_path_again_and_another_seed_another(
     poses = []
     for number, seed in enumerate((3, 3, 4)):
         out = tmp_path / str(number)
-        words = ("--model", model_folder, "--seed", seed, "--no-extra-frames")
+        words = ("--frames", 5, "--model", model_folder, "--seed", seed, "--no-extra-frames")
         run(capsys, "estimate", clip, "--out", out, *words)
         poses.append(read_native(out / "trajectory.json").cameras.world_from_cam)
     assert torch.equal(poses[0], poses[1])
@@ -129,7 +127,7 @@ def test_depths_of_an_estimate_are_for_generate(capsys, tmp_path, clip, model_fo
     monkeypatch.setattr(
         RaysAsPixelsPipeline, "generate", lambda *a, **k: given.append(k) or generate(*a, **k)
     )
-    words = ("--model", model_folder, "--no-extra-frames")
+    words = ("--frames", 5, "--model", model_folder, "--no-extra-frames")
     run(capsys, "estimate", clip, "--out", tmp_path / "a", *words)
     result = tmp_path / "a" / "trajectory.json"
     depth = read_native_with_extra(result)[1]["depth"]
@@ -264,9 +262,10 @@ def test_a_clip_the_model_cannot_hold_is_refused(capsys, tmp_path, clip, model_f
     words = ["estimate", str(clip), "--out", str(tmp_path / "out"), "--model", str(model_folder)]
     for extra, part in (
         (["--frames", "10"], "from 2 to 9 for this model; got 10"),
-        (["--fps", "10"], "at most 9 frames"),
+        (["--fps", "10", "--no-refine"], "at most 9 frames"),
         (["--start-sec", "99"], "start_sec"),
         (["--start-sec", "1.05"], "got 1"),
+        (["--flips", "2"], "--flips must come with --frames N"),
     ):
         assert main([*words, *extra]) == 2
         assert part in capsys.readouterr().err.splitlines()[-1]

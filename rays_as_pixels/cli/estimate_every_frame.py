@@ -1,0 +1,118 @@
+"""`estimate` without --frames N: a camera for every frame of a video, shot by shot."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rays_as_pixels.cli import options
+from rays_as_pixels.cli.outputs import Staging
+from rays_as_pixels.cli.progress import ProgressLine
+
+if TYPE_CHECKING:
+    from rays_as_pixels.pipeline.outputs import ShotEstimate, VideoEstimateOutput
+    from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
+
+
+def estimate_every_frame(
+    args: argparse.Namespace,
+    pipeline: "RaysAsPixelsPipeline",
+    out: Staging,
+    progress: ProgressLine,
+) -> None:
+    """Estimate, say what was found, and write trajectory.json and path.html.
+
+    Where the video has cuts, these two are of the longest shot, and each shot has a file of its own
+    beside them.
+    """
+    from rays_as_pixels.media.video import FrameStream, Request, with_frames
+
+    def solve(stream: FrameStream) -> "VideoEstimateOutput":
+        progress.say(f"frames used: {len(stream)} of {stream.info.num_frames}")
+        return pipeline.estimate_video(stream, run=options.run_options(args, progress))
+
+    request = Request(args.start_sec, args.end_sec, args.fps)
+    estimated = with_frames(args.video, request, solve)
+    for note in estimated.notes:
+        progress.say(f"note: {note}")
+    main = estimated.longest
+    for number, shot in enumerate(estimated.shots, 1):
+        which = (
+            f"shot {number}, {len(shot.trajectory)} frames: " if len(estimated.shots) > 1 else ""
+        )
+        for line in in_words(shot):
+            progress.say(f"{which}{line}")
+    if len(estimated.shots) > 1:
+        number = estimated.shots.index(main) + 1
+        progress.say(f"note: trajectory.json and path.html are of shot {number}, the longest")
+        for number, shot in enumerate(estimated.shots, 1):
+            name = f"trajectory-shot-{number}.json"
+            out.add(name)
+            _write_path(args, shot, out / name)
+    _write_path(args, main, out / "trajectory.json")
+    _write_page(args, estimated, out)
+
+
+def in_words(shot: "ShotEstimate") -> list[str]:
+    """Say how a shot's path was found and how far it can be trusted, one line each."""
+    lines = [f"note: {note}" for note in shot.notes]
+    if shot.solution is not None:
+        lines.insert(
+            0,
+            f"path by {shot.solution.chosen}, best of {len(shot.solution.candidates)} tried: it "
+            f"explains {shot.solution.score:.0%} of what was held out; {len(shot.points)} points",
+        )
+    return lines
+
+
+def _write_path(args: argparse.Namespace, shot: "ShotEstimate", path: Any) -> None:
+    from rays_as_pixels.trajectories.formats.native import write_native
+
+    extra: dict[str, Any] = {"verb": "estimate", "input": Path(args.video).name}
+    kept = {name: getattr(args, name) for name in ("model", "start_sec", "end_sec", "fps")}
+    extra |= {name: value for name, value in kept.items() if value is not None}
+    write_native(shot.trajectory, path, extra=extra | extra_of(shot))
+
+
+def extra_of(shot: "ShotEstimate") -> dict[str, Any]:
+    """Return what trajectory.json keeps of a shot beside its cameras, JSON types only."""
+    from rays_as_pixels.trajectories.depth import depth_for_extra
+    from rays_as_pixels.trajectories.formats.native import native_text
+
+    extra: dict[str, Any] = {"interpolated": shot.interpolated.nonzero().flatten().tolist()}
+    if shot.depth is not None:
+        extra |= depth_for_extra(shot.depth)
+    if shot.solution is not None:
+        extra["held_out_score"] = shot.solution.score
+        extra["candidates"] = [
+            {
+                "name": one.name,
+                "score": None if one.evidence is None else one.evidence.score,
+                "frames": one.num_posed,
+            }
+            for one in shot.solution.candidates
+        ]
+        extra["chosen"] = shot.solution.chosen
+    extra["network_path"] = json.loads(native_text(shot.network))
+    return extra
+
+
+def _write_page(args: argparse.Namespace, estimated: "VideoEstimateOutput", out: Staging) -> None:
+    import torch
+
+    from rays_as_pixels.viz.cloud import PointCloud
+    from rays_as_pixels.viz.path_view.page import write_path_page
+    from rays_as_pixels.viz.path_view.value import ScenePoints, path_view_value
+
+    shot = estimated.longest
+    images = None
+    if estimated.thumbnails is not None:
+        last = shot.first_frame + len(shot.trajectory)
+        images = estimated.thumbnails[shot.first_frame : last].float() / 255
+    points = None
+    if len(shot.points):
+        colors = torch.from_numpy(shot.points.rgb).float() / 255
+        points = ScenePoints(PointCloud(torch.from_numpy(shot.points.xyz).float(), colors))
+    value = path_view_value(shot.trajectory, images=images, points=points)
+    title = f"Camera path of {str(args.video).rpartition('/')[2]}"
+    write_path_page(value, out / "path.html", title=title)
