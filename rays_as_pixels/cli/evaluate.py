@@ -95,9 +95,10 @@ def _add_other_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--frames",
-        type=options.whole,
+        type=options.frame_count,
         metavar="N",
-        help="frames per clip (default: what the model was trained on)",
+        help='frames per clip (default: what the model was trained on); "all" for every frame of '
+        "real clips, with --tasks estimate",
     )
     parser.add_argument(
         "--stride",
@@ -140,6 +141,12 @@ def run(args: argparse.Namespace) -> int:
     from rays_as_pixels.evaluation.regression_gate import read_result
     from rays_as_pixels.evaluation.runner import Settings
 
+    every_frame = args.frames == options.ALL_FRAMES
+    if every_frame and (args.data is None or args.tasks != "estimate"):
+        raise InputError(
+            f"--frames all must come with --data DIR --tasks estimate; got --tasks {args.tasks}"
+            f"{'' if args.data else ' and no --data'}. Add them, or use --frames 9."
+        )
     old = None if args.against is None else read_result(args.against)
     settings = Settings(
         tasks=tuple(dict.fromkeys(part.strip() for part in args.tasks.split(","))),
@@ -148,6 +155,7 @@ def run(args: argparse.Namespace) -> int:
         seeds=args.num_samples,
         seed=args.seed,
         baselines=args.baselines,
+        every_frame=every_frame,
     )
     progress = ProgressLine()
     if args.out is None:
@@ -216,9 +224,10 @@ def _clips(
     from rays_as_pixels.model.clip_lengths import clip_lengths, clip_lengths_in_words
 
     num_frames = pipe.num_frames if args.frames is None else args.frames
+    every_frame = isinstance(num_frames, str)  # "all"
     temporal_stride = pipe.codec.temporal_stride
     allowed = clip_lengths(pipe.max_frames, temporal_stride)
-    if num_frames not in allowed:
+    if not every_frame and num_frames not in allowed:
         raise InputError(
             f"--frames must be {clip_lengths_in_words(allowed)} for this model; got {num_frames}. "
             f"Leave it out for {pipe.num_frames}."
@@ -228,11 +237,15 @@ def _clips(
         folders = find_real_clips(args.data)
         for index, folder in enumerate(folders):
             clip = real_clip(
-                folder, num_frames=num_frames, stride=args.stride, temporal_stride=temporal_stride
+                folder,
+                num_frames=None if every_frame else num_frames,
+                stride=args.stride,
+                temporal_stride=temporal_stride,
             )
             clips.append(clip)
             progress("read clips", index + 1, len(folders))
         return clips
+    assert not isinstance(num_frames, str), "all frames need --data, see run"
     worlds = world_clips(
         args.worlds,
         num_frames=num_frames,
@@ -252,5 +265,7 @@ def _source(args: argparse.Namespace) -> str:
         moving = {"random": "", "none": ", nothing moving", "many": ", many moving"}
         what = moving[args.dynamic_objects]
         return f"{args.worlds} held-out worlds, seeds from {args.world_seed}{what}"
+    if args.frames == options.ALL_FRAMES:
+        return f"real clips in {args.data.name}, every frame"
     rule = "half the largest stride that fits" if args.stride is None else f"stride {args.stride}"
     return f"real clips in {args.data.name}, frames equally spaced from the first on, {rule}"

@@ -38,6 +38,7 @@ class EvalClip:
         unit: Unit of the true translations: "scene units" (median depth of frame 0 is 1) or "path
             lengths" (the furthest distance from frame 0 is 1), where no depth is known.
         seed: Of a rendered world; None for real clips.
+        frames: Folder with the images of a real clip.
     """
 
     name: str
@@ -48,6 +49,7 @@ class EvalClip:
     depth: Float[Tensor, "frames H W"] | None = None
     unit: str = SCENE_UNITS
     seed: int | None = None
+    frames: Path | None = None
 
     def trajectory(self) -> Trajectory:
         """Return the true path as the pipeline takes it.
@@ -189,15 +191,24 @@ def find_real_clips(folder: Path) -> list[Path]:
 
 
 def real_clip(
-    folder: Path, *, num_frames: int, stride: int | None = None, temporal_stride: int = 1
+    folder: Path, *, num_frames: int | None, stride: int | None = None, temporal_stride: int = 1
 ) -> EvalClip:
     """Read one real clip: `frames/*.jpg` and, where poses are known, `cameras.json`.
 
     True translations are divided by their furthest distance from frame 0: without depth there is
-    no scene unit, and errors must not depend on the data set's own.
+    no scene unit, and errors must not depend on the data set's own. Where the file says "grade":
+    "rotation", the camera travelled millimetres, which counts as not at all.
+
+    Args:
+        folder: Of the clip.
+        num_frames: How many to take, see `sampled_frames`; None for all.
+        stride: See `sampled_frames`.
+        temporal_stride: See `sampled_frames`.
     """
     files = sorted(p for p in (folder / "frames").iterdir() if p.suffix.lower() in _SUFFIXES)
-    frames = sampled_frames(len(files), num_frames, stride, temporal_stride=temporal_stride)
+    frames = list(range(len(files)))
+    if num_frames is not None:
+        frames = sampled_frames(len(files), num_frames, stride, temporal_stride=temporal_stride)
     video = torch.stack([read_image(files[index]) for index in frames])
     step = frames[1] - frames[0]
     cameras = None
@@ -215,6 +226,7 @@ def real_clip(
         source_frame=tuple(frames),
         cameras=cameras,
         unit=PATH_LENGTHS,
+        frames=folder / "frames",
     )
 
 
@@ -241,6 +253,8 @@ def read_cameras(path: Path, frames: Sequence[int]) -> Cameras:
             f"before; got {path} without {error}. Write one entry per image."
         ) from error
     tensors = [torch.tensor(value, dtype=torch.float64) for value in (pose, focal, center)]
+    if data.get("grade") == "rotation":
+        tensors[0][:, :3, 3] = 0
     return Cameras(*tensors, height=data["height"], width=data["width"]).relative_to(0)
 
 

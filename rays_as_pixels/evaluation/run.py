@@ -17,6 +17,7 @@ from rays_as_pixels.evaluation.tasks.controls import estimate_controls, generate
 from rays_as_pixels.evaluation.tasks.cycle import imagine_task, loop_task
 from rays_as_pixels.evaluation.tasks.dynamic_objects import dynamic_objects_task
 from rays_as_pixels.evaluation.tasks.estimate import estimate_task
+from rays_as_pixels.evaluation.tasks.every_frame import every_frame_task
 from rays_as_pixels.evaluation.tasks.generate import generate_task
 from rays_as_pixels.evaluation.tasks.long_video import long_video_task
 from rays_as_pixels.evaluation.tasks.uncertainty import uncertainty_task
@@ -147,6 +148,8 @@ def _run_task(
     baselines: Sequence[ClassicalBaseline],
     progress: Progress,
 ) -> list[tuple[Table, list[Row]]]:
+    if task == "estimate" and runner.settings.every_frame:
+        return [every_frame_task(runner, clips, baselines, progress)]
     if task == "estimate":
         return [estimate_task(runner, clips, baselines, progress)]
     return _TASKS[task](runner, clips, progress)

@@ -16,6 +16,7 @@ from rays_as_pixels.evaluation.scores import PathResult
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.geometry.resize_crop import ResizeCrop
+from rays_as_pixels.media.video import Request, open_frames
 from rays_as_pixels.model.camera_readout import read_cameras
 from rays_as_pixels.pipeline.defaults import ESTIMATE_STEPS, GENERATE_STEPS, IMAGINE_STEPS
 from rays_as_pixels.pipeline.options import EstimateOptions, RunOptions
@@ -46,6 +47,7 @@ class Settings:
         seeds: Noise seeds per clip.
         seed: First seed.
         baselines: Whether classical baselines run too.
+        every_frame: Whether `estimate` poses every frame of real clips.
     """
 
     tasks: tuple[str, ...] = TASKS
@@ -57,6 +59,7 @@ class Settings:
     seeds: int = 3
     seed: int = 0
     baselines: bool = False
+    every_frame: bool = False
 
     def __post_init__(self) -> None:
         """Refuse unknown tasks and counts below 1."""
@@ -132,6 +135,33 @@ class Runner:
             return PathResult(identity_cameras(truth), 0.0, str(error))
         cameras = output.trajectory.cameras.to(dtype=torch.float64, device="cpu")
         return PathResult(cameras, seconds, depth=output.depth)
+
+    def estimate_every_frame(self, clip: EvalClip) -> tuple[PathResult, str]:
+        """Estimate a camera for every frame of a clip, as the command line does.
+
+        Where the clip is taken for several shots, their paths are put one after the other: they
+        share no world, and the score says so. Interpolated frames count as a failure.
+
+        Returns:
+            The answer, and the name of the candidate that was chosen for the longest shot.
+        """
+        assert clip.frames is not None
+        truth, stream = clip.trajectory().cameras, open_frames(clip.frames, Request())
+        options = EstimateOptions(estimate_depth=False)
+        found, seconds = self.timed(lambda: self.pipe.estimate_video(stream, options=options))
+        pose = identity_cameras(truth)
+        lost = len(truth.focal_px) - sum(len(shot.trajectory) for shot in found.shots)
+        lost += sum(int(shot.interpolated.sum()) for shot in found.shots)
+        world, focal = pose.world_from_cam.clone(), pose.focal_px.clone()
+        for shot in found.shots:
+            part = slice(shot.first_frame, shot.first_frame + len(shot.trajectory))
+            world[part] = shot.trajectory.cameras.world_from_cam
+            focal[part] = shot.trajectory.cameras.focal_px
+        cameras = replace(pose, world_from_cam=world, focal_px=focal)
+        failure = f"{lost} of {len(world)} frames interpolated" if lost else None
+        solution = found.longest.solution
+        name = "the network" if solution is None else solution.chosen
+        return PathResult(cameras, seconds, failure, knows_scale=False), name
 
     def recorder(self, steps: int) -> Callable[..., dict[str, Any]]:
         """Return a diffusers callback that notes the noise level at which each step starts."""

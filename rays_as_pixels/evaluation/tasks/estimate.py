@@ -108,7 +108,7 @@ def estimate_task(
     clips = [clip for clip in clips if clip.cameras is not None]
     scores = baseline_scores(clips)
     labels = {"identity": "identity", "constant_velocity": "constant velocity (given step 0 to 1)"}
-    notes = [_about_clips(clips)]
+    notes = [about_clips(clips)]
     for baseline in baselines:
         scores[baseline.name] = classical_scores(baseline, clips, progress)
         labels[baseline.name] = baseline.name
@@ -130,7 +130,8 @@ def _counted(steps: int) -> str:
     return f"{steps} step{'s' if steps > 1 else ''}"
 
 
-def _about_clips(clips: Sequence[EvalClip]) -> str:
+def about_clips(clips: Sequence[EvalClip]) -> str:
+    """Say how many clips there are, of how many frames and which size."""
     sizes = sorted({f"{c.video.shape[-2]}x{c.video.shape[-1]}" for c in clips})
     frames = sorted({len(clip.video) for clip in clips})
     units = " and ".join(sorted({clip.unit for clip in clips}))
