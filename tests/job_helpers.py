@@ -6,7 +6,7 @@ from typing import Any
 from rays_as_pixels.app.jobs.context import JobContext, JobKind
 from rays_as_pixels.app.jobs.manager import JobManager
 from rays_as_pixels.app.jobs.records import JobRecord
-from rays_as_pixels.app.jobs.requests import JobRequest
+from rays_as_pixels.app.validation import StrictModel
 from rays_as_pixels.errors import Cancelled
 
 SOON = 30.0  # seconds; far more than any of these jobs takes
@@ -16,8 +16,8 @@ def submit(
     manager: JobManager, kind: str, work: Callable[[JobContext], Any], **options: Any
 ) -> JobRecord:
     """Submit a job without settings that calls work(context); the kind's later jobs must too."""
-    manager.kinds[kind] = JobKind(JobRequest, lambda context, _request: work(context))
-    return manager.submit(kind, JobRequest(), **options)
+    manager.kinds[kind] = JobKind(StrictModel, lambda context, _request: work(context))
+    return manager.submit(kind, StrictModel(), **options)
 
 
 def until_cancelled(context: JobContext) -> None:

@@ -52,7 +52,7 @@ def test_an_editor_has_one_event_of_its_own_and_a_checked_value():
     assert editor.preprocess(document) == document
     assert editor.preprocess("text") is None
     assert editor.postprocess(None) is None
-    with pytest.raises(InputError, match="must have the fields"):
+    with pytest.raises(InputError, match="format must be 'rays"):
         editor.postprocess({"format": "other"})
     with pytest.raises(InputError, match="language must be one of"):
         PathEditor(language="fr")

@@ -63,29 +63,35 @@ def test_a_document_stands_for_the_path_of_its_keyframes(position, speed, look_a
 @pytest.mark.parametrize(
     ("place", "value", "words"),
     [
-        (("format",), "other", "must be 'rays-as-pixels/edit'"),
-        (("version",), 2, "version 2"),
-        (("num_frames",), 9.5, "whole number"),
-        (("num_frames",), True, "finite number"),
-        (("num_frames",), 10**9, "between 1 and 1000"),
-        (("fps",), 0, "fps must lie"),
-        (("width",), "64", "finite number"),
-        (("keyframes",), [], "list of 1 to 200"),
-        (("keyframes",), {"0": 1}, "list of 1 to 200"),
-        (("keyframes", 0, "position"), [0, 0], "hold 3 numbers"),
+        (("format",), "other", "format must be 'rays-as-pixels/edit'; got 'other'"),
+        (("version",), 2, "version must be 1; got 2"),
+        (("num_frames",), 9.5, "whole number; got 9.5"),
+        (("num_frames",), True, "whole number; got True"),
+        (("num_frames",), 10**9, "1000 or less"),
+        (("num_frames",), 0, "1 or more"),
+        (("fps",), 0, "fps must be 0.001 or more"),
+        (("width",), "64", "whole number; got '64'"),
+        (("keyframes",), [], "keyframes must have 1 values or more; got 0"),
+        (("keyframes",), {"0": 1}, "keyframes must be a list"),
+        (("keyframes", 0), 3, "keyframe 1 must be a JSON object; got 3"),
+        (("keyframes", 0, "position"), [0, 0], "position of keyframe 1 must have 3 values or more"),
         (("keyframes", 0, "position", 2), math.nan, "finite"),
-        (("keyframes", 0, "position", 2), 1e9, "between"),
-        (("keyframes", 1, "quaternion_wxyz"), [0, 0, 0, 0], "length 1"),
-        (("keyframes", 1, "quaternion_wxyz"), [2, 0, 0, 0], "length 1"),
-        (("keyframes", 1, "hfov_deg"), 0.5, "between 1 and 170"),
+        (
+            ("keyframes", 0, "position", 2),
+            1e9,
+            r"\[2\] of keyframe 1 must be 1e\+06 or less",
+        ),
+        (("keyframes", 1, "quaternion_wxyz"), [0, 0, 0, 0], "of keyframe 2 must have length 1"),
+        (("keyframes", 1, "quaternion_wxyz"), [2, 0, 0, 0], "of keyframe 2 must have length 1"),
+        (("keyframes", 1, "hfov_deg"), 0.5, "hfov_deg of keyframe 2 must be 1 or more; got 0.5"),
         (("keyframes", 1, "easing"), "bounce", "easing must be one of"),
-        (("keyframes", 1, "easing"), ["linear"], "short word"),
+        (("keyframes", 1, "easing"), ["linear"], "must be a text"),
         (("keyframes", 1, "tcb", 0), 3, "between -1 and 1"),
         (("keyframes", 1, "time_sec"), 0.0, "must increase"),
         (("options", "position"), "nurbs", "must be one of"),
         (("options", "closed"), 1, "true or false"),
         (("options", "look_at"), [0, 0, 0], "away from the camera"),
-        (("options", "closing_sec"), -1, "must lie between"),
+        (("options", "closing_sec"), -1, "closing_sec of options must be 1e-06 or more"),
     ],
 )
 def test_a_crooked_document_is_refused_with_the_rule(document, place, value, words):
@@ -98,10 +104,13 @@ def test_a_crooked_document_is_refused_with_the_rule(document, place, value, wor
 
 
 def test_missing_and_unknown_fields_and_other_types_are_refused(document):
-    for change in (lambda d: d.pop("fps"), lambda d: d.update(extra=1)):
+    for change, message in (
+        (lambda d: d.pop("fps"), "fps must be given"),
+        (lambda d: d.update(extra=1), "extra must be left out"),
+    ):
         wrong = copy.deepcopy(document)
         change(wrong)
-        with pytest.raises(InputError, match="must have the fields"):
+        with pytest.raises(InputError, match=message):
             trajectory_from_document(wrong)
     for wrong in (None, [], "text", 3):
         with pytest.raises(InputError, match="must be a JSON object"):
@@ -111,7 +120,7 @@ def test_missing_and_unknown_fields_and_other_types_are_refused(document):
 def test_documents_have_at_most_200_keyframes_and_64_kilobytes(document):
     key = document["keyframes"][0]
     document["keyframes"] = [{**key, "time_sec": float(i)} for i in range(201)]
-    with pytest.raises(InputError, match=r"1 to 200; got 201"):
+    with pytest.raises(InputError, match=r"keyframes must have 200 values or fewer; got 201"):
         trajectory_from_document(document)
     document["keyframes"] = document["keyframes"][:200]
     assert len(trajectory_from_document(document)) == 9
@@ -192,7 +201,7 @@ def test_the_server_says_no_instead_of_raising(document):
     document["fps"] = -1
     answer = answers.confirm(document, training=TrainingRange(), scene_depth=1.0)
     assert answer["ok"] is False
-    assert "fps must lie" in answer["message"]
+    assert "fps must be 0.001 or more" in answer["message"]
     for request in (None, {"name": "orbit"}, {"document": 3, "strength": 0.3}):
         assert answers.preset(request)["ok"] is False
         assert answers.smooth_keys(request)["ok"] is False

@@ -118,7 +118,9 @@ def test_a_path_the_server_refuses_is_said_and_the_confirmed_one_stays_the_value
         bad.keyframes[1].hfov_deg = 1000; editor.commit(bad); }}"""
     )
     page.wait_for_selector(".rap-ed-chip[data-state=refused]")
-    assert "hfov_deg of keyframe 2 must lie between 1 and 170" in page.inner_text(".rap-ed-words")
+    assert "hfov_deg of keyframe 2 must be 170 or less; got 1000" in page.inner_text(
+        ".rap-ed-words"
+    )
     assert page.get_attribute(".rap-ed", "data-hash") == confirmed
     page.locator("canvas[data-view=persp]").focus()
     press(page, "Control+z")

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from rays_as_pixels.app.validation import validated
+from rays_as_pixels.app.validation import WholeNumber, number_between, validated
 from rays_as_pixels.errors import InputError
 
 
@@ -51,3 +51,36 @@ def test_sound_data_become_the_model():
 def test_a_broken_rule_is_named_with_the_value_and_the_remedy(data, message):
     with pytest.raises(InputError, match=message.replace("[]", r"\[\]")):
         validated(Edit, data)
+
+
+def test_labels_stand_in_messages_and_items_of_a_list_count_from_one():
+    data = {"num_frames": 1, "keys": [{"at": []}, {"at": [10.0]}]}
+    with pytest.raises(InputError, match=r"^at\[0\] of key 2 must be 9 or less; got 10.0"):
+        validated(Edit, data, labels={"keys": "key {n}"})
+    with pytest.raises(InputError, match=r"^Frames must be 1 or more; got 0"):
+        validated(Edit, {"num_frames": 0}, labels={"num_frames": "Frames"})
+    with pytest.raises(InputError, match=r"^keys must be a list; got 3"):
+        validated(Edit, {"num_frames": 1, "keys": 3}, labels={"keys": "key {n}"})
+
+
+@pytest.mark.parametrize("value", [3, 3.0])
+def test_a_whole_number_may_be_written_as_a_float(value):
+    found = number_between(WholeNumber, value, 1, 9, name="Steps")
+    assert found == 3 and isinstance(found, int)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (0, "Steps must be 1 or more; got 0. Correct it"),
+        (10, "Steps must be 9 or less; got 10."),
+        (2.5, "Steps must be a whole number; got 2.5."),
+        (float("inf"), "Steps must be a whole number; got inf."),
+        ("3", "Steps must be a whole number; got '3'."),
+        (True, "Steps must be a whole number; got True."),
+        (None, "Steps must be a whole number; got nothing."),
+    ],
+)
+def test_no_other_value_is_a_whole_number(value, message):
+    with pytest.raises(InputError, match=message):
+        number_between(WholeNumber, value, 1, 9, name="Steps")

@@ -25,13 +25,12 @@ from rays_as_pixels.app.jobs.requests import (
     EstimateRequest,
     GenerateRequest,
     ImagineRequest,
-    JobRequest,
     LoopRequest,
 )
 from rays_as_pixels.app.page.events import run_cost
 from rays_as_pixels.app.server import uploads
 from rays_as_pixels.app.server.model_holder import ModelHolder
-from rays_as_pixels.app.validation import validated
+from rays_as_pixels.app.validation import StrictModel, validated
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.pipeline.defaults import ESTIMATE_STEPS, GENERATE_STEPS, IMAGINE_STEPS
@@ -256,7 +255,7 @@ class Runs:
     def _submit(
         self,
         kind: str,
-        asked: JobRequest,
+        asked: StrictModel,
         inputs: dict[str, Any],
         cost: float,
         request: gr.Request,

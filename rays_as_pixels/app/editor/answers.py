@@ -3,22 +3,25 @@
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import wraps
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from rays_as_pixels.app.editor.document import (
-    MOST_FRAMES,
-    MOST_PIXELS,
-    Document,
-    count_of,
-    fields_of,
-    keyframes_from_document,
-    number_of,
+    MAX_FRAMES,
+    Fps,
+    FrameCount,
+    HfovDeg,
+    Number,
+    SidePx,
+    Word,
+    read_document,
     trajectory_from_document,
     trajectory_hash,
     with_keyframes,
-    word_of,
 )
 from rays_as_pixels.app.editor.fitting import document_from_preset, sampled_keys
+from rays_as_pixels.app.validation import StrictModel, validated
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.rotations import quaternion_wxyz_from_rotation
 from rays_as_pixels.geometry.trajectory import Trajectory
@@ -26,17 +29,32 @@ from rays_as_pixels.trajectories.operations import seam, smooth
 from rays_as_pixels.trajectories.training_range import TrainingRange, check_range
 
 Answer = dict[str, Any]
-_CURVE_POINTS = 241  # at most, to draw the confirmed path with
-_PRESET_FIELDS = (
-    "name",
-    "amount",
-    "pivot_depth",
-    "num_frames",
-    "fps",
-    "width",
-    "height",
-    "hfov_deg",
-)
+_MAX_CURVE_POINTS = 241  # to draw the confirmed path with
+
+
+class PresetRequest(StrictModel):
+    """Which preset the editor asks for; the fields are those of `make_preset`."""
+
+    name: Word
+    amount: Number
+    pivot_depth: Annotated[float, Field(ge=1e-3, le=1e6)]
+    num_frames: FrameCount
+    fps: Fps
+    width: SidePx
+    height: SidePx
+    hfov_deg: HfovDeg
+
+
+class SmoothRequest(StrictModel):
+    """What to smooth, and how much.
+
+    Attributes:
+        document: The edit document.
+        strength: 0 changes nothing, 1 the most.
+    """
+
+    document: dict[str, Any]
+    strength: Annotated[float, Field(ge=0, le=1)]
 
 
 def _enveloped(answer: Callable[..., Answer]) -> Callable[..., Answer]:
@@ -63,9 +81,9 @@ def confirm(document: Any, *, training: TrainingRange, scene_depth: float) -> An
     path = trajectory_from_document(document)
     curve = path
     if len(path) > 1:
-        steps = max(1, (_CURVE_POINTS - 1) // (len(path) - 1))
+        steps = max(1, (_MAX_CURVE_POINTS - 1) // (len(path) - 1))
         curve = trajectory_from_document(
-            {**document, "num_frames": min(MOST_FRAMES, (len(path) - 1) * steps + 1)}
+            {**document, "num_frames": min(MAX_FRAMES, (len(path) - 1) * steps + 1)}
         )
     return {
         "frames": _cameras(path),
@@ -80,19 +98,7 @@ def confirm(document: Any, *, training: TrainingRange, scene_depth: float) -> An
 @_enveloped
 def preset(request: Any) -> Answer:
     """Answer with the document of a preset; the request has the fields of `make_preset`."""
-    wish = fields_of(request, "the request", _PRESET_FIELDS)
-    return {
-        "document": document_from_preset(
-            word_of(wish["name"], "preset"),
-            num_frames=count_of(wish["num_frames"], "num_frames", MOST_FRAMES),
-            fps=number_of(wish["fps"], "fps", 1e-3, 1e5),
-            height=count_of(wish["height"], "height", MOST_PIXELS),
-            width=count_of(wish["width"], "width", MOST_PIXELS),
-            hfov_deg=number_of(wish["hfov_deg"], "hfov_deg", 1, 170),
-            amount=number_of(wish["amount"], "amount", -1e6, 1e6),
-            pivot_depth=number_of(wish["pivot_depth"], "pivot_depth", 1e-3, 1e6),
-        )
-    }
+    return {"document": document_from_preset(**validated(PresetRequest, request).model_dump())}
 
 
 @_enveloped
@@ -102,11 +108,9 @@ def smooth_keys(request: Any) -> Answer:
     The request has the fields document and strength; the path is smoothed as `operations.smooth`
     does, read densely, so that the number of frames does not matter.
     """
-    wish = fields_of(request, "the request", ("document", "strength"))
-    document: Document = wish["document"]
-    trajectory_from_document(document)  # refuses what is no document
-    strength = number_of(wish["strength"], "strength", 0, 1)
-    keys = keyframes_from_document(document)
+    wanted = validated(SmoothRequest, request)
+    document = wanted.document
+    keys = [key.keyframe() for key in read_document(document).keyframes]
     if len(keys) < 3:
         return {"document": document}
     paced = {**document, "options": {**document["options"], "speed": "keys", "closed": False}}
@@ -114,7 +118,7 @@ def smooth_keys(request: Any) -> Answer:
     first, last = keys[0].time_sec, keys[-1].time_sec
     length = float(dense.times_sec[-1])
     shares = [(key.time_sec - first) / (last - first) for key in keys]
-    found = sampled_keys(smooth(dense, strength), [share * length for share in shares])
+    found = sampled_keys(smooth(dense, wanted.strength), [share * length for share in shares])
     moved = [
         replace(key, world_from_cam=new.world_from_cam, hfov_deg=new.hfov_deg)
         for key, new in zip(keys, found, strict=True)
@@ -123,10 +127,10 @@ def smooth_keys(request: Any) -> Answer:
 
 
 def _cameras(path: Trajectory) -> list[Answer]:
-    pose = path.cameras.world_from_cam
-    wxyz = quaternion_wxyz_from_rotation(pose[:, :3, :3]).tolist()
+    world_from_cam = path.cameras.world_from_cam
+    wxyz = quaternion_wxyz_from_rotation(world_from_cam[:, :3, :3]).tolist()
     hfov_deg = path.cameras.hfov_rad.rad2deg().tolist()
-    rows = zip(pose[:, :3, 3].tolist(), wxyz, hfov_deg, strict=True)
+    rows = zip(world_from_cam[:, :3, 3].tolist(), wxyz, hfov_deg, strict=True)
     return [
         {"position": position, "quaternion_wxyz": turn, "hfov_deg": hfov}
         for position, turn, hfov in rows

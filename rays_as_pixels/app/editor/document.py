@@ -1,21 +1,17 @@
 """The edit document: keyframes and how they are joined, as the editor and the server exchange them.
 
-A plain JSON object, version 1. Everything in it is checked here, since any visitor can send one:
-
-    format "rays-as-pixels/edit", version 1, num_frames, fps, width, height,
-    keyframes: list of time_sec, position [x, y, z] (scene units), quaternion_wxyz (world_from_cam,
-        OpenCV axes), hfov_deg, easing, tcb, handle_in, handle_out, roll_deg: see `Keyframe`
-    options: position, rotation, look_at, closed, closing_sec, speed: see `SplineOptions`
+A plain JSON object, version 1: see `EditDocument`. Any visitor can send one, so it is all checked.
 """
 
 import hashlib
 import json
-import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field, field_validator
 
+from rays_as_pixels.app.validation import StrictModel, WholeNumber, validated
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import rigid
 from rays_as_pixels.geometry.rotations import (
@@ -27,26 +23,130 @@ from rays_as_pixels.trajectories.keyframes import Keyframe, SplineOptions
 from rays_as_pixels.trajectories.splines import trajectory_from_keyframes
 
 FORMAT, VERSION = "rays-as-pixels/edit", 1
-MOST_BYTES = 64 * 1024
-MOST_KEYFRAMES = 200
-MOST_FRAMES = 1000
-MOST_PIXELS = 8192  # of one side
-FURTHEST = 1e6  # scene units, seconds and degrees
+MAX_BYTES = 64 * 1024
+MAX_KEYFRAMES = 200
+MAX_FRAMES = 1000
+MAX_SIDE_PX = 8192
+FARTHEST = 1e6  # scene units, seconds and degrees
+REMEDY = "Correct it, or start again from a path or a preset."
 Document = dict[str, Any]
 
-_FIELDS = ("format", "version", "num_frames", "fps", "width", "height", "keyframes", "options")
-_KEY_FIELDS = (
-    "time_sec",
-    "position",
-    "quaternion_wxyz",
-    "hfov_deg",
-    "easing",
-    "tcb",
-    "handle_in",
-    "handle_out",
-    "roll_deg",
-)
-_OPTION_FIELDS = ("position", "rotation", "look_at", "closed", "closing_sec", "speed")
+Number = Annotated[float, Field(ge=-FARTHEST, le=FARTHEST)]
+Triple = Annotated[list[Number], Field(min_length=3, max_length=3)]
+Quadruple = Annotated[list[Number], Field(min_length=4, max_length=4)]
+Word = Annotated[str, Field(max_length=40)]
+FrameCount = Annotated[WholeNumber, Field(ge=1, le=MAX_FRAMES)]
+Fps = Annotated[float, Field(ge=1e-3, le=1e5)]
+SidePx = Annotated[WholeNumber, Field(ge=1, le=MAX_SIDE_PX)]
+HfovDeg = Annotated[float, Field(ge=1, le=170)]
+
+
+class KeyframeFields(StrictModel):
+    """A keyframe in the document, see `Keyframe`.
+
+    Attributes:
+        time_sec: As there; likewise hfov_deg, easing, tcb, handle_in, handle_out and roll_deg.
+        position: Camera centre, world axes, scene units.
+        quaternion_wxyz: Rotation world_from_cam, OpenCV axes, of length 1.
+    """
+
+    time_sec: Number
+    position: Triple
+    quaternion_wxyz: Quadruple
+    hfov_deg: HfovDeg
+    easing: Word
+    tcb: Triple
+    handle_in: Triple | None
+    handle_out: Triple | None
+    roll_deg: Number
+
+    @field_validator("quaternion_wxyz")
+    @classmethod
+    def _unit_length(cls, value: list[float]) -> list[float]:
+        if abs(sum(part * part for part in value) ** 0.5 - 1) > 1e-3:
+            raise ValueError("must have length 1")
+        return value
+
+    def keyframe(self) -> Keyframe:
+        """Return the keyframe.
+
+        Raises:
+            InputError: It breaks a rule of `Keyframe`.
+        """
+        wxyz = torch.tensor(self.quaternion_wxyz, dtype=torch.float64)
+        centre = torch.tensor(self.position, dtype=torch.float64)
+        return Keyframe(
+            time_sec=self.time_sec,
+            world_from_cam=rigid(rotation_from_quaternion_wxyz(wxyz), centre),
+            hfov_deg=self.hfov_deg,
+            easing=self.easing,
+            tcb=_tuple(self.tcb),
+            handle_in=None if self.handle_in is None else _tuple(self.handle_in),
+            handle_out=None if self.handle_out is None else _tuple(self.handle_out),
+            roll_deg=self.roll_deg,
+        )
+
+
+class OptionFields(StrictModel):
+    """How the keyframes are joined, see `SplineOptions`, whose fields these are."""
+
+    position: Word
+    rotation: Word
+    look_at: Triple | None
+    closed: bool
+    closing_sec: Annotated[float, Field(ge=1e-6, le=FARTHEST)] | None
+    speed: Word
+
+    def options(self) -> SplineOptions:
+        """Return the options.
+
+        Raises:
+            InputError: They break a rule of `SplineOptions`.
+        """
+        fields: dict[str, Any] = self.model_dump()
+        fields["look_at"] = None if self.look_at is None else _tuple(self.look_at)
+        return SplineOptions(**fields)
+
+
+class EditDocument(StrictModel):
+    """A path that is edited.
+
+    Attributes:
+        format: Says what this is.
+        version: Of the format.
+        num_frames: Frames of the path.
+        fps: Frames per second.
+        width: Of the image, in pixels.
+        height: Of the image, in pixels.
+        keyframes: In the order of time.
+        options: How they are joined.
+    """
+
+    format: Literal["rays-as-pixels/edit"]
+    version: Literal[1]
+    num_frames: FrameCount
+    fps: Fps
+    width: SidePx
+    height: SidePx
+    keyframes: Annotated[list[KeyframeFields], Field(min_length=1, max_length=MAX_KEYFRAMES)]
+    options: OptionFields
+
+
+def read_document(document: object) -> EditDocument:
+    """Return a document whose fields are checked.
+
+    Raises:
+        InputError: A field is missing, unknown, of another type or outside its range, or the
+            document is too long.
+    """
+    _check_bytes(document)
+    return validated(
+        EditDocument,
+        document,
+        name="the document",
+        remedy=REMEDY,
+        labels={"keyframes": "keyframe {n}"},
+    )
 
 
 def trajectory_from_document(document: object) -> Trajectory:
@@ -57,40 +157,18 @@ def trajectory_from_document(document: object) -> Trajectory:
         `.reanchored()` makes frame 0 the identity.
 
     Raises:
-        InputError: A field is missing, unknown, of another type or outside its range, the document
-            is too long, or the keyframes make no path (see `trajectory_from_keyframes`).
+        InputError: As `read_document`, or the keyframes make no path (see
+            `trajectory_from_keyframes`).
     """
-    whole = fields_of(document, "the document", _FIELDS)
-    _check_bytes(whole)
-    if (whole["format"], whole["version"]) != (FORMAT, VERSION):
-        raise InputError(
-            f"the document must be {FORMAT!r} version {VERSION}; got {whole['format']!r} version "
-            f"{whole['version']!r}. Start again from a path or a preset."
-        )
+    read = read_document(document)
     return trajectory_from_keyframes(
-        keyframes_from_document(whole),
-        num_frames=count_of(whole["num_frames"], "num_frames", MOST_FRAMES),
-        fps=number_of(whole["fps"], "fps", 1e-3, 1e5),
-        height=count_of(whole["height"], "height", MOST_PIXELS),
-        width=count_of(whole["width"], "width", MOST_PIXELS),
-        options=_options(whole["options"]),
+        [key.keyframe() for key in read.keyframes],
+        num_frames=read.num_frames,
+        fps=read.fps,
+        height=read.height,
+        width=read.width,
+        options=read.options.options(),
     )
-
-
-def keyframes_from_document(document: Document) -> list[Keyframe]:
-    """Return the document's keyframes, in its order.
-
-    Raises:
-        InputError: There is none or there are too many, or one breaks a rule.
-    """
-    keys = document["keyframes"]
-    if not isinstance(keys, list) or not 1 <= len(keys) <= MOST_KEYFRAMES:
-        got = len(keys) if isinstance(keys, list) else type(keys).__name__
-        raise InputError(
-            f"keyframes must be a list of 1 to {MOST_KEYFRAMES}; got {got}. "
-            "Add or remove keyframes."
-        )
-    return [_keyframe(key, f"keyframe {index + 1}") for index, key in enumerate(keys)]
 
 
 def document_from_keyframes(
@@ -108,7 +186,6 @@ def document_from_keyframes(
         InputError: As there: a document that is returned can be read.
     """
     options = options or SplineOptions()
-    values = {name: getattr(options, name) for name in _OPTION_FIELDS}
     document = {
         "format": FORMAT,
         "version": VERSION,
@@ -117,7 +194,7 @@ def document_from_keyframes(
         "width": width,
         "height": height,
         "keyframes": [_key_as_json(key) for key in keyframes],
-        "options": {name: _plain(value) for name, value in values.items()},
+        "options": {name: _plain(value) for name, value in vars(options).items()},
     }
     trajectory_from_document(document)
     return document
@@ -148,137 +225,31 @@ def trajectory_hash(trajectory: Trajectory) -> str:
     return digest.hexdigest()[:12]
 
 
-def fields_of(value: object, name: str, fields: Sequence[str]) -> dict[str, Any]:
-    """Return a JSON object that has exactly these fields.
-
-    Raises:
-        InputError: It is none, or fields are missing or unknown.
-    """
-    if not isinstance(value, dict):
-        raise InputError(
-            f"{name} must be a JSON object; got {type(value).__name__}. Start again from a path."
-        )
-    missing = [field for field in fields if field not in value]
-    unknown = [str(field)[:40] for field in value if field not in fields]
-    if missing or unknown:
-        raise InputError(
-            f"{name} must have the fields {', '.join(fields)}; got {len(missing)} missing "
-            f"({', '.join(missing) or 'none'}) and {len(unknown)} unknown "
-            f"({', '.join(unknown[:5]) or 'none'}). Start again from a path or a preset."
-        )
-    return value
-
-
-def _check_bytes(document: Document) -> None:
+def _check_bytes(document: object) -> None:
     try:
         length = len(json.dumps(document, allow_nan=False).encode())
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(
-            f"the document must be plain JSON with finite numbers; got {error}. "
-            "Start again from a path or a preset."
+            f"the document must be plain JSON with finite numbers; got {error}. {REMEDY}"
         ) from error
-    if length > MOST_BYTES:
+    if length > MAX_BYTES:
         raise InputError(
-            f"the document must take {MOST_BYTES} bytes or fewer; got {length}. "
+            f"the document must take {MAX_BYTES} bytes or fewer; got {length}. "
             "Remove some keyframes."
         )
 
 
-def _keyframe(value: object, name: str) -> Keyframe:
-    key = fields_of(value, name, _KEY_FIELDS)
-    centre = _numbers(key["position"], f"position of {name}", 3)
-    turn = _numbers(key["quaternion_wxyz"], f"quaternion_wxyz of {name}", 4)
-    wxyz = torch.tensor(turn, dtype=torch.float64)
-    length = float(wxyz.norm())
-    if abs(length - 1) > 1e-3:
-        raise InputError(
-            f"quaternion_wxyz of {name} must have length 1; got {length:g}. Enter its angles again."
-        )
-    rotation = rotation_from_quaternion_wxyz(wxyz)
-    handles = {
-        side: None if key[side] is None else _triple(key[side], f"{side} of {name}")
-        for side in ("handle_in", "handle_out")
-    }
-    return Keyframe(
-        time_sec=number_of(key["time_sec"], f"time_sec of {name}", -FURTHEST, FURTHEST),
-        world_from_cam=rigid(rotation, torch.tensor(centre, dtype=torch.float64)),
-        hfov_deg=number_of(key["hfov_deg"], f"hfov_deg of {name}", 1, 170),
-        easing=word_of(key["easing"], f"easing of {name}"),
-        tcb=_triple(key["tcb"], f"tcb of {name}"),
-        roll_deg=number_of(key["roll_deg"], f"roll_deg of {name}", -FURTHEST, FURTHEST),
-        **handles,
-    )
-
-
-def _options(value: object) -> SplineOptions:
-    options = fields_of(value, "options", _OPTION_FIELDS)
-    if not isinstance(options["closed"], bool):
-        raise InputError(
-            f"closed must be true or false; got {options['closed']!r}. Use false for an open path."
-        )
-    target, closing = options["look_at"], options["closing_sec"]
-    return SplineOptions(
-        position=word_of(options["position"], "position"),
-        rotation=word_of(options["rotation"], "rotation"),
-        look_at=None if target is None else _triple(target, "look_at"),
-        closed=options["closed"],
-        closing_sec=None if closing is None else number_of(closing, "closing_sec", 1e-6, FURTHEST),
-        speed=word_of(options["speed"], "speed"),
-    )
-
-
-def word_of(value: object, name: str) -> str:
-    """Return a short string.
-
-    Raises:
-        InputError: It is none.
-    """
-    if not isinstance(value, str) or len(value) > 40:
-        raise InputError(f"{name} must be a short word; got {value!r:.60}. Pick one of the list.")
-    return value
-
-
-def number_of(value: object, name: str, low: float, high: float) -> float:
-    """Return a finite number within limits.
-
-    Raises:
-        InputError: It is none, or lies outside.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InputError(f"{name} must be a finite number; got {value!r:.60}. Write a number.")
-    if not low <= value <= high:
-        raise InputError(f"{name} must lie between {low:g} and {high:g}; got {value}. Change it.")
-    return float(value)
-
-
-def count_of(value: object, name: str, most: int) -> int:
-    """Return a whole number from 1 on.
-
-    Raises:
-        InputError: It is none, or lies outside.
-    """
-    number = number_of(value, name, 1, most)
-    if number != int(number):
-        raise InputError(f"{name} must be a whole number; got {value}. Use {round(number)}.")
-    return int(number)
-
-
-def _numbers(value: object, name: str, count: int) -> list[float]:
-    if not isinstance(value, list | tuple) or len(value) != count:
-        raise InputError(f"{name} must hold {count} numbers; got {value!r:.60}. Enter them again.")
-    return [number_of(part, name, -FURTHEST, FURTHEST) for part in value]
-
-
-def _triple(value: object, name: str) -> tuple[float, float, float]:
-    x, y, z = _numbers(value, name, 3)
+def _tuple(triple: list[float]) -> tuple[float, float, float]:
+    x, y, z = triple
     return x, y, z
 
 
 def _key_as_json(key: Keyframe) -> dict[str, Any]:
-    pose = key.world_from_cam.to(torch.float64)
-    values = {name: _plain(getattr(key, name, None)) for name in _KEY_FIELDS}
-    values["position"] = pose[:3, 3].tolist()
-    values["quaternion_wxyz"] = quaternion_wxyz_from_rotation(pose[:3, :3]).tolist()
+    world_from_cam = key.world_from_cam.to(torch.float64)
+    values = {name: _plain(value) for name, value in vars(key).items()}
+    del values["world_from_cam"]
+    values["position"] = world_from_cam[:3, 3].tolist()
+    values["quaternion_wxyz"] = quaternion_wxyz_from_rotation(world_from_cam[:3, :3]).tolist()
     return values
 
 

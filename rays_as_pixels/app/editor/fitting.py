@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rays_as_pixels.app.editor.document import MOST_KEYFRAMES, Document, document_from_keyframes
+from rays_as_pixels.app.editor.document import MAX_KEYFRAMES, Document, document_from_keyframes
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.rotations import rotation_angle_rad
 from rays_as_pixels.geometry.trajectory import Trajectory
@@ -36,9 +36,9 @@ def document_from_trajectory(trajectory: Trajectory, num_keyframes: int | None =
     Raises:
         InputError: The number of keyframes, or a field of view outside 1 to 170 degrees.
     """
-    if num_keyframes is not None and not 1 <= num_keyframes <= MOST_KEYFRAMES:
+    if num_keyframes is not None and not 1 <= num_keyframes <= MAX_KEYFRAMES:
         raise InputError(
-            f"num_keyframes must lie between 1 and {MOST_KEYFRAMES}; got {num_keyframes}. Use 5."
+            f"num_keyframes must lie between 1 and {MAX_KEYFRAMES}; got {num_keyframes}. Use 5."
         )
     return _document(trajectory, _fit(trajectory, num_keyframes, CLOSE_ENOUGH))
 

@@ -2,26 +2,22 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from rays_as_pixels.app.validation import StrictModel, WholeNumber
 from rays_as_pixels.pipeline.defaults import ESTIMATE_STEPS, GENERATE_STEPS, IMAGINE_STEPS
 
 MAX_STEPS, MAX_RUNS, MAX_ROUNDS = 200, 16, 5
 MAX_SEED = 2**31 - 1
+FLIPS = (1, 2, 4)  # copies of a clip: itself, also mirrored, and both also backwards
 
-Steps = Annotated[int, Field(ge=1, le=MAX_STEPS)]
-Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+Steps = Annotated[WholeNumber, Field(ge=1, le=MAX_STEPS)]
+Seed = Annotated[WholeNumber, Field(ge=0, le=MAX_SEED)]
 Seconds = Annotated[float, Field(ge=0, le=1e5)]
 GuidanceScale = Annotated[float, Field(ge=1, le=20)]
 
 
-class JobRequest(BaseModel):
-    """Base of all requests: immutable, of known fields only, and nothing is converted silently."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class EstimateRequest(JobRequest):
+class EstimateRequest(StrictModel):
     """What to estimate: which frames of a video, and how carefully.
 
     Attributes:
@@ -38,18 +34,18 @@ class EstimateRequest(JobRequest):
     """
 
     video: str
-    num_frames: Annotated[int, Field(ge=1)]
+    num_frames: Annotated[WholeNumber, Field(ge=1)]
     start_sec: Seconds | None = None
     end_sec: Seconds | None = None
     steps: Steps = ESTIMATE_STEPS
-    num_samples: Annotated[int, Field(ge=1, le=MAX_RUNS)] = 1
+    num_samples: Annotated[WholeNumber, Field(ge=1, le=MAX_RUNS)] = 1
     num_flips: Literal[1, 2, 4] = 1
     shared_focal: bool = False
     seed: Seed = 0
     extra_frames: bool = True
 
 
-class GenerateRequest(JobRequest):
+class GenerateRequest(StrictModel):
     """How to generate a video along a path.
 
     Attributes:
@@ -65,7 +61,7 @@ class GenerateRequest(JobRequest):
     seed: Seed = 0
 
 
-class ImagineRequest(JobRequest):
+class ImagineRequest(StrictModel):
     """How to imagine a video and its path.
 
     Attributes:
@@ -76,14 +72,14 @@ class ImagineRequest(JobRequest):
         seed: Seed of the noise.
     """
 
-    num_frames: Annotated[int, Field(ge=1)]
+    num_frames: Annotated[WholeNumber, Field(ge=1)]
     fps: Annotated[float, Field(ge=0.1, le=240)] = 10.0
     steps: Steps = IMAGINE_STEPS
     guidance_scale: GuidanceScale = 1.0
     seed: Seed = 0
 
 
-class LoopRequest(JobRequest):
+class LoopRequest(StrictModel):
     """How to run the loop along a path.
 
     Attributes:
@@ -97,7 +93,7 @@ class LoopRequest(JobRequest):
     """
 
     path: str = "estimated"
-    rounds: Annotated[int, Field(ge=1, le=MAX_ROUNDS)] = 1
+    rounds: Annotated[WholeNumber, Field(ge=1, le=MAX_ROUNDS)] = 1
     steps: Steps = GENERATE_STEPS
     estimate_steps: Steps = ESTIMATE_STEPS
     guidance_scale: GuidanceScale = 1.0

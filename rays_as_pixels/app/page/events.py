@@ -1,8 +1,10 @@
 """What events of several steps share: submitting jobs, the watched job, where images come from."""
 
+import secrets
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import gradio as gr
 import torch
@@ -12,10 +14,12 @@ from torch import Tensor
 
 from rays_as_pixels.app import i18n
 from rays_as_pixels.app.jobs import tasks
+from rays_as_pixels.app.jobs.requests import MAX_SEED
 from rays_as_pixels.app.library import Result, frames_of
 from rays_as_pixels.app.page import widgets
 from rays_as_pixels.app.page.binding import Updates
 from rays_as_pixels.app.server.session import Session
+from rays_as_pixels.app.validation import validated
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.media.video import read_image
@@ -24,6 +28,8 @@ from rays_as_pixels.trajectories.formats.native import native_text
 
 if TYPE_CHECKING:
     from rays_as_pixels.app.page.page import Page
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def submit_job(
@@ -42,6 +48,30 @@ def submit_job(
     )
     session = replace(session, job=record.id)
     return job_updates(page, session) | {page.session: session, page.browser: session.browser()}
+
+
+def request_from_form(
+    request_class: type[Model], labels: Mapping[str, str] | None = None, /, **values: Any
+) -> Model:
+    """Return a job's request from values that a step's form sent.
+
+    Args:
+        request_class: Of the request.
+        labels: Keys of the labels that the form's fields have, where not the request's own names.
+        values: Fields of the request.
+
+    Raises:
+        InputError: A rule of the request is broken; the message has the field's label.
+    """
+    keys = {name: name for name in values if name in i18n.table()} | dict(labels or {})
+    return validated(
+        request_class, values, labels={name: i18n.say(key) for name, key in keys.items()}
+    )
+
+
+def seed_of_form(value: object, *, locked: object) -> object:
+    """Return the seed shown if it is locked, a new one if it is not."""
+    return value if locked is True else secrets.randbelow(MAX_SEED + 1)
 
 
 def job_updates(page: "Page", session: Session) -> Updates:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rays_as_pixels.app import checks, i18n
 from rays_as_pixels.app.jobs import tasks
-from rays_as_pixels.app.jobs.requests import MAX_STEPS, GenerateRequest, ImagineRequest
+from rays_as_pixels.app.jobs.requests import GenerateRequest, ImagineRequest
 from rays_as_pixels.app.jobs.source_clip_files import source_clip_files
 from rays_as_pixels.app.page.binding import Updates, Values, bind, bind_with_data
 from rays_as_pixels.app.page.compare import comparison
@@ -19,7 +19,9 @@ from rays_as_pixels.app.page.events import (
     depth_of_estimate,
     displayed_estimate,
     path_of_session,
+    request_from_form,
     run_cost,
+    seed_of_form,
     source_frames,
     source_path,
     source_path_file,
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from rays_as_pixels.app.page.page import Page
 
 PATHS = ("edited", "estimated", "imagine")
+SAMPLING_LABELS = {"guidance_scale": "guidance"}
 IMAGES = ("clip", "first", "ends", "chosen", "own")
 label = i18n.label
 
@@ -250,9 +253,9 @@ def generate(page: "Page", session: Session, values: Values) -> Updates:
     step = page.generate
     name = checks.choice(i18n.say("along"), values[step.path_choice], PATHS)
     sampling = {
-        "steps": checks.whole(i18n.say("steps"), values[step.steps], 1, MAX_STEPS),
-        "guidance_scale": checks.real(i18n.say("guidance"), values[step.guidance], 1.0, 20.0),
-        "seed": checks.seed(values[step.seed], locked=values[step.lock]),
+        "steps": values[step.steps],
+        "guidance_scale": values[step.guidance],
+        "seed": seed_of_form(values[step.seed], locked=values[step.lock]),
     }
     if name == "imagine":
         updates = _imagine(page, session, values, sampling)
@@ -281,7 +284,7 @@ def _generate_along(
     if choice == "clip" and depth is not None:
         clip = _source_clip(page, session, depth)
     frames = tuple(image.frame for image in images)
-    request = GenerateRequest(image_frames=frames, **sampling)
+    request = request_from_form(GenerateRequest, SAMPLING_LABELS, image_frames=frames, **sampling)
     return submit_job(
         page,
         session,
@@ -309,9 +312,11 @@ def _source_clip(
 
 def _imagine(page: "Page", session: Session, values: Values, sampling: dict[str, Any]) -> Updates:
     step = page.generate
-    request = ImagineRequest(
+    request = request_from_form(
+        ImagineRequest,
+        SAMPLING_LABELS,
         num_frames=checks.frame_count(values[step.imagine_frames], page.model.facts.clip_lengths),
-        fps=checks.real(i18n.say("fps"), values[step.imagine_fps], 0.1, 240.0),
+        fps=values[step.imagine_fps],
         **sampling,
     )
     if values[step.images_choice] == "own":

@@ -10,13 +10,15 @@ from torch import Tensor
 
 from rays_as_pixels.app import checks, i18n
 from rays_as_pixels.app.jobs import loop_rounds, tasks
-from rays_as_pixels.app.jobs.requests import MAX_ROUNDS, MAX_STEPS, LoopRequest
+from rays_as_pixels.app.jobs.requests import MAX_ROUNDS, LoopRequest
 from rays_as_pixels.app.page.binding import Updates, Values, bind
 from rays_as_pixels.app.page.compare import comparison
 from rays_as_pixels.app.page.events import (
     depth_of_estimate,
     path_of_session,
+    request_from_form,
     run_cost,
+    seed_of_form,
     source_frames,
     source_path,
     source_path_file,
@@ -210,14 +212,13 @@ def run_dolly_zoom(page: "Page", session: Session, values: Values) -> Updates:
 
 def _submit(page: "Page", session: Session, values: Values, start: LoopStart) -> Updates:
     step = page.loop
-    request = LoopRequest(
+    request = request_from_form(
+        LoopRequest,
         path=start.name,
-        rounds=checks.whole(i18n.say("rounds"), values[step.rounds], 1, MAX_ROUNDS),
-        steps=checks.whole(i18n.say("steps"), values[step.steps], 1, MAX_STEPS),
-        estimate_steps=checks.whole(
-            i18n.say("estimate_steps"), values[step.estimate_steps], 1, MAX_STEPS
-        ),
-        seed=checks.seed(values[step.seed], locked=values[step.lock]),
+        rounds=values[step.rounds],
+        steps=values[step.steps],
+        estimate_steps=values[step.estimate_steps],
+        seed=seed_of_form(values[step.seed], locked=values[step.lock]),
         has_reference=start.reference is not None,
     )
     inputs: dict[str, Path | bytes] = {

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from rays_as_pixels.app import checks, i18n
-from rays_as_pixels.app.jobs.requests import MAX_RUNS, MAX_STEPS, EstimateRequest
+from rays_as_pixels.app import i18n
+from rays_as_pixels.app.jobs.requests import FLIPS, EstimateRequest
 from rays_as_pixels.app.page.binding import Updates, Values, bind
-from rays_as_pixels.app.page.events import run_cost, submit_job
+from rays_as_pixels.app.page.events import request_from_form, run_cost, seed_of_form, submit_job
 from rays_as_pixels.app.page.fields import (
     plain_html,
     primary_button,
@@ -25,7 +25,6 @@ from rays_as_pixels.pipeline.defaults import ESTIMATE_STEPS
 if TYPE_CHECKING:
     from rays_as_pixels.app.page.page import Page
 
-FLIPS = (1, 2, 4)
 label = i18n.label
 
 
@@ -135,29 +134,29 @@ def estimate(page: "Page", session: Session, values: Values) -> Updates:
         raise InputError(i18n.say("need_frames", session.lang))
     step = page.path
     path, plan = _video(page, session)
-    flips = checks.whole(i18n.say("flips"), values[step.flips], 1, max(FLIPS))
-    if flips not in FLIPS:
-        raise InputError(f"{i18n.say('flips')} must be 1, 2 or 4; got {flips}. Pick one of these.")
     name = f"input{path.suffix.lower()[:8]}"
-    request = EstimateRequest(
+    request = request_from_form(
+        EstimateRequest,
+        {"num_samples": "runs", "num_flips": "flips"},
         video=name,
         num_frames=plan["num_frames"],
         start_sec=plan["start_sec"],
         end_sec=plan["end_sec"],
-        steps=checks.whole(i18n.say("steps"), values[step.steps], 1, MAX_STEPS),
-        num_samples=checks.whole(i18n.say("runs"), values[step.runs], 1, MAX_RUNS),
-        num_flips=flips,
-        shared_focal=values[step.shared_focal] is True,
-        extra_frames=values[step.extra_frames] is True,
-        seed=checks.seed(values[step.seed], locked=values[step.lock]),
+        steps=values[step.steps],
+        num_samples=values[step.runs],
+        num_flips=values[step.flips],
+        shared_focal=values[step.shared_focal],
+        extra_frames=values[step.extra_frames],
+        seed=seed_of_form(values[step.seed], locked=values[step.lock]),
     )
+    runs = request.num_samples * request.num_flips
     updates = submit_job(
         page,
         session,
         "estimate",
         request,
         inputs={name: path},
-        cost=run_cost(request.steps, request.num_frames, runs=request.num_samples * flips),
+        cost=run_cost(request.steps, request.num_frames, runs=runs),
         example=session.example,
     )
     return updates | {step.seed: request.seed}

@@ -21,6 +21,7 @@ from rays_as_pixels.app.page.results import display_results, editor_updates, vie
 from rays_as_pixels.app.page.source import FrameChoice, planned_updates, uploaded_source
 from rays_as_pixels.app.server.model_holder import ModelFacts
 from rays_as_pixels.app.server.session import Session
+from rays_as_pixels.app.validation import quoted
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.media.images import IMAGE_SUFFIXES
 from rays_as_pixels.trajectories.formats.native import read_native
@@ -163,7 +164,7 @@ def pick_example(
     if not isinstance(index, int) or not 0 <= index < len(page.examples):
         raise InputError(
             i18n.say("unknown_example", session.lang).format(
-                count=len(page.examples), index=checks.shown(index)
+                count=len(page.examples), index=quoted(index)
             )
         )
     return show_example(page, session.emptied(), index)

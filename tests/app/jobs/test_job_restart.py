@@ -16,13 +16,13 @@ from waiting import wait_until
 from rays_as_pixels.app.jobs.context import JobKind
 from rays_as_pixels.app.jobs.manager import JobManager
 from rays_as_pixels.app.jobs.records import JobState
-from rays_as_pixels.app.jobs.requests import JobRequest
+from rays_as_pixels.app.validation import StrictModel
 from rays_as_pixels.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
-class CountTo(JobRequest):
+class CountTo(StrictModel):
     """A request with something in it."""
 
     number: int
@@ -136,7 +136,7 @@ def test_a_waiting_job_that_the_next_program_does_not_know_is_not_run(tmp_path):
     waiting = manager.submit("count", CountTo(number=1))
     wait_until(lambda: manager.get(running.id).state is JobState.RUNNING)
     manager.close()
-    again = JobManager(tmp_path, {"count": JobKind(JobRequest, count)})  # knows no number
+    again = JobManager(tmp_path, {"count": JobKind(StrictModel, count)})  # knows no number
     again.resume()
     job = again.get(waiting.id)
     assert job.state is JobState.INTERRUPTED and "updated" in job.message
