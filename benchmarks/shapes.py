@@ -7,7 +7,7 @@ from diffusers import WanTransformer3DModel
 from torch import Tensor
 
 from rays_as_pixels.model.clip_lengths import TEMPORAL_STRIDE, latent_frames
-from rays_as_pixels.model.transformer.joint_state import JointState
+from rays_as_pixels.model.joint_state import JointState
 from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 
 TEXT_TOKENS = 512

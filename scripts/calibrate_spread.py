@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from rays_as_pixels.evaluation.runner import Runner, Settings
+from rays_as_pixels.evaluation.tasks.runner import Runner, Settings
 from rays_as_pixels.evaluation.tasks.uncertainty import fit_scale
 from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline

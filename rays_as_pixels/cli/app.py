@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     workspace = args.workspace_dir or default_workspace()
     keep_uploads_in(workspace)
     import_spaces_first()
-    from rays_as_pixels.app.server.launch import LaunchOptions, launch
+    from rays_as_pixels.app.page.launch import LaunchOptions, launch
     from rays_as_pixels.app.server.model_holder import ModelHolder
     from rays_as_pixels.hub.fetch import peek_model
 

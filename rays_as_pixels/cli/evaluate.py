@@ -15,8 +15,8 @@ from rays_as_pixels.pipeline.defaults import ESTIMATE_STEPS, GENERATE_STEPS
 
 if TYPE_CHECKING:
     from rays_as_pixels.evaluation.clips import EvalClip
-    from rays_as_pixels.evaluation.run import EvaluationResult
-    from rays_as_pixels.evaluation.runner import Settings
+    from rays_as_pixels.evaluation.tasks.run import EvaluationResult
+    from rays_as_pixels.evaluation.tasks.runner import Settings
     from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 
 FILES = ("evaluation.json", "evaluation.md")
@@ -139,7 +139,7 @@ def run(args: argparse.Namespace) -> int:
         InputError: A rule on the options, the data or the model is broken.
     """
     from rays_as_pixels.evaluation.regression_gate import read_result
-    from rays_as_pixels.evaluation.runner import Settings
+    from rays_as_pixels.evaluation.tasks.runner import Settings
 
     every_frame = args.frames == options.ALL_FRAMES
     if every_frame and (args.data is None or args.tasks != "estimate"):
@@ -186,7 +186,7 @@ def _evaluated(
     args: argparse.Namespace, settings: "Settings", progress: ProgressLine
 ) -> "EvaluationResult":
     from rays_as_pixels.evaluation.baselines.registry import installed_baselines
-    from rays_as_pixels.evaluation.run import evaluate
+    from rays_as_pixels.evaluation.tasks.run import evaluate
 
     baselines = installed_baselines() if settings.baselines else []
     if args.data is not None:

@@ -120,8 +120,8 @@ def _minutes(text: str) -> float:
 def run(args: argparse.Namespace) -> int:
     """Train until the minutes are spent, then print the exported folder."""
     from rays_as_pixels.training.config import training_config
-    from rays_as_pixels.training.run import train
     from rays_as_pixels.training.run_context import TrainingOptions
+    from rays_as_pixels.training.stages.run import train
 
     given = {part: getattr(args, f"{part}_minutes") for part in _TIMED_PARTS}
     minutes = {part: value for part, value in given.items() if value is not None}

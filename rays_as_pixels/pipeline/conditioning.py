@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rays_as_pixels.model.camera_prior.camera_prior import CameraPrior
 from rays_as_pixels.model.clip_lengths import latent_frames
-from rays_as_pixels.model.transformer.joint_state import SOURCE
+from rays_as_pixels.model.joint_state import SOURCE
 from rays_as_pixels.pipeline.sampler import Conditioning
 
 

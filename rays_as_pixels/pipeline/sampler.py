@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.errors import Cancelled
-from rays_as_pixels.model.transformer.joint_state import JointState, JointVelocity, ReferenceImages
+from rays_as_pixels.model.joint_state import JointState, JointVelocity, ReferenceImages
 from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.pipeline.schedule import set_sigmas
 

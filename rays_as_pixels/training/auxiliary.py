@@ -17,7 +17,7 @@ from rays_as_pixels.geometry.cameras import Cameras, invert_rigid
 from rays_as_pixels.geometry.rotations import vector_from_rotation
 from rays_as_pixels.model.autoencoder import SPATIAL_STRIDE
 from rays_as_pixels.model.clip_lengths import TEMPORAL_STRIDE
-from rays_as_pixels.model.transformer.joint_state import JointState, JointVelocity
+from rays_as_pixels.model.joint_state import JointState, JointVelocity
 from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.training.objective import CleanBatch
 

@@ -22,7 +22,7 @@ from accelerate.utils import (
 from torch import Tensor, nn
 from torch.utils import _pytree
 
-from rays_as_pixels.model.transformer.joint_state import JointVelocity
+from rays_as_pixels.model.joint_state import JointVelocity
 
 _SEED_STRIDE = 7919  # a prime: processes draw different clips, whatever the seeds of two runs
 _PATIENCE = timedelta(hours=12)  # others wait while the main process renders or encodes

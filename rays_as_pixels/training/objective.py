@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rays_as_pixels.model.transformer.joint_state import (
+from rays_as_pixels.model.joint_state import (
     SOURCE,
     SPARSE_TARGET,
     JointState,

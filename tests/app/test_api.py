@@ -10,9 +10,9 @@ from waiting import wait_until
 
 from rays_as_pixels.app.examples import find_examples
 from rays_as_pixels.app.jobs.source_clip_files import read_footage
+from rays_as_pixels.app.page import launch as launching
 from rays_as_pixels.app.page import layout
-from rays_as_pixels.app.server import launch as launching
-from rays_as_pixels.app.server.launch import LaunchOptions, launch
+from rays_as_pixels.app.page.launch import LaunchOptions, launch
 from rays_as_pixels.app.server.model_holder import ModelHolder
 from rays_as_pixels.trajectories.formats.native import read_native
 

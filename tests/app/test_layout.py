@@ -10,10 +10,10 @@ import pytest
 from rays_as_pixels.app import i18n
 from rays_as_pixels.app.examples import EXAMPLES_DIR, KINDS, find_examples
 from rays_as_pixels.app.jobs.manager import JobManager
-from rays_as_pixels.app.library import Library, frames_of
 from rays_as_pixels.app.page.binding import shown_errors
+from rays_as_pixels.app.page.launch import theme
 from rays_as_pixels.app.page.layout import build_page
-from rays_as_pixels.app.server.launch import theme
+from rays_as_pixels.app.page.library import Library, frames_of
 from rays_as_pixels.app.server.model_holder import ModelFacts, ModelHolder
 from rays_as_pixels.errors import InputError
 

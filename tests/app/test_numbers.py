@@ -7,8 +7,8 @@ import torch
 
 from rays_as_pixels.app.examples import find_examples
 from rays_as_pixels.app.jobs import tasks
-from rays_as_pixels.app.library import Library, Result
 from rays_as_pixels.app.page import numbers
+from rays_as_pixels.app.page.library import Library, Result
 from rays_as_pixels.geometry.cameras import Cameras, rigid
 from rays_as_pixels.geometry.rotations import rotation_from_vector
 from rays_as_pixels.geometry.trajectory import Trajectory

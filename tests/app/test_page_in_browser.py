@@ -8,10 +8,10 @@ from dataclasses import fields, replace
 import pytest
 
 from rays_as_pixels.app.examples import find_examples
+from rays_as_pixels.app.page import launch as launching
 from rays_as_pixels.app.page import layout
-from rays_as_pixels.app.page.downloads import formats
-from rays_as_pixels.app.server import launch as launching
-from rays_as_pixels.app.server.launch import LaunchOptions, launch
+from rays_as_pixels.app.page.launch import LaunchOptions, launch
+from rays_as_pixels.app.server.downloads import writable_formats
 from rays_as_pixels.app.server.model_holder import ModelHolder
 
 # The server runs in this process, where a deprecation in a package of Gradio's must not stop it.
@@ -250,8 +250,8 @@ def test_the_page_fits_a_phone_and_each_format_its_menu_of_downloads(page):
 def fits_its_menu(page) -> None:
     page.wait_for_selector("#dl-format input")
     page.wait_for_timeout(400)
-    room, widths = page.evaluate(ROOM, list(formats().values()))
-    assert max(widths) <= room, dict(zip(formats(), widths, strict=True))
+    room, widths = page.evaluate(ROOM, list(writable_formats().values()))
+    assert max(widths) <= room, dict(zip(writable_formats(), widths, strict=True))
 
 
 @pytest.mark.slow

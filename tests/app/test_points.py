@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from rays_as_pixels.app.examples import EXAMPLES_DIR, find_examples
-from rays_as_pixels.app.library import Library, example_clip
 from rays_as_pixels.app.page import points
 from rays_as_pixels.app.page.layout import build_page
+from rays_as_pixels.app.page.library import Library, example_clip
 from rays_as_pixels.app.server.model_holder import ModelFacts, ModelHolder
 from rays_as_pixels.app.server.session import Session
 from rays_as_pixels.geometry.cameras import Cameras, invert_rigid, rigid

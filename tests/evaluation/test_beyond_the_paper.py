@@ -10,9 +10,9 @@ from tiny_pipe import SIZE, tiny_pipeline
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.evaluation.clips import EvalClip, world_clips
 from rays_as_pixels.evaluation.rank_correlation import error_per_spread, ranks, spearman
-from rays_as_pixels.evaluation.run import evaluate
-from rays_as_pixels.evaluation.runner import Settings
 from rays_as_pixels.evaluation.tasks import long_video as long_videos
+from rays_as_pixels.evaluation.tasks.run import evaluate
+from rays_as_pixels.evaluation.tasks.runner import Settings
 from rays_as_pixels.geometry.rotations import rotation_angle_rad
 from rays_as_pixels.worlds import render_clips
 from rays_as_pixels.worlds.long_sequences import render_long_clip

@@ -10,7 +10,7 @@ from tiny_pipe import SIZE, tiny_pipeline
 from rays_as_pixels.cli.evaluate import add_parser, step_list
 from rays_as_pixels.cli.main import main
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.evaluation.runner import Settings
+from rays_as_pixels.evaluation.tasks.runner import Settings
 from rays_as_pixels.media.video import write_image
 
 

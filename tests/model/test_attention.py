@@ -1,11 +1,10 @@
 import pytest
 import torch
 
+from rays_as_pixels.model.joint_state import frame_of_latent, latent_time
 from rays_as_pixels.model.transformer.attention import RotaryAttention, slow_attention
 from rays_as_pixels.model.transformer.rope import (
     apply_rotary,
-    frame_of_latent,
-    latent_time,
     rotary_tables,
     token_positions,
 )

@@ -12,7 +12,7 @@ from rays_as_pixels.model.camera_prior.camera_params import (
 )
 from rays_as_pixels.model.camera_prior.camera_prior import CameraPrior
 from rays_as_pixels.model.config import CameraPriorConfig
-from rays_as_pixels.model.transformer.joint_state import JointState
+from rays_as_pixels.model.joint_state import JointState
 from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.training.auxiliary import pose_params
 from rays_as_pixels.training.objective import CleanBatch

@@ -14,7 +14,7 @@ from tiny_wan import saved_wan, tiny_transformer
 from rays_as_pixels.cli.main import main
 from rays_as_pixels.errors import CheckpointError, InputError
 from rays_as_pixels.model.autoencoder import LatentCodec
-from rays_as_pixels.model.transformer.joint_state import JointState
+from rays_as_pixels.model.joint_state import JointState
 from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.model.wan.convert import (
     closed_rows,

@@ -5,14 +5,14 @@ import torch
 from diffusers import WanTransformer3DModel
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.model.token_images import unpatchify
-from rays_as_pixels.model.transformer.joint_state import (
+from rays_as_pixels.model.joint_state import (
     SOURCE,
     SPARSE_TARGET,
     JointState,
     ReferenceImages,
 )
 from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
+from rays_as_pixels.model.transformer.token_images import unpatchify
 
 SMALL = {
     "video_config": {"channels": 4},

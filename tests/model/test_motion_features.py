@@ -6,7 +6,7 @@ import torch
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.model.camera_prior.motion_features import LatentFlow, MotionFeatures
 from rays_as_pixels.model.config import MotionFeaturesConfig
-from rays_as_pixels.model.transformer.joint_state import JointState, ReferenceImages
+from rays_as_pixels.model.joint_state import JointState, ReferenceImages
 from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 
 

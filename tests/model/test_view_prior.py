@@ -7,7 +7,7 @@ import torch
 
 from rays_as_pixels.model.camera_prior.camera_params import raxels_from_camera_params
 from rays_as_pixels.model.config import ViewPriorConfig
-from rays_as_pixels.model.transformer.joint_state import CLIP, LatentImages
+from rays_as_pixels.model.joint_state import CLIP, LatentImages
 from rays_as_pixels.model.view_prior.view_prior import CELL, View, ViewPrior
 
 HEIGHT, WIDTH = 6, 8  # cells

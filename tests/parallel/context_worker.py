@@ -7,7 +7,7 @@ import torch
 from diffusers.models import attention_dispatch
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.model.transformer.joint_state import SOURCE, JointState, ReferenceImages
+from rays_as_pixels.model.joint_state import SOURCE, JointState, ReferenceImages
 from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.pipeline.acceleration import (
     enable_context_parallel,

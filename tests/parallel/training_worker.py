@@ -24,9 +24,9 @@ from rays_as_pixels.training.distributed import (
     new_accelerator,
 )
 from rays_as_pixels.training.objective import CleanBatch, NoisyBatch, joint_loss, noisy_batch
-from rays_as_pixels.training.run import train
 from rays_as_pixels.training.run_context import TrainingOptions
 from rays_as_pixels.training.stages import transformer as training
+from rays_as_pixels.training.stages.run import train
 from rays_as_pixels.training.stages.transformer import TransformerRun, new_optimisers
 
 STEPS, CLIPS = 4, 4

@@ -6,8 +6,8 @@ from diffusers.models.attention_dispatch import _AttentionBackendRegistry
 from diffusers.utils import logging as diffusers_logging
 
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.model.joint_state import JointState
 from rays_as_pixels.model.transformer.attention import MatmulAttentionProcessor, RotaryAttention
-from rays_as_pixels.model.transformer.joint_state import JointState
 from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.pipeline.acceleration import (
     accelerate,

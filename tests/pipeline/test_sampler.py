@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rays_as_pixels.errors import Cancelled, InputError
-from rays_as_pixels.model.transformer.joint_state import SOURCE, JointVelocity
+from rays_as_pixels.model.joint_state import SOURCE, JointVelocity
 from rays_as_pixels.pipeline import sampler
 from rays_as_pixels.pipeline.sampler import Conditioning, SamplerOptions, denoise_jointly
 from rays_as_pixels.pipeline.schedule import explicit_sigmas, new_scheduler, set_sigmas

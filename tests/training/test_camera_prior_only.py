@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.training.config import TransformerConfig, training_config
-from rays_as_pixels.training.run import train
 from rays_as_pixels.training.run_context import TrainingOptions
 from rays_as_pixels.training.stages import stage_loop
+from rays_as_pixels.training.stages.run import train
 
 
 def weights(folder) -> dict[str, torch.Tensor]:

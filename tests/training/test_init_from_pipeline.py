@@ -10,8 +10,8 @@ from rays_as_pixels.errors import InputError
 from rays_as_pixels.model.wan.folder import ConvertOptions, convert_wan
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.training.config import training_config
-from rays_as_pixels.training.run import train
 from rays_as_pixels.training.run_context import TrainingOptions
+from rays_as_pixels.training.stages.run import train
 
 
 @pytest.mark.slow

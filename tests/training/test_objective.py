@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rays_as_pixels.cli import train
-from rays_as_pixels.model.transformer.joint_state import SOURCE, SPARSE_TARGET, JointVelocity
+from rays_as_pixels.model.joint_state import SOURCE, SPARSE_TARGET, JointVelocity
 from rays_as_pixels.training.config import CONFIGS, TransformerConfig, training_config
 from rays_as_pixels.training.objective import CleanBatch, joint_loss, noisy_batch
 from rays_as_pixels.training.run_context import CAMERA_PRIOR, STAGES

@@ -16,10 +16,10 @@ from rays_as_pixels.training.config import training_config
 from rays_as_pixels.training.data.augment import mirrored, reversed_in_time
 from rays_as_pixels.training.data.pool import PoolClips, PoolSpec, build_pool, shard_paths
 from rays_as_pixels.training.export import load_transformer_weights
-from rays_as_pixels.training.run import train
 from rays_as_pixels.training.run_context import TrainingOptions
 from rays_as_pixels.training.stages.autoencoder import pooled_loss, random_window, training_cameras
 from rays_as_pixels.training.stages.finetune_decoder import pose_error
+from rays_as_pixels.training.stages.run import train
 from rays_as_pixels.training.stages.transformer import new_transformer
 from rays_as_pixels.worlds import render_clips
 

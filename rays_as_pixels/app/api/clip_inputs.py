@@ -3,7 +3,6 @@
 from rays_as_pixels.app.jobs import tasks
 from rays_as_pixels.app.jobs.manager import JobManager
 from rays_as_pixels.app.jobs.source_clip_files import source_clip_files
-from rays_as_pixels.app.page.events import source_path_file
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.trajectories.depth import depth_for_extra, depth_of_path
@@ -40,4 +39,4 @@ def clip_inputs(
         files |= source_clip_files(
             frames, path, depth, inlier_ratio=record.results.get("inlier_ratio")
         )
-    return files | source_path_file(path)
+    return files | tasks.source_path_file(path)

@@ -27,7 +27,7 @@ from rays_as_pixels.app.jobs.requests import (
     ImagineRequest,
     LoopRequest,
 )
-from rays_as_pixels.app.page.events import run_cost
+from rays_as_pixels.app.jobs.timing import run_cost
 from rays_as_pixels.app.server import uploads
 from rays_as_pixels.app.server.model_holder import ModelHolder
 from rays_as_pixels.app.validation import StrictModel, validated

@@ -12,8 +12,7 @@ import gradio as gr
 
 from rays_as_pixels.app import checks
 from rays_as_pixels.app.jobs import tasks
-from rays_as_pixels.app.page import downloads
-from rays_as_pixels.app.server import uploads
+from rays_as_pixels.app.server import downloads, uploads
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.media.video import read_clip, read_image, write_video
@@ -182,8 +181,8 @@ def write_path(trajectory: dict[str, Any], format: str = "bundle") -> dict[str, 
         trajectory: A path in the native format.
         format: A name from `list_formats`; "bundle" is a ZIP of all of them.
     """
-    known = checks.choice("format", format, tuple(downloads.formats()))
-    place, notes = downloads.written(trajectory_from(trajectory), known)
+    known = checks.choice("format", format, tuple(downloads.writable_formats()))
+    place, notes = downloads.write_path(trajectory_from(trajectory), known)
     return {"file": file_data(place), "notes": list(notes)}
 
 

@@ -278,3 +278,8 @@ def load_for(job: JobContext, load: LoadPipeline) -> "RaysAsPixelsPipeline":
     job.progress(LOADING, 1, 1)
     job.check()
     return pipeline
+
+
+def source_path_file(path: Trajectory) -> dict[str, bytes]:
+    """Return the path that a job's images were taken along as a file of that job."""
+    return {TAKEN: native_text(path).encode()}

@@ -8,6 +8,11 @@ from rays_as_pixels.app.jobs.records import JobRecord, JobState
 LATEST = 5  # measured jobs to go by; the machine may have been busier long ago
 
 
+def run_cost(steps: int, frames: int, *, runs: int = 1, guidance: float = 1.0) -> float:
+    """Return how much work a run is: passes through the network, times frames."""
+    return float(steps * frames * runs * (2 if guidance > 1 else 1))
+
+
 def expected_sec(
     records: Iterable[JobRecord], kind: str, *, device: str, cost: float
 ) -> float | None:

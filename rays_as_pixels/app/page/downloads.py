@@ -1,37 +1,23 @@
 """Downloads: every path of the page in every format the library writes, and the videos."""
 
-import hashlib
-import json
-import shutil
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 
 from rays_as_pixels.app import checks, i18n
 from rays_as_pixels.app.jobs import tasks
-from rays_as_pixels.app.library import Library, Result
 from rays_as_pixels.app.page.binding import Updates, Values
+from rays_as_pixels.app.page.library import Library, Result
+from rays_as_pixels.app.server.downloads import writable_formats, write_path
 from rays_as_pixels.app.server.session import Session
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.geometry.trajectory import Trajectory
-from rays_as_pixels.trajectories.formats import FORMATS, save
-from rays_as_pixels.trajectories.formats.native import native_text
+from rays_as_pixels.trajectories.formats import FORMATS
 
 if TYPE_CHECKING:
     from rays_as_pixels.app.page.page import Page
 
 VIDEO_KINDS = {"clip": "estimate", "video": "result", "loop_video": "loop"}
-KEEP_SEC = 86400
-
-
-def formats() -> dict[str, str]:
-    """Return the formats that can be written: name to title, the bundle of all of them first."""
-    writable = {name: spec.title for name, spec in FORMATS.items() if spec.writable}
-    first = {"native": writable.pop("native"), "bundle": writable.pop("bundle")}
-    return first | writable
 
 
 def download_updates(page: "Page", session: Session) -> Updates:
@@ -51,7 +37,7 @@ def download_updates(page: "Page", session: Session) -> Updates:
 
 def _first_file(session: Session) -> str | None:
     path = session.paths.get(session.main)
-    return None if path is None else str(written(path, "native")[0])
+    return None if path is None else str(write_path(path, "native")[0])
 
 
 def prepare_download(page: "Page", session: Session, values: Values) -> Updates:
@@ -73,8 +59,10 @@ def prepare_download(page: "Page", session: Session, values: Values) -> Updates:
             view.download_notes: "",
             view.download_format: gr.update(interactive=False),
         }
-    wanted = checks.choice(i18n.say("dl_format"), values[view.download_format], tuple(formats()))
-    file, notes = written(session.paths[name], wanted)
+    wanted = checks.choice(
+        i18n.say("dl_format"), values[view.download_format], tuple(writable_formats())
+    )
+    file, notes = write_path(session.paths[name], wanted)
     return {
         view.download_button: gr.update(value=str(file)),
         view.download_notes: " ".join([FORMATS[wanted].convention, *notes]),
@@ -87,30 +75,3 @@ def _video(what: str, session: Session, library: Library) -> Path | None:
     if found is None:
         return None
     return found.file(tasks.CLIP) if what == "clip" else found.video
-
-
-def written(path: Trajectory, kind: str) -> tuple[Path, tuple[str, ...]]:
-    """Write a path, once; a format of several files becomes a ZIP."""
-    digest = hashlib.sha256(native_text(path).encode()).hexdigest()[:16]
-    folder = download_root() / f"{digest}-{kind}"
-    archive, notes = folder / "camera-path.zip", folder / "notes.json"
-    if not notes.is_file():
-        inner = folder / "files"
-        inner.mkdir(parents=True, exist_ok=True)
-        done = save(path, inner / FORMATS[kind].file_name, format=kind, extra={"app": i18n.TITLE})
-        files = list(done.paths)
-        if len(files) > 1 or not files[0].is_file():
-            shutil.make_archive(str(archive.with_suffix("")), "zip", inner)
-        notes.write_text(json.dumps([files[0].name, *done.notes]), encoding="utf-8")
-    name, *said = json.loads(notes.read_text(encoding="utf-8"))
-    return (archive if archive.is_file() else folder / "files" / name), tuple(said)
-
-
-def download_root() -> Path:
-    """Return the folder that downloads are written to; those of past days are deleted."""
-    place = Path(get_upload_folder()) / "downloads"
-    place.mkdir(parents=True, exist_ok=True)
-    for old in place.iterdir():
-        if time.time() - old.stat().st_mtime > KEEP_SEC:
-            shutil.rmtree(old, ignore_errors=True)
-    return place

@@ -15,16 +15,15 @@ from torch import Tensor
 from rays_as_pixels.app import i18n
 from rays_as_pixels.app.jobs import tasks
 from rays_as_pixels.app.jobs.requests import MAX_SEED
-from rays_as_pixels.app.library import Result, frames_of
 from rays_as_pixels.app.page import widgets
 from rays_as_pixels.app.page.binding import Updates
+from rays_as_pixels.app.page.library import Result, frames_of
 from rays_as_pixels.app.server.session import Session
 from rays_as_pixels.app.validation import validated
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.media.video import read_image
 from rays_as_pixels.trajectories.depth import depth_of_path
-from rays_as_pixels.trajectories.formats.native import native_text
 
 if TYPE_CHECKING:
     from rays_as_pixels.app.page.page import Page
@@ -143,11 +142,6 @@ def expected_time_words(page: "Page", kind: str, cost: float, lang: str) -> str:
     return i18n.say("time_about", lang, time=i18n.duration(seconds, lang))
 
 
-def run_cost(steps: int, frames: int, *, runs: int = 1, guidance: float = 1.0) -> float:
-    """Return how much work a run is: passes through the network, times frames."""
-    return float(steps * frames * runs * (2 if guidance > 1 else 1))
-
-
 def source_path(session: Session, path: Trajectory, *, own_image: bool) -> Trajectory:
     """Return the path that the images were taken along, in the world of the session's paths.
 
@@ -162,8 +156,3 @@ def source_path(session: Session, path: Trajectory, *, own_image: bool) -> Traje
     first = path.cameras[:1]
     at = torch.eye(4).to(first.world_from_cam).expand_as(first.world_from_cam)
     return Trajectory(replace(first, world_from_cam=at), path.fps)
-
-
-def source_path_file(path: Trajectory) -> dict[str, bytes]:
-    """Return what `source_path` gives as a job's file."""
-    return {tasks.TAKEN: native_text(path).encode()}

@@ -9,8 +9,8 @@ import gradio as gr
 from rays_as_pixels.app import checks, i18n
 from rays_as_pixels.app.editor import document_from_trajectory
 from rays_as_pixels.app.jobs import tasks
-from rays_as_pixels.app.library import Result
 from rays_as_pixels.app.page.binding import Updates, Values
+from rays_as_pixels.app.page.library import Result
 from rays_as_pixels.app.page.results import (
     EDIT_KEYS,
     comparison_updates,

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from rays_as_pixels.app import i18n
-from rays_as_pixels.app.library import Library, Result, poster
+from rays_as_pixels.app.page.library import Library, Result, poster
 from rays_as_pixels.app.server.session import Session
 
 

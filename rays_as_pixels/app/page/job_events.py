@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from rays_as_pixels.app.jobs.timing import run_cost
 from rays_as_pixels.app.page.binding import (
     QUIET,
     Updates,
@@ -14,7 +15,7 @@ from rays_as_pixels.app.page.binding import (
     run_event,
     shown_errors,
 )
-from rays_as_pixels.app.page.events import expected_time_words, job_updates, run_cost
+from rays_as_pixels.app.page.events import expected_time_words, job_updates
 from rays_as_pixels.app.page.results import display_results, editor_updates, history_updates
 from rays_as_pixels.app.server.session import LockedSession, Session
 

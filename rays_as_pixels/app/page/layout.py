@@ -9,10 +9,10 @@ from rays_as_pixels.app import i18n
 from rays_as_pixels.app.api import endpoints as api
 from rays_as_pixels.app.examples import Example, find_examples
 from rays_as_pixels.app.jobs.manager import JobManager
-from rays_as_pixels.app.library import Library
 from rays_as_pixels.app.page import widgets
 from rays_as_pixels.app.page.binding import QUIET, Updates, language_of, shown_errors
 from rays_as_pixels.app.page.job_events import bind_job_events
+from rays_as_pixels.app.page.library import Library
 from rays_as_pixels.app.page.opening import initial_values, on_page_load, show_unsent
 from rays_as_pixels.app.page.page import Header, Page
 from rays_as_pixels.app.page.step_edit import bind_edit_step, build_edit_step

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rays_as_pixels.app import i18n
-from rays_as_pixels.app.library import Result
 from rays_as_pixels.app.page.charts import line_chart
+from rays_as_pixels.app.page.library import Result
 from rays_as_pixels.geometry.cameras import kind_of_move
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.media.clip import Clip

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from rays_as_pixels.app.page import downloads
 from rays_as_pixels.app.page.binding import Updates
 from rays_as_pixels.app.page.events import job_updates
 from rays_as_pixels.app.page.results import display_results, editor_updates, history_updates
 from rays_as_pixels.app.page.step_generate import image_choices, path_choices
 from rays_as_pixels.app.page.step_loop import loop_choices
 from rays_as_pixels.app.page.step_video import by_choices, show_example
+from rays_as_pixels.app.server.downloads import writable_formats
 from rays_as_pixels.app.server.session import LockedSession, Session, session_from_browser
 from rays_as_pixels.errors import InputError
 
@@ -59,7 +59,7 @@ def open_page(page: "Page", kept: object, lang: str = "en") -> Updates:
 def choice_updates(page: "Page", lang: str) -> Updates:
     """Put the words of choices into the visitor's language; Gradio does so for labels only."""
     formats: Sequence[tuple[str, str]] = [
-        (title, name) for name, title in downloads.formats().items()
+        (title, name) for name, title in writable_formats().items()
     ]
     updates: Updates = {
         page.generate.path_choice: gr.update(choices=path_choices(lang)),

@@ -8,8 +8,8 @@ import gradio as gr
 
 from rays_as_pixels.app.examples import Example
 from rays_as_pixels.app.jobs.manager import JobManager
-from rays_as_pixels.app.library import Library
 from rays_as_pixels.app.page.binding import Updates
+from rays_as_pixels.app.page.library import Library
 from rays_as_pixels.app.page.opening import open_page
 from rays_as_pixels.app.page.step_edit import EditStep
 from rays_as_pixels.app.page.step_generate import GenerateStep

@@ -21,7 +21,7 @@ from torch import Tensor
 from rays_as_pixels.app import i18n
 from rays_as_pixels.app.editor import write_cloud
 from rays_as_pixels.app.jobs import tasks
-from rays_as_pixels.app.library import Library, Result, frames_of
+from rays_as_pixels.app.page.library import Library, Result, frames_of
 from rays_as_pixels.app.server.session import Session
 from rays_as_pixels.datasets.matching import Matcher, has_opencv
 from rays_as_pixels.datasets.two_views import sampson_px, triangulate

@@ -13,10 +13,10 @@ from torch import Tensor
 from rays_as_pixels.app import i18n
 from rays_as_pixels.app.editor import PathEditor, cloud_file, document_from_trajectory
 from rays_as_pixels.app.jobs import loop_rounds, tasks
-from rays_as_pixels.app.library import Result, frames_of, raxels_of
 from rays_as_pixels.app.page import compare, downloads, numbers
 from rays_as_pixels.app.page.binding import Updates
 from rays_as_pixels.app.page.history_list import history_value
+from rays_as_pixels.app.page.library import Result, frames_of, raxels_of
 from rays_as_pixels.app.page.points import editor_cloud, points_of
 from rays_as_pixels.app.server.session import Session
 from rays_as_pixels.errors import InputError
@@ -27,7 +27,7 @@ from rays_as_pixels.trajectories.formats.native import read_native
 from rays_as_pixels.viz.path_view.value import OtherPath, path_view_value
 
 if TYPE_CHECKING:
-    from rays_as_pixels.app.library import Library
+    from rays_as_pixels.app.page.library import Library
     from rays_as_pixels.app.page.page import Page
 
 UNFINISHED = ("generate", "imagine")  # kinds whose partial result is worth a look

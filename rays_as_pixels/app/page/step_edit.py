@@ -10,10 +10,10 @@ from rays_as_pixels.app import i18n
 from rays_as_pixels.app.editor import PathEditor, trajectory_from_document, trajectory_hash
 from rays_as_pixels.app.page import numbers
 from rays_as_pixels.app.page.binding import Updates, Values, bind
-from rays_as_pixels.app.page.downloads import download_root
 from rays_as_pixels.app.page.events import depth_of_estimate, source_frames, source_path
 from rays_as_pixels.app.page.fields import plain_html, primary_button
 from rays_as_pixels.app.page.results import path_facts, view_updates
+from rays_as_pixels.app.server.downloads import download_root
 from rays_as_pixels.app.server.model_holder import ModelFacts
 from rays_as_pixels.app.server.session import Session
 from rays_as_pixels.errors import InputError

@@ -13,6 +13,7 @@ from rays_as_pixels.app import checks, i18n
 from rays_as_pixels.app.jobs import tasks
 from rays_as_pixels.app.jobs.requests import GenerateRequest, ImagineRequest
 from rays_as_pixels.app.jobs.source_clip_files import source_clip_files
+from rays_as_pixels.app.jobs.timing import run_cost
 from rays_as_pixels.app.page.binding import Updates, Values, bind, bind_with_data
 from rays_as_pixels.app.page.compare import comparison
 from rays_as_pixels.app.page.events import (
@@ -20,11 +21,9 @@ from rays_as_pixels.app.page.events import (
     displayed_estimate,
     path_of_session,
     request_from_form,
-    run_cost,
     seed_of_form,
     source_frames,
     source_path,
-    source_path_file,
     submit_job,
 )
 from rays_as_pixels.app.page.fields import (
@@ -278,7 +277,7 @@ def _generate_along(
     depth = None if choice == "own" else depth_of_estimate(page, session)
     taken = source_path(session, path, own_image=choice == "own")
     inputs: dict[str, Path | bytes] = {tasks.WANTED: path_bytes(path, depth)}
-    inputs |= source_path_file(taken)
+    inputs |= tasks.source_path_file(taken)
     inputs |= {f"image{k}.png": image.picture for k, image in enumerate(images)}
     clip: dict[str, bytes] = {}
     if choice == "clip" and depth is not None:

@@ -11,17 +11,16 @@ from torch import Tensor
 from rays_as_pixels.app import checks, i18n
 from rays_as_pixels.app.jobs import loop_rounds, tasks
 from rays_as_pixels.app.jobs.requests import MAX_ROUNDS, LoopRequest
+from rays_as_pixels.app.jobs.timing import run_cost
 from rays_as_pixels.app.page.binding import Updates, Values, bind
 from rays_as_pixels.app.page.compare import comparison
 from rays_as_pixels.app.page.events import (
     depth_of_estimate,
     path_of_session,
     request_from_form,
-    run_cost,
     seed_of_form,
     source_frames,
     source_path,
-    source_path_file,
     submit_job,
 )
 from rays_as_pixels.app.page.fields import (
@@ -226,7 +225,7 @@ def _submit(page: "Page", session: Session, values: Values, start: LoopStart) ->
         loop_rounds.START: png_bytes(start.image),
     }
     if start.name != "reverse":  # which begins with another frame
-        inputs |= source_path_file(source_path(session, start.path, own_image=False))
+        inputs |= tasks.source_path_file(source_path(session, start.path, own_image=False))
     if start.reference is not None:
         inputs[tasks.INPUT_CLIP] = npy_bytes(start.reference)
     steps = request.steps + request.estimate_steps

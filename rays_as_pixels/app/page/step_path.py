@@ -8,8 +8,9 @@ import gradio as gr
 
 from rays_as_pixels.app import i18n
 from rays_as_pixels.app.jobs.requests import FLIPS, EstimateRequest
+from rays_as_pixels.app.jobs.timing import run_cost
 from rays_as_pixels.app.page.binding import Updates, Values, bind
-from rays_as_pixels.app.page.events import request_from_form, run_cost, seed_of_form, submit_job
+from rays_as_pixels.app.page.events import request_from_form, seed_of_form, submit_job
 from rays_as_pixels.app.page.fields import (
     plain_html,
     primary_button,

@@ -27,7 +27,7 @@ from rays_as_pixels.media.images import IMAGE_SUFFIXES
 from rays_as_pixels.trajectories.formats.native import read_native
 
 if TYPE_CHECKING:
-    from rays_as_pixels.app.library import Result
+    from rays_as_pixels.app.page.library import Result
     from rays_as_pixels.app.page.page import Page
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".webm", ".mkv", ".avi", ".m4v", ".gif")

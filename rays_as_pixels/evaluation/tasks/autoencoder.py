@@ -7,10 +7,10 @@ import torch
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.evaluation.baselines.trivial import identity_cameras
 from rays_as_pixels.evaluation.clips import EvalClip
-from rays_as_pixels.evaluation.runner import Progress, Runner
 from rays_as_pixels.evaluation.scores import PathResult, PathScore, summarise
 from rays_as_pixels.evaluation.tables import Column, Row, Table
 from rays_as_pixels.evaluation.tasks.estimate import score_clip
+from rays_as_pixels.evaluation.tasks.runner import Progress, Runner
 from rays_as_pixels.evaluation.video_scores import VideoScore, score_video, summarise_videos
 from rays_as_pixels.geometry.cameras import Cameras
 

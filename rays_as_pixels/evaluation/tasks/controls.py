@@ -9,7 +9,6 @@ from torch import Tensor
 
 from rays_as_pixels.evaluation.baselines.trivial import identity
 from rays_as_pixels.evaluation.clips import SCENE_UNITS, EvalClip
-from rays_as_pixels.evaluation.runner import Progress, Runner
 from rays_as_pixels.evaluation.scores import PathScore, score_path
 from rays_as_pixels.evaluation.tables import Row, Table
 from rays_as_pixels.evaluation.tasks.estimate import baseline_scores, path_table, score_clip
@@ -19,6 +18,7 @@ from rays_as_pixels.evaluation.tasks.generate import (
     reference_scores,
     video_table,
 )
+from rays_as_pixels.evaluation.tasks.runner import Progress, Runner
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.trajectory import Trajectory
 

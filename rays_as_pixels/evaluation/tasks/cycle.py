@@ -10,7 +10,6 @@ from torch import Tensor
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.evaluation.baselines.trivial import copy_first_frame, identity_cameras
 from rays_as_pixels.evaluation.clips import EvalClip
-from rays_as_pixels.evaluation.runner import Progress, Runner
 from rays_as_pixels.evaluation.scores import (
     PathResult,
     PathScore,
@@ -20,6 +19,7 @@ from rays_as_pixels.evaluation.scores import (
     score_path,
 )
 from rays_as_pixels.evaluation.tables import Column, Row, Table
+from rays_as_pixels.evaluation.tasks.runner import Progress, Runner
 from rays_as_pixels.evaluation.video_scores import VideoScore, score_video, summarise_videos
 from rays_as_pixels.geometry import camera_metrics
 from rays_as_pixels.geometry.cameras import Cameras

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import torch
 
 from rays_as_pixels.evaluation.clips import EvalClip, first_world, world_clips
-from rays_as_pixels.evaluation.runner import Progress, Runner
 from rays_as_pixels.evaluation.scores import PathScore
 from rays_as_pixels.evaluation.tables import Row, Table
 from rays_as_pixels.evaluation.tasks.estimate import baseline_scores, model_scores, path_table
+from rays_as_pixels.evaluation.tasks.runner import Progress, Runner
 
 _SAME_DEPTH = 0.01  # of the depth: beyond it a pixel shows something else
 

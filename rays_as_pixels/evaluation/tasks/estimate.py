@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from rays_as_pixels.evaluation.baselines import trivial
 from rays_as_pixels.evaluation.baselines.classical import ClassicalBaseline, run_baseline
 from rays_as_pixels.evaluation.clips import SCENE_UNITS, EvalClip
-from rays_as_pixels.evaluation.runner import Progress, Runner
 from rays_as_pixels.evaluation.scores import PathResult, PathScore, score_path, summarise
 from rays_as_pixels.evaluation.tables import PATH_COLUMNS, PATH_NOTES, Row, Table
+from rays_as_pixels.evaluation.tasks.runner import Progress, Runner
 
 
 def score_clip(result: PathResult, clip: EvalClip, *, seed: int = 0) -> PathScore:

@@ -8,9 +8,9 @@ from torch import Tensor
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.evaluation.baselines import trivial as baselines
 from rays_as_pixels.evaluation.clips import SCENE_UNITS, EvalClip
-from rays_as_pixels.evaluation.runner import Progress, Runner
 from rays_as_pixels.evaluation.tables import Row, Table
 from rays_as_pixels.evaluation.tasks.estimate import score_clip
+from rays_as_pixels.evaluation.tasks.runner import Progress, Runner
 from rays_as_pixels.evaluation.video_scores import (
     VIDEO_COLUMNS,
     VIDEO_NOTES,

@@ -8,9 +8,9 @@ import torch
 
 from rays_as_pixels.evaluation.baselines.trivial import constant_velocity_cameras, identity_cameras
 from rays_as_pixels.evaluation.clips import EvalClip, first_world
-from rays_as_pixels.evaluation.runner import Progress, Runner
 from rays_as_pixels.evaluation.scores import mean, plain
 from rays_as_pixels.evaluation.tables import Column, Row, Table
+from rays_as_pixels.evaluation.tasks.runner import Progress, Runner
 from rays_as_pixels.geometry import camera_metrics
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.pipeline.long_video import WindowPlan, by_stride

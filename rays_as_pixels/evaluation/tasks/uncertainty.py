@@ -13,10 +13,10 @@ from torch import Tensor
 
 from rays_as_pixels.evaluation.clips import EvalClip, world_clips
 from rays_as_pixels.evaluation.rank_correlation import ONE_SIGMA, error_per_spread, spearman
-from rays_as_pixels.evaluation.runner import Progress, Runner
 from rays_as_pixels.evaluation.scores import PathResult, PathScore, plain
 from rays_as_pixels.evaluation.tables import Column, Row, Table
 from rays_as_pixels.evaluation.tasks.estimate import baseline_scores, path_table, score_clip
+from rays_as_pixels.evaluation.tasks.runner import Progress, Runner
 from rays_as_pixels.geometry import camera_metrics
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.pipeline.flip_augmentation import (

@@ -8,10 +8,10 @@ import torch
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.evaluation.baselines.trivial import identity_cameras
 from rays_as_pixels.evaluation.clips import EvalClip
-from rays_as_pixels.evaluation.runner import Progress, Runner
 from rays_as_pixels.evaluation.scores import PathResult, PathScore
 from rays_as_pixels.evaluation.tables import Row, Table
 from rays_as_pixels.evaluation.tasks.estimate import baseline_scores, path_table, score_clip
+from rays_as_pixels.evaluation.tasks.runner import Progress, Runner
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.pipeline.options import ImagineOptions, RunOptions
 

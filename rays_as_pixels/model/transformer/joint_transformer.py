@@ -30,25 +30,25 @@ from rays_as_pixels.model.config import (
     read_group,
     read_optional_group,
 )
+from rays_as_pixels.model.joint_state import (
+    JointState,
+    JointVelocity,
+    LatentImages,
+    images_in_token_order,
+    velocity_of_sample,
+)
 from rays_as_pixels.model.old_folders import grouped_config, with_current_weight_names
-from rays_as_pixels.model.token_images import (
+from rays_as_pixels.model.transformer.blocks import RaysAsPixelsBlock
+from rays_as_pixels.model.transformer.context_parallel import CONTEXT_PARALLEL_PLAN, TokenEntry
+from rays_as_pixels.model.transformer.rope import Tables, rotary_tables, token_positions
+from rays_as_pixels.model.transformer.token_images import (
     TimeEmbedder,
     by_image,
     modulated_head,
     plus_last,
     token_rows,
     unpatchify,
-    velocity_of_sample,
 )
-from rays_as_pixels.model.transformer.blocks import RaysAsPixelsBlock
-from rays_as_pixels.model.transformer.context_parallel import CONTEXT_PARALLEL_PLAN, TokenEntry
-from rays_as_pixels.model.transformer.joint_state import (
-    JointState,
-    JointVelocity,
-    LatentImages,
-    images_in_token_order,
-)
-from rays_as_pixels.model.transformer.rope import Tables, rotary_tables, token_positions
 from rays_as_pixels.model.view_prior.view_prior import View, ViewPrior
 
 

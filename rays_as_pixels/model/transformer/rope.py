@@ -12,24 +12,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.model.clip_lengths import TEMPORAL_STRIDE
+from rays_as_pixels.model.joint_state import latent_time
 
 Tables = tuple[Tensor, Tensor]
-
-
-def latent_time(frame: Float[Tensor, "*n"], stride: int = TEMPORAL_STRIDE) -> Float[Tensor, "*n"]:
-    """Map a video frame's number to latent-frame units.
-
-    Latent 0 is frame 0; with stride 4, latent j > 0 covers frames 4j-3 to 4j, whose mean is
-    4j - 1.5.
-    """
-    later = (frame + (stride - 1) / 2) / stride
-    return torch.where(frame > 0, later, torch.zeros_like(later))
-
-
-def frame_of_latent(latents: int, stride: int = TEMPORAL_STRIDE) -> Float[Tensor, "t"]:
-    """Return the mean video frame number that each latent frame covers."""
-    index = torch.arange(latents, dtype=torch.float32)
-    return torch.where(index > 0, stride * index - (stride - 1) / 2, index)
 
 
 def token_positions(

@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from rays_as_pixels.geometry.warp import warped
 from rays_as_pixels.model.cell_layers import CellDepths
 from rays_as_pixels.model.config import ViewPriorConfig
-from rays_as_pixels.model.token_images import MIN_SIGMA
-from rays_as_pixels.model.transformer.joint_state import LatentImages
+from rays_as_pixels.model.joint_state import MIN_SIGMA, LatentImages
 from rays_as_pixels.model.view_prior.ray_cameras import cameras_of_points
 from rays_as_pixels.solve.depth_reprojection import MAX_DEPTH, MIN_DEPTH, fill_holes, reproject
 

@@ -11,7 +11,7 @@ from rays_as_pixels.model.camera_prior.camera_params import (
     camera_params_from_pose_params,
     raxels_from_camera_params,
 )
-from rays_as_pixels.model.transformer.joint_state import CLIP, LatentImages
+from rays_as_pixels.model.joint_state import CLIP, LatentImages
 from rays_as_pixels.model.view_prior.view_prior import CELL, View, ViewPrior
 from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.stages.fit_motion import clips_of

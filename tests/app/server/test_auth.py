@@ -9,7 +9,7 @@ import httpx
 import pytest
 from running_server import API
 
-from rays_as_pixels.app.server.launch import LaunchOptions, launch
+from rays_as_pixels.app.page.launch import LaunchOptions, launch
 from rays_as_pixels.app.server.model_holder import ModelFacts, ModelHolder
 from rays_as_pixels.errors import InputError
 

@@ -10,13 +10,13 @@ import httpx
 import pytest
 from running_server import Visitor
 
-from rays_as_pixels.app.server.launch import LaunchOptions, launch
+from rays_as_pixels.app.page.launch import LaunchOptions, launch
 from rays_as_pixels.app.server.model_holder import ModelFacts, ModelHolder
 from rays_as_pixels.errors import InputError
 
 PROBE = """
 import sys, time
-import rays_as_pixels.app.server.launch
+import rays_as_pixels.app.page.launch
 print(time.process_time())
 print(*sorted({"diffusers", "transformers", "scipy", "cv2", "open3d"} & set(sys.modules)))
 """

@@ -10,7 +10,6 @@ from rays_as_pixels.errors import InputError
 from rays_as_pixels.evaluation.baselines.classical import ClassicalBaseline
 from rays_as_pixels.evaluation.baselines.registry import installed_baselines
 from rays_as_pixels.evaluation.clips import EvalClip
-from rays_as_pixels.evaluation.runner import Progress, Runner, Settings
 from rays_as_pixels.evaluation.tables import Row, Table
 from rays_as_pixels.evaluation.tasks.autoencoder import autoencoder_task
 from rays_as_pixels.evaluation.tasks.controls import estimate_controls, generate_controls
@@ -20,6 +19,7 @@ from rays_as_pixels.evaluation.tasks.estimate import estimate_task
 from rays_as_pixels.evaluation.tasks.every_frame import every_frame_task
 from rays_as_pixels.evaluation.tasks.generate import generate_task
 from rays_as_pixels.evaluation.tasks.long_video import long_video_task
+from rays_as_pixels.evaluation.tasks.runner import Progress, Runner, Settings
 from rays_as_pixels.evaluation.tasks.uncertainty import uncertainty_task
 from rays_as_pixels.evaluation.tasks.unposed_images import unposed_images_task
 

@@ -6,9 +6,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from rays_as_pixels.model.transformer.rope import frame_of_latent
+from rays_as_pixels.model.clip_lengths import TEMPORAL_STRIDE
 
 SOURCE, SPARSE_TARGET, CLIP = 0, 1, 2  # kinds of images; the first two are reference images
+MIN_SIGMA = 0.02  # a clean ray token's velocity is not used; this keeps it finite
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,27 @@ class LatentImages:
             torch.cat([self.frame, others.frame], dim=1),
             torch.cat([self.kind, others.kind], dim=1),
         )
+
+
+def velocity_of_sample(sample: Tensor, noisy: Tensor, sigma: Tensor) -> Tensor:
+    """Return (x_t - x_0) / t, the velocity of x_t = (1 - t) x_0 + t x_1."""
+    return (noisy - sample) / sigma.clamp_min(MIN_SIGMA)[:, None, :, None, None].type_as(sample)
+
+
+def latent_time(frame: Float[Tensor, "*n"], stride: int = TEMPORAL_STRIDE) -> Float[Tensor, "*n"]:
+    """Map a video frame's number to latent-frame units.
+
+    Latent 0 is frame 0; with stride 4, latent j > 0 covers frames 4j-3 to 4j, whose mean is
+    4j - 1.5.
+    """
+    later = (frame + (stride - 1) / 2) / stride
+    return torch.where(frame > 0, later, torch.zeros_like(later))
+
+
+def frame_of_latent(latents: int, stride: int = TEMPORAL_STRIDE) -> Float[Tensor, "t"]:
+    """Return the mean video frame number that each latent frame covers."""
+    index = torch.arange(latents, dtype=torch.float32)
+    return torch.where(index > 0, stride * index - (stride - 1) / 2, index)
 
 
 def images_in_token_order(

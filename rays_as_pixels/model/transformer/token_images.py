@@ -79,14 +79,6 @@ def by_image(tables: Tables, tokens: Float[Tensor, "batch s n width"]) -> Tables
     return tables[0].unflatten(1, (images, -1)), tables[1].unflatten(1, (images, -1))
 
 
-MIN_SIGMA = 0.02  # a clean ray token's velocity is not used; this keeps it finite
-
-
-def velocity_of_sample(sample: Tensor, noisy: Tensor, sigma: Tensor) -> Tensor:
-    """Return (x_t - x_0) / t, the velocity of x_t = (1 - t) x_0 + t x_1."""
-    return (noisy - sample) / sigma.clamp_min(MIN_SIGMA)[:, None, :, None, None].type_as(sample)
-
-
 def unpatchify(tokens: Float[Tensor, "batch s n cpp"], like: torch.Size, patch: int) -> Tensor:
     """Put S images of tokens back into (B, C, S, h, w). Inverse of the patch embedding's order."""
     height, width = like[-2] // patch, like[-1] // patch

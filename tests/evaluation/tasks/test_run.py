@@ -13,14 +13,14 @@ from rays_as_pixels.errors import InputError
 from rays_as_pixels.evaluation.baselines.classical import BaselineFailure, ClassicalBaseline
 from rays_as_pixels.evaluation.clips import PATH_LENGTHS
 from rays_as_pixels.evaluation.regression_gate import compare_results, read_result
-from rays_as_pixels.evaluation.run import evaluate
-from rays_as_pixels.evaluation.runner import Runner, Settings
 from rays_as_pixels.evaluation.tasks.controls import (
     estimate_controls,
     generate_controls,
     shuffled_order,
 )
 from rays_as_pixels.evaluation.tasks.generate import clips_for_video, generate_task
+from rays_as_pixels.evaluation.tasks.run import evaluate
+from rays_as_pixels.evaluation.tasks.runner import Runner, Settings
 from rays_as_pixels.pipeline.options import EstimateOptions, RunOptions
 
 QUICK = Settings(
