@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from rays_as_pixels.evaluation.baselines import trivial
 from rays_as_pixels.evaluation.baselines.classical import ClassicalBaseline
 from rays_as_pixels.evaluation.clips import EvalClip
-from rays_as_pixels.evaluation.runner import Progress, Runner
 from rays_as_pixels.evaluation.scores import PathScore
 from rays_as_pixels.evaluation.tables import Row, Table
 from rays_as_pixels.evaluation.tasks.estimate import (
@@ -15,6 +14,7 @@ from rays_as_pixels.evaluation.tasks.estimate import (
     path_table,
     score_clip,
 )
+from rays_as_pixels.evaluation.tasks.runner import Progress, Runner
 
 _SOURCES = "Cameras of every frame, lost ones counted as failures and scored as they are given."
 
