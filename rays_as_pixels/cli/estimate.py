@@ -218,11 +218,7 @@ def _spread(estimated: "EstimateOutput | LongEstimateOutput") -> dict[str, Any]:
     spread: PoseSpread | None = estimated.spread
     if spread is None:
         return {}
-    kept: dict[str, Any] = {
-        "rotation_deg": spread.rotation_rad.rad2deg().tolist(),
-        "position": spread.position.tolist(),
-        "focal_ratio": spread.focal_ratio.tolist(),
-    }
+    kept: dict[str, Any] = dict(spread.to_dict())
     expected = getattr(estimated, "expected_error_deg", None)
     if expected is not None:
         kept["expected_rotation_error_deg"] = expected.tolist()

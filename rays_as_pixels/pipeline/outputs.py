@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class PoseSpread:
-    """How far several runs (samples, flips, windows) disagree, per frame.
+    """How far several runs (samples, flips, windows) disagree, per frame, or how sure a path is.
 
     Attributes:
         rotation_rad: (F,) root mean square angle to the mean camera, radians.
@@ -42,6 +42,14 @@ class PoseSpread:
             position=(offset**2).sum(-1).mean(0).sqrt(),
             focal_ratio=torch.std(ratio, dim=0),
         )
+
+    def to_dict(self) -> dict[str, list[float]]:
+        """Return plain values for JSON."""
+        return {
+            "rotation_deg": self.rotation_rad.rad2deg().tolist(),
+            "position": self.position.tolist(),
+            "focal_ratio": self.focal_ratio.tolist(),
+        }
 
 
 @dataclass
@@ -102,6 +110,8 @@ class ShotEstimate:
         trajectory: One camera per frame, in axes of the first, intrinsics in pixels of the input.
         interpolated: (F,) frames without a pose of their own.
         points: Scene points, in the same world; seen in pixels of the input.
+        spread: Standard deviations of the cameras (`solve.video.uncertainty`); None where the path
+            is the network's.
         solution: How the path was found; None where it is the network's.
         network: The network's own path, of the frames that it looked at.
         depth: Of what frame 0 shows, see `EstimateOutput`; None where the path is the network's.
@@ -112,6 +122,7 @@ class ShotEstimate:
     trajectory: Trajectory
     interpolated: Bool[Tensor, "frames"]
     points: ScenePoints
+    spread: PoseSpread | None
     solution: "VideoSolution | None"
     network: Trajectory
     depth: Float[Tensor, "rows columns"] | None

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import pycolmap
 from jaxtyping import Bool, Float, Int, UInt8
 
+from rays_as_pixels.geometry.colmap import pycolmap
 from rays_as_pixels.solve.video.observations import Observations
 from rays_as_pixels.solve.video.path import ScenePoints, VideoPath
 
@@ -49,12 +49,6 @@ def map_video(observations: Observations, options: MapperOptions) -> VideoPath |
     if model is None:
         return None
     return _with_all_frames(observations, model, track_rows)
-
-
-def quiet_colmap() -> None:
-    """Keep COLMAP's log, which goes to stderr, from printing; a mapper that fails returns None."""
-    pycolmap.logging.minloglevel = pycolmap.logging.Level.FATAL.value
-    pycolmap.logging.stderrthreshold = pycolmap.logging.Level.FATAL.value
 
 
 def _write_database(

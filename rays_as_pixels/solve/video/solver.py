@@ -18,10 +18,11 @@ from jaxtyping import Bool, Float, UInt8
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.rotations import rotation_angle_rad, slerp
 from rays_as_pixels.solve.video.evidence import Evidence, HeldOut
-from rays_as_pixels.solve.video.mapping import MapperOptions, map_video, quiet_colmap
+from rays_as_pixels.solve.video.mapping import MapperOptions, map_video
 from rays_as_pixels.solve.video.observations import Observations, observe
 from rays_as_pixels.solve.video.path import VideoPath
 from rays_as_pixels.solve.video.turning import turning_path
+from rays_as_pixels.solve.video.uncertainty import PathDeviation, path_deviation
 
 ENOUGH = 0.8  # score from which on no other candidate is tried
 DOUBTFUL = 0.6  # score below which a path is likely to be wrong
@@ -59,6 +60,7 @@ class VideoSolution:
         candidates: All that were tried, in order.
         chosen: Name of the best.
         score: `Evidence.score` of the best.
+        deviation: How sure its cameras are; None where too little is seen to tell.
     """
 
     path: VideoPath
@@ -66,6 +68,7 @@ class VideoSolution:
     candidates: tuple[Candidate, ...]
     chosen: str
     score: float
+    deviation: PathDeviation | None
 
     @property
     def is_doubtful(self) -> bool:
@@ -113,7 +116,6 @@ def solve_observations(
             f"a shot must have 2 frames or more for a camera path; got {len(observations.tracks)}. "
             "Use a longer part of the clip."
         )
-    quiet_colmap()
     judge, found = HeldOut(observations).judge, []
     for name, run in _ways(observations, focal_px):
         if before_candidate is not None:
@@ -135,7 +137,9 @@ def solve_observations(
     best, path = max(with_path, key=lambda pair: pair[0].evidence.score)
     filled, interpolated = with_all_poses(path)
     candidates = tuple(one for one, _ in found)
-    return VideoSolution(filled, interpolated, candidates, best.name, best.evidence.score)
+    score = best.evidence.score
+    deviation = path_deviation(filled, observations, interpolated=interpolated, score=score)
+    return VideoSolution(filled, interpolated, candidates, best.name, score, deviation)
 
 
 def _settled(found: list[tuple[Candidate, VideoPath | None]]) -> bool:
