@@ -3,6 +3,7 @@
 import os
 import sys
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -79,6 +80,8 @@ def launch(
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     auth = _auth(options.auth)
     _check_mcp(options)
+    if find_spec("pycolmap") is not None:
+        import_module("rays_as_pixels.geometry.colmap")  # here, since jobs run in other threads
     workspace = options.workspace or default_workspace()
     keep_uploads_in(workspace)
     total = options.workspace_mb << 20
