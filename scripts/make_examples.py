@@ -19,24 +19,32 @@ from typing import Any
 import numpy as np
 import torch
 
-from rays_as_pixels.app.jobs import loop_rounds, tasks
+from rays_as_pixels.app.jobs import tasks
+from rays_as_pixels.app.jobs.frame_files import frames_bytes, load_frames
+from rays_as_pixels.app.jobs.input_files import (
+    REFERENCE,
+    TARGET_TRAJECTORY,
+    image_name,
+    png_bytes,
+    source_clip_files,
+    trajectory_bytes,
+)
 from rays_as_pixels.app.jobs.kinds import job_kinds
 from rays_as_pixels.app.jobs.manager import JobManager
 from rays_as_pixels.app.jobs.records import JobRecord
 from rays_as_pixels.app.jobs.requests import (
     EstimateRequest,
     GenerateRequest,
-    JobRequest,
     LoopRequest,
 )
-from rays_as_pixels.app.jobs.source_clip_files import source_clip_files
 from rays_as_pixels.app.page.points import POINTS
+from rays_as_pixels.app.validation import StrictModel
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.media.video import write_image, write_video
 from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
-from rays_as_pixels.trajectories.depth import depth_for_extra, depth_of_path
-from rays_as_pixels.trajectories.formats.native import native_text, read_native, write_native
+from rays_as_pixels.trajectories.depth import depth_of_path
+from rays_as_pixels.trajectories.formats.native import read_native, write_native
 from rays_as_pixels.trajectories.presets import make_preset
 from rays_as_pixels.worlds.clips import WorldClips, render_clips
 
@@ -55,7 +63,7 @@ EXAMPLES = {
 # What the page needs of each kind; the rest it can make itself.
 SHIPPED = {
     "estimate": (tasks.TRAJECTORY, tasks.CLIP, "raxels.npy"),
-    "generate": (tasks.TRAJECTORY, tasks.VIDEO, tasks.WANTED),
+    "generate": (tasks.TRAJECTORY, tasks.VIDEO, TARGET_TRAJECTORY),
     "loop": (tasks.TRAJECTORY, tasks.VIDEO, tasks.CLIP, tasks.REESTIMATED, tasks.REPORT),
 }
 
@@ -96,8 +104,8 @@ def write_points(name: str, clips: WorldClips) -> None:
         pixel = torch.stack([column, row], dim=1) + 0.5
         depth = clips.depth[0, frame, row, column].double()
         ray = torch.cat([(pixel - camera.center_px) / camera.focal_px, torch.ones(len(row), 1)], 1)
-        pose = camera.world_from_cam
-        xyz.append((depth[:, None] * ray) @ pose[:3, :3].T + pose[:3, 3])
+        world_from_cam = camera.world_from_cam
+        xyz.append((depth[:, None] * ray) @ world_from_cam[:3, :3].T + world_from_cam[:3, 3])
         rgb.append(clips.video[0, frame, :, row, column].clamp(0, 1).T)
     np.savez_compressed(
         FOLDER / name / POINTS,
@@ -132,29 +140,25 @@ def solve(name: str, made_with: str, jobs: JobManager) -> None:
     clip = FOLDER / name / "clip.mp4"
     estimate = _run(jobs, "estimate", request, {"input.mp4": clip}, {})
     _ship(jobs, estimate, solved, made_with)
-    frames = jobs.folder(estimate.id) / tasks.FRAMES
+    frames = load_frames(jobs.folder(estimate.id) / tasks.FRAMES)
     path = read_native(jobs.folder(estimate.id) / tasks.TRAJECTORY)
     depth = depth_of_path(jobs.folder(estimate.id) / tasks.TRAJECTORY)
     assert depth is not None
-    first = tasks.first_frame_png(frames)
+    first = png_bytes(frames[0])
 
-    wanted = _other_path(name, path)
-    extra = depth_for_extra(depth)
     inputs: dict[str, Any] = {
-        tasks.WANTED: native_text(wanted, extra=extra).encode(),
-        "image0.png": first,
-        **source_clip_files(
-            tasks.load_frames(frames), path, depth, inlier_ratio=estimate.results["inlier_ratio"]
-        ),
+        TARGET_TRAJECTORY: trajectory_bytes(_other_path(name, path), depth),
+        image_name(0): first,
+        **source_clip_files(frames, path, depth, inlier_ratio=estimate.results["inlier_ratio"]),
     }
     of_estimate = {"estimate": f"example:{name}/estimate"}
     notes = {"path": "edited", "whole_clip": True} | of_estimate
     _ship(jobs, _run(jobs, "generate", GenerateRequest(), inputs, notes), solved, made_with)
 
     inputs = {
-        tasks.WANTED: native_text(path, extra=extra).encode(),
-        loop_rounds.START: first,
-        tasks.INPUT_CLIP: frames,
+        TARGET_TRAJECTORY: trajectory_bytes(path, depth),
+        image_name(0): first,
+        REFERENCE: frames_bytes(frames),
     }
     looped = _run(jobs, "loop", LoopRequest(rounds=2), inputs, of_estimate)
     _ship(jobs, looped, solved, made_with)
@@ -178,7 +182,7 @@ def _other_path(name: str, path: Trajectory) -> Trajectory:
 def _run(
     jobs: JobManager,
     kind: str,
-    request: JobRequest,
+    request: StrictModel,
     inputs: dict[str, Any],
     notes: dict[str, Any],
 ) -> JobRecord:

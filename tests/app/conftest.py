@@ -106,10 +106,12 @@ def example_folder(tmp_path_factory, sliding_video):
     (place / "about.json").write_text('{"title": "Slide"}', encoding="utf-8")
     centre = torch.zeros(9, 3, dtype=torch.float64)
     centre[:, 0] = torch.linspace(0, 0.4, 9)
-    pose = rigid(torch.eye(3, dtype=torch.float64).expand(9, 3, 3), centre)
+    world_from_cam = rigid(torch.eye(3, dtype=torch.float64).expand(9, 3, 3), centre)
     focal = torch.full((9, 2), 60.0, dtype=torch.float64)
     center = torch.tensor([[32.0, 24.0]], dtype=torch.float64).expand(9, 2)
-    write_native(Trajectory(Cameras(pose, focal, center, 48, 64), 10.0), place / "truth.json")
+    write_native(
+        Trajectory(Cameras(world_from_cam, focal, center, 48, 64), 10.0), place / "truth.json"
+    )
     return folder
 
 

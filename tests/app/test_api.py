@@ -9,7 +9,11 @@ from gradio_client.exceptions import AppError
 from waiting import wait_until
 
 from rays_as_pixels.app.examples import find_examples
-from rays_as_pixels.app.jobs.source_clip_files import read_footage
+from rays_as_pixels.app.jobs.input_files import (
+    SOURCE_TRAJECTORY,
+    TARGET_TRAJECTORY,
+    read_source_clip,
+)
 from rays_as_pixels.app.page import launch as launching
 from rays_as_pixels.app.page import layout
 from rays_as_pixels.app.page.launch import LaunchOptions, launch
@@ -82,14 +86,24 @@ def test_the_whole_clip_of_an_estimate_is_filmed_from_elsewhere(server, examples
         frame["world_from_cam"][0][3] += 0.1
     video = client.predict(None, path, estimate=found["job"], api_name="/generate")
     folder = manager.folder(video["job"])
-    source_clip, wanted = read_footage(folder), read_native(folder / "wanted.json")
-    assert len(source_clip.video) == 5 and wanted.positions[0, 0] == pytest.approx(0.1)
-    assert read_native(folder / "taken.json").positions[0, 0] == 0
+    source_clip, target = read_source_clip(folder), read_native(folder / TARGET_TRAJECTORY)
+    assert len(source_clip.video) == 5 and target.positions[0, 0] == pytest.approx(0.1)
+    assert read_native(folder / SOURCE_TRAJECTORY).positions[0, 0] == 0
     for asked in (client.predict, other.predict):
         image = handle_file(examples[0].poster) if asked == client.predict else None
         words = "must be none where" if image else "in this session"
         with pytest.raises(AppError, match=words):
             asked(image, path, estimate=found["job"], api_name="/generate")
+
+
+def test_mirrored_copies_give_an_estimate_its_uncertainty(server, examples):
+    client = Client(server[1], verbose=False)
+    clip = handle_file(examples[0].clip)
+    found = client.predict(clip, 5, extra_frames=False, flips=2, api_name="/estimate")
+    assert found["settings"]["num_flips"] == 2
+    assert len(found["spread"]["rotation_rad"]) == len(found["spread"]["position"]) == 5
+    alone = client.predict(clip, 5, extra_frames=False, api_name="/estimate")
+    assert alone["spread"] is None
 
 
 def test_bad_input_is_refused_in_one_sentence(server, examples, tmp_path):
@@ -101,6 +115,8 @@ def test_bad_input_is_refused_in_one_sentence(server, examples, tmp_path):
         client.predict(handle_file(examples[0].clip), num_frames=10, api_name="/estimate")
     with pytest.raises(AppError, match=r"steps must be 1 or more; got 0\. Correct it"):
         client.predict(handle_file(examples[0].clip), num_frames=5, steps=0, api_name="/estimate")
+    with pytest.raises(AppError, match=r"flips must be 1, 2 or 4; got 3\. Correct it"):
+        client.predict(handle_file(examples[0].clip), num_frames=5, flips=3, api_name="/estimate")
     with pytest.raises(AppError):
         client.predict(
             {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}, api_name="/plan_video"

@@ -31,11 +31,11 @@ SIZE = {"num_frames": 9, "fps": 10.0, "height": 48, "width": 64}
 def _keyframes():
     turn = torch.tensor([[0.0, 0.0, 0.0], [0.1, 0.5, 0.0], [0.0, 1.0, -0.2]], dtype=torch.float64)
     centre = torch.tensor([[0.0, 0, 0], [0.4, -0.1, 0.2], [0.7, 0.1, 0.9]], dtype=torch.float64)
-    pose = rigid(rotation_from_vector(turn), centre)
+    world_from_cam = rigid(rotation_from_vector(turn), centre)
     return [
-        Keyframe(0.0, pose[0], 60.0, easing="quad-in", tcb=(0.1, 0.2, -0.3)),
-        Keyframe(0.3, pose[1], 55.0, handle_in=(-0.1, 0.0, 0.0), roll_deg=5.0),
-        Keyframe(0.8, pose[2], 62.0),
+        Keyframe(0.0, world_from_cam[0], 60.0, easing="quad-in", tcb=(0.1, 0.2, -0.3)),
+        Keyframe(0.3, world_from_cam[1], 55.0, handle_in=(-0.1, 0.0, 0.0), roll_deg=5.0),
+        Keyframe(0.8, world_from_cam[2], 62.0),
     ]
 
 
@@ -165,11 +165,11 @@ def test_as_many_keyframes_as_asked_for_and_every_frame_gives_the_path_back():
 
 
 def test_a_single_frame_and_two_frames_can_be_edited():
-    pose = torch.eye(4, dtype=torch.float64).repeat(2, 1, 1)
-    pose[1, 0, 3] = 0.3
+    world_from_cam = torch.eye(4, dtype=torch.float64).repeat(2, 1, 1)
+    world_from_cam[1, 0, 3] = 0.3
     focal = torch.full((2, 2), 60.0, dtype=torch.float64)
     center = torch.tensor([[32.0, 24.0]], dtype=torch.float64).expand(2, 2)
-    path = Trajectory(Cameras(pose, focal, center, 48, 64), 10.0)
+    path = Trajectory(Cameras(world_from_cam, focal, center, 48, 64), 10.0)
     assert len(document_from_trajectory(path)["keyframes"]) == 2
     assert len(document_from_trajectory(path[:1])["keyframes"]) == 1
 
@@ -185,7 +185,7 @@ def test_a_preset_becomes_keyframes_close_to_it(name):
 
 
 def test_the_server_confirms_with_the_frames_themselves_and_warns(document):
-    answer = answers.confirm(document, training=TrainingRange(), scene_depth=1.0)
+    answer = answers.confirm(document, training=TrainingRange())
     path = trajectory_from_document(document)
     assert answer["ok"] and answer["num_frames"] == 9
     assert answer["hash"] == trajectory_hash(path)
@@ -199,7 +199,7 @@ def test_the_server_confirms_with_the_frames_themselves_and_warns(document):
 
 def test_the_server_says_no_instead_of_raising(document):
     document["fps"] = -1
-    answer = answers.confirm(document, training=TrainingRange(), scene_depth=1.0)
+    answer = answers.confirm(document, training=TrainingRange())
     assert answer["ok"] is False
     assert "fps must be 0.001 or more" in answer["message"]
     for request in (None, {"name": "orbit"}, {"document": 3, "strength": 0.3}):
@@ -210,9 +210,9 @@ def test_the_server_says_no_instead_of_raising(document):
 def test_smoothing_keeps_ends_and_times_and_takes_the_wobble_out():
     keys = []
     for index in range(9):
-        pose = torch.eye(4, dtype=torch.float64)
-        pose[:3, 3] = torch.tensor([0.1 * index, 0.03 * (-1) ** index, 0.0])
-        keys.append(Keyframe(index / 8, pose))
+        world_from_cam = torch.eye(4, dtype=torch.float64)
+        world_from_cam[:3, 3] = torch.tensor([0.1 * index, 0.03 * (-1) ** index, 0.0])
+        keys.append(Keyframe(index / 8, world_from_cam))
     document = document_from_keyframes(keys, **SIZE)
     answer = answers.smooth_keys({"document": document, "strength": 0.6})
     smoothed = answer["document"]["keyframes"]

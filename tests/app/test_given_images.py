@@ -5,7 +5,11 @@ import torch
 
 from rays_as_pixels.app.editor import document_from_trajectory
 from rays_as_pixels.app.jobs import tasks
-from rays_as_pixels.app.jobs.source_clip_files import read_footage
+from rays_as_pixels.app.jobs.input_files import (
+    SOURCE_TRAJECTORY,
+    TARGET_TRAJECTORY,
+    read_source_clip,
+)
 from rays_as_pixels.app.page.events import displayed_estimate, source_frames, source_path
 from rays_as_pixels.app.page.step_loop import run_reversed
 from rays_as_pixels.trajectories.depth import depth_of_path
@@ -20,16 +24,16 @@ def test_a_first_keyframe_that_was_moved_is_filmed_from_where_it_is(page, driver
     updates = driver.commit_edit(calm, document)
     session = updates[page.session]
     assert "does not begin where the first frame was filmed" in updates[page.edit.warnings]
-    pose = calm.paths["estimated"].cameras.world_from_cam
+    estimated = calm.paths["estimated"].cameras.world_from_cam
     runs = [
         driver.generate(session),
         driver.loop(session, path="edited"),
     ]
     for submitted in runs:
         folder = driver.manager.folder(submitted[page.session].job)
-        taken = read_native(folder / tasks.TAKEN).cameras.world_from_cam
-        torch.testing.assert_close(taken, pose.to(taken), atol=1e-9, rtol=0)
-        assert read_native(folder / tasks.WANTED).positions[0, 1].item() == pytest.approx(-0.3)
+        filmed = read_native(folder / SOURCE_TRAJECTORY).cameras.world_from_cam
+        torch.testing.assert_close(filmed, estimated.to(filmed), atol=1e-9, rtol=0)
+        assert read_native(folder / TARGET_TRAJECTORY).positions[0, 1].item() == pytest.approx(-0.3)
     session, _ = driver.finished(runs[0])
     made = read_native(driver.library.find(session.result, session.visitor).file(tasks.TRAJECTORY))
     assert made.positions[0, 1].item() == pytest.approx(-0.3)
@@ -46,18 +50,18 @@ def test_depths_found_with_the_path_and_the_whole_clip_go_to_videos(page, driver
     video = driver.generate(edited)
     for submitted, expected in ((video, kept), (loop, kept), (back, None)):
         folder = driver.library.find(submitted[page.session].job, edited.visitor).folder
-        found = depth_of_path(folder / tasks.WANTED)
+        found = depth_of_path(folder / TARGET_TRAJECTORY)
         assert (found is None) == (expected is None)
         assert expected is None or torch.equal(found, expected)
-        assert read_footage(folder) is None
+        assert read_source_clip(folder) is None
         driver.finished(submitted)
     whole = driver.generate(edited, images_choice="clip")
     session, shown = driver.finished(whole)
     assert "from the whole clip" in str(shown)
-    source_clip = read_footage(driver.library.find(session.result, session.visitor).folder)
+    source_clip = read_source_clip(driver.library.find(session.result, session.visitor).folder)
     assert torch.equal(source_clip.video, source_frames(page, edited))
-    pose = edited.paths["estimated"].cameras.world_from_cam
-    torch.testing.assert_close(source_clip.trajectory.cameras.world_from_cam, pose)
+    estimated = edited.paths["estimated"].cameras.world_from_cam
+    torch.testing.assert_close(source_clip.trajectory.cameras.world_from_cam, estimated)
 
 
 def test_other_frames_are_given_with_the_cameras_that_took_them(page, driver, edited):
@@ -68,5 +72,5 @@ def test_other_frames_are_given_with_the_cameras_that_took_them(page, driver, ed
         record = driver.manager.get(submitted[page.session].job)
         assert record.settings["image_frames"] == [0, 2, 4]
         folder = driver.manager.folder(record.id)
-        assert len(read_native(folder / tasks.TAKEN)) == 5
+        assert len(read_native(folder / SOURCE_TRAJECTORY)) == 5
         driver.finished(submitted)

@@ -10,6 +10,7 @@ from waiting import wait_until
 
 from rays_as_pixels.app.editor import document_from_preset, document_from_trajectory
 from rays_as_pixels.app.jobs import loop_rounds, tasks
+from rays_as_pixels.app.jobs.input_files import TARGET_TRAJECTORY
 from rays_as_pixels.app.jobs.kinds import job_kinds
 from rays_as_pixels.app.jobs.manager import JobManager
 from rays_as_pixels.app.jobs.records import JobState
@@ -24,10 +25,6 @@ from rays_as_pixels.pipeline.defaults import GENERATE_STEPS, IMAGINE_STEPS
 from tests.app.driver import SOON
 
 pytestmark = pytest.mark.usefixtures("uploads_here")
-
-
-def view_of(updates: dict) -> dict:
-    return json.loads(updates[page.view.plot])
 
 
 def test_the_page_opens_with_an_example_and_its_frames(page, driver):
@@ -156,8 +153,8 @@ def test_what_the_editor_confirms_is_what_the_model_gets(page, driver, calm):
     assert session.main == "estimated" and session.overlay == "edited"
     submitted = driver.generate(session)
     folder = driver.manager.folder(submitted[page.session].job)
-    wanted = json.loads((folder / "wanted.json").read_text())
-    poses = torch.tensor([frame["world_from_cam"] for frame in wanted["frames"]])
+    target = json.loads((folder / TARGET_TRAJECTORY).read_text())
+    poses = torch.tensor([frame["world_from_cam"] for frame in target["frames"]])
     torch.testing.assert_close(poses, path.cameras.world_from_cam.float(), atol=1e-6, rtol=0)
     driver.finished(submitted)
 

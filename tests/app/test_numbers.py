@@ -40,10 +40,10 @@ def test_the_drift_over_rounds_is_shown_and_said(manager):
 def test_what_an_estimated_camera_does_not_do_is_said(tmp_path, turn_rad, travel, said):
     far = torch.linspace(0, 1, 5, dtype=torch.float64)[:, None]
     turn = rotation_from_vector(far * torch.tensor([0.0, turn_rad, 0.0]))
-    pose = rigid(turn, far * torch.tensor([travel, 0.0, 0.0]))
+    world_from_cam = rigid(turn, far * torch.tensor([travel, 0.0, 0.0]))
     lens = torch.full((5, 2), 80.0, dtype=torch.float64)
     center = torch.tensor([[80.0, 48.0]], dtype=torch.float64).expand(5, 2)
-    path = Trajectory(Cameras(pose, lens, center, 96, 160), fps=10.0)
+    path = Trajectory(Cameras(world_from_cam, lens, center, 96, 160), fps=10.0)
     result = Result("job", "estimate", tmp_path, settings={}, results={})
     words = numbers.estimate_facts(result, path, "a path", "en")
     assert ("Kind of move" in words) == bool(said)

@@ -35,10 +35,10 @@ def wall() -> tuple[Trajectory, torch.Tensor]:
     frames = torch.cat([texture[..., 24:168, 40 + s : 232 + s] for s in shift_px.tolist()])
     centre = torch.zeros(9, 3, dtype=torch.float64)
     centre[:, 0] = shift_px * DEPTH / focal
-    pose = rigid(torch.eye(3, dtype=torch.float64).expand(9, 3, 3), centre)
+    world_from_cam = rigid(torch.eye(3, dtype=torch.float64).expand(9, 3, 3), centre)
     focal_px = torch.full((9, 2), focal, dtype=torch.float64)
     center_px = torch.tensor([[96.0, 72.0]], dtype=torch.float64).expand(9, 2)
-    return Trajectory(Cameras(pose, focal_px, center_px, 144, 192), fps=10.0), frames
+    return Trajectory(Cameras(world_from_cam, focal_px, center_px, 144, 192), fps=10.0), frames
 
 
 def test_points_along_a_true_path_lie_on_the_wall_in_its_colours(wall):
@@ -85,10 +85,10 @@ def test_a_visitors_clip_shows_its_first_frame_at_the_depths_found_with_its_path
 def test_a_path_that_disagrees_with_the_video_says_so(wall):
     pytest.importorskip("cv2", reason=BASELINES)
     path, frames = wall
-    pose = path.cameras.world_from_cam.clone()
-    pose[:, 1, 3] = pose[:, 0, 3]  # up and down instead of left and right
-    pose[:, 0, 3] = 0
-    wrong = replace(path, cameras=replace(path.cameras, world_from_cam=pose))
+    world_from_cam = path.cameras.world_from_cam.clone()
+    world_from_cam[:, 1, 3] = world_from_cam[:, 0, 3]  # up and down instead of left and right
+    world_from_cam[:, 0, 3] = 0
+    wrong = replace(path, cameras=replace(path.cameras, world_from_cam=world_from_cam))
     _, agree, matches = points.points_along(wrong, frames)
     assert matches > 100 and agree < 0.2 * matches
 

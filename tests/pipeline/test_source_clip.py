@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from rays_as_pixels.app.jobs.source_clip_files import read_footage, source_clip_files
+from rays_as_pixels.app.jobs.input_files import read_source_clip, source_clip_files
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.media.video_metrics import psnr_db
@@ -61,14 +61,14 @@ def test_what_does_not_belong_together_is_refused(toy, travelling):
         PosedClip.from_estimate(travelling.video, found)
 
 
-def test_a_job_keeps_footage_as_two_files(tmp_path, travelling):
-    assert read_footage(tmp_path) is None
+def test_a_job_keeps_its_source_clip_as_two_files(tmp_path, travelling):
+    assert read_source_clip(tmp_path) is None
     path = Trajectory(travelling.cameras, fps=10.0)
     for name, content in source_clip_files(
         travelling.video, path, travelling.depth[0], inlier_ratio=0.5
     ).items():
         (tmp_path / name).write_bytes(content)
-    back = read_footage(tmp_path)
+    back = read_source_clip(tmp_path)
     assert back is not None and back.inlier_ratio == 0.5
     torch.testing.assert_close(back.video, travelling.video, rtol=0, atol=0.5 / 255 + 1e-6)
     torch.testing.assert_close(back.depth, travelling.depth[0], rtol=6e-4, atol=0)
@@ -81,6 +81,6 @@ def test_a_job_keeps_footage_as_two_files(tmp_path, travelling):
     )
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
-    small = read_footage(tmp_path)
+    small = read_source_clip(tmp_path)
     assert small is not None and small.video.shape[-1] == 720 and small.inlier_ratio == 1.0
     assert small.trajectory.cameras.width == 720

@@ -54,9 +54,11 @@ def test_an_off_centre_principal_point_shifts_the_image_plane():
 def test_a_frustum_moves_and_turns_with_its_camera():
     """A quarter turn about +Y (down) looks along +X: forward (0, 0, 1) becomes (1, 0, 0)."""
     rotation = rotation_from_vector(torch.tensor([[0.0, math.pi / 2, 0.0]], dtype=torch.float64))
-    pose = rigid(rotation, torch.tensor([[1.0, 2.0, 3.0]], dtype=torch.float64))
+    world_from_cam = rigid(rotation, torch.tensor([[1.0, 2.0, 3.0]], dtype=torch.float64))
     focal = torch.full((1, 2), 50.0, dtype=torch.float64)
-    cameras = Cameras(pose, focal, torch.tensor([[50.0, 40.0]], dtype=torch.float64), 80, 100)
+    cameras = Cameras(
+        world_from_cam, focal, torch.tensor([[50.0, 40.0]], dtype=torch.float64), 80, 100
+    )
     corner = frustum_vertices(cameras, depth=1.0)[0]
     expected = torch.tensor([[1.0, 2.0, 3.0], [2.0, 1.2, 4.0], [2.0, 1.2, 2.0]])
     torch.testing.assert_close(corner[:3], expected.to(torch.float64))

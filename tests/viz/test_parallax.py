@@ -20,10 +20,10 @@ def path(*, centre: list[list[float]], yaw_rad: list[float] | None = None) -> Tr
     count = len(centre)
     turn = torch.zeros(count, 3, dtype=torch.float64)
     turn[:, 1] = torch.tensor(yaw_rad or [0.0] * count, dtype=torch.float64)
-    pose = rigid(rotation_from_vector(turn), torch.tensor(centre, dtype=torch.float64))
+    world_from_cam = rigid(rotation_from_vector(turn), torch.tensor(centre, dtype=torch.float64))
     focal = torch.full((count, 2), FOCAL, dtype=torch.float64)
     middle = torch.tensor([[WIDTH / 2, HEIGHT / 2]], dtype=torch.float64).expand(count, 2)
-    return Trajectory(Cameras(pose, focal, middle, HEIGHT, WIDTH), 10.0)
+    return Trajectory(Cameras(world_from_cam, focal, middle, HEIGHT, WIDTH), 10.0)
 
 
 def dot_image(x: int, y: int) -> torch.Tensor:

@@ -17,10 +17,10 @@ from tests.optional import EXTRAS
 def line_path() -> Trajectory:
     """Three cameras side by side along +X, one unit apart, looking along +Z."""
     centre = torch.tensor([[0.0, 0, 0], [1, 0, 0], [2, 0, 0]], dtype=torch.float64)
-    pose = rigid(torch.eye(3, dtype=torch.float64).expand(3, 3, 3), centre)
+    world_from_cam = rigid(torch.eye(3, dtype=torch.float64).expand(3, 3, 3), centre)
     focal = torch.full((3, 2), 50.0, dtype=torch.float64)
     center = torch.full((3, 2), 50.0, dtype=torch.float64)
-    return Trajectory(Cameras(pose, focal, center, 100, 100), fps=10.0)
+    return Trajectory(Cameras(world_from_cam, focal, center, 100, 100), fps=10.0)
 
 
 def test_the_mesh_reaches_the_frusta_and_is_coloured_by_time():
@@ -38,9 +38,9 @@ def test_the_mesh_reaches_the_frusta_and_is_coloured_by_time():
 
 def test_a_still_camera_gives_no_rod_without_length():
     path = line_path()
-    pose = path.cameras.world_from_cam[:1].expand(3, 4, 4)
+    world_from_cam = path.cameras.world_from_cam[:1].expand(3, 4, 4)
     still = Trajectory(
-        Cameras(pose, path.cameras.focal_px, path.cameras.center_px, 100, 100), fps=10.0
+        Cameras(world_from_cam, path.cameras.focal_px, path.cameras.center_px, 100, 100), fps=10.0
     )
     points, _, _ = scene_mesh(still, depth=0.5)
     assert np.isfinite(points).all()

@@ -1,23 +1,31 @@
 """What an estimate that was run through the API gives to a video along another path."""
 
 from rays_as_pixels.app.jobs import tasks
+from rays_as_pixels.app.jobs.frame_files import load_frames
+from rays_as_pixels.app.jobs.input_files import (
+    SOURCE_TRAJECTORY,
+    TARGET_TRAJECTORY,
+    image_name,
+    png_bytes,
+    source_clip_files,
+    trajectory_bytes,
+)
 from rays_as_pixels.app.jobs.manager import JobManager
-from rays_as_pixels.app.jobs.source_clip_files import source_clip_files
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.trajectory import Trajectory
-from rays_as_pixels.trajectories.depth import depth_for_extra, depth_of_path
-from rays_as_pixels.trajectories.formats.native import native_text, read_native
+from rays_as_pixels.trajectories.depth import depth_of_path
+from rays_as_pixels.trajectories.formats.native import read_native
 
 
 def clip_inputs(
-    manager: JobManager, job_id: object, wanted: Trajectory, *, owner: str
+    manager: JobManager, job_id: object, target: Trajectory, *, owner: str
 ) -> dict[str, bytes]:
     """Return the files of a job that films an estimated clip along another path.
 
     Args:
         manager: Of the jobs.
         job_id: Of the estimate, as `/estimate` yields it.
-        wanted: The path, in the world of the estimated one.
+        target: The path, in the world of the estimated one.
         owner: Who asks.
 
     Raises:
@@ -31,12 +39,14 @@ def clip_inputs(
         )
     folder = manager.folder(record.id)
     path, depth = read_native(folder / tasks.TRAJECTORY), depth_of_path(folder / tasks.TRAJECTORY)
-    text = native_text(wanted, extra=depth_for_extra(depth))
-    image = tasks.first_frame_png(folder / tasks.FRAMES)
-    files = {tasks.WANTED: text.encode(), "image0.png": image}
+    frames = load_frames(folder / tasks.FRAMES)
+    files = {
+        TARGET_TRAJECTORY: trajectory_bytes(target, depth),
+        SOURCE_TRAJECTORY: trajectory_bytes(path),
+        image_name(0): png_bytes(frames[0]),
+    }
     if depth is not None:
-        frames = tasks.load_frames(folder / tasks.FRAMES)
         files |= source_clip_files(
             frames, path, depth, inlier_ratio=record.results.get("inlier_ratio")
         )
-    return files | tasks.source_path_file(path)
+    return files

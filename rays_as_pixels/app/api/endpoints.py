@@ -14,11 +14,13 @@ from typing import Any
 
 import anyio.to_thread
 import gradio as gr
+from gradio.context import LocalContext
 
 from rays_as_pixels.app import checks
 from rays_as_pixels.app.api import path_endpoints
 from rays_as_pixels.app.api.clip_inputs import clip_inputs
-from rays_as_pixels.app.jobs import loop_rounds, tasks
+from rays_as_pixels.app.jobs import tasks
+from rays_as_pixels.app.jobs.input_files import TARGET_TRAJECTORY, image_name, trajectory_bytes
 from rays_as_pixels.app.jobs.manager import JobManager
 from rays_as_pixels.app.jobs.records import JobRecord
 from rays_as_pixels.app.jobs.requests import (
@@ -34,8 +36,7 @@ from rays_as_pixels.app.validation import StrictModel, validated
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.pipeline.defaults import ESTIMATE_STEPS, GENERATE_STEPS, IMAGINE_STEPS
-from rays_as_pixels.trajectories.depth import depth_for_extra, depth_map
-from rays_as_pixels.trajectories.formats.native import native_text
+from rays_as_pixels.trajectories.depth import depth_map
 
 POLL_SEC = 0.25
 MAX_WATCHERS = 64
@@ -83,25 +84,26 @@ class Runs:
     async def estimate(  # noqa: PLR0917 - callers may give them in this order
         self,
         video: File,
-        request: gr.Request,
         num_frames: int = 9,
         start_sec: float | None = None,
         end_sec: float | None = None,
         steps: int = ESTIMATE_STEPS,
         shared_focal: bool = False,
         extra_frames: bool = True,
+        flips: int = 1,
     ) -> AsyncIterator[dict[str, Any]]:
         """Estimate the camera path of a video.
 
         Args:
             video: The video file.
-            request: Given by Gradio.
             num_frames: Frames to use, evenly spaced; `frame_counts` of the status lists how many.
             start_sec: First moment to use, in seconds; none for the beginning.
             end_sec: First moment to leave out, in seconds; none for the end.
             steps: Denoising steps of a model without a camera prior; the shipped one takes none.
             shared_focal: Whether the focal length is the same in all frames.
             extra_frames: Whether to use the frames in between where tracking is weak.
+            flips: Copies of the clip to estimate and average: 1 is the clip alone, 2 adds its
+                mirror image, 4 both played backwards. How much they differ is the uncertainty.
         """
 
         def submit() -> JobRecord:
@@ -117,10 +119,12 @@ class Runs:
                     "steps": steps,
                     "shared_focal": shared_focal,
                     "extra_frames": extra_frames,
+                    "num_flips": flips,
                 },
+                labels={"num_flips": "flips"},
             )
-            cost = run_cost(asked.steps, asked.num_frames)
-            return self._submit("estimate", asked, {name: path}, cost, request)
+            cost = run_cost(asked.steps, asked.num_frames, runs=asked.num_flips)
+            return self._submit("estimate", asked, {name: path}, cost)
 
         async for update in self._watch(submit):
             yield update
@@ -129,7 +133,6 @@ class Runs:
         self,
         image: File | None,
         trajectory: dict[str, Any],
-        request: gr.Request,
         steps: int = GENERATE_STEPS,
         guidance_scale: float = 1.0,
         seed: int = 0,
@@ -140,7 +143,6 @@ class Runs:
 
         Args:
             image: What the path's first camera sees; none with `estimate`.
-            request: Given by Gradio.
             trajectory: A camera path in the native format, as `estimate` and `make_path` return it.
             steps: Denoising steps.
             guidance_scale: 1 for none; more follows image and path harder.
@@ -157,13 +159,13 @@ class Runs:
             asked = validated(GenerateRequest, values)
             inputs: dict[str, Any] = {}
             if estimate is None:
-                inputs |= {tasks.WANTED: _path_file(path.reanchored(), depth)}
-                inputs |= {"image0.png": _image_file(image)}
+                inputs |= {TARGET_TRAJECTORY: _target_file(path.reanchored(), depth)}
+                inputs |= {image_name(0): _image_file(image)}
             else:
                 _check_only_the_clip(image, depth)
-                inputs |= clip_inputs(self.manager, estimate, path, owner=_owner(request))
+                inputs |= clip_inputs(self.manager, estimate, path, owner=_owner())
             cost = run_cost(asked.steps, len(path), guidance=asked.guidance_scale)
-            return self._submit("generate", asked, inputs, cost, request)
+            return self._submit("generate", asked, inputs, cost)
 
         async for update in self._watch(submit):
             yield update
@@ -171,7 +173,6 @@ class Runs:
     async def imagine(  # noqa: PLR0917 - callers may give them in this order
         self,
         image: File,
-        request: gr.Request,
         num_frames: int = 9,
         fps: float = 10.0,
         steps: int = IMAGINE_STEPS,
@@ -182,7 +183,6 @@ class Runs:
 
         Args:
             image: The first frame.
-            request: Given by Gradio.
             num_frames: Length; `frame_counts` of the status lists the lengths.
             fps: Frames per second.
             steps: Denoising steps.
@@ -203,7 +203,7 @@ class Runs:
                 },
             )
             cost = run_cost(asked.steps, asked.num_frames, guidance=asked.guidance_scale)
-            return self._submit("imagine", asked, {"image0.png": picture}, cost, request)
+            return self._submit("imagine", asked, {image_name(0): picture}, cost)
 
         async for update in self._watch(submit):
             yield update
@@ -212,7 +212,6 @@ class Runs:
         self,
         image: File,
         trajectory: dict[str, Any],
-        request: gr.Request,
         rounds: int = 1,
         steps: int = GENERATE_STEPS,
         estimate_steps: int = ESTIMATE_STEPS,
@@ -223,7 +222,6 @@ class Runs:
 
         Args:
             image: What the path's first camera sees.
-            request: Given by Gradio.
             trajectory: A camera path in the native format.
             rounds: How often to go round; the drift shows from the second on.
             steps: Denoising steps of each video.
@@ -245,9 +243,12 @@ class Runs:
                     "has_reference": False,
                 },
             )
-            inputs = {tasks.WANTED: _path_file(path, depth), loop_rounds.START: _image_file(image)}
+            inputs = {
+                TARGET_TRAJECTORY: _target_file(path, depth),
+                image_name(0): _image_file(image),
+            }
             cost = run_cost(asked.steps + asked.estimate_steps, len(path), runs=asked.rounds)
-            return self._submit("loop", asked, inputs, cost, request)
+            return self._submit("loop", asked, inputs, cost)
 
         async for update in self._watch(submit):
             yield update
@@ -258,9 +259,8 @@ class Runs:
         asked: StrictModel,
         inputs: dict[str, Any],
         cost: float,
-        request: gr.Request,
     ) -> JobRecord:
-        return self.manager.submit(kind, asked, owner=_owner(request), inputs=inputs, cost=cost)
+        return self.manager.submit(kind, asked, owner=_owner(), inputs=inputs, cost=cost)
 
     async def _watch(self, submit: Callable[[], JobRecord]) -> AsyncIterator[dict[str, Any]]:
         """Submit a job, say where it stands, then what came out; stop it when nobody listens."""
@@ -307,7 +307,7 @@ class Runs:
         trajectory = folder / tasks.TRAJECTORY
         if trajectory.is_file():
             outcome["trajectory"] = json.loads(trajectory.read_text(encoding="utf-8"))
-        for name in ("rounds", "residual", "notes", "source_frame"):
+        for name in ("rounds", "residual", "spread", "notes", "source_frame"):
             if name in record.results:
                 outcome[name] = record.results[name]
         return outcome
@@ -316,9 +316,8 @@ class Runs:
 KINDS = ("estimate", "generate", "imagine", "loop")
 
 
-def _path_file(path: Trajectory, depth: object) -> bytes:
-    kept = None if depth is None else depth_map(depth, "depth")
-    return native_text(path, extra=depth_for_extra(kept)).encode()
+def _target_file(path: Trajectory, depth: object) -> bytes:
+    return trajectory_bytes(path, None if depth is None else depth_map(depth, "depth"))
 
 
 def _check_only_the_clip(image: object, depth: object) -> None:
@@ -334,7 +333,7 @@ def _image_file(image: object) -> Path:
     return uploads.image_file(path_endpoints.path_in(image), path_endpoints.NEED_FILE)
 
 
-def _owner(request: gr.Request) -> str:
-    """Return an id of the caller's session that tells nothing about it."""
-    session = getattr(request, "session_hash", None) or "anonymous"
+def _owner() -> str:
+    """Return an id of the session of the call that is answered; it tells nothing about it."""
+    session = getattr(LocalContext.request.get(None), "session_hash", None) or "anonymous"
     return hashlib.sha256(f"api {session}".encode()).hexdigest()[:32]

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from rays_as_pixels.app import checks
-from rays_as_pixels.app.jobs import tasks
+from rays_as_pixels.app.jobs.frame_files import even_sized
 from rays_as_pixels.app.server import downloads, uploads
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.trajectory import Trajectory
@@ -138,7 +138,7 @@ def preview_path(image: dict[str, Any], trajectory: dict[str, Any]) -> dict[str,
     path = trajectory_from(trajectory).reanchored()
     preview = parallax_preview(path, read_image(uploads.image_file(path_in(image), NEED_FILE)))
     place = _place("preview.mp4")
-    write_video(place, tasks.even_sized(preview.video), fps=path.fps)
+    write_video(place, even_sized(preview.video), fps=path.fps)
     seen = [round(share, 4) for share in preview.seen_share.tolist()]
     return {"video": file_data(place), "seen_share": seen, "note": preview.note}
 

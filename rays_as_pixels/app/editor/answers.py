@@ -71,7 +71,7 @@ def _enveloped(answer: Callable[..., Answer]) -> Callable[..., Answer]:
 
 
 @_enveloped
-def confirm(document: Any, *, training: TrainingRange, scene_depth: float) -> Answer:
+def confirm(document: Any, *, training: TrainingRange) -> Answer:
     """Answer with the frames a document stands for, exactly as the model gets them.
 
     Returns:
@@ -90,7 +90,7 @@ def confirm(document: Any, *, training: TrainingRange, scene_depth: float) -> An
         "curve": curve.positions.tolist(),
         "num_frames": len(path),
         "hash": trajectory_hash(path),
-        "warnings": [asdict(one) for one in check_range(path, training, scene_depth=scene_depth)],
+        "warnings": [asdict(one) for one in check_range(path, training)],
         "seam": asdict(seam(path)) if len(path) > 1 else None,
     }
 

@@ -46,7 +46,7 @@ class Commands {
   toggleTarget() {
     const { editor } = this;
     editor.edit((doc) => changed(doc, (d) => {
-      const camera = d.keyframes[editor.index], ahead = mul(qRotate(camera.quaternion_wxyz, [0, 0, 1]), editor.depth);
+      const camera = d.keyframes[editor.index], ahead = mul(qRotate(camera.quaternion_wxyz, [0, 0, 1]), SUBJECT_DEPTH);
       d.options.look_at = d.options.look_at ? null : add(camera.position, ahead);
     }));
     if (editor.doc.options.look_at) editor.select({ kind: "target", index: editor.index });
@@ -85,7 +85,7 @@ class Commands {
 
   dollyZoom() {
     const { editor } = this;
-    editor.edit((doc) => dollyZoomed(doc, editor.index, pivotAhead(doc, editor.depth)));
+    editor.edit((doc) => dollyZoomed(doc, editor.index, pivotAhead(doc, SUBJECT_DEPTH)));
   }
 
   lensForAll() { this.editor.edit((doc) => changed(doc, (d) => d.keyframes.forEach((key) => { key.hfov_deg = this.editor.key.hfov_deg; }))); }

@@ -83,7 +83,6 @@ class PathEditor(gr.HTML):
         training_range: `dataclasses.asdict` of a TrainingRange; None for the default model's.
         frame_counts: Numbers of frames to choose from; None lets one type any.
         language: "auto" for the browser's, or one of `words.LANGUAGES`.
-        scene_depth: Median depth of the first frame, in scene units.
         kwargs: As gr.HTML; and `view_height`, the height of the views in pixels (else 470).
     """
 
@@ -97,7 +96,6 @@ class PathEditor(gr.HTML):
         training_range: dict[str, Any] | None = None,
         frame_counts: list[int] | None = None,
         language: str = "auto",
-        scene_depth: float = 1.0,
         **kwargs: Any,
     ) -> None:
         """Inline the script; Gradio calls this again, with other arguments, for every update."""
@@ -106,7 +104,6 @@ class PathEditor(gr.HTML):
                 f"language must be one of auto, {', '.join(LANGUAGES)}; got {language!r}. Use auto."
             )
         self._training = TrainingRange(**(training_range or {}))
-        self._depth = scene_depth
         own = {
             "html_template": _template(),
             "js_on_load": _script(),
@@ -122,7 +119,6 @@ class PathEditor(gr.HTML):
             training_range=training_range,
             frame_counts=frame_counts or [],
             language=language,
-            scene_depth=scene_depth,
             **{**own, **kwargs},
         )
         # Gradio itself does so for values, and for updates: those are no components of a page.
@@ -166,7 +162,7 @@ class PathEditor(gr.HTML):
     @server
     def confirm(self, document: object) -> dict[str, Any]:
         """Return the path a document stands for, frame by frame, or why it stands for none."""
-        return answers.confirm(document, training=self._training, scene_depth=self._depth)
+        return answers.confirm(document, training=self._training)
 
     @server
     def preset(self, request: object) -> dict[str, Any]:

@@ -95,9 +95,9 @@ def sampled_keys(trajectory: Trajectory, time_sec: Sequence[float]) -> list[Keyf
 
 def _keys_at(trajectory: Trajectory, frames: Sequence[int]) -> list[Keyframe]:
     hfov_deg = torch.rad2deg(trajectory.cameras.hfov_rad.to(torch.float64))
-    pose = trajectory.cameras.world_from_cam.to(torch.float64)
+    world_from_cam = trajectory.cameras.world_from_cam.to(torch.float64)
     return [
-        Keyframe(float(trajectory.times_sec[frame]), pose[frame], float(hfov_deg[frame]))
+        Keyframe(float(trajectory.times_sec[frame]), world_from_cam[frame], float(hfov_deg[frame]))
         for frame in frames
     ]
 
@@ -141,9 +141,11 @@ def _misses(trajectory: Trajectory, keys: list[Keyframe]) -> Float[Tensor, "fram
     )
     share = (time - time[0]) / (time[-1] - time[0])
     drawn = drawn.sampled_at(share * float(drawn.times_sec[-1]))
-    pose, other = cameras.world_from_cam.to(torch.float64), drawn.cameras.world_from_cam
-    reach = (pose[:, :3, 3] - pose[0, :3, 3]).norm(dim=-1).max().clamp_min(1e-3)
-    distance = (pose[:, :3, 3] - other[:, :3, 3]).norm(dim=-1) / reach
-    angle = rotation_angle_rad(pose[:, :3, :3].transpose(-1, -2) @ other[:, :3, :3])
+    centre, drawn_centre = trajectory.positions.to(torch.float64), drawn.positions
+    reach = (centre - centre[0]).norm(dim=-1).max().clamp_min(1e-3)
+    distance = (centre - drawn_centre).norm(dim=-1) / reach
+    world_from_cam = cameras.world_from_cam.to(torch.float64)
+    cam_from_world = world_from_cam[:, :3, :3].mT
+    angle = rotation_angle_rad(cam_from_world @ drawn.cameras.world_from_cam[:, :3, :3])
     zoom = (cameras.focal_px[:, 0].to(torch.float64) / drawn.cameras.focal_px[:, 0]).log().abs()
     return distance + angle + zoom

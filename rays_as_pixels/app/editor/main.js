@@ -39,7 +39,6 @@ function mountEditor({ element, trigger, props, server, watch }) {
   root.rapEditor = parts; // for the page's own scripts and for tests
 
   const takeProps = () => {
-    editor.depth = props.scene_depth || 1;
     scene.overlays = props.overlays || [];
     const url = props.cloud && props.cloud.url;
     if (url !== parts.cloudUrl) {
@@ -62,7 +61,7 @@ function mountEditor({ element, trigger, props, server, watch }) {
     }
     stage.frameAll();
   };
-  watch(["sources", "overlays", "cloud", "scene_depth"], takeProps);
+  watch(["sources", "overlays", "cloud"], takeProps);
   watch("value", takeValue);
   root.addEventListener("rap-seek", ({ detail }) => {
     editor.share = clamp("share" in detail ? detail.share : detail.frame / Math.max(1, editor.doc.num_frames - 1), 0, 1);

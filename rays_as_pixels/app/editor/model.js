@@ -2,6 +2,7 @@
 
 const FORMAT = "rays-as-pixels/edit";
 const MOST_KEYFRAMES = 200;
+const SUBJECT_DEPTH = 1; // scene units: the median depth of frame 0
 const LEAST_GAP_SEC = 1e-3; // between keyframes made by hand
 
 const copyOf = (doc) => JSON.parse(JSON.stringify(doc));

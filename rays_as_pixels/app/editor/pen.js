@@ -7,7 +7,7 @@ const PEN_STEP = 14; // pixels per key press
 function takePen(editor, view) {
   if (view.kind === "camera") editor.setShare(0);
   const first = firstCamera(editor.doc), ahead = qRotate(first.quaternion_wxyz, [0, 0, 1]);
-  const on = view.kind === "camera" ? add(first.position, mul(ahead, editor.depth)) : first.position;
+  const on = view.kind === "camera" ? add(first.position, mul(ahead, SUBJECT_DEPTH)) : first.position;
   editor.pen = {
     view, plane: view.kind, points: [], cursor: on, isDown: false,
     pointAt: (pixel) => view.facing(pixel, on),
@@ -23,7 +23,7 @@ function dropPen(editor) {
 function finishPen(editor) {
   const { points } = editor.pen;
   editor.pen = null;
-  const draw = (doc) => drawnPath(doc, points, { heading: editor.heading, depth: editor.depth });
+  const draw = (doc) => drawnPath(doc, points, { heading: editor.heading, depth: SUBJECT_DEPTH });
   if (editor.edit(draw, { fromNothing: true })) {
     editor.select({ kind: "key", index: 0 });
     editor.say("said_drawn", { count: editor.doc.keyframes.length });

@@ -144,7 +144,7 @@ class ViewPointer {
     const dx = (pixel[0] - start[0]) / focal, dy = (pixel[1] - start[1]) / focal, { editor } = this;
     return withKey(from, editor.index, (key) => {
       const turn = key.quaternion_wxyz;
-      if (truck) key.position = add(key.position, qRotate(turn, [-dx * editor.depth, -dy * editor.depth, 0]));
+      if (truck) key.position = add(key.position, qRotate(turn, [-dx * SUBJECT_DEPTH, -dy * SUBJECT_DEPTH, 0]));
       else key.quaternion_wxyz = qUnit(qMul(qMul(qAxis([0, 1, 0], -Math.atan(dx)), turn), qAxis([1, 0, 0], Math.atan(dy))));
     });
   }
@@ -190,7 +190,7 @@ class ViewPointer {
   wheel(event) {
     if (document.activeElement !== this.view.canvas && !event.ctrlKey) return;
     event.preventDefault();
-    if (this.view.kind === "camera") return this.dolly(-event.deltaY * 0.001 * this.editor.depth);
+    if (this.view.kind === "camera") return this.dolly(-event.deltaY * 0.001 * SUBJECT_DEPTH);
     this.view.zoom(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0015)), this.at(event));
     this.editor.host.repaint();
   }

@@ -43,7 +43,7 @@ class Scene {
 
   grid(c, view) {
     const axes = { top: [0, 2], side: [2, 1], front: [0, 1], persp: [0, 2], camera: [0, 2] }[view.kind];
-    const reach = Math.max(this.editor.reach * 1.6, this.editor.depth * 1.2);
+    const reach = Math.max(this.editor.reach * 1.6, SUBJECT_DEPTH * 1.2);
     const step = view.isFlat ? niceStep(1 / view.scale, 44) : niceStep(reach / 100, 20);
     const middle = view.isFlat ? view.flat.centre : view.kind === "persp" ? view.orbit.target : [0, 0, reach];
     const half = view.isFlat ? Math.ceil(Math.max(view.width, view.height) / 2 / view.scale / step) + 1 : 9;
@@ -71,12 +71,12 @@ class Scene {
   /** Height of the ground grid: below all cameras. */
   floor() {
     const { doc } = this.editor, lowest = Math.max(...[firstCamera(doc), ...doc.keyframes].map((key) => key.position[1]));
-    return lowest + 0.3 * this.editor.depth;
+    return lowest + 0.3 * SUBJECT_DEPTH;
   }
 
   /** The first picture's plane at the scene's depth: something to see parallax against. */
   subject(c, view) {
-    const doc = this.editor.shown, corners = frustumCorners(firstCamera(doc), this.editor.depth, doc.width / doc.height);
+    const doc = this.editor.shown, corners = frustumCorners(firstCamera(doc), SUBJECT_DEPTH, doc.width / doc.height);
     const centre = mul(add(corners[0], corners[2]), 0.5);
     c.strokeStyle = this.palette.ghost;
     c.lineWidth = 1;

@@ -58,7 +58,7 @@ class Stage {
   frameAll() {
     const { editor, scene } = this;
     const { doc } = editor, start = firstCamera(doc).position, floor = 0.35 * editor.reach;
-    const points = [...editor.curve, pivotAhead(doc, editor.depth)];
+    const points = [...editor.curve, pivotAhead(doc, SUBJECT_DEPTH)];
     points.push(add(start, [floor, 0.5 * floor, 0]), add(start, [-floor, -0.5 * floor, 0]));
     for (const { view } of this.slots) {
       view.resize();

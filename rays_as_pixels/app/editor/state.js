@@ -220,7 +220,7 @@ class Editor {
   /** How far the path reaches, for sizes on screen: never less than a fifth of the scene's depth. */
   get reach() {
     const points = this.doc.keyframes.map((key) => key.position);
-    return Math.max(0.2 * this.depth, ...points.map((p) => norm(sub(p, points[0]))));
+    return Math.max(0.2 * SUBJECT_DEPTH, ...points.map((p) => norm(sub(p, points[0]))));
   }
 
   select(selection) {

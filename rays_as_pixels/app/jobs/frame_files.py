@@ -1,5 +1,6 @@
 """Frames of a clip as one file, exactly as 8-bit pictures show them."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +9,19 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.files import atomic_write
+from rays_as_pixels.files import write_bytes
+
+
+def frames_bytes(video: Float[Tensor, "frames 3 h w"]) -> bytes:
+    """Return frames in [0, 1] as a NumPy file's bytes, uint8 of the same shape."""
+    file = io.BytesIO()
+    np.save(file, video.mul(255).round().to(torch.uint8).cpu().numpy(), allow_pickle=False)
+    return file.getvalue()
 
 
 def save_frames(path: Path, video: Float[Tensor, "frames 3 h w"]) -> None:
-    """Keep frames exactly as 8-bit pictures show them. Inverse of `load_frames`."""
-    pixels = video.mul(255).round().to(torch.uint8).cpu().numpy()
-    with atomic_write(path) as part, part.open("wb") as file:
-        np.save(file, pixels, allow_pickle=False)
+    """Write `frames_bytes` of a video. Inverse of `load_frames`."""
+    write_bytes(path, frames_bytes(video))
 
 
 def load_frames(path: Path) -> Float[Tensor, "frames 3 h w"]:

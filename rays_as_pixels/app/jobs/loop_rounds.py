@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from rays_as_pixels.app.jobs import tasks
 from rays_as_pixels.app.jobs.context import JobContext
+from rays_as_pixels.app.jobs.frame_files import even_sized, load_frames
+from rays_as_pixels.app.jobs.input_files import REFERENCE, TARGET_TRAJECTORY, image_name
 from rays_as_pixels.app.jobs.requests import LoopRequest
 from rays_as_pixels.app.jobs.verbs import run_verb
 from rays_as_pixels.errors import InputError
@@ -24,37 +26,30 @@ if TYPE_CHECKING:
     from rays_as_pixels.pipeline.outputs import EstimateOutput, GenerateOutput
     from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 
-START = "start.png"
-
 
 def run_loop(load: tasks.LoadPipeline, job: JobContext, request: LoopRequest) -> dict[str, Any]:
-    """Run the loop on the job's files wanted.json and start.png.
-
-    wanted.json is the path, which may keep the first frame's depths; start.png that frame, taken
-    by the path's first camera or by that of taken.json, in the same world; input.npy, where
-    `request.has_reference`, the frames that a perfect model would make.
-    """
+    """Run the loop on the job's `input_files`; its first image is the first frame."""
     # It draws in diffusers, which the page must not wait for.
     from rays_as_pixels.pipeline.loop import LoopStart, loop_rounds  # noqa: PLC0415
 
-    placed = read_native(job.folder / tasks.WANTED)
-    wanted = placed.reanchored()
-    start = read_image(job.folder / START)
-    reference = tasks.load_frames(job.folder / tasks.INPUT_CLIP) if request.has_reference else None
+    target = read_native(job.folder / TARGET_TRAJECTORY)
+    anchored = target.reanchored()
+    start = read_image(job.folder / image_name(0))
+    reference = load_frames(job.folder / REFERENCE) if request.has_reference else None
     pipeline = tasks.load_for(job, load)
     settings = request.model_dump(mode="json")
-    write_native(wanted, job.folder / tasks.TRAJECTORY, extra={"settings": settings})
-    job.results.update(trajectory=tasks.TRAJECTORY, rounds=[], fps=wanted.fps)
+    write_native(anchored, job.folder / tasks.TRAJECTORY, extra={"settings": settings})
+    job.results.update(trajectory=tasks.TRAJECTORY, rounds=[], fps=target.fps)
     if reference is not None:
-        write_video(job.folder / tasks.CLIP, tasks.even_sized(reference), fps=wanted.fps)
+        write_video(job.folder / tasks.CLIP, even_sized(reference), fps=target.fps)
         job.results.update(clip=tasks.CLIP)
     height, width = start.shape[-2:]
     rounds = loop_rounds(
         LoopStart(
             start,
-            tasks.path_for_image(placed, height=height, width=width),
-            depth_of_path(job.folder / tasks.WANTED),
-            tasks.taken_path(job.folder, height=height, width=width),
+            tasks.path_for_image(target, height=height, width=width),
+            depth_of_path(job.folder / TARGET_TRAJECTORY),
+            tasks.source_trajectory(job.folder, height=height, width=width),
         ),
         partial(_generate, job, pipeline, request),
         partial(_estimate, job, pipeline, request),
@@ -109,7 +104,7 @@ def _generate(
             num_inference_steps=request.steps, guidance_scale=request.guidance_scale
         ),
     )
-    frames = tasks.even_sized(made.video)
+    frames = even_sized(made.video)
     write_video(job.folder / video_name(number), frames, fps=made.trajectory.fps)
     if number == 0:
         job.results.update(video=tasks.VIDEO)

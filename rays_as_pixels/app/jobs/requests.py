@@ -89,7 +89,7 @@ class LoopRequest(StrictModel):
         estimate_steps: Denoising steps of each estimate.
         guidance_scale: 1 for none.
         seed: Seed of the noise.
-        has_reference: Whether input.npy holds what the camera really saw along the path.
+        has_reference: Whether reference.npy holds what the camera really saw along the path.
     """
 
     path: str = "estimated"

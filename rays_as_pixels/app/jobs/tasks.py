@@ -5,7 +5,6 @@ to watch), `video.mp4` (what was generated), `trajectory.json`, `path.html`, `sh
 above raxels), `raxels.npy` (decoded raxels, float16 F 3 h w).
 """
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -18,9 +17,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.app.jobs.context import JobContext
-from rays_as_pixels.app.jobs.frame_files import even_sized, load_frames, save_frames
+from rays_as_pixels.app.jobs.frame_files import even_sized, save_frames
+from rays_as_pixels.app.jobs.input_files import (
+    SOURCE_TRAJECTORY,
+    TARGET_TRAJECTORY,
+    image_name,
+    read_source_clip,
+)
 from rays_as_pixels.app.jobs.requests import EstimateRequest, GenerateRequest, ImagineRequest
-from rays_as_pixels.app.jobs.source_clip_files import read_footage
 from rays_as_pixels.app.jobs.verbs import run_verb
 from rays_as_pixels.files import atomic_write
 from rays_as_pixels.geometry.cameras import Cameras
@@ -44,7 +48,6 @@ LoadPipeline = Callable[[], "RaysAsPixelsPipeline"]
 FRAMES, CLIP, VIDEO, SHEET = "frames.npy", "clip.mp4", "video.mp4", "sheet.png"
 TRAJECTORY, PAGE, REPORT = "trajectory.json", "path.html", "report.json"
 REESTIMATED, RAXELS = "reestimated.json", "raxels.npy"
-WANTED, TAKEN, INPUT_CLIP = "wanted.json", "taken.json", "input.npy"
 
 READING, LOADING, WRITING = "Reading the video", "Loading the model", "Writing the results"
 
@@ -109,16 +112,11 @@ def _read_frames(job: JobContext, request: EstimateRequest) -> Clip:
 
 
 def run_generate(load: LoadPipeline, job: JobContext, request: GenerateRequest) -> dict[str, Any]:
-    """Generate along the job's file wanted.json from image0.png, image1.png...
-
-    wanted.json may keep depths of the image that is frame 0, see `trajectories.depth`; the job may
-    have the path that the images were taken along, taken.json, in the same world, and the clip that
-    it belongs to, see `jobs.source_clip_files`.
-    """
-    wanted = read_native(job.folder / WANTED)
+    """Generate a video along a path from the job's `input_files`."""
+    target = read_native(job.folder / TARGET_TRAJECTORY)
     frames = request.image_frames
-    images = [read_image(job.folder / f"image{k}.png") for k in range(len(frames))]
-    job.results.update(fps=wanted.fps)
+    images = [read_image(job.folder / image_name(k)) for k in range(len(frames))]
+    job.results.update(fps=target.fps)
     pipeline = load_for(job, load)
     height, width = images[0].shape[-2:]
     result = run_verb(
@@ -127,17 +125,17 @@ def run_generate(load: LoadPipeline, job: JobContext, request: GenerateRequest) 
         "generate",
         seed=request.seed,
         images=images,
-        trajectory=path_for_image(wanted, height=height, width=width),
+        trajectory=path_for_image(target, height=height, width=width),
         image_frames=frames,
-        source_trajectory=taken_path(job.folder, height=height, width=width),
-        image_depths=depths_for(pipeline, frames, depth_of_path(job.folder / WANTED)),
-        source_clip=read_footage(job.folder) if pipeline.takes_depths else None,
+        source_trajectory=source_trajectory(job.folder, height=height, width=width),
+        image_depths=depths_for(pipeline, frames, depth_of_path(job.folder / TARGET_TRAJECTORY)),
+        source_clip=read_source_clip(job.folder) if pipeline.takes_depths else None,
         options=GenerateOptions(
             num_inference_steps=request.steps, guidance_scale=request.guidance_scale
         ),
     )
     job.progress(WRITING, 0, 1)
-    write_video(job.folder / VIDEO, even_sized(result.video), fps=wanted.fps)
+    write_video(job.folder / VIDEO, even_sized(result.video), fps=target.fps)
     job.results.update(video=VIDEO)
     settings = request.model_dump(mode="json")
     write_path(job, result.trajectory, images=result.video, settings=settings)
@@ -146,8 +144,8 @@ def run_generate(load: LoadPipeline, job: JobContext, request: GenerateRequest) 
 
 
 def run_imagine(load: LoadPipeline, job: JobContext, request: ImagineRequest) -> dict[str, Any]:
-    """Imagine a video and its path from the job's file image0.png."""
-    image = read_image(job.folder / "image0.png")
+    """Imagine a video and its path from the job's first source image."""
+    image = read_image(job.folder / image_name(0))
     job.results.update(fps=request.fps)
     pipeline = load_for(job, load)
     result = run_verb(
@@ -233,15 +231,6 @@ def spread_numbers(spread: Any) -> dict[str, list[float]] | None:
     return {name: values.tolist() for name, values in vars(spread).items()}
 
 
-def first_frame_png(frames: Path) -> bytes:
-    """Return the first of the frames that `save_frames` wrote as a PNG file's bytes."""
-    picture = load_frames(frames)[0]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "frame.png"
-        write_image(path, picture)
-        return path.read_bytes()
-
-
 def path_for_image(path: Trajectory, *, height: int, width: int) -> Trajectory:
     """State a path's intrinsics for an image of another shape: the horizontal field stays.
 
@@ -256,11 +245,12 @@ def path_for_image(path: Trajectory, *, height: int, width: int) -> Trajectory:
     return replace(path, cameras=Cameras(cameras.world_from_cam, focal, center, height, width))
 
 
-def taken_path(folder: Path, *, height: int, width: int) -> Trajectory | None:
-    """Return the path that a job's images were taken along, for these; None for the wanted one."""
-    if not (folder / TAKEN).is_file():
+def source_trajectory(folder: Path, *, height: int, width: int) -> Trajectory | None:
+    """Return the path that a job's images were filmed along; None for the target trajectory."""
+    path = folder / SOURCE_TRAJECTORY
+    if not path.is_file():
         return None
-    return path_for_image(read_native(folder / TAKEN), height=height, width=width)
+    return path_for_image(read_native(path), height=height, width=width)
 
 
 def _even(trajectory: Trajectory) -> Trajectory:
@@ -278,8 +268,3 @@ def load_for(job: JobContext, load: LoadPipeline) -> "RaysAsPixelsPipeline":
     job.progress(LOADING, 1, 1)
     job.check()
     return pipeline
-
-
-def source_path_file(path: Trajectory) -> dict[str, bytes]:
-    """Return the path that a job's images were taken along as a file of that job."""
-    return {TAKEN: native_text(path).encode()}

@@ -143,11 +143,11 @@ def expected_time_words(page: "Page", kind: str, cost: float, lang: str) -> str:
 
 
 def source_path(session: Session, path: Trajectory, *, own_image: bool) -> Trajectory:
-    """Return the path that the images were taken along, in the world of the session's paths.
+    """Return the path that the images were filmed along, in the world of the session's paths.
 
     Args:
-        session: Where a clip was estimated, its frames were taken along that path.
-        path: Whose lens an image of the visitor's own has, taken where that world begins.
+        session: Where a clip was estimated, its frames were filmed along that path.
+        path: Whose lens an image of the visitor's own has, filmed where that world begins.
         own_image: Whether it is such an image.
     """
     estimated = None if own_image or session.still else session.paths.get("estimated")

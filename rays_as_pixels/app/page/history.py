@@ -8,7 +8,7 @@ import gradio as gr
 
 from rays_as_pixels.app import checks, i18n
 from rays_as_pixels.app.editor import document_from_trajectory
-from rays_as_pixels.app.jobs import tasks
+from rays_as_pixels.app.jobs.input_files import TARGET_TRAJECTORY
 from rays_as_pixels.app.page.binding import Updates, Values
 from rays_as_pixels.app.page.library import Result
 from rays_as_pixels.app.page.results import (
@@ -78,9 +78,9 @@ def _load(page: "Page", session: Session, result: Result) -> tuple[Session, Upda
     again = estimate if estimate and estimate.reference != session.estimate else None
     updates = display_results(page, session, again, result)
     session = updates.get(page.session, session)
-    wanted = result.file(tasks.WANTED)
-    if result.kind == "generate" and wanted is not None:
-        path = read_native(wanted)
+    target = result.file(TARGET_TRAJECTORY)
+    if result.kind == "generate" and target is not None:
+        path = read_native(target)
         document = document_from_trajectory(path, num_keyframes=min(EDIT_KEYS, len(path)))
         session = replace(session.with_path("edited", path), edit=document)
         updates |= {page.generate.path_choice: "edited", **editor_updates(page, session)}
@@ -94,7 +94,7 @@ def _settings(page: "Page", result: Result) -> Updates:
         step = page.path
         return {
             step.steps: asked["steps"],
-            step.runs: asked.get("num_samples", asked.get("num_seeds", 1)),
+            step.runs: asked["num_samples"],
             step.flips: asked.get("num_flips", 1),
             step.seed: asked["seed"],
             step.lock: True,

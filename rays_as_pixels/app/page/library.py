@@ -14,6 +14,7 @@ from torch import Tensor
 
 from rays_as_pixels.app.examples import Example
 from rays_as_pixels.app.jobs import tasks
+from rays_as_pixels.app.jobs.frame_files import load_frames
 from rays_as_pixels.app.jobs.manager import JobManager
 from rays_as_pixels.app.jobs.records import JobRecord, JobState
 from rays_as_pixels.app.page.filmstrip import sprite
@@ -134,7 +135,7 @@ def frames_of(result: Result) -> Float[Tensor, "frames 3 height width"]:
     """
     kept = result.file(tasks.FRAMES)
     if kept is not None:
-        return tasks.load_frames(kept)
+        return load_frames(kept)
     if result.example is not None and result.kind == "estimate":
         return example_clip(result.example.clip, int(result.settings["num_frames"])).video
     if result.video is None:

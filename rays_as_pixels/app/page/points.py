@@ -135,8 +135,8 @@ def points_at(
     small = camera.to(device="cpu", dtype=torch.float64).resized(height=rows, width=columns)
     ray = rays_in_cam(small.focal_px, small.center_px, height=rows, width=columns)
     at = ray / ray[..., 2:] * depth[..., None].double()
-    pose = small.world_from_cam
-    points = at @ pose[:3, :3].mT + pose[:3, 3]
+    world_from_cam = small.world_from_cam
+    points = at @ world_from_cam[:3, :3].mT + world_from_cam[:3, 3]
     image = depth.log()[None, None]
     least, most = (
         torch.nn.functional.max_pool2d(sign * image, 3, 1, 1)[0, 0] for sign in (-1.0, 1.0)

@@ -11,7 +11,7 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from rays_as_pixels.app import checks, i18n
-from rays_as_pixels.app.jobs import tasks
+from rays_as_pixels.app.jobs.frame_files import even_sized
 from rays_as_pixels.app.page import filmstrip, numbers
 from rays_as_pixels.app.page.binding import Updates
 from rays_as_pixels.app.server import uploads
@@ -68,7 +68,7 @@ def uploaded_source(files: object, lang: str) -> tuple[Path, bool]:
         shutil.copyfile(path, folder / path.name)
     clip = read_clip(folder, downscale=True)
     video = folder / "images.mp4"
-    write_video(video, tasks.even_sized(clip.video), fps=clip.fps)
+    write_video(video, even_sized(clip.video), fps=clip.fps)
     return video, False
 
 
@@ -157,5 +157,5 @@ def _clip_length(most: int, model: ModelFacts, lang: str, *, got: int) -> int:
 def _watchable(clip: Clip) -> str:
     """Write the chosen frames as a video that every browser plays."""
     file = Path(tempfile.mkdtemp(prefix="clip-", dir=get_upload_folder())) / "clip.mp4"
-    write_video(file, tasks.even_sized(clip.video), fps=clip.fps)
+    write_video(file, even_sized(clip.video), fps=clip.fps)
     return str(file)

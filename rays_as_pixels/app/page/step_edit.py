@@ -142,9 +142,9 @@ def open_generate_step(page: "Page", _session: Session, _values: Values) -> Upda
 def path_warnings(path: Trajectory, lang: str) -> str:
     """Say how a path leaves what the model was trained on."""
     words = numbers.warnings(check_range(path), lang)
-    pose = path.cameras.world_from_cam[0]
-    moved = pose[:3, 3].norm() > START_TOLERANCE
-    if moved or rotation_angle_rad(pose[:3, :3]) > START_TOLERANCE:
+    world_from_cam = path.cameras.world_from_cam[0]
+    moved = world_from_cam[:3, 3].norm() > START_TOLERANCE
+    if moved or rotation_angle_rad(world_from_cam[:3, :3]) > START_TOLERANCE:
         words += f'<p class="rap-hint">{i18n.say("first_moved", lang)}</p>'
     return words
 

@@ -10,9 +10,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.app import checks, i18n
-from rays_as_pixels.app.jobs import tasks
+from rays_as_pixels.app.jobs.input_files import (
+    SOURCE_TRAJECTORY,
+    TARGET_TRAJECTORY,
+    image_name,
+    png_bytes,
+    source_clip_files,
+    trajectory_bytes,
+)
 from rays_as_pixels.app.jobs.requests import GenerateRequest, ImagineRequest
-from rays_as_pixels.app.jobs.source_clip_files import source_clip_files
 from rays_as_pixels.app.jobs.timing import run_cost
 from rays_as_pixels.app.page.binding import Updates, Values, bind, bind_with_data
 from rays_as_pixels.app.page.compare import comparison
@@ -38,7 +44,6 @@ from rays_as_pixels.app.page.fields import (
     time_words,
 )
 from rays_as_pixels.app.page.history import history, use_result
-from rays_as_pixels.app.page.job_inputs import path_bytes, png_bytes
 from rays_as_pixels.app.server import uploads
 from rays_as_pixels.app.server.model_holder import ModelFacts
 from rays_as_pixels.app.server.session import Session
@@ -275,10 +280,12 @@ def _generate_along(
     images = _source_images(page, session, values, path)
     choice = values[page.generate.images_choice]
     depth = None if choice == "own" else depth_of_estimate(page, session)
-    taken = source_path(session, path, own_image=choice == "own")
-    inputs: dict[str, Path | bytes] = {tasks.WANTED: path_bytes(path, depth)}
-    inputs |= tasks.source_path_file(taken)
-    inputs |= {f"image{k}.png": image.picture for k, image in enumerate(images)}
+    filmed_along = source_path(session, path, own_image=choice == "own")
+    inputs: dict[str, Path | bytes] = {
+        TARGET_TRAJECTORY: trajectory_bytes(path, depth),
+        SOURCE_TRAJECTORY: trajectory_bytes(filmed_along),
+    }
+    inputs |= {image_name(k): image.picture for k, image in enumerate(images)}
     clip: dict[str, bytes] = {}
     if choice == "clip" and depth is not None:
         clip = _source_clip(page, session, depth)
@@ -327,7 +334,7 @@ def _imagine(page: "Page", session: Session, values: Values, sampling: dict[str,
         session,
         "imagine",
         request,
-        inputs={"image0.png": picture},
+        inputs={image_name(0): picture},
         cost=run_cost(request.steps, request.num_frames, guidance=request.guidance_scale),
     )
 

@@ -9,7 +9,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.app import checks, i18n
-from rays_as_pixels.app.jobs import loop_rounds, tasks
+from rays_as_pixels.app.jobs.frame_files import frames_bytes
+from rays_as_pixels.app.jobs.input_files import (
+    REFERENCE,
+    SOURCE_TRAJECTORY,
+    TARGET_TRAJECTORY,
+    image_name,
+    png_bytes,
+    trajectory_bytes,
+)
 from rays_as_pixels.app.jobs.requests import MAX_ROUNDS, LoopRequest
 from rays_as_pixels.app.jobs.timing import run_cost
 from rays_as_pixels.app.page.binding import Updates, Values, bind
@@ -32,7 +40,6 @@ from rays_as_pixels.app.page.fields import (
     steps_field,
     time_words,
 )
-from rays_as_pixels.app.page.job_inputs import npy_bytes, path_bytes, png_bytes
 from rays_as_pixels.app.server.model_holder import ModelFacts
 from rays_as_pixels.app.server.session import Session
 from rays_as_pixels.geometry.trajectory import Trajectory
@@ -221,13 +228,14 @@ def _submit(page: "Page", session: Session, values: Values, start: LoopStart) ->
         has_reference=start.reference is not None,
     )
     inputs: dict[str, Path | bytes] = {
-        tasks.WANTED: path_bytes(start.path, start.depth),
-        loop_rounds.START: png_bytes(start.image),
+        TARGET_TRAJECTORY: trajectory_bytes(start.path, start.depth),
+        image_name(0): png_bytes(start.image),
     }
     if start.name != "reverse":  # which begins with another frame
-        inputs |= tasks.source_path_file(source_path(session, start.path, own_image=False))
+        filmed_along = source_path(session, start.path, own_image=False)
+        inputs[SOURCE_TRAJECTORY] = trajectory_bytes(filmed_along)
     if start.reference is not None:
-        inputs[tasks.INPUT_CLIP] = npy_bytes(start.reference)
+        inputs[REFERENCE] = frames_bytes(start.reference)
     steps = request.steps + request.estimate_steps
     updates = submit_job(
         page,

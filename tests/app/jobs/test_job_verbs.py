@@ -9,6 +9,7 @@ from job_helpers import SOON
 from waiting import wait_until
 
 from rays_as_pixels.app.jobs import previews, tasks, verbs
+from rays_as_pixels.app.jobs.input_files import TARGET_TRAJECTORY, image_name
 from rays_as_pixels.app.jobs.kinds import job_kinds
 from rays_as_pixels.app.jobs.records import JobState
 from rays_as_pixels.app.jobs.requests import GenerateRequest
@@ -146,7 +147,7 @@ def generate_job(manager, toy, tmp_path, *, steps: int, load=None):
     picture = tmp_path / "image.png"
     write_image(picture, image(toy))
     manager.kinds |= job_kinds(load or (lambda: toy))
-    inputs = {"image0.png": picture, tasks.WANTED: native_text(path).encode()}
+    inputs = {image_name(0): picture, TARGET_TRAJECTORY: native_text(path).encode()}
     return manager.submit(
         "generate", GenerateRequest(steps=steps), inputs=inputs, cost=float(steps * count)
     )
