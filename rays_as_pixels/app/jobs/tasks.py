@@ -35,7 +35,7 @@ from rays_as_pixels.media.extra_frames import frames_between
 from rays_as_pixels.media.video import read_clip, read_image, write_image, write_video
 from rays_as_pixels.pipeline.options import EstimateOptions, GenerateOptions, ImagineOptions
 from rays_as_pixels.trajectories.depth import depth_for_extra, depth_of_path
-from rays_as_pixels.trajectories.formats.native import native_text, read_native, write_native
+from rays_as_pixels.trajectories.formats.native import read_native, write_native
 from rays_as_pixels.viz.images import contact_sheet, images_from_raxels
 from rays_as_pixels.viz.path_view.page import view_words, write_path_page
 from rays_as_pixels.viz.path_view.value import path_view_value
