@@ -20,6 +20,7 @@ from torch import Tensor
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras, invert_rigid, rigid
 from rays_as_pixels.geometry.resize_crop import ResizeCrop
+from rays_as_pixels.geometry.rotations import rotation_angle_rad
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.media.bars import PictureArea, picture_area
 from rays_as_pixels.media.clip import Clip
@@ -41,6 +42,12 @@ if TYPE_CHECKING:
 
 MAX_SIDE_PX = 1280  # larger frames are reduced to this before they are tracked
 _FRAMES_FOR_BARS = 7
+_STILL_RAD = 1e-3
+_FRAMES_TO_TEST = 4  # observations that a held-out track has at least (`solve.video.evidence`)
+_ABOUT_TURNS = {
+    True: "The camera stands still: nothing shows its lens, which is the network's guess.",
+    False: "The camera only turns: it has no way, and what it sees has no distance.",
+}
 _SOLVER_PACKAGES = {"cv2": "opencv-python-headless", "pycolmap": "pycolmap"}
 
 
@@ -248,10 +255,16 @@ def _network_alone(
         network=path,
         depth=None,
         notes=(
-            "Nothing could be tracked well enough for a path of every frame: this is the network's "
-            f"path of {len(look.places)} frames, interpolated between them.",
+            f"{_why_alone(count)}: this is the network's path of {len(look.places)} frames, "
+            "interpolated between them.",
         ),
     )
+
+
+def _why_alone(count: int) -> str:
+    if count < _FRAMES_TO_TEST:
+        return f"{count} frames are too few to test a path by what was held out"
+    return "Nothing could be tracked well enough for a path of every frame"
 
 
 def _network_path(picture: _Picture, look: _NetworkLook, times: FrameTimes) -> Trajectory:
@@ -323,8 +336,15 @@ def _depth(
     return fine.restored_map(log_depth).float().exp()
 
 
+def _stands_still(path: VideoPath) -> bool:
+    rotations = torch.from_numpy(path.cam_from_world[:, :, :3])
+    return float(rotation_angle_rad(rotations @ rotations[0].T).max()) < _STILL_RAD
+
+
 def _shot_notes(solution: "VideoSolution") -> tuple[str, ...]:
     notes = []
+    if solution.path.turns_only:
+        notes.append(_ABOUT_TURNS[_stands_still(solution.path)])
     count = int(solution.interpolated.sum())
     if count:
         notes.append(
