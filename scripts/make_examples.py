@@ -46,7 +46,7 @@ from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.trajectories.depth import depth_of_path
 from rays_as_pixels.trajectories.formats.native import read_native, write_native
 from rays_as_pixels.trajectories.presets import make_preset
-from rays_as_pixels.worlds.clips import WorldClips, render_clips
+from rays_as_pixels.worlds.clips import WorldClips, WorldOptions, render_clips
 
 FOLDER = Path(__file__).resolve().parents[1] / "assets" / "examples"
 FPS = 10.0
@@ -76,7 +76,7 @@ def rendered(name: str) -> WorldClips:
         num_frames=NUM_FRAMES,
         height=HEIGHT,
         width=WIDTH,
-        degraded=False,
+        options=WorldOptions(degraded=False),
     )
 
 

@@ -206,6 +206,19 @@ def test_no_tracked_file_is_too_big_to_read_or_to_clone():
     assert not long, "over 400 lines"
 
 
+def test_no_function_of_the_product_is_longer_than_50_lines():
+    """From `def` to its end, docstring included; ruff counts the parameters."""
+    long = []
+    for path in tracked():
+        name = path.relative_to(ROOT).as_posix()
+        if path.suffix == ".py" and name.startswith(PRODUCT):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                    lines = node.end_lineno - node.lineno + 1
+                    long += [f"{name}: {node.name} has {lines}"] if lines > 50 else []
+    assert not long
+
+
 def test_no_tracked_text_names_a_place_of_one_machine():
     places = re.compile(r"/(?:work|farm|root|home/\w+|Users/\w+)/")
     found = []

@@ -53,6 +53,10 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         metavar="FILE",
         help="write the whole result as JSON; training takes it as ,report=FILE",
     )
+    _add_pack_options(pack)
+
+
+def _add_pack_options(pack: argparse.ArgumentParser) -> None:
     pack.add_argument("out", type=Path, metavar="OUT", help="folder for the shards")
     pack.add_argument(
         "--per-shard",

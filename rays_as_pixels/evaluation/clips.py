@@ -14,7 +14,7 @@ from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.media.video import read_image
 from rays_as_pixels.model.clip_lengths import largest_clip_length
-from rays_as_pixels.worlds import WorldClips, render_clips
+from rays_as_pixels.worlds import WorldClips, WorldOptions, render_clips
 
 SCENE_UNITS = "scene units"
 PATH_LENGTHS = "path lengths"
@@ -106,8 +106,7 @@ def world_clips(
                 height=height,
                 width=width,
                 device=device,
-                dynamic_objects=dynamic_objects,
-                object_centric_share=0.0,
+                options=WorldOptions(dynamic_objects=dynamic_objects, object_centric_share=0.0),
             )
             yield from _clips_of_batch(batch, seeds)
 

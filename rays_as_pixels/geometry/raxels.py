@@ -7,7 +7,7 @@ the axes of the reference camera. The raster has half the video's height and wid
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from rays_as_pixels.errors import InputError
@@ -58,10 +58,14 @@ class RaxelFit:
         cameras: (..., F) cameras; frame `reference` is the identity.
         residual: (..., F) root mean square of |d + o - raxel| per frame, in scene units, over the
             pixels that refinement looks at.
+        focal_determined: (..., F) False where Eq. 7 gave no focal length between 0.05 and 50 raster
+            widths, as in pure noise: refinement then started at the raster's width, which is also
+            what stays where it makes no steps.
     """
 
     cameras: Cameras
     residual: Float[Tensor, "*batch frames"]
+    focal_determined: Bool[Tensor, "*batch frames"]
 
 
 def procrustes_pose(
@@ -141,49 +145,62 @@ def cameras_from_raxels(
         raxels: Decoded raxel images.
         reference: Frame that becomes the world frame.
         center_norm: Principal point as a fraction of width and height; raxels do not fix it.
-        iterations: Steps of the refinement, at most; 0 leaves Eq. 6 and Eq. 7 as they are. A focal
-            length that Eq. 7 leaves open, as in pure noise, then stays at its start value, the
-            raster's width.
+        iterations: Steps of the refinement, at most; 0 leaves Eq. 6 and Eq. 7 as they are.
         tolerance: Of the refinement, see `refine_cameras`.
         shared_focal: One focal length for all frames (the lens does not zoom).
 
     Returns:
-        Cameras of the video's size (twice the raster's) and the residual of each frame.
+        Cameras of the video's size (twice the raster's), the residual of each frame, and whether
+        its focal length was determined in closed form.
 
     Raises:
         InputError: Raxels are not finite, or do not determine a camera.
     """
+    _check_raxels(raxels)
+    check_reference(reference, raxels.shape[:-3])
+    values = raxels.movedim(-3, -1)
+    start, focal_determined = _closed_form_cameras(values, reference, center_norm)
+    height, width = values.shape[-3:-1]
+    step = _thinning(height, width)
+    seen = values[..., step // 2 :: step, step // 2 :: step, :]
+    thin = Cameras(
+        start.world_from_cam, start.focal_px / step, start.center_px / step, *seen.shape[-3:-1]
+    )
+    thin, residual = refine_cameras(
+        thin, seen, iterations=iterations, tolerance=tolerance, shared_focal=shared_focal
+    )
+    ref_from_world = invert_rigid(thin.world_from_cam[..., reference, :, :])
+    anchored = ref_from_world[..., None, :, :] @ thin.world_from_cam
+    cameras = Cameras(anchored, thin.focal_px * step, start.center_px, height, width).resized(
+        height=height * RASTER_STRIDE, width=width * RASTER_STRIDE
+    )
+    return RaxelFit(cameras, residual, focal_determined)
+
+
+def _check_raxels(raxels: Tensor) -> None:
     if raxels.dim() < 4 or raxels.shape[-3] != 3:
         raise InputError(
             f"raxels must have shape ... F 3 h w; got {tuple(raxels.shape)}. "
             "Put frames before the 3 channels."
         )
-    check_reference(reference, raxels.shape[:-3])
-    values = raxels.movedim(-3, -1)
-    if not bool(torch.isfinite(values).all()):
+    if not bool(torch.isfinite(raxels).all()):
         raise InputError(
             "raxels must be finite; got NaN or infinity. "
             "Run the model in float32 or check the trajectory they were drawn from."
         )
+
+
+def _closed_form_cameras(
+    values: Float[Tensor, "*batch frames h w 3"], reference: int, center_norm: tuple[float, float]
+) -> tuple[Cameras, Bool[Tensor, "*batch frames"]]:
+    """Return the raster's cameras by Eq. 6 and Eq. 7, and where Eq. 7 gave a focal length."""
     height, width = values.shape[-3:-1]
     decoded_reference = values[..., reference, :, :, :]
     pose = procrustes_pose(values, decoded_reference[..., None, :, :, :].expand_as(values))
     center = values.new_tensor([center_norm[0] * width, center_norm[1] * height])
     center = center.expand(*values.shape[:-3], 2)
     focal = focal_from_raxel(values, pose, center)
-    bad = ~torch.isfinite(focal) | (focal < 0.05 * width) | (focal > 50 * width)
-    if bool(bad.any()):
-        # Rays that do not open with the pixels: only noise does this, and refinement needs a start.
-        focal = torch.where(bad, torch.full_like(focal, float(width)), focal)
-    step = _thinning(height, width)
-    seen = values[..., step // 2 :: step, step // 2 :: step, :]
-    thin = Cameras(pose, focal / step, center / step, *seen.shape[-3:-1])
-    thin, residual = refine_cameras(
-        thin, seen, iterations=iterations, tolerance=tolerance, shared_focal=shared_focal
-    )
-    ref_from_world = invert_rigid(thin.world_from_cam[..., reference, :, :])
-    anchored = ref_from_world[..., None, :, :] @ thin.world_from_cam
-    cameras = Cameras(anchored, thin.focal_px * step, center, height, width).resized(
-        height=height * RASTER_STRIDE, width=width * RASTER_STRIDE
-    )
-    return RaxelFit(cameras=cameras, residual=residual)
+    # Rays that do not open with the pixels: only noise does this, and refinement needs a start.
+    plausible = torch.isfinite(focal) & (focal >= 0.05 * width) & (focal <= 50 * width)
+    focal = torch.where(plausible, focal, torch.full_like(focal, float(width)))
+    return Cameras(pose, focal, center, height, width), plausible.all(-1)

@@ -47,21 +47,30 @@ def frames_between(
     except ClipTooLargeError as error:
         _LOG.warning("The frames between are not used: %s", error)
         return None
+    return _between_own_frames(longer, clip.source_frame)
+
+
+def _between_own_frames(
+    longer: Clip, own_frames: tuple[int, ...]
+) -> tuple[Clip, tuple[int, ...]] | None:
+    """Cut a clip to where the first and last of the given source frames are.
+
+    Returns:
+        The part and the place of each of the frames in it; None where one of them is missing, as
+        with uneven times, to which other frames are nearest.
+    """
     place = {frame: k for k, frame in enumerate(longer.source_frame)}
-    stop = place.get(last)
-    if stop is None or any(frame not in place for frame in clip.source_frame):
-        return None  # uneven times: other frames are nearest to them
-    kept = slice(place[first], stop + 1)
-    places = tuple(place[frame] - place[first] for frame in clip.source_frame)
-    return (
-        Clip(
-            longer.video[kept],
-            longer.fps,
-            longer.time_sec[kept] - longer.time_sec[kept.start],
-            longer.source_frame[kept],
-            longer.source,
-            longer.notes,
-            float(longer.start_sec + longer.time_sec[kept.start]),
-        ),
-        places,
+    if any(frame not in place for frame in own_frames):
+        return None
+    first = place[own_frames[0]]
+    kept = slice(first, place[own_frames[-1]] + 1)
+    part = Clip(
+        longer.video[kept],
+        longer.fps,
+        longer.time_sec[kept] - longer.time_sec[first],
+        longer.source_frame[kept],
+        longer.source,
+        longer.notes,
+        float(longer.start_sec + longer.time_sec[first]),
     )
+    return part, tuple(place[frame] - first for frame in own_frames)

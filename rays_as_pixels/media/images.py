@@ -162,30 +162,23 @@ def _natural_key(path: Path) -> list[tuple[int, int, str]]:
     return [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in parts]
 
 
-def image_sequence(path: Path, *, fps: float | None) -> ImageSequence:
-    """List an image folder, or one image, as frames.
+def _images_of_folder(folder: Path) -> tuple[list[Path], tuple[str, ...]]:
+    """Return the images of a folder in their order, and a note where other files were left out."""
+    visible = [p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")]
+    paths = sorted((p for p in visible if is_image_file(p)), key=_natural_key)
+    if not paths:
+        raise InputError(
+            f"the folder {folder.name} must hold images ({', '.join(sorted(IMAGE_SUFFIXES))}); "
+            f"got {len(visible)} other files. Choose the folder that holds the frames."
+        )
+    others = len(visible) - len(paths)
+    if not others:
+        return paths, ()
+    return paths, (f"Left out {others} file(s) of the folder that are not images.",)
 
-    Args:
-        path: A folder or an image file.
-        fps: Rate at which the images were taken; 10 if not known.
 
-    Raises:
-        InputError: The folder holds no image, or the images differ in size.
-    """
-    notes: tuple[str, ...] = ()
-    if path.is_dir():
-        visible = [p for p in path.iterdir() if p.is_file() and not p.name.startswith(".")]
-        paths = sorted((p for p in visible if is_image_file(p)), key=_natural_key)
-        if not paths:
-            raise InputError(
-                f"the folder {path.name} must hold images ({', '.join(sorted(IMAGE_SUFFIXES))}); "
-                f"got {len(visible)} other files. Choose the folder that holds the frames."
-            )
-        others = len(visible) - len(paths)
-        if others:
-            notes += (f"Left out {others} file(s) of the folder that are not images.",)
-    else:
-        paths = [path]
+def _common_size(paths: list[Path]) -> tuple[tuple[int, int], Orientation, str]:
+    """Return the upright (height, width) of all images, the first one's orientation, and codecs."""
     size, orientation, codec = _upright_size(paths[0])
     codecs = {codec}
     for other in paths[1:]:
@@ -197,6 +190,21 @@ def image_sequence(path: Path, *, fps: float | None) -> ImageSequence:
                 f"({paths[0].name}) and {other_size[1]}x{other_size[0]} ({other.name}). "
                 "Resize or crop them to one size first."
             )
+    return size, orientation, "+".join(sorted(codecs))
+
+
+def image_sequence(path: Path, *, fps: float | None) -> ImageSequence:
+    """List an image folder, or one image, as frames.
+
+    Args:
+        path: A folder or an image file.
+        fps: Rate at which the images were taken; 10 if not known.
+
+    Raises:
+        InputError: The folder holds no image, or the images differ in size.
+    """
+    paths, notes = _images_of_folder(path) if path.is_dir() else ([path], ())
+    size, orientation, codec = _common_size(paths)
     rate = NOMINAL_FPS if fps is None else fps
     if len(paths) > 1:
         notes += (
@@ -210,7 +218,7 @@ def image_sequence(path: Path, *, fps: float | None) -> ImageSequence:
         fps=rate,
         num_frames=len(paths),
         duration_sec=len(paths) / rate,
-        codec="+".join(sorted(codecs)),
+        codec=codec,
         rotation_deg=orientation.rotation_deg,
     )
     return ImageSequence(tuple(paths), info, notes)

@@ -6,6 +6,8 @@ the cameras are moved until their own raxels, encoded, match the latents: Gauss-
 centre and focal length per frame.
 """
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -55,7 +57,7 @@ def read_cameras(
     cameras = fit_cameras(
         codec, ray_latents, fit.cameras, iterations=iterations, shared_focal=shared_focal
     )
-    return RaxelFit(cameras=cameras.relative_to(0), residual=fit.residual), raxels
+    return replace(fit, cameras=cameras.relative_to(0)), raxels
 
 
 def fit_cameras(

@@ -22,7 +22,7 @@ from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.model.autoencoder import RAXEL_LIMIT, posterior_of
 from rays_as_pixels.model.checkpoints import check_model_folder
-from rays_as_pixels.worlds import render_clips
+from rays_as_pixels.worlds import WorldOptions, render_clips
 
 _PIXELS = 16  # the worlds are drawn this small: only their cameras are used
 
@@ -117,8 +117,7 @@ def _some_raxels(
         num_frames=num_frames,
         height=_PIXELS,
         width=_PIXELS,
-        supersample=1,
-        degraded=False,
+        options=WorldOptions(supersample=1, degraded=False),
     ).cameras
     frame = torch.randperm(num_frames, generator=generator)[:count]
     pair = torch.stack([torch.zeros_like(frame), frame], dim=1)

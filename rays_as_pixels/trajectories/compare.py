@@ -103,22 +103,7 @@ def compare(estimated: Trajectory, truth: Trajectory, *, match: str = "frame") -
         InputError: Different lengths with "frame", fewer than 2 or more than 2000 frames, or an
             unknown match.
     """
-    if match not in MATCHES:
-        raise InputError(
-            f"match must be frame or time; got {match!r}. Use frame for equal lengths."
-        )
-    if match == "time":
-        estimated, truth = _matched_by_time(estimated, truth)
-    elif len(estimated) != len(truth):
-        raise InputError(
-            f"both paths must have the same number of frames; got {len(estimated)} and "
-            f"{len(truth)}. Match them by time instead, or resample one."
-        )
-    if len(truth) > MAX_FRAMES:
-        raise InputError(
-            f"paths must have {MAX_FRAMES} frames or fewer to compare all pairs; got {len(truth)}. "
-            "Resample both."
-        )
+    estimated, truth = _matched(estimated, truth, match)
     cameras, true_cameras = estimated.cameras, truth.cameras
     pairs = camera_metrics.pair_errors(cameras, true_cameras)
     frames = camera_metrics.frame_errors(cameras, true_cameras)
@@ -145,6 +130,27 @@ def compare(estimated: Trajectory, truth: Trajectory, *, match: str = "frame") -
         t_err_fixed_scale=frames.t_err_fixed_scale,
         focal_error=_focal_error(estimated, truth),
     )
+
+
+def _matched(estimated: Trajectory, truth: Trajectory, match: str) -> tuple[Trajectory, Trajectory]:
+    """Return paths of which frame i belongs to frame i, or refuse them as `compare` says."""
+    if match not in MATCHES:
+        raise InputError(
+            f"match must be frame or time; got {match!r}. Use frame for equal lengths."
+        )
+    if match == "time":
+        estimated, truth = _matched_by_time(estimated, truth)
+    elif len(estimated) != len(truth):
+        raise InputError(
+            f"both paths must have the same number of frames; got {len(estimated)} and "
+            f"{len(truth)}. Match them by time instead, or resample one."
+        )
+    if len(truth) > MAX_FRAMES:
+        raise InputError(
+            f"paths must have {MAX_FRAMES} frames or fewer to compare all pairs; got {len(truth)}. "
+            "Resample both."
+        )
+    return estimated, truth
 
 
 def _matched_by_time(estimated: Trajectory, truth: Trajectory) -> tuple[Trajectory, Trajectory]:

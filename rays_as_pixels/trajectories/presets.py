@@ -167,71 +167,62 @@ def _moves_about_the_pivot() -> list[Preset]:
 
 
 def _moves_facing_the_pivot() -> list[Preset]:
+    rows = [
+        ("crane-up", "Crane up", "Rises while tilting down to", UP),
+        ("crane-down", "Crane down", "Sinks while tilting up to", DOWN),
+        ("slide-left", "Slide left", "Slides left while turning to", LEFT),
+        ("slide-right", "Slide right", "Slides right while turning to", RIGHT),
+    ]
     return [
         _length(
-            "crane-up",
-            "Crane up",
-            "Rises while tilting down to keep the subject in the middle.",
-            partial(motions.move_facing, direction=UP),
+            name,
+            label,
+            f"{what} keep the subject in the middle.",
+            partial(motions.move_facing, direction=direction),
             pivot=True,
-        ),
-        _length(
-            "crane-down",
-            "Crane down",
-            "Sinks while tilting up to keep the subject in the middle.",
-            partial(motions.move_facing, direction=DOWN),
-            pivot=True,
-        ),
-        _length(
-            "slide-left",
-            "Slide left",
-            "Slides left while turning to keep the subject in the middle.",
-            partial(motions.move_facing, direction=LEFT),
-            pivot=True,
-        ),
-        _length(
-            "slide-right",
-            "Slide right",
-            "Slides right while turning to keep the subject in the middle.",
-            partial(motions.move_facing, direction=RIGHT),
-            pivot=True,
-        ),
-        _length(
+        )
+        for name, label, what, direction in rows
+    ]
+
+
+def _curves_facing_the_pivot() -> list[Preset]:
+    rows = [
+        (
             "circle",
             "Circle",
             "Draws a circle in the picture's plane, facing the subject.",
             motions.circle,
-            amount=0.12,
-            pivot=True,
+            0.12,
         ),
-        _length(
+        (
             "spiral",
             "Spiral",
             "Draws a widening spiral in the picture's plane, facing the subject.",
             motions.spiral,
-            amount=0.2,
-            pivot=True,
+            0.2,
         ),
-        _length(
+        (
             "lemniscate",
             "Lemniscate",
             "Draws a lying figure of eight, facing the subject.",
             motions.lemniscate,
-            amount=0.25,
-            pivot=True,
+            0.25,
         ),
-        _length(
+        (
             "pull-back-reveal",
             "Pull back and reveal",
             "Backs off and rises, facing the subject.",
             motions.pull_back_reveal,
-            amount=0.5,
-            pivot=True,
+            0.5,
         ),
+    ]
+    return [
+        _length(name, label, text, motion, amount=amount, pivot=True)
+        for name, label, text, motion, amount in rows
     ]
 
 
-def _lens_and_mixed_moves() -> list[Preset]:
+def _lens_moves() -> list[Preset]:
     return [
         _length(
             "dolly-zoom",
@@ -257,6 +248,11 @@ def _lens_and_mixed_moves() -> list[Preset]:
             amount=20.0,
             limits=(0.0, 160.0),
         ),
+    ]
+
+
+def _mixed_moves() -> list[Preset]:
+    return [
         _length(
             "fly-through",
             "Fly through",
@@ -296,7 +292,9 @@ PRESETS: dict[str, Preset] = {
         _straight_moves(),
         _turns(),
         _moves_facing_the_pivot(),
-        _lens_and_mixed_moves(),
+        _curves_facing_the_pivot(),
+        _lens_moves(),
+        _mixed_moves(),
     )
     for preset in group
 }

@@ -130,12 +130,17 @@ def draw_motion(rng: SeededRandom, frames: int, split: str) -> Motion:
     turn = turn + shake[:, None, None] * 0.05 * wander(rng, frames, 3)
     offset = offset + shake[:, None, None] * 0.05 * wander(rng, frames, 3)
 
-    zoom_amount = (
-        rng.uniform(-0.35, 0.35, 1)
-        * (of("zoom").float() + 0.3 * rng.chance(0.05).float() * of("dolly").float())[:, None]
-    )
-    zoom = torch.exp(zoom_amount * course[..., 0])
+    zoom = _draw_zoom(rng, course[..., 0], zooming=of("zoom"), dolly=of("dolly"))
     return Motion(offset, turn, of("orbit"), zoom, _draw_hfov(rng, split), motion_type)
+
+
+def _draw_zoom(
+    rng: SeededRandom, course: Float[Tensor, "batch frames"], *, zooming: Tensor, dolly: Tensor
+) -> Float[Tensor, "batch frames"]:
+    """Draw focal lengths relative to frame 0's: a few dollies zoom a little, too."""
+    amount = rng.uniform(-0.35, 0.35, 1)
+    share = zooming.float() + 0.3 * rng.chance(0.05).float() * dolly.float()
+    return torch.exp(amount * share[:, None] * course)
 
 
 def _draw_hfov(rng: SeededRandom, split: str) -> Float[Tensor, "batch"]:

@@ -14,11 +14,15 @@ from rays_as_pixels.worlds.camera_paths import Motion, cameras_from_motion, draw
 from rays_as_pixels.worlds.degrade import degrade
 from rays_as_pixels.worlds.dynamic_objects import with_dynamic_objects
 from rays_as_pixels.worlds.object_centric import MIN_OVERLAP as MIN_OBJECT_CENTRIC_OVERLAP
-from rays_as_pixels.worlds.object_centric import SHARE, with_object_centric
+from rays_as_pixels.worlds.object_centric import (
+    SHARE,
+    ObjectCentricWorlds,
+    with_object_centric,
+)
 from rays_as_pixels.worlds.render import render, trace
 from rays_as_pixels.worlds.scenes import Scene, draw_scenes
 from rays_as_pixels.worlds.seeded_random import SeededRandom
-from rays_as_pixels.worlds.textures import texture_bank
+from rays_as_pixels.worlds.textures import TextureBank, texture_bank
 
 SPLITS = ("train", "heldout")
 MIN_OVERLAP = 0.4  # every frame sees at least this share of what frame 0 saw
@@ -117,6 +121,69 @@ def _fitted_strength(
     return torch.where(done, strength, torch.zeros_like(strength))
 
 
+@dataclass(frozen=True)
+class WorldOptions:
+    """What rendered worlds hold and how finely they are drawn.
+
+    Attributes:
+        supersample: Samples per pixel along each axis.
+        primitives: Most primitives a scene may hold besides its shell.
+        degraded: False leaves out exposure drift, noise, blur and block artefacts.
+        dynamic_objects: One of `DYNAMIC_OBJECTS`. "none" and "many" render the same world along
+            the same path.
+        object_centric_share: Share of object-centric worlds (`worlds.object_centric`); if None,
+            `object_centric.SHARE` of the training worlds, none of the held-out ones and none where
+            `dynamic_objects` is given, whose objects would be out of view.
+    """
+
+    supersample: int = 2
+    primitives: int = 14
+    degraded: bool = True
+    dynamic_objects: str = "random"
+    object_centric_share: float | None = None
+
+
+def _draw_worlds(
+    rng: SeededRandom,
+    bank: TextureBank,
+    seeds: Sequence[int],
+    *,
+    split: str,
+    num_frames: int,
+    options: WorldOptions,
+) -> tuple[ObjectCentricWorlds, Float[Tensor, "batch 4 4"]]:
+    """Return scenes with their motions, and the pose of each first camera (world_from_cam)."""
+    scene, first_pose = draw_scenes(rng, bank, split=split, primitives=options.primitives)
+    motion = draw_motion(rng, num_frames, split)
+    scene = with_dynamic_objects(scene, seeds, options.dynamic_objects)
+    share = options.object_centric_share
+    if share is None:
+        share = SHARE if split == "train" and options.dynamic_objects == "random" else 0.0
+    worlds = with_object_centric(scene, first_pose, motion, bank, seeds=seeds, share=share)
+    return worlds, first_pose
+
+
+def _depth_and_strength(
+    worlds: ObjectCentricWorlds,
+    first_pose: Float[Tensor, "batch 4 4"],
+    seeds: Sequence[int],
+    dynamic_objects: str,
+) -> tuple[Float[Tensor, "batch"], Float[Tensor, "batch"]]:
+    """Return each motion's unit of length and how much of the motion its scene leaves room for."""
+    scene, motion = worlds.scene, worlds.motion
+    depth = _median_depth(scene, first_pose, motion)
+    depth = torch.where(worlds.present, worlds.distance, depth)
+    overlap = torch.where(worlds.present, MIN_OBJECT_CENTRIC_OVERLAP, MIN_OVERLAP)
+    strength = _fitted_strength(scene, first_pose, motion, depth, overlap)
+    if dynamic_objects != "random":
+        # One path for both, clear of things that move and of those that stay.
+        other_kind = "none" if dynamic_objects == "many" else "many"
+        other = with_dynamic_objects(scene, seeds, other_kind)
+        other_strength = _fitted_strength(other, first_pose, motion, depth, overlap)
+        strength = strength.minimum(other_strength)
+    return depth, strength
+
+
 @torch.no_grad()
 def render_clips(
     seeds: Sequence[int],
@@ -126,11 +193,7 @@ def render_clips(
     height: int,
     width: int,
     device: "torch.device | str" = "cpu",
-    supersample: int = 2,
-    primitives: int = 14,
-    degraded: bool = True,
-    dynamic_objects: str = "random",
-    object_centric_share: float | None = None,
+    options: WorldOptions = WorldOptions(),
 ) -> WorldClips:
     """Render one clip per seed; the same seed gives the same clip in any batch, on any device.
 
@@ -142,14 +205,7 @@ def render_clips(
         height: Image height in pixels, a multiple of 8.
         width: Image width in pixels, a multiple of 8.
         device: Where to render.
-        supersample: Samples per pixel along each axis.
-        primitives: Most primitives a scene may hold besides its shell.
-        degraded: False leaves out exposure drift, noise, blur and block artefacts.
-        dynamic_objects: One of `DYNAMIC_OBJECTS`. "none" and "many" render the same world along
-            the same path.
-        object_centric_share: Share of object-centric worlds (`worlds.object_centric`); if None,
-            `object_centric.SHARE` of the training worlds, none of the held-out ones and none where
-            `dynamic_objects` is given, whose objects would be out of view.
+        options: What the worlds hold and how finely they are drawn.
 
     Raises:
         InputError: An unknown split or kind of dynamic objects, a seed out of range, or a size
@@ -160,32 +216,14 @@ def render_clips(
     own_seeds = [seed + offset for seed in seeds]
     rng = SeededRandom(own_seeds, device=device)
     bank = texture_bank(split, device=str(device))
-    scene, first_pose = draw_scenes(rng, bank, split=split, primitives=primitives)
-    motion = draw_motion(rng, num_frames, split)
-    scene = with_dynamic_objects(scene, own_seeds, dynamic_objects)
-    if object_centric_share is None:
-        object_centric_share = SHARE if split == "train" and dynamic_objects == "random" else 0.0
-    found = with_object_centric(
-        scene, first_pose, motion, bank, seeds=own_seeds, share=object_centric_share
+    worlds, first_pose = _draw_worlds(
+        rng, bank, own_seeds, split=split, num_frames=num_frames, options=options
     )
-    scene, motion = found.scene, found.motion
-    depth_hint = _median_depth(scene, first_pose, motion)
-    depth_hint = torch.where(found.present, found.distance, depth_hint)
-    overlap = torch.where(found.present, MIN_OBJECT_CENTRIC_OVERLAP, MIN_OVERLAP)
-    strength = _fitted_strength(scene, first_pose, motion, depth_hint, overlap)
-    if (
-        dynamic_objects != "random"
-    ):  # one path for both, clear of things that move and of those that stay
-        other = with_dynamic_objects(
-            scene, own_seeds, "none" if dynamic_objects == "many" else "many"
-        )
-        other_strength = _fitted_strength(other, first_pose, motion, depth_hint, overlap)
-        strength = strength.minimum(other_strength)
-    cameras = cameras_from_motion(
-        motion, first_pose, depth_hint, strength, height=height, width=width
-    )
-    video, depth = render(scene, bank, cameras, supersample=supersample)
-    if degraded:
+    scene, motion = worlds.scene, worlds.motion
+    unit, strength = _depth_and_strength(worlds, first_pose, own_seeds, options.dynamic_objects)
+    cameras = cameras_from_motion(motion, first_pose, unit, strength, height=height, width=width)
+    video, depth = render(scene, bank, cameras, supersample=options.supersample)
+    if options.degraded:
         video = degrade(video, rng)
     unit = depth[:, 0].flatten(1).median(dim=-1).values
     return WorldClips(

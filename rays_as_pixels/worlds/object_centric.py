@@ -123,15 +123,7 @@ def _objects_before_backdrop(
     # Textures are as fine on the screen as in other worlds, whose view is about 65 degrees wide.
     near = (0.4 + 0.3 * distance) * torch.tan(hfov / 2) / 0.64
     density = density / torch.cat([shell.amax(1, keepdim=True), near[:, None].expand(-1, count)], 1)
-    plain, black = rng.chance(_PLAIN), rng.chance(_BLACK)
-    smooth = rng.choice(bank.smooth)
-    texture, tint, saturation = (
-        value.clone() for value in (scene.texture, scene.tint, scene.saturation)
-    )
-    texture[:, 0] = torch.where(plain, smooth, texture[:, 0])
-    density[:, 0] = torch.where(plain, 0.3 / shell.amax(1), density[:, 0])
-    dark = torch.where(plain & black, rng.uniform(0.0, 0.08), torch.ones_like(distance))
-    tint[:, 0] = tint[:, 0] * dark[:, None]
+    scene = _with_backdrop(rng, replace(scene, texels_per_unit=density), bank, shell)
     shell_row = shell[:, None]
     return replace(
         scene,
@@ -141,14 +133,26 @@ def _objects_before_backdrop(
         center=torch.cat([middle[:, None], center], 1),
         velocity=torch.zeros_like(scene.velocity),
         present=torch.cat([torch.ones_like(table)[:, None], present], 1),
-        texture=texture,
-        texels_per_unit=density,
-        tint=tint,
-        saturation=saturation,
         half_extent=torch.cat([shell_row, half], 1),
         relief=torch.zeros_like(scene.relief),
         outdoor=torch.zeros_like(scene.outdoor),
     )
+
+
+def _with_backdrop(
+    rng: SeededRandom, scene: Scene, bank: TextureBank, shell: Float[Tensor, "batch 3"]
+) -> Scene:
+    """Make the shell's surface plain in some worlds, and black in some of those."""
+    plain, black = rng.chance(_PLAIN), rng.chance(_BLACK)
+    smooth = rng.choice(bank.smooth)
+    texture, density, tint = (
+        value.clone() for value in (scene.texture, scene.texels_per_unit, scene.tint)
+    )
+    texture[:, 0] = torch.where(plain, smooth, texture[:, 0])
+    density[:, 0] = torch.where(plain, 0.3 / shell.amax(1), density[:, 0])
+    dark = torch.where(plain & black, rng.uniform(0.0, 0.08), torch.ones_like(shell[:, 0]))
+    tint[:, 0] = tint[:, 0] * dark[:, None]
+    return replace(scene, texture=texture, texels_per_unit=density, tint=tint)
 
 
 def _orbit_motion(rng: SeededRandom, motion: Motion, hfov: Float[Tensor, "batch"]) -> Motion:

@@ -109,49 +109,66 @@ def draw_scenes(
     if families is None:
         families = TRAIN_SCENES if split == "train" else HELDOUT_SCENES
     family = rng.choice(families)
-    k = primitives
-    order = torch.arange(k, device=device)
-    shape = torch.where(order % 4 == 3, CYLINDER, torch.where(order % 3 == 2, SPHERE, BOX))
+    shape = _shapes(primitives, device)
     shell = _shell_extent(rng, family)
     eye_height = rng.uniform(0.3, 1.0) * shell[:, 1].clamp(max=1.6)
     open_air = _open_air(family)
 
     depth, position, half, local_from_world = _placed(rng, family, shape, eye_height)
-    texture = rng.integers(bank.count - len(bank.smooth), k + 1)
+    texture = rng.integers(bank.count - len(bank.smooth), primitives + 1)
     sky = torch.tensor(bank.smooth, device=device)[rng.integers(len(bank.smooth))]
     shell_center = _shell_center(rng, shell, eye_height)
-    present = rng.uniform(0.0, 1.0, k) < rng.uniform(0.45, 1.0, 1)
-    moving = rng.chance(0.15, 1) & (order[None] < 3) & (order[None] > 0)
-    velocity = 0.25 * depth[..., None] * rng.normal(k, 3) * moving[..., None]
-
-    def with_shell(first: Tensor, rest: Tensor) -> Tensor:
-        return torch.cat([first[:, None], rest], dim=1)
-
-    density = rng.log_uniform(14.0, 60.0, k + 1)
+    present = rng.uniform(0.0, 1.0, primitives) < rng.uniform(0.45, 1.0, 1)
+    velocity = _velocities(rng, depth)
+    density = rng.log_uniform(14.0, 60.0, primitives + 1)
     far = 1 + 0.25 * torch.where(open_air, shell[:, 2], shell[:, 2] * 0.3)
-    density = density / with_shell(far * 0.5, 0.4 + 0.3 * depth)
+    density = density / _with_shell(far * 0.5, 0.4 + 0.3 * depth)
     relief_height = rng.uniform(0.03, 0.15) * (open_air & rng.chance(0.5)).float()
     sun = _sun(rng)
     scene = Scene(
         shape=torch.cat([torch.full((1,), BOX, device=device), shape]),
-        local_from_world=with_shell(torch.diag_embed(1 / shell), local_from_world),
-        center=with_shell(shell_center, position),
-        velocity=with_shell(torch.zeros_like(shell), velocity),
-        present=with_shell(torch.ones_like(open_air), present),
+        local_from_world=_with_shell(torch.diag_embed(1 / shell), local_from_world),
+        center=_with_shell(shell_center, position),
+        velocity=_with_shell(torch.zeros_like(shell), velocity),
+        present=_with_shell(torch.ones_like(open_air), present),
         texture=texture,
         texels_per_unit=density,
-        half_extent=with_shell(shell, half),
-        **_surfaces(rng, k + 1),
+        half_extent=_with_shell(shell, half),
+        **_surfaces(rng, primitives + 1),
         relief=torch.stack([relief_height, rng.uniform(0.8, 3.0)], -1),
         sun=sun,
         ambient=rng.uniform(0.35, 0.8),
         outdoor=open_air,
     )
     scene.texture[:, 0] = torch.where(open_air, sky, scene.texture[:, 0])
-    look = rng.normal(3) * half.new_tensor([0.08, 0.15, 0.03])
-    first_pose = torch.eye(4, device=device).repeat(rng.batch, 1, 1)
-    first_pose[:, :3, :3] = rotation_from_vector(look)
-    return scene, first_pose
+    return scene, _first_pose(rng)
+
+
+def _with_shell(shell: Tensor, primitives: Tensor) -> Tensor:
+    """Put the shell's value before those of the primitives."""
+    return torch.cat([shell[:, None], primitives], dim=1)
+
+
+def _shapes(count: int, device: torch.device) -> Int[Tensor, "k"]:
+    """Return boxes, spheres and cylinders in a fixed order."""
+    order = torch.arange(count, device=device)
+    return torch.where(order % 4 == 3, CYLINDER, torch.where(order % 3 == 2, SPHERE, BOX))
+
+
+def _velocities(rng: SeededRandom, depth: Float[Tensor, "batch k"]) -> Float[Tensor, "batch k 3"]:
+    """Draw world units per clip; in some worlds two primitives move, in the others none."""
+    k = depth.shape[1]
+    order = torch.arange(k, device=rng.device)
+    moving = rng.chance(0.15, 1) & (order[None] < 3) & (order[None] > 0)
+    return 0.25 * depth[..., None] * rng.normal(k, 3) * moving[..., None]
+
+
+def _first_pose(rng: SeededRandom) -> Float[Tensor, "batch 4 4"]:
+    """Draw a camera at the origin that looks roughly along +Z."""
+    look = rng.normal(3) * torch.tensor([0.08, 0.15, 0.03], device=rng.device)
+    world_from_cam = torch.eye(4, device=rng.device).repeat(rng.batch, 1, 1)
+    world_from_cam[:, :3, :3] = rotation_from_vector(look)
+    return world_from_cam
 
 
 def _open_air(family: Int[Tensor, "batch"]) -> Bool[Tensor, "batch"]:

@@ -14,7 +14,7 @@ from rays_as_pixels.evaluation.tasks import long_video as long_videos
 from rays_as_pixels.evaluation.tasks.run import evaluate
 from rays_as_pixels.evaluation.tasks.runner import Settings
 from rays_as_pixels.geometry.rotations import rotation_angle_rad
-from rays_as_pixels.worlds import render_clips
+from rays_as_pixels.worlds import WorldOptions, render_clips
 from rays_as_pixels.worlds.long_sequences import render_long_clip
 
 
@@ -56,15 +56,15 @@ def test_the_scale_of_an_uncertainty_leaves_the_stated_share_of_errors_below():
 @pytest.mark.slow
 def test_many_objects_move_in_the_same_world_along_the_same_path():
     size = {"split": "heldout", "num_frames": 5, "height": 32, "width": 48}
-    still = render_clips([0, 1], dynamic_objects="none", **size)
-    many = render_clips([0, 1], dynamic_objects="many", **size)
+    still = render_clips([0, 1], **size, options=WorldOptions(dynamic_objects="none"))
+    many = render_clips([0, 1], **size, options=WorldOptions(dynamic_objects="many"))
     assert torch.equal(still.cameras.world_from_cam, many.cameras.world_from_cam)
     assert torch.equal(still.video[:, 0], many.video[:, 0]), "nothing has moved yet"
     assert not bool(still.moving.any()) and bool(many.moving.all())
     changed = (still.depth - many.depth)[:, 1:].abs() > 0.01 * still.depth[:, 1:]
     assert float(changed.float().mean()) > 0.02
     with pytest.raises(InputError, match="must be one of random, none, many; got 'crowd'"):
-        render_clips([0], dynamic_objects="crowd", **size)
+        render_clips([0], **size, options=WorldOptions(dynamic_objects="crowd"))
 
 
 @pytest.mark.slow

@@ -176,6 +176,7 @@ def test_focal_lengths_are_read_in_the_camera_axes_of_a_moved_frame():
 def test_without_refinement_the_closed_forms_alone_are_exact_for_one_lens():
     cameras = random_cameras((4,), same_focal=True).relative_to(0)
     fit = cameras_from_raxels(raxels_from_cameras(cameras), iterations=0)
+    assert bool(fit.focal_determined.all())
     _assert_same_cameras(fit.cameras, cameras, within=1e-10)
 
 
@@ -253,6 +254,7 @@ def test_pure_noise_gives_some_camera_and_a_residual_that_says_so():
     noise = torch.randn(2, 3, 12, 16, generator=seeded(), dtype=F64)
     fit = cameras_from_raxels(noise)
     assert float(fit.residual.min()) > 0.5
+    assert not bool(fit.focal_determined.all())
     assert largest_turn_rad(fit.cameras.world_from_cam[:1], torch.eye(4, dtype=F64)[None]) < 1e-7
 
 

@@ -50,7 +50,6 @@ def write_frames(
     frames: Sequence[np.ndarray],
     *,
     codec: str = "libx264",
-    pix_fmt: str = "yuv420p",
     fps: int = 10,
     times_ms: Sequence[int] | None = None,
     options: dict[str, str] | None = None,
@@ -61,7 +60,7 @@ def write_frames(
     with av.open(str(path), "w", options=muxer or {}) as container:
         stream = container.add_stream(codec, rate=fps, options=options or {})
         stream.height, stream.width = frames[0].shape[:2]
-        stream.pix_fmt = pix_fmt
+        stream.pix_fmt = "rgb8" if codec == "gif" else "yuv420p"
         if times_ms is not None:
             stream.codec_context.time_base = MILLISECOND
         if prepare is not None:
@@ -78,9 +77,8 @@ def write_frames(
 def write_numbered(path: Path, num_frames: int = 20, **keywords: object) -> Path:
     """Write frames that carry their own number."""
     codec = {".webm": "libvpx-vp9", ".gif": "gif"}.get(path.suffix, "libx264")
-    pix_fmt = "rgb8" if codec == "gif" else "yuv420p"
     frames = [numbered(k) for k in range(num_frames)]
-    return write_frames(path, frames, **{"codec": codec, "pix_fmt": pix_fmt, **keywords})
+    return write_frames(path, frames, **{"codec": codec, **keywords})
 
 
 def write_plane_values(path: Path, yuv: tuple[int, int, int], **tags: int) -> Path:

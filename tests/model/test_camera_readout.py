@@ -7,12 +7,17 @@ from rays_as_pixels.geometry.raxels import raxels_from_cameras
 from rays_as_pixels.model.camera_readout import read_cameras
 from rays_as_pixels.model.checkpoints import DEFAULT_MODEL
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
-from rays_as_pixels.worlds import render_clips
+from rays_as_pixels.worlds import WorldOptions, render_clips
 
 
 def _clips_and_codec():
     clips = render_clips(
-        [0, 1, 2], split="heldout", num_frames=5, height=64, width=64, supersample=1
+        [0, 1, 2],
+        split="heldout",
+        num_frames=5,
+        height=64,
+        width=64,
+        options=WorldOptions(supersample=1),
     )
     return clips.cameras, RaysAsPixelsPipeline.from_pretrained(DEFAULT_MODEL).codec
 

@@ -24,7 +24,7 @@ from rays_as_pixels.training.data.augment import mirrored, reversed_in_time
 from rays_as_pixels.training.data.pool import cell_disparity
 from rays_as_pixels.training.objective import CleanBatch, noisy_batch
 from rays_as_pixels.training.stages.transformer import new_transformer
-from rays_as_pixels.worlds import render_clips
+from rays_as_pixels.worlds import WorldOptions, render_clips
 
 
 def moving_right(step: float) -> Cameras:
@@ -66,8 +66,7 @@ def test_rendered_frames_look_alike_where_the_motion_says_and_not_where_it_does_
         num_frames=9,
         height=64,
         width=64,
-        supersample=1,
-        degraded=False,
+        options=WorldOptions(supersample=1, degraded=False),
     )
     motion = cell_motion(clips.cameras, cell_disparity(clips.depth))
     cells = torch.meshgrid(torch.arange(8) + 0.5, torch.arange(8) + 0.5, indexing="ij")
@@ -89,7 +88,14 @@ def test_rendered_frames_look_alike_where_the_motion_says_and_not_where_it_does_
 
 
 def test_mirroring_and_reversing_change_the_motion_as_they_change_the_pictures():
-    clips = render_clips([3, 5], split="train", num_frames=9, height=64, width=64, supersample=1)
+    clips = render_clips(
+        [3, 5],
+        split="train",
+        num_frames=9,
+        height=64,
+        width=64,
+        options=WorldOptions(supersample=1),
+    )
     disparity = cell_disparity(clips.depth)
     plain = cell_motion(clips.cameras, disparity)
     video, cameras = mirrored(clips.video, clips.cameras)

@@ -25,7 +25,7 @@ from rays_as_pixels.training.stages.pretrain_motion_features import (
 )
 from rays_as_pixels.training.stages.principal_components import init_as_principal_components
 from rays_as_pixels.training.stages.transformer import TransformerRun, new_transformer
-from rays_as_pixels.worlds import render_clips
+from rays_as_pixels.worlds import WorldOptions, render_clips
 
 STEPS = 100
 
@@ -33,7 +33,12 @@ STEPS = 100
 def encoded_worlds() -> tuple[LatentCodec, torch.Tensor, CleanBatch]:
     """Eight worlds, and an autoencoder that is their principal components."""
     clips = render_clips(
-        list(range(8)), split="train", num_frames=5, height=32, width=32, supersample=1
+        list(range(8)),
+        split="train",
+        num_frames=5,
+        height=32,
+        width=32,
+        options=WorldOptions(supersample=1),
     )
     torch.manual_seed(0)
     autoencoder = new_autoencoder(base_dim=24, z_dim=8, num_res_blocks=1, temporal_stride=1)

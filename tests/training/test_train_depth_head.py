@@ -17,7 +17,7 @@ from rays_as_pixels.training.stages import stage_loop
 from rays_as_pixels.training.stages.fit_view_prior import fit_view_prior
 from rays_as_pixels.training.stages.principal_components import init_as_principal_components
 from rays_as_pixels.training.stages.train_depth_head import reprojection_loss, train_depth_head
-from rays_as_pixels.worlds import render_clips
+from rays_as_pixels.worlds import WorldOptions, render_clips
 
 
 @pytest.mark.slow
@@ -25,7 +25,12 @@ def test_moved_is_nearer_than_unmoved_and_teaching_brings_it_nearer(tmp_path, mo
     seconds = itertools.count()  # one a step, on every machine
     monkeypatch.setattr(stage_loop, "shared_clock", lambda accelerator: next(seconds))
     clips = render_clips(
-        list(range(8)), split="train", num_frames=5, height=64, width=64, supersample=1
+        list(range(8)),
+        split="train",
+        num_frames=5,
+        height=64,
+        width=64,
+        options=WorldOptions(supersample=1),
     )
     torch.manual_seed(0)
     autoencoder = new_autoencoder(base_dim=80, z_dim=32, num_res_blocks=1, temporal_stride=1)

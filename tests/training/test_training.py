@@ -21,7 +21,7 @@ from rays_as_pixels.training.stages.autoencoder import pooled_loss, random_windo
 from rays_as_pixels.training.stages.finetune_decoder import pose_error
 from rays_as_pixels.training.stages.run import train
 from rays_as_pixels.training.stages.transformer import new_transformer
-from rays_as_pixels.worlds import render_clips
+from rays_as_pixels.worlds import WorldOptions, render_clips
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +153,14 @@ def test_a_pool_is_rendered_once_and_shards_are_whole(tmp_path):
 
 
 def world():
-    return render_clips([3, 5], split="train", num_frames=5, height=16, width=16, supersample=1)
+    return render_clips(
+        [3, 5],
+        split="train",
+        num_frames=5,
+        height=16,
+        width=16,
+        options=WorldOptions(supersample=1),
+    )
 
 
 def test_mirroring_flips_sideways_travel_and_turning_but_not_height():

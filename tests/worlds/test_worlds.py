@@ -6,7 +6,7 @@ import torch
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras, invert_rigid
 from rays_as_pixels.geometry.rotations import rotation_angle_rad
-from rays_as_pixels.worlds import render_clips
+from rays_as_pixels.worlds import WorldOptions, render_clips
 from rays_as_pixels.worlds.degrade import jpeg_like
 from rays_as_pixels.worlds.render import render, trace
 from rays_as_pixels.worlds.scenes import BOX, CYLINDER, SPHERE, Scene
@@ -133,7 +133,7 @@ def share_explained(camera: Cameras, depth: torch.Tensor, *, backwards: bool) ->
 
 
 def test_depth_and_cameras_explain_each_other_between_frames():
-    made = clips(count=16, height=48, width=48, degraded=False)
+    made = clips(count=16, height=48, width=48, options=WorldOptions(degraded=False))
     still = (~made.moving).nonzero().squeeze(-1).tolist()
     assert len(still) >= 8
     shares = [
@@ -148,7 +148,7 @@ def test_depth_and_cameras_explain_each_other_between_frames():
 
 
 def test_motion_varies_and_every_clip_keeps_its_overlap():
-    made = clips(count=48, height=16, width=16, supersample=1)
+    made = clips(count=48, height=16, width=16, options=WorldOptions(supersample=1))
     last = made.cameras.world_from_cam[:, -1]
     turn = torch.rad2deg(rotation_angle_rad(last[:, :3, :3]))
     travel = last[:, :3, 3].norm(dim=-1)
@@ -162,7 +162,8 @@ def test_motion_varies_and_every_clip_keeps_its_overlap():
 
 def test_fields_of_view_held_out_never_occur_in_training():
     def degrees(split: str) -> torch.Tensor:
-        made = clips(split, count=64, height=8, width=8, num_frames=1, supersample=1)
+        options = WorldOptions(supersample=1)
+        made = clips(split, count=64, options=options, height=8, width=8, num_frames=1)
         return torch.rad2deg(made.cameras.hfov_rad[:, 0])
 
     train, heldout = degrees("train"), degrees("heldout")

@@ -27,7 +27,7 @@ from rays_as_pixels.training.data.latents import (
 from rays_as_pixels.training.data.pool import DepthClipSource, cell_disparity, median_depth
 from rays_as_pixels.training.data.prefetch import BackgroundPrefetcher
 from rays_as_pixels.training.objective import CleanBatch
-from rays_as_pixels.worlds import WorldClips, render_clips
+from rays_as_pixels.worlds import WorldClips, WorldOptions, render_clips
 
 _SEED_RANGE = 1 << 30
 _SHARP_SHARE = 0.5  # of the batches are rendered with 2x supersampling
@@ -60,8 +60,9 @@ def _rendered(
         height=height,
         width=width,
         device=device,
-        supersample=2 if fine else 1,
-        dynamic_objects="many" if many else "random",
+        options=WorldOptions(
+            supersample=2 if fine else 1, dynamic_objects="many" if many else "random"
+        ),
     )
 
 

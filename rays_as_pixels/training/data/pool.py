@@ -16,7 +16,7 @@ from rays_as_pixels.files import atomic_write
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.model.autoencoder import SPATIAL_STRIDE
 from rays_as_pixels.training.data.augment import flipped, random_flip
-from rays_as_pixels.worlds import render_clips
+from rays_as_pixels.worlds import WorldOptions, render_clips
 
 SHARD_CLIPS = 64
 # Videos in [0, 1], cameras in scene units, and 1 / depth at the centre of each latent cell.
@@ -81,8 +81,7 @@ def _render_part(
         height=size[0],
         width=size[1],
         device=device,
-        supersample=2 if sharp else 1,
-        dynamic_objects=spec.dynamic_objects,
+        options=WorldOptions(supersample=2 if sharp else 1, dynamic_objects=spec.dynamic_objects),
     )
     return {
         "video": (clips.video * 255).round().to(torch.uint8).cpu(),
