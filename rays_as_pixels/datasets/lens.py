@@ -16,6 +16,7 @@ from torch import Tensor
 from rays_as_pixels.datasets.sequences import FrameSource
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.geometry.rays import pixel_grid_px
 
 MOST_CUT = 0.15  # share of a side that may be lost at each border
 
@@ -115,9 +116,8 @@ def pinhole_frames(
 
 
 def _pixels(top: int, left: int, height: int, width: int) -> Float[Tensor, "height width 2"]:
-    y = torch.arange(height, dtype=torch.float64) + 0.5 + top
-    x = torch.arange(width, dtype=torch.float64) + 0.5 + left
-    return torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
+    grid = pixel_grid_px(height, width, dtype=torch.float64, device="cpu")
+    return grid + grid.new_tensor([left, top])
 
 
 def _seen_px(lens: Lens, camera: Cameras, pixel: Tensor) -> Tensor:

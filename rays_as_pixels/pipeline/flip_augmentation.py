@@ -5,7 +5,7 @@ its estimates is nearer to the truth than one of them, and their spread says how
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras, rigid, stacked
+from rays_as_pixels.geometry.flips import mirrored_cameras, reversed_cameras
 from rays_as_pixels.geometry.rotations import nearest_rotation
 from rays_as_pixels.pipeline.outputs import PoseSpread
 from rays_as_pixels.solve.photometric_refinement import refine_photometrically
@@ -43,14 +44,9 @@ class Flip:
         Played backwards, a clip has its last frame's unit; lengths stay in it.
         """
         if self.mirrored:
-            flip = cameras.world_from_cam.new_tensor([-1.0, 1.0, 1.0, 1.0])
-            pose = flip[:, None] * cameras.world_from_cam * flip
-            x = cameras.width - cameras.center_px[..., 0]
-            center = torch.stack([x, cameras.center_px[..., 1]], -1)
-            cameras = replace(cameras, world_from_cam=pose, center_px=center)
+            cameras = mirrored_cameras(cameras)
         if self.backwards:
-            back = torch.arange(cameras.batch_shape[0] - 1, -1, -1)
-            cameras = cameras[back].relative_to(0)
+            cameras = reversed_cameras(cameras).relative_to(0)
         return cameras
 
 

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from rays_as_pixels.geometry.rays import pixel_grid_px
 from rays_as_pixels.geometry.warp import warped
 
 MIN_DEPTH, MAX_DEPTH = 0.1, 20.0  # scene units; depths beyond are taken for these
@@ -20,9 +21,9 @@ _MIN_SLOPE = 0.2  # of a ray along the other camera's axis; below it depths say 
 
 def pixels_from_middle(size: tuple[int, int]) -> Float[Tensor, "pixels 2"]:
     """Return pixels' centres from an image's middle, (x, y) in pixels, row by row."""
-    rows, columns = (torch.arange(n) + 0.5 - n / 2 for n in size)
-    y, x = torch.meshgrid(rows, columns, indexing="ij")
-    return torch.stack([x.flatten(), y.flatten()], -1)
+    height, width = size
+    grid = pixel_grid_px(height, width, dtype=torch.float32, device="cpu")
+    return (grid - grid.new_tensor([width / 2, height / 2])).flatten(0, 1)
 
 
 def reproject(

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.geometry.least_squares import cauchy_weight
+from rays_as_pixels.geometry.rays import pixel_grid_px
 from rays_as_pixels.solve.bundle import BundleState, Residuals, linearise
 
 _NUM_PATCHES = 120  # of a frame, about; one in the middle of each cell of a grid
@@ -52,9 +53,9 @@ class PatchGrid:
         columns = max(2, round((_NUM_PATCHES * aspect) ** 0.5))
         rows = max(2, round((_NUM_PATCHES / aspect) ** 0.5))
         half = frames.new_tensor([aspect**0.5, aspect**-0.5]) / 2
-        sides = (torch.arange(n, device=frames.device) for n in (rows, columns))
-        y, x = torch.meshgrid(*(2 * (side + 0.5) / len(side) - 1 for side in sides), indexing="ij")
-        return cls(torch.stack([x.flatten(), y.flatten()], -1) * half, (rows, columns), half)
+        grid = pixel_grid_px(rows, columns, dtype=torch.float32, device=frames.device)
+        place = 2 * grid / grid.new_tensor([columns, rows]) - 1
+        return cls(place.flatten(0, 1) * half, (rows, columns), half)
 
 
 def pyramid(frames: Tensor) -> Iterator[Tensor]:

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rays_as_pixels.geometry.cameras import Cameras, invert_rigid
+from rays_as_pixels.geometry.rays import pixel_grid_px
 from rays_as_pixels.geometry.rotations import vector_from_rotation
 from rays_as_pixels.model.autoencoder import SPATIAL_STRIDE
 from rays_as_pixels.model.clip_lengths import TEMPORAL_STRIDE
@@ -49,9 +50,8 @@ def cell_motion(
     """
     frames = disparity.shape[1]
     height, width = disparity.shape[-2:]
-    rows, columns = (torch.arange(size) + 0.5 for size in (height, width))
-    y, x = torch.meshgrid(rows, columns, indexing="ij")
-    cell = torch.stack([x, y], -1).to(disparity).flatten(0, 1)
+    grid = pixel_grid_px(height, width, dtype=disparity.dtype, device=disparity.device)
+    cell = grid.flatten(0, 1)
     focal = cameras.focal_px / SPATIAL_STRIDE
     center = cameras.center_px / SPATIAL_STRIDE
     result = [nn.functional.pad(disparity[:, :1], (0, 0, 0, 0, motion_channels(stride) - 1, 0))]

@@ -332,7 +332,7 @@ def make_preset(
     if not low <= amount <= high:
         raise InputError(
             f"amount must lie between {low:g} and {high:g} {preset.amount_unit} for {name}; got "
-            f"{amount}. Repeat the move with operations.concatenate for more."
+            f"{amount}. Choose an amount in that range."
         )
     if num_frames < 1:
         raise InputError(f"num_frames must be 1 or more; got {num_frames}. Use 9 to start with.")

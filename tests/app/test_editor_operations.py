@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from path_edits import moved, rotated
 
 from rays_as_pixels.app.editor import editor_script, trajectory_from_document
 from rays_as_pixels.geometry.rotations import rotation_angle_rad
@@ -23,11 +24,11 @@ Object.assign(document.options, options);
 OPERATIONS = {
     "move": (
         "movedPath(document, [0.1, -0.2, 0.3])",
-        lambda path: operations.move(path, (0.1, -0.2, 0.3)),
+        lambda path: moved(path, (0.1, -0.2, 0.3)),
     ),
     "rotate": (
         f"turnedPath(document, qAxis([0, 1, 0], {TURN_DEG} * DEG), [0, 0, 0])",
-        lambda path: operations.rotate(path, (0.0, TURN_DEG, 0.0)),
+        lambda path: rotated(path, (0.0, TURN_DEG, 0.0)),
     ),
     "scale": ("scaledPath(document, 1.5, [0, 0, 0])", lambda path: path),
     "mirror x": ("mirroredPath(document, 0, [0, 0, 0])", lambda path: operations.mirror(path, "x")),

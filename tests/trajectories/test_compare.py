@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from evo.core import metrics, trajectory
+from path_edits import moved, rotated, shaken
 
 from rays_as_pixels.cli.main import main
 from rays_as_pixels.errors import InputError
@@ -22,7 +22,7 @@ def preset(name, num_frames=17, **options):
 
 
 def noisy(path, amount_deg=3.0, seed=1):
-    return ops.shake(path, amount_deg, generator=torch.Generator().manual_seed(seed))
+    return shaken(path, amount_deg, seed=seed)
 
 
 def test_a_path_is_at_no_distance_from_itself():
@@ -37,7 +37,7 @@ def test_a_path_is_at_no_distance_from_itself():
 
 def test_another_world_frame_and_scale_change_only_what_is_not_aligned():
     path = preset("helix")
-    away = ops.move(ops.scale(ops.rotate(path, (20, 50, -10)), 3.0), (1, 2, 3))
+    away = moved(ops.scale(rotated(path, (20, 50, -10)), 3.0), (1, 2, 3))
     report = compare(away, path)
     assert report.ate_sim3 < 1e-9
     assert report.scale == pytest.approx(1 / 3)
@@ -89,7 +89,7 @@ def test_matching_by_time_reads_the_estimate_at_the_truths_times():
 def test_ate_and_rpe_are_evos():
     """Oracle: evo, Sim(3) and SE(3), delta 1 frame, on a path with noise in pose."""
     truth = preset("lemniscate", num_frames=33, amount=0.4)
-    estimated = ops.scale(ops.rotate(noisy(truth), (10, 20, 30)), 1.7)
+    estimated = ops.scale(rotated(noisy(truth), (10, 20, 30)), 1.7)
     report = compare(estimated, truth)
 
     def evo_path(path):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from rays_as_pixels.geometry.warp import warped
 from rays_as_pixels.model.latent_pictures import SIDE, Pictures
+from rays_as_pixels.solve.depth_reprojection import pixels_from_middle
 from rays_as_pixels.solve.lucas_kanade import Flow, flow_between
 
 _DEGREE = 3
@@ -168,9 +169,7 @@ def _fitted(flow: Flow, grid: tuple[int, int]) -> _Fit:
 @lru_cache(maxsize=16)
 def cell_places(height: int, width: int) -> Float[Tensor, "cells 2"]:
     """Return cells' centres from the image's centre as (x, y), normalised by sqrt(H W)."""
-    rows, columns = (torch.arange(n) + 0.5 - n / 2 for n in (height, width))
-    y, x = torch.meshgrid(rows, columns, indexing="ij")
-    return torch.stack([x.flatten(), y.flatten()], -1) / (height * width) ** 0.5
+    return pixels_from_middle((height, width)) / (height * width) ** 0.5
 
 
 @lru_cache(maxsize=16)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rays_as_pixels.geometry.least_squares import NormalEquations
 from rays_as_pixels.geometry.rotations import rotation_from_vector, skew
+from rays_as_pixels.solve.depth_reprojection import pixels_from_middle
 
 _STEPS = 8
 _DAMPING = 1e-4
@@ -30,10 +31,7 @@ def cameras_of_points(
         normalised by sqrt(H W). What fits nothing gives some camera, never nan.
     """
     count, _, height, width = points.shape
-    rows, columns = (torch.arange(n).to(points) + 0.5 for n in (height, width))
-    root = (height * width) ** 0.5
-    y, x = torch.meshgrid((rows - height / 2) / root, (columns - width / 2) / root, indexing="ij")
-    place = torch.stack([x.flatten(), y.flatten()], -1)  # cells 2
+    place = pixels_from_middle((height, width)).to(points) / (height * width) ** 0.5  # cells 2
     wanted = (2 * points).flatten(2).mT  # n cells 3
     rotation = torch.eye(3).to(points).expand(count, 3, 3)
     log_focal = points.new_zeros(count, 2)

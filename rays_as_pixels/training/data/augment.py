@@ -5,23 +5,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.geometry.flips import mirrored_cameras, reversed_cameras
 
 
 def mirrored(
     video: Float[Tensor, "batch frames 3 height width"], cameras: Cameras
 ) -> tuple[Float[Tensor, "batch frames 3 height width"], Cameras]:
     """Swap left and right of images and world: x -> -x."""
-    flip = torch.diag(cameras.focal_px.new_tensor([-1.0, 1.0, 1.0, 1.0]))
-    center = cameras.center_px.clone()
-    center[..., 0] = cameras.width - center[..., 0]
-    turned = Cameras(
-        flip @ cameras.world_from_cam @ flip,
-        cameras.focal_px,
-        center,
-        cameras.height,
-        cameras.width,
-    )
-    return video.flip(-1), turned
+    return video.flip(-1), mirrored_cameras(cameras)
 
 
 def reversed_in_time(
@@ -30,14 +21,7 @@ def reversed_in_time(
     median_depth: Float[Tensor, "batch frames"],
 ) -> tuple[Float[Tensor, "batch frames 3 height width"], Cameras]:
     """Play backwards; the last frame becomes the reference, and its median depth the unit."""
-    index = torch.arange(cameras.batch_shape[1] - 1, -1, -1)
-    backwards = Cameras(
-        cameras.world_from_cam[:, index],
-        cameras.focal_px[:, index],
-        cameras.center_px[:, index],
-        cameras.height,
-        cameras.width,
-    )
+    backwards = reversed_cameras(cameras)
     return video.flip(1), backwards.relative_to(0).scaled(1 / median_depth[:, -1:])
 
 
