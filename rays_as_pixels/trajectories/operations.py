@@ -56,8 +56,8 @@ def scale(trajectory: Trajectory, factor: float, *, pivot: Point = ORIGIN) -> Tr
             f"factor must be positive and below 1e9; got {factor}. Use mirror to flip a path."
         )
     pose = trajectory.cameras.world_from_cam
-    shift = (1 - factor) * pose.new_tensor(pivot)
-    about_pivot = Similarity(torch.eye(3).to(pose), shift, pose.new_tensor(factor))
+    fixed = pose.new_tensor(pivot)
+    about_pivot = Similarity(torch.eye(3).to(pose), fixed - factor * fixed, pose.new_tensor(factor))
     return replace(trajectory, cameras=align_cameras(trajectory.cameras, about_pivot))
 
 
