@@ -33,8 +33,9 @@ class Settings:
     Attributes:
         model: Name of the model: a folder or a repository of the Hub.
         revision: Commit of the repository, or a fingerprint of the folder.
-        fps: Frames per second that are looked at.
-        frames: Frames per clip.
+        fps: Frames per second that are looked at; None for every frame.
+        frames: Frames per clip that the network estimates; None for every frame of a shot, by
+            tracking.
         steps: Denoising steps.
         seeds: Noise seeds averaged; more than one gives a spread.
         seed: Seed of the noise, the same for every clip.
@@ -42,8 +43,8 @@ class Settings:
 
     model: str
     revision: str
-    fps: float
-    frames: int
+    fps: float | None
+    frames: int | None
     steps: int = ESTIMATE_STEPS
     seeds: int = 1
     seed: int = 0

@@ -22,7 +22,7 @@ _COLUMNS = (
     ("video", "string", "path of the video, relative to SRC"),
     ("status", "string", "ok or error"),
     ("error", "string", "why there is no camera; null where there is one"),
-    ("clip", "int32", "number of the clip within the video, from 0; each has its own world frame"),
+    ("clip", "int32", "number of the clip or shot in the video, from 0; each has its own world"),
     ("frame", "int32", "number of the frame within the clip, from 0"),
     ("source_frame", "int32", "index of the frame in the video"),
     ("time_sec", "float64", "time of the frame in the video, seconds from its first frame"),
@@ -38,7 +38,13 @@ _COLUMNS = (
         "16 numbers, 4x4 row by row, camera to world, OpenCV axes (x right, "
         "y down, z forward), the clip's first frame is the world, lengths in scene units",
     ),
-    ("residual", "float32", "misfit of the camera to its raxels, scene units"),
+    ("interpolated", "bool_", "whether the camera lies between others for want of tracks"),
+    (
+        "held_out_score",
+        "float32",
+        "share of the shot's held-out observations that its path explains",
+    ),
+    ("residual", "float32", "misfit of the camera to its raxels, scene units; null for tracking"),
     ("spread_rotation_rad", "float32", "disagreement of noise seeds, radians; null with one seed"),
     ("spread_position", "float32", "the same of the position, scene units"),
     ("spread_focal_ratio", "float32", "the same of the log focal length"),

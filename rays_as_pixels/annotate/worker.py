@@ -13,10 +13,18 @@ from diffusers.utils import logging
 from rays_as_pixels.annotate.job import MOST_ATTEMPTS, Job
 from rays_as_pixels.annotate.table import ERROR, OK, write_rows
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.media.video import Clip, probe_video, read_clip
+from rays_as_pixels.geometry.cameras import Cameras
+from rays_as_pixels.media.video import (
+    Clip,
+    FrameStream,
+    Request,
+    probe_video,
+    read_clip,
+    with_frames,
+)
 from rays_as_pixels.model.clip_lengths import largest_clip_length
 from rays_as_pixels.pipeline.options import EstimateOptions, RunOptions
-from rays_as_pixels.pipeline.outputs import EstimateOutput
+from rays_as_pixels.pipeline.outputs import EstimateOutput, PoseSpread, ShotEstimate
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 
 FEWEST_FRAMES = 5
@@ -69,7 +77,10 @@ class Annotator:
                     f"a video must not end its worker; {before} workers died on this one. Look at "
                     "its size, or give workers more memory."
                 )
-            rows = [row for clip in self._clips(video) for row in self._rows(*clip)]
+            if self.job.settings.frames is None:
+                rows = list(self._rows_of_every_frame(video))
+            else:
+                rows = [row for clip in self._clips(video) for row in self._rows(*clip)]
         except Exception as error:  # listed with its video: the others must go on
             kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
             reason = f"{kind}{error}"
@@ -80,6 +91,29 @@ class Annotator:
         self.job.end(video)
         return status, reason
 
+    def _rows_of_every_frame(self, video: str) -> Iterator[dict[str, Any]]:
+        """Yield one row per frame, shot by shot.
+
+        Raises:
+            InputError: The video cannot be read or is too short.
+        """
+        path, settings = Path(self.job.root) / video, self.job.settings
+        fps = settings.fps
+        if fps is not None and fps >= probe_video(path).fps:
+            fps = None
+
+        def rows(stream: FrameStream) -> list[dict[str, Any]]:
+            options = EstimateOptions(estimate_depth=False)
+            found = self.pipeline.estimate_video(stream, options=options)
+            time = stream.time_sec
+            return [
+                row
+                for number, shot in enumerate(found.shots)
+                for row in rows_of_shot(number, shot, time[shot.first_frame])
+            ]
+
+        yield from with_frames(path, Request(fps=fps), rows)
+
     def _clips(self, video: str) -> Iterator[tuple[int, Clip]]:
         """Read a video clip after clip; the last one ends with the video and may overlap.
 
@@ -87,6 +121,7 @@ class Annotator:
             InputError: The video cannot be read or is too short.
         """
         settings = self.job.settings
+        assert settings.frames is not None and settings.fps is not None
         path = Path(self.job.root) / video
         info = probe_video(path)
         rate = min(settings.fps, info.fps)
@@ -124,6 +159,24 @@ class Annotator:
         yield from camera_rows(number, clip, found)
 
 
+def rows_of_shot(number: int, shot: ShotEstimate, start_sec: float) -> Iterator[dict[str, Any]]:
+    """Return one row per frame of a shot that begins at a time of the video."""
+    path = shot.trajectory
+    assert path.source_frame is not None
+    for frame, source_frame in enumerate(path.source_frame):
+        row = {
+            "clip": number,
+            "frame": frame,
+            "source_frame": source_frame,
+            "time_sec": start_sec + float(path.times_sec[frame]),
+            "interpolated": bool(shot.interpolated[frame]),
+            **_camera_columns(path.cameras, frame),
+        }
+        if shot.solution is not None:
+            row["held_out_score"] = shot.solution.score
+        yield row | _spread_columns(shot.spread, frame)
+
+
 def camera_rows(number: int, clip: Clip, found: EstimateOutput) -> Iterator[dict[str, Any]]:
     """Return one row per frame of a clip."""
     cameras = found.trajectory.cameras.to(dtype=torch.float64)
@@ -134,15 +187,25 @@ def camera_rows(number: int, clip: Clip, found: EstimateOutput) -> Iterator[dict
             "frame": frame,
             "source_frame": clip.source_frame[frame],
             "time_sec": times[frame],
-            "width": cameras.width,
-            "height": cameras.height,
-            "world_from_cam": cameras.world_from_cam[frame].flatten().tolist(),
             "residual": float(found.residual[frame]),
+            **_camera_columns(cameras, frame),
         }
-        row["fx"], row["fy"] = cameras.focal_px[frame].tolist()
-        row["cx"], row["cy"] = cameras.center_px[frame].tolist()
-        if found.spread is not None:
-            row["spread_rotation_rad"] = float(found.spread.rotation_rad[frame])
-            row["spread_position"] = float(found.spread.position[frame])
-            row["spread_focal_ratio"] = float(found.spread.focal_ratio[frame])
-        yield row
+        yield row | _spread_columns(found.spread, frame)
+
+
+def _camera_columns(cameras: Cameras, frame: int) -> dict[str, Any]:
+    fx, fy = cameras.focal_px[frame].tolist()
+    cx, cy = cameras.center_px[frame].tolist()
+    pose = cameras.world_from_cam[frame].flatten().tolist()
+    size = {"width": cameras.width, "height": cameras.height}
+    return {**size, "fx": fx, "fy": fy, "cx": cx, "cy": cy, "world_from_cam": pose}
+
+
+def _spread_columns(spread: PoseSpread | None, frame: int) -> dict[str, float]:
+    if spread is None:
+        return {}
+    return {
+        "spread_rotation_rad": float(spread.rotation_rad[frame]),
+        "spread_position": float(spread.position[frame]),
+        "spread_focal_ratio": float(spread.focal_ratio[frame]),
+    }

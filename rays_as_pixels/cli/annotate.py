@@ -15,6 +15,8 @@ from rays_as_pixels.pipeline.defaults import ESTIMATE_STEPS
 if TYPE_CHECKING:
     from rays_as_pixels.annotate.job import Job
 
+FPS_OF_CLIPS = 10.0  # that are looked at with --frames N
+
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     """Add the verb and its options."""
@@ -66,23 +68,24 @@ def _add_clip_options(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
         "--fps",
         type=options.positive,
-        default=10.0,
         metavar="F",
-        help="frames per second looked at (default: %(default)s)",
+        help="frames per second looked at (default: every frame; with --frames 10)",
     )
     group.add_argument(
         "--frames",
         type=options.whole,
         metavar="N",
-        help="frames per clip; a video is cut into clips one after another, each with its "
-        "own world frame (default: what the model was trained on)",
+        help="cut a video into clips of N frames, one after another, each with its own world "
+        "frame, and estimate them by the network (default: every frame of a shot in one world, by "
+        "tracking)",
     )
     group.add_argument(
         "--num-samples",
         type=options.whole,
         default=1,
         metavar="N",
-        help="average N runs from different noise, which also gives the spread columns",
+        help="with --frames: average N runs from different noise, which also gives the spread "
+        "columns",
     )
 
 
@@ -120,8 +123,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _job(args: argparse.Namespace, root: Path, progress: ProgressLine) -> "Job":
-    import json
-
     from rays_as_pixels.annotate.job import Job, Settings, fingerprint
     from rays_as_pixels.hub.fetch import find_model
     from rays_as_pixels.hub.location import HubAccess
@@ -129,16 +130,21 @@ def _job(args: argparse.Namespace, root: Path, progress: ProgressLine) -> "Job":
 
     found = find_model(args.model, access=HubAccess(log=progress.say))
     folder = Path(found.folder).resolve()
-    frames = args.frames
-    if frames is None:
-        frames = json.loads((folder / "model_index.json").read_text("utf-8"))["num_frames"]
-    check_frame_count(frames, stored_temporal_stride(folder))
-    if frames < 5:
-        raise InputError(f"--frames must be 5 or more; got {frames}. Use 9.")
+    frames, fps = args.frames, args.fps
+    if frames is not None:
+        fps = FPS_OF_CLIPS if fps is None else fps
+        check_frame_count(frames, stored_temporal_stride(folder))
+        if frames < 5:
+            raise InputError(f"--frames must be 5 or more; got {frames}. Use 9.")
+    elif args.num_samples != 1:
+        raise InputError(
+            f"--num-samples must come with --frames N; got {args.num_samples} for every frame, "
+            "which needs no noise. Leave it out."
+        )
     settings = Settings(
         found.name,
         found.commit or fingerprint(folder),
-        args.fps,
+        fps,
         frames,
         args.steps,
         args.num_samples,

@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -15,8 +16,9 @@ from rays_as_pixels.annotate.run import annotate, choose_runner
 from rays_as_pixels.annotate.worker import Annotator
 from rays_as_pixels.cli.main import main
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.media.video import read_clip
+from rays_as_pixels.media.video import read_clip, write_video
 from rays_as_pixels.pipeline.options import EstimateOptions, RunOptions
+from tests.solve.video import planar_scene
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch_dtype. is deprecated:FutureWarning")
 
@@ -195,3 +197,21 @@ def test_a_source_without_videos_is_refused(tmp_path, capsys):
     assert main(["annotate", str(tmp_path / "empty"), "--out", str(tmp_path / "out")]) == 2
     assert "SRC must hold a video" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_without_a_number_of_frames_every_frame_of_each_shot_has_a_row(toy_folder, tmp_path, here):
+    first = planar_scene.travelling().frames
+    both = np.concatenate([first[:10], first[10:, :, ::-1]])
+    (tmp_path / "videos").mkdir()
+    video = torch.from_numpy(both).movedim(-1, 1).float() / 255
+    write_video(tmp_path / "videos" / "two.mp4", video, fps=8)
+    settings = Settings("toy", "r1", fps=None, frames=None)
+    job = Job(str(tmp_path / "videos"), str(tmp_path / "out"), str(toy_folder), "cpu", settings)
+    rows = rows_of(annotate(job, ["two.mp4"], here))
+    assert [row["source_frame"] for row in rows] == list(range(16))
+    assert [row["clip"] for row in rows] == [0] * 10 + [1] * 6
+    assert [row["time_sec"] for row in rows] == pytest.approx([k / 8 for k in range(16)])
+    assert not any(row["interpolated"] for row in rows)
+    assert all(row["held_out_score"] > 0.4 for row in rows)
+    assert rows[0]["fx"] == pytest.approx(planar_scene.FOCAL_PX, rel=0.05)
+    assert rows[5]["spread_position"] > 0
