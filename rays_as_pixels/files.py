@@ -5,6 +5,7 @@ over the target, which POSIX and Windows both do in one step.
 """
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,3 +65,48 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON value atomically, indented by one. Errors as for `write_bytes`."""
     write_text(path, json.dumps(value, indent=1) + "\n")
+
+
+@contextmanager
+def folders_replaced(home: Path, names: tuple[str, ...]) -> Iterator[Path]:
+    """Yield a hidden folder to make the folders `names` in; they move to `home` at the end.
+
+    Only folders of these names are replaced, and only if the block succeeds; `home` is made if it
+    does not exist. On an error everything is as it was.
+
+    Raises:
+        InputError: The place cannot be written to.
+    """
+    parent = home
+    while not parent.is_dir():
+        parent = parent.parent
+    staging = parent / f".{home.name}.{uuid4().hex[:12]}.partial"
+    try:
+        (staging / "replaced").mkdir(parents=True)
+    except OSError as error:
+        raise InputError(
+            f"output {home} must be in a place one may write to; got {error.strerror}. Choose "
+            "another folder."
+        ) from error
+    try:
+        yield staging
+        home.mkdir(parents=True, exist_ok=True)
+        _exchange(staging, home, names)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _exchange(staging: Path, home: Path, names: tuple[str, ...]) -> None:
+    """Move folders into `home`, old ones out of it first; on an error move these back."""
+    moved: list[tuple[Path, Path]] = []
+    moves = [
+        (home / name, staging / "replaced" / name) for name in names if (home / name).exists()
+    ] + [(staging / name, home / name) for name in names]
+    try:
+        for source, target in moves:
+            source.rename(target)
+            moved.append((source, target))
+    except OSError:
+        for source, target in reversed(moved):
+            target.rename(source)
+        raise

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.files import atomic_write, write_json, write_text
+from rays_as_pixels.files import atomic_write, folders_replaced, write_json, write_text
 
 
 def test_a_write_that_fails_half_way_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -46,3 +46,24 @@ def test_a_missing_folder_and_a_folder_in_the_way_are_refused(tmp_path):
         write_text(tmp_path / "none" / "a.txt", "")
     with pytest.raises(InputError, match="must be a file"):
         write_text(tmp_path, "")
+
+
+def test_folders_that_cannot_all_be_replaced_stay_as_they_were(tmp_path):
+    (tmp_path / "home/a").mkdir(parents=True)
+    (tmp_path / "home/a/old").write_text("old")
+
+    def forget_one():
+        with folders_replaced(tmp_path / "home", ("a", "b")) as staging:
+            (staging / "a").mkdir()
+            (staging / "a/new").write_text("new")
+
+    with pytest.raises(FileNotFoundError):
+        forget_one()
+    assert [one.name for one in tmp_path.iterdir()] == ["home"]
+    assert [one.name for one in (tmp_path / "home").iterdir()] == ["a"]
+    assert (tmp_path / "home/a/old").read_text() == "old"
+    with folders_replaced(tmp_path / "home", ("a", "b")) as staging:
+        for name in ("a", "b"):
+            (staging / name).mkdir()
+    assert sorted(one.name for one in (tmp_path / "home").iterdir()) == ["a", "b"]
+    assert not (tmp_path / "home/a/old").exists()

@@ -146,7 +146,7 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
             f"{path} must hold no binary model, which readers prefer; got images.bin. Choose "
             "another folder."
         )
-    intrinsics, camera_ids = _cameras_of(frames)
+    intrinsics, camera_ids = distinct_lenses(frames)
     comments = comment_lines(summary_of(frames, SPEC.convention, extra))
     return _write_folder(
         frames,
@@ -164,7 +164,7 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
 
 def write_binary(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
     """Write a binary model: cameras.bin, images.bin, points3D.bin (empty), and a side file."""
-    intrinsics, camera_ids = _cameras_of(frames)
+    intrinsics, camera_ids = distinct_lenses(frames)
     return _write_folder(
         frames,
         path,
@@ -179,11 +179,12 @@ def write_binary(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written
     )
 
 
-def _cameras_of(frames: Frames) -> tuple[np.ndarray, list[int]]:
-    rows = np.hstack([frames.focal_px, frames.center_px])
-    if frames.has_one_lens:
-        return rows[:1], [1] * len(frames)
-    return rows, list(range(1, len(frames) + 1))
+def distinct_lenses(frames: Frames) -> tuple[np.ndarray, list[int]]:
+    """Return the different intrinsics (C, 4), fx fy cx cy, and each frame's camera id from 1."""
+    rows, ids = np.hstack([frames.focal_px, frames.center_px]), {}
+    for row in map(tuple, rows.tolist()):
+        ids.setdefault(row, len(ids) + 1)
+    return np.array(list(ids)), [ids[row] for row in map(tuple, rows.tolist())]
 
 
 def _wxyz_xyz(frames: Frames) -> np.ndarray:
