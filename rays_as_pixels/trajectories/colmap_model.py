@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pycolmap
 from jaxtyping import Bool, Int, UInt8
 from PIL import Image
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.files import folders_replaced
+from rays_as_pixels.geometry.colmap import pycolmap
 from rays_as_pixels.geometry.scene_points import ScenePoints
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.trajectories.formats.about import about_of, side_path, write_side_file

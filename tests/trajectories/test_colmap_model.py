@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import pycolmap
 import pytest
 import torch
 from PIL import Image
@@ -12,6 +11,7 @@ from PIL import Image
 from rays_as_pixels.datasets.colmap_folder import read as read_scene
 from rays_as_pixels.errors import Cancelled, InputError
 from rays_as_pixels.geometry.cameras import Cameras, invert_rigid, rigid
+from rays_as_pixels.geometry.colmap import pycolmap
 from rays_as_pixels.geometry.scene_points import ScenePoints
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.solve.video.mapping import MapperOptions, map_video, quiet_colmap
