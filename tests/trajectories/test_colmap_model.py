@@ -14,7 +14,7 @@ from rays_as_pixels.geometry.cameras import Cameras, invert_rigid, rigid
 from rays_as_pixels.geometry.colmap import pycolmap
 from rays_as_pixels.geometry.scene_points import ScenePoints
 from rays_as_pixels.geometry.trajectory import Trajectory
-from rays_as_pixels.solve.video.mapping import MapperOptions, map_video, quiet_colmap
+from rays_as_pixels.solve.video.mapping import MapperOptions, map_video
 from rays_as_pixels.solve.video.observations import observe
 from rays_as_pixels.trajectories.colmap_model import check_colmap_folder, write_colmap_model
 from rays_as_pixels.trajectories.formats import load_info
@@ -38,7 +38,6 @@ class Solved:
 
 @pytest.fixture(scope="module")
 def solved() -> Solved:
-    quiet_colmap()
     frames = travelling(NUM_FRAMES).frames
     path = map_video(observe(frames), MapperOptions(FOCAL_PX))
     assert path is not None and path.posed.all()
