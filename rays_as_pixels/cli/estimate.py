@@ -2,6 +2,7 @@
 
 import argparse
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rays_as_pixels.cli import options
@@ -35,6 +36,26 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.add_argument("video", metavar="VIDEO", help="a video, a folder of images, or one image")
     options.add_out_folder(parser, *FILES)
     parser.add_argument(
+        "--colmap",
+        type=Path,
+        metavar="DIR",
+        help="also write a COLMAP model with scene points, tracks and frames, for gsplat, "
+        "nerfstudio or Brush",
+    )
+    _add_network_options(parser)
+    options.add_video_options(parser, all_frames=True)
+    parser.add_argument(
+        "--window-overlap",
+        type=options.whole,
+        metavar="N",
+        help="with --frames all --no-refine: frames that neighbouring windows share (default: 4)",
+    )
+    options.add_model_options(parser, steps=ESTIMATE_STEPS)
+
+
+def _add_network_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options on the network's own path."""
+    parser.add_argument(
         "--num-samples",
         type=options.whole,
         default=1,
@@ -62,14 +83,6 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         action="store_true",
         help="do not look at the frames between those chosen where tracking is weak",
     )
-    options.add_video_options(parser, all_frames=True)
-    parser.add_argument(
-        "--window-overlap",
-        type=options.whole,
-        metavar="N",
-        help="with --frames all --no-refine: frames that neighbouring windows share (default: 4)",
-    )
-    options.add_model_options(parser, steps=ESTIMATE_STEPS)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -81,6 +94,10 @@ def run(args: argparse.Namespace) -> int:
     progress = ProgressLine()
     every_frame = args.frames in (None, options.ALL_FRAMES) and not args.no_refine
     _check_options(args, every_frame=every_frame)
+    if args.colmap is not None:
+        from rays_as_pixels.trajectories.colmap_model import check_colmap_folder
+
+        check_colmap_folder(args.colmap)
     with staged(args.out, FILES) as out:
         options.check_video(args.video)
         pipeline = options.load_pipeline(args, progress)
@@ -113,6 +130,11 @@ def _check_options(args: argparse.Namespace, *, every_frame: bool) -> None:
         "--shared-focal": args.shared_focal,
         "--no-extra-frames": args.no_extra_frames,
     }
+    if args.colmap is not None and not every_frame:
+        raise InputError(
+            "--colmap must come with a path of every frame, which has scene points; got --frames "
+            f"{args.frames}{' --no-refine' if args.no_refine else ''}. Leave these out."
+        )
     for name in (name for name, there in given.items() if there and every_frame):
         raise InputError(
             f"{name} must come with --frames N or --no-refine: it is about the network's path; got "

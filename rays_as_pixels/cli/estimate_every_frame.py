@@ -10,6 +10,7 @@ from rays_as_pixels.cli.outputs import Staging
 from rays_as_pixels.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
+    from rays_as_pixels.media.video import FrameStream
     from rays_as_pixels.pipeline.outputs import ShotEstimate, VideoEstimateOutput
     from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 
@@ -27,12 +28,13 @@ def estimate_every_frame(
     """
     from rays_as_pixels.media.video import FrameStream, Request, with_frames
 
-    def solve(stream: FrameStream) -> "VideoEstimateOutput":
+    def solve(stream: FrameStream) -> "tuple[VideoEstimateOutput, FrameStream]":
         progress.say(f"frames used: {len(stream)} of {stream.info.num_frames}")
-        return pipeline.estimate_video(stream, run=options.run_options(args, progress))
+        run = options.run_options(args, progress)
+        return pipeline.estimate_video(stream, run=run), stream
 
     request = Request(args.start_sec, args.end_sec, args.fps)
-    estimated = with_frames(args.video, request, solve)
+    estimated, stream = with_frames(args.video, request, solve)
     for note in estimated.notes:
         progress.say(f"note: {note}")
     main = estimated.longest
@@ -51,6 +53,35 @@ def estimate_every_frame(
             _write_path(args, shot, out / name)
     _write_path(args, main, out / "trajectory.json")
     _write_page(args, estimated, out)
+    if args.colmap is not None:
+        _write_colmap(args.colmap, main, stream, progress)
+
+
+def _write_colmap(
+    folder: Path, shot: "ShotEstimate", stream: "FrameStream", progress: ProgressLine
+) -> None:
+    """Write a shot as a COLMAP model with its points and frames, and say what it holds."""
+    from rays_as_pixels.trajectories.colmap_model import write_colmap_model
+
+    if not len(shot.points):
+        progress.say("note: no COLMAP model was written: the path has no scene points")
+        return
+    last = shot.first_frame + len(shot.trajectory)
+    report = write_colmap_model(
+        folder,
+        shot.trajectory,
+        shot.points,
+        stream.at(range(shot.first_frame, last)),
+        interpolated=shot.interpolated.numpy(),
+    )
+    progress.say(
+        f"COLMAP model in {folder}: {report.num_images} images, {report.num_points} points, mean "
+        f"reprojection error {report.mean_reprojection_error_px:.2f} px"
+    )
+    if report.num_images_left_out:
+        progress.say(
+            f"note: left out {report.num_images_left_out} images without a pose of their own"
+        )
 
 
 def in_words(shot: "ShotEstimate") -> list[str]:

@@ -46,6 +46,29 @@ def test_every_frame_gets_a_camera_near_the_true_one(
     assert min(map(min, extra["depth"])) > 0
 
 
+def test_the_scene_is_taken_along_as_a_colmap_model(
+    tmp_path, capsys, travelling_clip, model_folder
+):
+    pycolmap = pytest.importorskip("pycolmap")
+    video, folder = written(tmp_path, travelling_clip.frames), tmp_path / "colmap"
+    assert estimated(video, tmp_path / "out", model_folder, "--colmap", str(folder)) == 0
+    assert "mean reprojection error" in capsys.readouterr().err
+    model = pycolmap.Reconstruction(folder / "sparse" / "0")
+    assert model.num_reg_images() == 16 == len(list((folder / "images").iterdir()))
+    assert model.num_points3D() > 100 and model.compute_mean_reprojection_error() < 1
+    path, _ = read_native_with_extra(tmp_path / "out" / "trajectory.json")
+    last = max(model.images.values(), key=lambda image: image.name)
+    matrix = last.cam_from_world().matrix()
+    center = -matrix[:, :3].T @ matrix[:, 3]
+    assert center == pytest.approx(path.cameras.world_from_cam[-1, :3, 3].numpy(), abs=1e-6)
+
+
+def test_a_colmap_model_needs_a_path_of_every_frame(tmp_path, capsys, model_folder):
+    words = ("--frames", "5", "--colmap", str(tmp_path / "colmap"))
+    assert estimated(tmp_path / "clip.mp4", tmp_path / "out", model_folder, *words) == 2
+    assert "--colmap must come with a path of every frame" in capsys.readouterr().err
+
+
 def test_each_shot_of_a_clip_with_a_cut_has_a_file_of_its_own(
     tmp_path, capsys, travelling_clip, model_folder
 ):
