@@ -131,7 +131,7 @@ def index_video(path: Path, *, by_decoding: bool = False) -> VideoIndex:
     """
     check_whole(path)
     with _opened(path) as (container, stream):
-        shown = _first_frame(container, stream, path.name)
+        first_frame = _first_frame(container, stream, path.name)
         container.seek(0, stream=stream)
         if not by_decoding and (listed := _packet_times(container, stream)) is not None:
             pts, keyframes = listed
@@ -143,8 +143,8 @@ def index_video(path: Path, *, by_decoding: bool = False) -> VideoIndex:
             keyframes = []
         times = [float((p - pts[0]) * time_base) for p in pts]
         check_times(times)
-        orientation = orientation_from_display_matrix(_display_matrix(shown))
-        height, width = orientation.size(height=shown.height, width=shown.width)
+        orientation = orientation_from_display_matrix(_display_matrix(first_frame))
+        height, width = orientation.size(height=first_frame.height, width=first_frame.width)
         rate = own_rate(times) or float(stream.average_rate or 10)
         info = SourceInfo(
             name=path.name,
@@ -157,7 +157,7 @@ def index_video(path: Path, *, by_decoding: bool = False) -> VideoIndex:
             rotation_deg=orientation.rotation_deg,
             pixel_aspect=_pixel_aspect(stream, orientation),
         )
-        notes = (*orientation_note(orientation), *_remarks(container, stream, shown))
+        notes = (*orientation_note(orientation), *_remarks(container, stream, first_frame))
         return VideoIndex(path, tuple(pts), time_base, tuple(keyframes), orientation, info, notes)
 
 

@@ -1,4 +1,4 @@
-"""The frames between those of a clip, for a second look at what lies far apart."""
+"""The frames between those of a clip, to track points where its own frames lie far apart."""
 
 import logging
 from pathlib import Path

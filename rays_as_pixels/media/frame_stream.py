@@ -61,9 +61,9 @@ class FrameStream:
             start_sec=request.start_sec,
             end_sec=request.end_sec,
         )
-        whole = len(span) == info.num_frames
-        self.span_sec = info.duration_sec if whole else times[span[-1]] - times[span[0]]
-        if not whole:
+        is_complete = len(span) == info.num_frames
+        self.span_sec = info.duration_sec if is_complete else times[span[-1]] - times[span[0]]
+        if not is_complete:
             self.span_sec += 1 / info.fps
             self._note(
                 f"Trimmed to {times[span[0]]:.3f} s to {times[span[-1]]:.3f} s: "

@@ -47,9 +47,9 @@ def check_whole(path: Path) -> None:
         else:
             return
     if expected > size:
-        told = f"ends after {size} of {expected} bytes" if head[:3] != b"GIF" else "has no end mark"
+        flaw = f"ends after {size} of {expected} bytes" if head[:3] != b"GIF" else "has no end mark"
         raise InputError(
-            f"{path.name} must be complete; got a truncated file that {told}. "
+            f"{path.name} must be complete; got a truncated file that {flaw}. "
             "Copy or download it again."
         )
 

@@ -96,7 +96,7 @@ def compare(estimated: Trajectory, truth: Trajectory, *, match: str = "frame") -
     Args:
         estimated: Any world frame and scale.
         truth: Sets the unit of lengths.
-        match: "frame" puts frame i beside frame i; "time" reads the estimate at the truth's times,
+        match: "frame" pairs frame i with frame i; "time" reads the estimate at the truth's times,
             both counted from their first frame, as far as both go.
 
     Raises:

@@ -39,7 +39,7 @@ def test_a_zoom_is_not_read_as_motion_after_refinement():
     torch.testing.assert_close(refined.focal_px, cameras.focal_px, atol=1e-8, rtol=0)
 
 
-def test_a_zoom_while_moving_is_told_from_the_motion():
+def test_a_zoom_while_moving_is_not_read_as_motion():
     still = _zoom([60.0, 52.0, 70.0, 40.0])
     moving = random_cameras((4,), height=48, width=64, travel=0.1).relative_to(0)
     cameras = Cameras(moving.world_from_cam, still.focal_px, still.center_px, 48, 64)

@@ -126,7 +126,7 @@ def test_frames_of_a_variable_rate_video_are_chosen_by_time_not_by_number(tmp_pa
     torch.testing.assert_close(clip.time_sec, expected, atol=1e-6, rtol=0)
 
 
-def test_a_frame_shown_for_long_is_taken_once_and_said_so(tmp_path):
+def test_a_frame_shown_for_long_is_taken_once_and_noted(tmp_path):
     path = write_numbered(tmp_path / "a.mp4", 13, times_ms=_VARIABLE_MS)
     clip = read_clip(path, fps=5)
     assert len(set(clip.source_frame)) == len(clip)
@@ -280,7 +280,7 @@ def test_one_image_is_a_clip_of_one_frame(tmp_path):
     torch.testing.assert_close(clip.video[0], read_image(tmp_path / "a.png"), atol=0, rtol=0)
 
 
-def test_large_frames_are_reduced_only_when_asked_and_said_so(tmp_path):
+def test_large_frames_are_reduced_only_when_asked_and_noted(tmp_path):
     path = write_frames(
         tmp_path / "a.mp4", [quadrants(2160, 3840)], options={"preset": "ultrafast"}
     )

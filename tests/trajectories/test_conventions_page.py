@@ -31,7 +31,7 @@ def columns(axes):
     return np.stack(axes, axis=-1)
 
 
-def test_the_drawn_axes_are_unit_vectors_of_the_handedness_said(drawn):
+def test_the_drawn_axes_are_unit_vectors_of_the_stated_handedness(drawn):
     for convention in drawn.values():
         for axes in (convention.camera, convention.world):
             if axes is not None:

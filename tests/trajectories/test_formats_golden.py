@@ -248,7 +248,7 @@ def test_trajectorycrafter_keys_circle_a_pivot_one_unit_ahead(tmp_path):
     )
 
 
-def test_a_golden_colmap_model_without_empty_points_lines_is_still_read_and_said(tmp_path):
+def test_a_golden_colmap_model_without_empty_points_lines_is_still_read_and_noted(tmp_path):
     shutil.copytree(GOLDEN / "colmap", tmp_path / "m")
     images = tmp_path / "m" / "images.txt"
     images.write_text("\n".join(line for line in images.read_text().split("\n") if line) + "\n")

@@ -158,7 +158,7 @@ def test_a_format_without_intrinsics_says_what_it_assumes_and_takes_what_is_give
     assert told.trajectory.cameras.focal_px[0].tolist() == pytest.approx([320.0, 320.0])
 
 
-def test_a_side_file_of_another_path_is_not_used_and_said(tmp_path):
+def test_a_side_file_of_another_path_is_not_used_and_noted(tmp_path):
     save(golden_path(), tmp_path / "a.txt", format="kitti")
     lines = (tmp_path / "a.txt").read_text()
     (tmp_path / "a.txt").write_text(lines + lines.split("\n")[0] + "\n")
@@ -192,7 +192,7 @@ def test_a_given_rate_replaces_the_times_of_a_file_and_no_frame(tmp_path):
     assert any("replace its times" in note for note in loaded.notes)
 
 
-def test_times_of_a_clock_are_counted_from_the_first_and_said(tmp_path):
+def test_times_of_a_clock_are_counted_from_the_first_and_noted(tmp_path):
     (tmp_path / "a.txt").write_text(
         "1305031098.5 0 0 0 0 0 0 1\n1305031098.6 1 0 0 0 0 0 1\n1305031098.7 2 0 0 0 0 0 1\n"
     )
@@ -202,7 +202,7 @@ def test_times_of_a_clock_are_counted_from_the_first_and_said(tmp_path):
     assert loaded.extra["clock_start_sec"] == 1305031098.5
 
 
-def test_rounded_rotations_are_made_exact_and_said_and_scaled_ones_refused(tmp_path):
+def test_rounded_rotations_are_made_exact_and_noted_and_scaled_ones_refused(tmp_path):
     (tmp_path / "a.txt").write_text("0.70711 0 0.70711 0 0 1 0 0 -0.70711 0 0.70711 0\n")
     loaded = load_info(tmp_path / "a.txt")
     rotation = loaded.trajectory.cameras.world_from_cam[0, :3, :3]
@@ -214,7 +214,7 @@ def test_rounded_rotations_are_made_exact_and_said_and_scaled_ones_refused(tmp_p
         load(tmp_path / "b.txt")
 
 
-def test_the_camera_asked_for_is_read_and_the_default_is_said(tmp_path):
+def test_the_camera_asked_for_is_read_and_the_default_is_noted(tmp_path):
     still = "[1 0 0 0] [0 1 0 0] [0 0 1 0] [{x} 0 0 1] "
     value = {"frame0": {f"cam0{i}": still.format(x=100 * i) for i in (1, 2)}}
     (tmp_path / "c.json").write_text(json.dumps(value))

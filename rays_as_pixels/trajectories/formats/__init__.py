@@ -1,4 +1,4 @@
-"""Trajectory files: every format people use, each with its convention said.
+"""Trajectory files: every format people use, each with its convention stated.
 
 `load` and `save` are the whole of it for most callers; `load_info` also tells what was detected,
 assumed and converted. FORMATS lists the formats. One module per format, each with its layout in

@@ -1,4 +1,4 @@
-"""From what a reader found to a checked Trajectory, with every decision said."""
+"""From what a reader found to a checked Trajectory, with every decision reported."""
 
 import numpy as np
 import torch

@@ -56,12 +56,12 @@ def write(frames: Frames, path: Path, extra: "dict[str, Any]") -> Written:
     if not frames.has_one_lens:
         _add_still_cameras(document, frames, pose[:, :3, 3], xyzw)
     buffer = b"".join(array.tobytes() for array in arrays)
-    held: dict[str, Any] = {"byteLength": len(buffer)}
-    document["buffers"] = [held]
+    stored_buffer: dict[str, Any] = {"byteLength": len(buffer)}
+    document["buffers"] = [stored_buffer]
     if path.suffix.lower() == ".glb":
         write_bytes(path, _glb(document, buffer))
     else:
-        held["uri"] = _DATA_URI + base64.b64encode(buffer).decode()
+        stored_buffer["uri"] = _DATA_URI + base64.b64encode(buffer).decode()
         write_text(path, json.dumps(document, allow_nan=False))
     notes = ["Animation data are float32, as glTF demands; extras keep exact times and lenses."]
     if not frames.has_one_lens:
