@@ -140,7 +140,7 @@ def preview_path(image: dict[str, Any], trajectory: dict[str, Any]) -> dict[str,
     place = _place("preview.mp4")
     write_video(place, even_sized(preview.video), fps=path.fps)
     seen = [round(share, 4) for share in preview.seen_share.tolist()]
-    return {"video": file_data(place), "seen_share": seen, "note": preview.note}
+    return {"video": file_data(place), "seen_share": seen}
 
 
 def list_formats() -> list[dict[str, Any]]:

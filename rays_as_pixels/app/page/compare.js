@@ -9,7 +9,7 @@ const scrub = root.querySelector('.cmp-scrub');
 const readout = root.querySelector('output');
 const play = root.querySelector('.cmp-play');
 const modes = [...root.querySelectorAll('[data-mode]')];
-// `table`: see `text.script`.
+// `table`: see `i18n.script`.
 const words = table[(navigator.language || '').slice(0, 2)] || table.en;
 let mode = 'slider', shown = '';
 

@@ -5,7 +5,7 @@ const used = root.querySelector('.film-used');
 const handles = [...root.querySelectorAll('.film-handle')];
 const shades = [...root.querySelectorAll('.film-shade')];
 const ticks = root.querySelector('.film-ticks');
-// `table`: see `text.script`.
+// `table`: see `i18n.script`.
 const words = table[(navigator.language || '').slice(0, 2)] || table.en;
 let part = [0, 0], held = -1, drawn = '';
 
@@ -31,9 +31,9 @@ function place() {
   });
 }
 
-function picture(sprite, columns, column, className) {
+function picture(sprite, columns, column) {
   const cell = document.createElement('div');
-  cell.className = className;
+  cell.className = 'film-frame';
   cell.style.backgroundImage = `url(${sprite})`;
   cell.style.backgroundSize = `${100 * columns}% 100%`;
   cell.style.backgroundPosition = columns > 1 ? `${100 * column / (columns - 1)}% 0` : '0 0';
@@ -52,8 +52,11 @@ function draw() {
   track.hidden = still;
   root.style.setProperty('--film-aspect', strip.aspect);
   track.querySelectorAll('.film-cell').forEach((cell) => cell.remove());
-  for (let k = 0; !still && k < strip.overview_count; k += 1) {
-    track.prepend(picture(strip.overview, strip.overview_count, strip.overview_count - 1 - k, 'film-cell'));
+  for (let k = strip.overview_count - 1; !still && k >= 0; k -= 1) {
+    const cell = document.createElement('div');
+    cell.className = 'film-cell';
+    cell.append(picture(strip.overview, strip.overview_count, k));
+    track.prepend(cell);
   }
   ticks.replaceChildren(...strip.used.map(([seconds]) => {
     const tick = document.createElement('i');
@@ -62,7 +65,7 @@ function draw() {
   }));
   used.replaceChildren(...strip.used.map(([seconds, index], k) => {
     const figure = document.createElement('figure');
-    figure.append(picture(strip.frames, strip.used.length, k, 'film-frame'));
+    figure.append(picture(strip.frames, strip.used.length, k));
     const caption = document.createElement('figcaption');
     caption.textContent = still ? '' : `${seconds.toFixed(2)} s`;
     figure.title = `${words.frame} ${index}`;

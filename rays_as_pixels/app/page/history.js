@@ -2,7 +2,7 @@
 const root = element.querySelector('.hist');
 const list = root.querySelector('ol');
 const empty = root.querySelector('p');
-// `table`: see `text.script`.
+// `table`: see `i18n.script`.
 const words = table[(navigator.language || '').slice(0, 2)] || table.en;
 
 function button(name, item, kind) {

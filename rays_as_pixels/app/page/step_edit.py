@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import gradio as gr
-import torch
 
 from rays_as_pixels.app import i18n
 from rays_as_pixels.app.editor import PathEditor, trajectory_from_document, trajectory_hash
@@ -116,10 +115,8 @@ def preview_edit(page: "Page", session: Session, values: Values) -> Updates:
     try:
         image = source_frames(page, session)[0]
         depth = depth_of_estimate(page, session)
-    except InputError:  # nothing to look at yet: a pattern shows the motion
+    except InputError:  # nothing to look at yet: a chequered card shows the motion
         image = None
-    if image is not None and depth is not None:
-        depth = torch.nn.functional.interpolate(depth[None, None], image.shape[-2:])[0, 0]
     name = f"parallax-{trajectory_hash(path)}{'' if image is None else session.estimate[-8:]}"
     file = download_root() / f"{name.replace('/', '-')}.mp4"
     if not file.is_file():
