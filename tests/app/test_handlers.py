@@ -164,8 +164,9 @@ def test_a_path_beyond_the_training_range_is_named_before_the_run(page, driver, 
         "pan-left", num_frames=5, fps=5, height=48, width=64, amount=90.0
     )
     updates = driver.commit_edit(estimated, document)
-    assert "degrees away from frame 0" in updates[page.edit.warnings]
-    assert "rap-warn" in updates[page.edit.warnings]
+    assert "leaves what the model was trained on" in updates[page.edit.warnings]
+    answer = page.edit.editor.confirm(document)
+    assert any("degrees away from frame 0" in one["message"] for one in answer["warnings"])
     preview = driver.preview_edit(updates[page.session], document)
     assert preview[page.edit.parallax]["value"].endswith(".mp4")
 

@@ -112,12 +112,10 @@ def _made_how(result: Result, lang: str) -> list[tuple[str, str]]:
 
 
 def warnings(found: Sequence[RangeWarning], lang: str) -> str:
-    """Show how a path leaves the training range, or that it does not."""
+    """Say whether a path leaves the training range; the editor above shows where."""
     if not found:
         return f'<p class="rap-ok">{i18n.say("range_inside", lang)}</p>'
-    items = "".join(f"<li>{html.escape(item.message)}</li>" for item in found)
-    head = i18n.say("range_outside", lang)
-    return f'<div class="rap-warn" role="status"><b>{head}</b><ul>{items}</ul></div>'
+    return f'<div class="rap-warn" role="status">{i18n.say("range_outside", lang)}</div>'
 
 
 def loop_numbers(report: Mapping[str, Any], result: Result, lang: str) -> str:

@@ -29,7 +29,7 @@ function speaker(words, language) {
 function short(value) {
   if (value === null || value === undefined) return '–';
   const size = Math.abs(value);
-  if (size === 0) return '0';
+  if (size < 1e-9) return '0'; // rounding
   if (size < 0.0005) return value.toExponential(1);
   return value.toFixed(size < 0.1 ? 4 : size < 10 ? 3 : size < 100 ? 2 : 1);
 }
