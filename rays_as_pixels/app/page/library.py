@@ -24,7 +24,7 @@ from rays_as_pixels.media.clip import Clip
 from rays_as_pixels.media.video import read_clip
 
 RAXELS = "raxels.npy"
-POSTER_PX = 54
+POSTER_PX = 108  # of height: upright ones are shown 60 pixels wide
 
 
 @dataclass(frozen=True)
