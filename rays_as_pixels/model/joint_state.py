@@ -65,6 +65,8 @@ class JointVelocity:
         reference_images: Of single images, or None.
         reference_rays: Of their rays, or None.
         features: (B, N, width) video tokens after each block, where they were asked for.
+        log_depth: Logarithm of the depths of frame 0's cells, in scene units, where the camera
+            prior alone gives the rays; else None.
     """
 
     video: Float[Tensor, "batch c t h w"]
@@ -72,6 +74,7 @@ class JointVelocity:
     reference_images: Float[Tensor, "batch c s h w"] | None
     reference_rays: Float[Tensor, "batch c s hr wr"] | None
     features: tuple[Tensor, ...] = ()
+    log_depth: Float[Tensor, "batch h w"] | None = None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from typing import Any, cast
 import torch
 from diffusers import AutoencoderKLWan, DiffusionPipeline, FlowMatchEulerDiscreteScheduler
 from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
-from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.errors import InputError
@@ -26,7 +25,12 @@ from rays_as_pixels.model.root_module import write_root_module
 from rays_as_pixels.model.transformer.joint_transformer import RaysAsPixelsTransformer3DModel
 from rays_as_pixels.pipeline.options import RunOptions
 from rays_as_pixels.pipeline.prompts import PromptEmbeddings
-from rays_as_pixels.pipeline.sampler import Conditioning, SamplerOptions, denoise_jointly
+from rays_as_pixels.pipeline.sampler import (
+    Conditioning,
+    DenoisedLatents,
+    SamplerOptions,
+    denoise_jointly,
+)
 from rays_as_pixels.pipeline.schedule import explicit_sigmas
 
 # The sampler's names of what a step's callback may see, and diffusers' names.
@@ -215,7 +219,7 @@ class PipelineBase(DiffusionPipeline):
         prompts: PromptEmbeddings,
         guidance_scale: float = 1.0,
         shift: float = 1.0,
-    ) -> tuple[Float[Tensor, "batch c t h w"], Float[Tensor, "batch c frames hr wr"]]:
+    ) -> DenoisedLatents:
         """Run `denoise_jointly` with diffusers' callbacks, interruption and progress bar.
 
         `stage` is what progress is reported as; for `shift` see `schedule.explicit_sigmas`.

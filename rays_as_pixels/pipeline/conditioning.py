@@ -21,12 +21,14 @@ class PredictedCameras:
         order: Numbers of the images, in the order of their frames.
         latents: Of the images, in that order.
         rays: Of their rays, in that order.
+        cell_log_depth: Logarithm of the depths of the first one's latent cells, scene units.
         log_depth: Logarithm of the depth of each pixel of the first; None where it is not known.
     """
 
     order: list[int]
     latents: Float[Tensor, "1 c n h w"]
     rays: Float[Tensor, "1 c n hr wr"]
+    cell_log_depth: Float[Tensor, "h w"]
     log_depth: Float[Tensor, "height width"] | None = None
 
     def refined(
@@ -129,7 +131,10 @@ def with_predicted_cameras(
     order = sorted(range(len(image_frames)), key=image_frames.__getitem__)
     in_order = images[:, :, order].to(prior.std.device)
     raster = (conditioning.rays.shape[-2], conditioning.rays.shape[-1])
-    predicted = PredictedCameras(order, in_order, prior(in_order, raster).to(conditioning.rays))
+    output = prior(in_order, raster)
+    assert output.log_depth is not None  # there are two images or more
+    rays = output.rays.to(conditioning.rays)
+    predicted = PredictedCameras(order, in_order, rays, output.log_depth[0])
     if refine is not None:
         predicted = refine(predicted)
     log_depth = conditioning.reference_log_depth

@@ -37,12 +37,10 @@ from rays_as_pixels.pipeline.options import (
     check_num_samples,
 )
 from rays_as_pixels.pipeline.outputs import EstimateOutput, LongEstimateOutput
-from rays_as_pixels.pipeline.sampler import Generators
+from rays_as_pixels.pipeline.sampler import DenoisedLatents, Generators
 from rays_as_pixels.pipeline.stages import (
     embed_prompts,
     encode_video,
-    first_frame_log_depth,
-    keeping_depths,
     trajectory_of_input,
 )
 from rays_as_pixels.pipeline.validation import check_frames, check_video
@@ -127,23 +125,21 @@ def _estimate_flip(
     """Encode, denoise the rays, read cameras off them, and refine these on the pixels."""
     run.report("encode video", 0, 1)
     latents = encode_video(pipe, flip.video(frames))
-    with keeping_depths(pipe):
-        rays = _denoise_rays(pipe, latents, len(frames), index=index, options=options, run=run)
-        log_depth = first_frame_log_depth(pipe, latents) if options.refine else None
+    denoised = _denoise_rays(pipe, latents, len(frames), index=index, options=options, run=run)
 
     run.report("read cameras", index, options.num_flips)
     iterations = 0 if options.refine else _READOUT_ITERATIONS
     read = partial(
         read_cameras, pipe.codec, shared_focal=options.shared_focal, iterations=iterations
     )
-    mean, raxels = read(rays.mean(0, keepdim=True))
-    each = read(rays)[0].cameras if options.num_samples > 1 else mean.cameras
+    mean, raxels = read(denoised.rays.mean(0, keepdim=True))
+    each = read(denoised.rays)[0].cameras if options.num_samples > 1 else mean.cameras
     estimated = AugmentedEstimate(flip, mean.cameras[0], each)
 
     if options.refine:
         estimated = estimated.refined(
             flip.video(fine),
-            log_depth,
+            None if denoised.log_depth is None else denoised.log_depth[0],
             shared_focal=options.shared_focal,
             before_round=partial(run.report, "fit path to frames", index, options.num_flips),
         )
@@ -158,15 +154,14 @@ def _denoise_rays(
     index: int,
     options: EstimateOptions,
     run: RunOptions,
-) -> Float[Tensor, "samples c frames hr wr"]:
-    """Return the ray latents of a clip's latents, one row for each sample."""
+) -> DenoisedLatents:
+    """Denoise the rays of a clip's latents, one row for each sample."""
     prompts = embed_prompts(pipe, run, num_samples=options.num_samples, guidance_scale=1.0)
     conditioning = condition_on_video(latents, frames=num_frames).repeated(options.num_samples)
     stage = "estimate path" if index == 0 else f"estimate path, flip {index + 1}"
-    _, rays = pipe.denoise(
+    return pipe.denoise(
         conditioning, run, steps=options.num_inference_steps, stage=stage, prompts=prompts
     )
-    return rays
 
 
 def _first_frame_depth(

@@ -52,7 +52,7 @@ def generate(
     run.report("encode images", 0, 1)
     image_latents = encode_images(pipe, posed.resize_crop.images(posed.images))
     conditioning = _condition(pipe, posed, image_latents)
-    video_latents, _ = pipe.denoise(
+    denoised = pipe.denoise(
         conditioning.repeated(options.num_samples),
         run,
         steps=options.num_inference_steps,
@@ -62,7 +62,7 @@ def generate(
         shift=pipe.config["video_shift"],
     )
     run.report("decode video", 0, 1)
-    videos = pipe.codec.decode_video(video_latents).cpu()
+    videos = pipe.codec.decode_video(denoised.video).cpu()
 
     run.report("composite images", 0, 1)
     if pipe.takes_depths:

@@ -35,7 +35,6 @@ from rays_as_pixels.pipeline.sampler import Conditioning
 from rays_as_pixels.pipeline.stages import (
     embed_prompts,
     encode_images,
-    keeping_depths,
     refine_cameras_of_images,
     trajectory_of_input,
 )
@@ -114,10 +113,8 @@ def _condition(
         rays=None,
         temporal_stride=pipe.codec.temporal_stride,
     )
-    with keeping_depths(pipe):
-        return with_predicted_cameras(
-            conditioning, image_frames, pipe.transformer.camera_prior, refine
-        )
+    prior = pipe.transformer.camera_prior
+    return with_predicted_cameras(conditioning, image_frames, prior, refine)
 
 
 def _denoise(
@@ -131,7 +128,7 @@ def _denoise(
 ) -> tuple[Float[Tensor, "samples c t h w"], Float[Tensor, "samples c frames hr wr"]]:
     """Denoise video and rays together, then the video once more along these rays."""
     several = conditioning.repeated(options.num_samples)
-    latents, rays = pipe.denoise(
+    denoised = pipe.denoise(
         several,
         run,
         steps=options.num_inference_steps,
@@ -140,8 +137,8 @@ def _denoise(
         guidance_scale=options.guidance_scale,
     )
     if options.video_steps:
-        latents, _ = pipe.denoise(
-            with_rays(several, rays, image_frames),
+        along_path = pipe.denoise(
+            with_rays(several, denoised.rays, image_frames),
             run,
             steps=options.video_steps,
             stage="generate video",
@@ -149,7 +146,8 @@ def _denoise(
             guidance_scale=options.guidance_scale,
             shift=pipe.config["video_shift"],
         )
-    return latents, rays
+        return along_path.video, denoised.rays
+    return denoised.video, denoised.rays
 
 
 def _composite(

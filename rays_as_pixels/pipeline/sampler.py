@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from threading import Event
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
@@ -116,6 +116,20 @@ def _start(clean: Tensor, known: Tensor, generator: Generators) -> Tensor:
 def _levels(known: Tensor, sigma: float, like: Tensor) -> Float[Tensor, "batch s"]:
     row = torch.where(known, torch.zeros(len(known)), torch.full((len(known),), sigma))
     return row.to(like.device).expand(like.shape[0], -1)
+
+
+class DenoisedLatents(NamedTuple):
+    """What the loop ends with.
+
+    Attributes:
+        video: Latents of the clip.
+        rays: Latents of its rays.
+        log_depth: See `JointVelocity.log_depth`.
+    """
+
+    video: Float[Tensor, "batch c t h w"]
+    rays: Float[Tensor, "batch c frames hr wr"]
+    log_depth: Float[Tensor, "batch h w"] | None
 
 
 class _Loop:
@@ -236,6 +250,7 @@ def _called(
         velocity.rays.to(loop),
         back(velocity.reference_images),
         back(velocity.reference_rays),
+        log_depth=velocity.log_depth,
     )
 
 
@@ -252,7 +267,7 @@ def _guided(model: RaysAsPixelsTransformer3DModel, loop: _Loop, sigma: float) ->
         both = _called(model, _stacked(state, hidden), *texts)
         velocity, unconditional = _first_half(both), both.video[len(both.video) // 2 :]
     video = unconditional + scale * (velocity.video - unconditional)
-    return JointVelocity(video, velocity.rays, velocity.reference_images, velocity.reference_rays)
+    return replace(velocity, video=video)
 
 
 def _one_call_texts(
@@ -298,11 +313,11 @@ def denoise_jointly(
     *,
     scheduler: FlowMatchEulerDiscreteScheduler,
     ray_scheduler: FlowMatchEulerDiscreteScheduler,
-) -> tuple[Float[Tensor, "batch c t h w"], Float[Tensor, "batch c frames hr wr"]]:
+) -> DenoisedLatents:
     """Turn noise into whatever is not known, video and rays along the same noise levels.
 
     Returns:
-        Video and ray latents; known parts are bit-identical to what came in.
+        Video and ray latents, of which known parts are bit-identical to what came in.
 
     Raises:
         Cancelled: `options.cancel` was set; at most one step late.
@@ -313,11 +328,13 @@ def denoise_jointly(
     steps = options.num_inference_steps
     for each in (scheduler, ray_scheduler):
         set_sigmas(each, steps, device, shift=options.shift)
+    log_depth = None
     for index, timestep in enumerate(cast(Tensor, scheduler.timesteps)):
         if loop.stops(index):
             break
         sigma = float(cast(Tensor, scheduler.sigmas)[index])
         velocity = _guided(model, loop, sigma)
+        log_depth = velocity.log_depth
         video = _stepped(scheduler, velocity.video, timestep, loop.video)
         # Rays of the images and of the clip take the same step, so they go through as one tensor.
         count = 0 if loop.reference_rays is None else loop.reference_rays.shape[2]
@@ -334,4 +351,4 @@ def denoise_jointly(
         loop.end_step(index, timestep)
         if options.progress is not None:
             options.progress(index + 1, steps)
-    return loop.video, loop.rays
+    return DenoisedLatents(loop.video, loop.rays, log_depth)

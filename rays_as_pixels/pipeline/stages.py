@@ -1,7 +1,6 @@
 """Stages that several of the four tasks share: prompts, encoding, depths of frame 0, the path."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import torch
@@ -53,15 +52,12 @@ def encode_images(
 def first_frame_log_depth(
     pipe: PipelineBase, latents: Float[Tensor, "1 c t h w"]
 ) -> Float[Tensor, "h w"] | None:
-    """Return logarithms of the depths of frame 0's cells, None without a camera prior."""
+    """Return log depths of frame 0's cells; None without a camera prior, or of one frame."""
     prior = pipe.transformer.camera_prior
-    return None if prior is None else prior.log_depth(latents.to(prior.std.device))[0]
-
-
-def keeping_depths(pipe: PipelineBase) -> AbstractContextManager[None]:
-    """Until this ends, the camera prior finds depths along with cameras, not in a second pass."""
-    prior = pipe.transformer.camera_prior
-    return nullcontext() if prior is None else prior.keeping_depths()
+    if prior is None:
+        return None
+    _, log_depth = prior.params_and_log_depth(latents.to(prior.std.device))
+    return None if log_depth is None else log_depth[0]
 
 
 def check_takes_depths(pipe: PipelineBase) -> None:
@@ -96,7 +92,7 @@ def refine_cameras_of_images(
         fit = refine_photometrically(
             fine,
             start,
-            first_frame_log_depth(pipe, predicted.latents),
+            predicted.cell_log_depth,
             before_round=partial(run.report, "fit path to frames", 0, 1),
         )
         raxels = raxels_from_cameras(fit.cameras)[None].to(predicted.rays.device, torch.float32)

@@ -52,7 +52,7 @@ def taught(channels: int = 5) -> CameraPrior:
 def test_frame_0_is_the_reference_whatever_is_seen(frames):
     prior = taught()
     with torch.no_grad():
-        numbers = prior.camera_params(torch.randn(2, 5, frames, 4, 6))
+        numbers, _ = prior.params_and_log_depth(torch.randn(2, 5, frames, 4, 6))
     assert numbers.shape == (2, frames, 8)
     assert numbers.isfinite().all()
     assert numbers[:, 0, :6].abs().max() == 0
@@ -147,9 +147,10 @@ def test_rays_are_the_priors_where_the_video_is_clear():
         sigma = torch.full((1, 3), level)
         with torch.no_grad():
             velocity = model(JointState(latents, sigma, rays, torch.ones(1, 3)))
-            expected = max(0, 1 - 2 * level) ** 2 * model.camera_prior(latents, (2, 3))
+            expected = max(0, 1 - 2 * level) ** 2 * model.camera_prior(latents, (2, 3)).rays
             state = JointState(latents, sigma, rays, torch.ones(1, 3))
             whole = model(state, return_features=True)
+        assert (velocity.log_depth is not None) == (level == 0.0)
         torch.testing.assert_close(rays - velocity.rays, expected, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(whole.rays, velocity.rays, rtol=1e-4, atol=1e-5)
 
@@ -160,26 +161,19 @@ def test_no_rays_are_told_of_clips_whose_motion_is_hidden():
     sigma = torch.tensor([[0.0, 1.0, 1.0], [0.0, 0.25, 1.0], [0.0, 0.0, 0.0]])
     with torch.no_grad():
         rays, share = prior.rays_and_blend_weight(latents, sigma, (2, 3))
-        torch.testing.assert_close(rays[1:], prior(latents[1:], (2, 3)))
+        torch.testing.assert_close(rays[1:], prior(latents[1:], (2, 3)).rays)
         assert prior.rays_and_blend_weight(latents[:1], sigma[:1], (2, 3)) is None
     assert rays[0].abs().max() == 0
     assert share[:, 0, :, 0, 0].tolist() == [[0, 0, 0], [0.5, 0.5, 0], [1, 1, 1]]
 
 
-def test_depths_of_a_clip_whose_cameras_were_told_are_not_told_again(monkeypatch):
-    prior = taught().eval()
-    generator = torch.Generator().manual_seed(3)
-    one, other = (torch.randn(1, 5, 3, 6, 8, generator=generator) for _ in range(2))
+def test_depths_come_along_with_the_rays_of_a_clip_and_not_with_those_of_a_single_frame():
+    prior = taught()
+    latents = torch.randn(2, 5, 3, 6, 8)
     with torch.no_grad():
-        alone = prior.log_depth(one), prior.log_depth(other)
-        calls = []
-        run = prior.run_rounds
-        monkeypatch.setattr(prior, "run_rounds", lambda *clip: calls.append(1) or run(*clip))
-        with prior.keeping_depths():
-            prior.camera_params(one)
-            torch.testing.assert_close(prior.log_depth(one.clone()), alone[0], rtol=0, atol=0)
-            assert len(calls) == 1
-            torch.testing.assert_close(prior.log_depth(other), alone[1], rtol=0, atol=0)
-            assert len(calls) == 2
-        prior.log_depth(one)
-    assert len(calls) == 3, "nothing is kept afterwards: weights may change"
+        output = prior(latents, (3, 4))
+        scene = prior.run_rounds(prior.motion(latents), latents[:, :, 0])[-1].scene
+        single = prior(latents[:, :, :1], (3, 4))
+    assert output.rays.shape == (2, 4, 3, 3, 4)
+    torch.testing.assert_close(output.log_depth.flatten(1), scene.log_depth[:, 0])
+    assert single.rays.shape == (2, 4, 1, 3, 4) and single.log_depth is None

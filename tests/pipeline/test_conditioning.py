@@ -30,7 +30,7 @@ def test_images_get_the_cameras_that_they_have_as_a_clip_in_whatever_order(prior
     conditioning = conditioned_on(reference_images[:, :, [1, 2, 0]], [4, 8, 0])
     found = with_predicted_cameras(conditioning, [4, 8, 0], prior)
     with torch.no_grad():
-        rays = prior(reference_images, (2, 3))
+        rays = prior(reference_images, (2, 3)).rays
     torch.testing.assert_close(found.rays[:, :, [0, 4, 8]], rays)
     assert found.rays_known.nonzero().flatten().tolist() == [0, 4, 8]
     assert found.reference_rays is not None
@@ -53,7 +53,7 @@ def test_refinement_sees_the_images_in_order_and_its_rays_and_depths_are_used(pr
     assert seen[0].order == [2, 0, 1]
     assert torch.equal(seen[0].latents, reference_images[:, :, [2, 0, 1]])
     with torch.no_grad():
-        rays = prior(reference_images[:, :, [2, 0, 1]], (2, 3))
+        rays = prior(reference_images[:, :, [2, 0, 1]], (2, 3)).rays
     torch.testing.assert_close(found.rays[:, :, [0, 4, 8]], rays + 1)
     assert found.reference_log_depth.isnan().all(dim=(1, 2)).tolist() == [True, True, False]
     assert float(found.reference_log_depth[2].mean()) == pytest.approx(0.7)

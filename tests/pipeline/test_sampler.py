@@ -39,9 +39,10 @@ def given(
 
 def run(model, known: Conditioning, steps: int = 2, seed: int = 7, **options):
     options = SamplerOptions(steps, generator=torch.Generator().manual_seed(seed), **options)
-    return denoise_jointly(
+    denoised = denoise_jointly(
         model, known, options, scheduler=new_scheduler(), ray_scheduler=new_scheduler()
     )
+    return denoised.video, denoised.rays
 
 
 def test_sigmas_are_spread_evenly_where_the_scheduler_alone_would_collapse():

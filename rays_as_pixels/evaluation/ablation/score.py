@@ -75,14 +75,14 @@ def cameras_of(
     channels = len(rays.statistics.mean)
     given = replace(empty, rays=empty.rays.new_zeros(len(seeds), channels, *empty.rays.shape[2:]))
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    _, latents = denoise_jointly(
+    denoised = denoise_jointly(
         model,
         given,
         SamplerOptions(steps, generator=generators),
         scheduler=new_scheduler(),
         ray_scheduler=new_scheduler(),
     )
-    return rays.cameras_from_images(latents)
+    return rays.cameras_from_images(denoised.rays)
 
 
 class _Scores:

@@ -9,9 +9,8 @@ map, are the rays.
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -59,6 +58,19 @@ class RoundOutput:
     seen: Float[Tensor, "batch f cells 2"]
 
 
+class CameraPriorOutput(NamedTuple):
+    """What the prior predicts for a clip.
+
+    Attributes:
+        rays: (B, C, T, hr, wr) ray latents of the cameras.
+        log_depth: (B, h, w) logarithm of the depths of frame 0's cells, in scene units; None for a
+            single frame.
+    """
+
+    rays: Float[Tensor, "batch c t hr wr"]
+    log_depth: Float[Tensor, "batch h w"] | None
+
+
 class CameraPrior(nn.Module):
     """Estimate every frame's camera and encode its raxels as ray latents.
 
@@ -88,7 +100,6 @@ class CameraPrior(nn.Module):
         self.register_buffer("std", torch.ones(NUM_CAMERA_PARAMS))
         self.register_buffer("moment_mean", torch.zeros(MOMENTS))
         self.register_buffer("moment_std", torch.ones(MOMENTS))
-        self._kept: list[tuple[Tensor, BundleState]] | None = None
 
     def initialise_from_scratch(self) -> None:
         """Guess cameras at rest with the mean focal length, and depths of 1; trust tracks."""
@@ -159,40 +170,28 @@ class CameraPrior(nn.Module):
         cell = cell + frame[:, :, None]
         return torch.cat([frame[:, :, None], cell], 2)
 
-    def camera_params(self, latents: Float[Tensor, "batch c t h w"]) -> Float[Tensor, "batch t 8"]:
-        """Return rotation vector (radians) and centre (scene units) from frame 0, and log focal."""
+    def params_and_log_depth(
+        self, latents: Float[Tensor, "batch c t h w"]
+    ) -> tuple[Float[Tensor, "batch t 8"], Float[Tensor, "batch h w"] | None]:
+        """Return camera parameters, and the log depths of `CameraPriorOutput`.
+
+        The parameters are rotation vector (radians) and centre (scene units) from frame 0, and log
+        focal length (x, y).
+        """
         batch, frames = latents.shape[0], latents.shape[2]
         if frames == 1:
             log_focal = self.mean[6:].float().expand(batch, 1, 2)
-            return nn.functional.pad(log_focal, (6, 0))
+            return nn.functional.pad(log_focal, (6, 0)), None
         scene = self.run_rounds(self.motion(latents), latents[:, :, 0])[-1].scene
-        if self._kept is not None:
-            self._kept[:] = [(latents, scene)]  # the last clip alone, to stay small
-        return camera_params_from_scene(scene)
-
-    def log_depth(self, latents: Float[Tensor, "batch c t h w"]) -> Float[Tensor, "batch h w"]:
-        """Return log depths of frame 0's cells, in scene units; for two frames or more."""
-        size = tuple(latents.shape[-2:])
-        for known, scene in self._kept or ():
-            if known.shape == latents.shape and torch.equal(known.to(latents), latents):
-                return scene.log_depth[:, 0].unflatten(1, size)
-        scene = self.run_rounds(self.motion(latents), latents[:, :, 0])[-1].scene
-        return scene.log_depth[:, 0].unflatten(1, size)
-
-    @contextmanager
-    def keeping_depths(self) -> Iterator[None]:
-        """Until this ends, depths of the clip estimated last are kept, not computed again."""
-        self._kept = []
-        try:
-            yield
-        finally:
-            self._kept = None
+        log_depth = scene.log_depth[:, 0].unflatten(1, tuple(latents.shape[-2:]))
+        return camera_params_from_scene(scene), log_depth
 
     def forward(
         self, latents: Float[Tensor, "batch c t h w"], raster: tuple[int, int]
-    ) -> Float[Tensor, "batch c t hr wr"]:
-        """Return ray latents of the cameras; `raster` is (hr, wr)."""
-        return self.encode(self.camera_params(latents).type_as(self.std), raster)
+    ) -> CameraPriorOutput:
+        """Return ray latents of the cameras, and depths of frame 0; `raster` is (hr, wr)."""
+        params, log_depth = self.params_and_log_depth(latents)
+        return CameraPriorOutput(self.encode(params.type_as(self.std), raster), log_depth)
 
     def rays_and_blend_weight(
         self,
@@ -218,11 +217,11 @@ class CameraPrior(nn.Module):
         weight = torch.cat([first, weight], 1)
         weight = weight[:, None, :, None, None]
         if weight.is_meta:
-            return self(latents, raster), weight
+            return self(latents, raster).rays, weight
         rows = weight.flatten(1).amax(1).nonzero()[:, 0]
         if not len(rows):
             return None
-        rays = self(latents[rows], raster)
+        rays = self(latents[rows], raster).rays
         every = rays.new_zeros((len(latents), *rays.shape[1:])).index_copy(0, rows, rays)
         return every, weight.type_as(rays)
 

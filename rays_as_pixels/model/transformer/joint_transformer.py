@@ -290,9 +290,10 @@ class RaysAsPixelsTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):
         """
         assert self.camera_prior is not None
         raster = (state.ray_latents.shape[-2], state.ray_latents.shape[-1])
-        rays = self.camera_prior(state.latents, raster)
-        rays = velocity_of_sample(rays, state.ray_latents, state.ray_sigma)
-        return JointVelocity(torch.zeros_like(state.latents), rays, None, None)
+        predicted = self.camera_prior(state.latents, raster)
+        rays = velocity_of_sample(predicted.rays, state.ray_latents, state.ray_sigma)
+        video = torch.zeros_like(state.latents)
+        return JointVelocity(video, rays, None, None, log_depth=predicted.log_depth)
 
     def _times(self, temb: Tensor, ray_temb: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         act = self.condition_embedder.act_fn
