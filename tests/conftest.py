@@ -9,7 +9,6 @@ import torch
 from rays_as_pixels.evaluation.clips import EvalClip, world_clips
 from rays_as_pixels.model.autoencoder import new_autoencoder
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
-from rays_as_pixels.solve import photometric_refinement
 from rays_as_pixels.training.config import training_config
 from rays_as_pixels.training.export import build_pipeline
 from rays_as_pixels.training.stages.transformer import new_transformer
@@ -45,6 +44,8 @@ def toy_pipeline(*, folded: bool = False) -> RaysAsPixelsPipeline:
     statistics = {"mean": [0.0] * size.z_dim, "std": [1.0] * size.z_dim}
     pipe = build_pipeline(config, codec.eval(), transformer.eval(), statistics)
     pipe.set_progress_bar_config(disable=True)
+    # What an untrained network gives would be fitted four times more, to no avail.
+    pipe.register_to_config(refine_rounds=1)
     return pipe
 
 
@@ -70,11 +71,3 @@ def toy_folder(toy, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("model") / "tiny"
     toy.save_pretrained(folder)
     return folder
-
-
-@pytest.fixture(scope="module")
-def one_attempt():
-    """Fit paths once: what an untrained network tells would be tried four times more."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(photometric_refinement, "MAX_ROUNDS", 1)
-        yield

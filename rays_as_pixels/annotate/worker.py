@@ -24,7 +24,7 @@ from rays_as_pixels.media.video import (
 )
 from rays_as_pixels.model.clip_lengths import largest_clip_length
 from rays_as_pixels.pipeline.options import EstimateOptions, RunOptions
-from rays_as_pixels.pipeline.outputs import EstimateOutput, PoseSpread, ShotEstimate
+from rays_as_pixels.pipeline.outputs import EstimateOutput, PoseStd, ShotEstimate
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 
 FEWEST_FRAMES = 5
@@ -174,7 +174,7 @@ def rows_of_shot(number: int, shot: ShotEstimate, start_sec: float) -> Iterator[
         }
         if shot.solution is not None:
             row["held_out_score"] = shot.solution.score
-        yield row | _spread_columns(shot.spread, frame)
+        yield row | _std_columns(shot.pose_std, frame)
 
 
 def camera_rows(number: int, clip: Clip, found: EstimateOutput) -> Iterator[dict[str, Any]]:
@@ -190,7 +190,7 @@ def camera_rows(number: int, clip: Clip, found: EstimateOutput) -> Iterator[dict
             "residual": float(found.residual[frame]),
             **_camera_columns(cameras, frame),
         }
-        yield row | _spread_columns(found.spread, frame)
+        yield row | _std_columns(found.pose_std, frame)
 
 
 def _camera_columns(cameras: Cameras, frame: int) -> dict[str, Any]:
@@ -201,11 +201,11 @@ def _camera_columns(cameras: Cameras, frame: int) -> dict[str, Any]:
     return {**size, "fx": fx, "fy": fy, "cx": cx, "cy": cy, "world_from_cam": pose}
 
 
-def _spread_columns(spread: PoseSpread | None, frame: int) -> dict[str, float]:
-    if spread is None:
+def _std_columns(pose_std: PoseStd | None, frame: int) -> dict[str, float]:
+    if pose_std is None:
         return {}
     return {
-        "spread_rotation_rad": float(spread.rotation_rad[frame]),
-        "spread_position": float(spread.position[frame]),
-        "spread_focal_ratio": float(spread.focal_ratio[frame]),
+        "std_rotation_rad": float(pose_std.rotation_rad[frame]),
+        "std_position": float(pose_std.position[frame]),
+        "std_focal_ratio": float(pose_std.focal_ratio[frame]),
     }

@@ -14,7 +14,7 @@ from rays_as_pixels.pipeline.defaults import ESTIMATE_STEPS
 
 if TYPE_CHECKING:
     from rays_as_pixels.media.video import Clip
-    from rays_as_pixels.pipeline.outputs import EstimateOutput, LongEstimateOutput, PoseSpread
+    from rays_as_pixels.pipeline.outputs import EstimateOutput, LongEstimateOutput, PoseStd
     from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 
 FILES = ("trajectory.json", "path.html")
@@ -230,17 +230,17 @@ def _write(
             extra["frames_seen"] = estimated.frames_seen
     write_native(estimated.trajectory, out / "trajectory.json", extra=extra)
     value = path_view_value(
-        estimated.trajectory, images=clip.video, raxels=raxels, spread=estimated.spread
+        estimated.trajectory, images=clip.video, raxels=raxels, spread=estimated.pose_std
     )
     write_path_page(value, out / "path.html", title=f"Camera path of {clip.source.name}")
 
 
 def _spread(estimated: "EstimateOutput | LongEstimateOutput") -> dict[str, Any]:
     """Return the spread as trajectory.json keeps it; nothing where there is none."""
-    spread: PoseSpread | None = estimated.spread
-    if spread is None:
+    pose_std: PoseStd | None = estimated.pose_std
+    if pose_std is None:
         return {}
-    kept: dict[str, Any] = dict(spread.to_dict())
+    kept: dict[str, Any] = dict(pose_std.to_dict())
     expected = getattr(estimated, "expected_error_deg", None)
     if expected is not None:
         kept["expected_rotation_error_deg"] = expected.tolist()

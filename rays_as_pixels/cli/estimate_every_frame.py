@@ -113,8 +113,8 @@ def extra_of(shot: "ShotEstimate") -> dict[str, Any]:
     extra: dict[str, Any] = {"interpolated": shot.interpolated.nonzero().flatten().tolist()}
     if shot.depth is not None:
         extra |= depth_for_extra(shot.depth)
-    if shot.spread is not None:
-        extra["spread"] = shot.spread.to_dict()
+    if shot.pose_std is not None:
+        extra["spread"] = shot.pose_std.to_dict()
     if shot.solution is not None:
         extra["held_out_score"] = shot.solution.score
         extra["candidates"] = [
@@ -146,6 +146,6 @@ def _write_page(args: argparse.Namespace, estimated: "VideoEstimateOutput", out:
     if len(shot.points):
         colors = torch.from_numpy(shot.points.rgb).float() / 255
         points = ScenePoints(PointCloud(torch.from_numpy(shot.points.xyz).float(), colors))
-    value = path_view_value(shot.trajectory, images=images, points=points, spread=shot.spread)
+    value = path_view_value(shot.trajectory, images=images, points=points, spread=shot.pose_std)
     title = f"Camera path of {str(args.video).rpartition('/')[2]}"
     write_path_page(value, out / "path.html", title=title)

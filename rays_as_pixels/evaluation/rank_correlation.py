@@ -1,4 +1,4 @@
-"""Rank correlation, and the scale that turns a spread into an error."""
+"""Rank correlation, and the factor that calibrates standard deviations."""
 
 import math
 
@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-ONE_SIGMA = 0.683  # share of errors that a calibrated spread is to reach
+ONE_SIGMA = 0.683  # share of errors that lie within a calibrated standard deviation
 
 
 def ranks(values: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
@@ -27,9 +27,9 @@ def spearman(one: Float[Tensor, "n"], other: Float[Tensor, "n"]) -> float:
     return float(a @ b) / size if size > 0 else math.nan
 
 
-def error_per_spread(
-    spread: Float[Tensor, "n"], error: Float[Tensor, "n"], *, share: float = ONE_SIGMA
+def calibration_factor(
+    std: Float[Tensor, "n"], error: Float[Tensor, "n"], *, share: float = ONE_SIGMA
 ) -> float:
-    """Return the factor for which `share` of the errors are at most factor times spread."""
-    ratio = error.double() / spread.double().clamp_min(1e-9)
+    """Return the factor for which `share` of the errors are at most factor times `std`."""
+    ratio = error.double() / std.double().clamp_min(1e-9)
     return float(ratio.quantile(share))

@@ -7,7 +7,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from rays_as_pixels.errors import CheckpointError
-from rays_as_pixels.model.old_folders import current_weight_name
+from rays_as_pixels.model.old_folders import current_weight_name, with_current_settings
 
 DEFAULT_MODEL = Path(__file__).resolve().parents[2] / "checkpoints" / "raxel-mini"
 PIPELINE_CLASS = "RaysAsPixelsPipeline"
@@ -82,6 +82,8 @@ def check_model_index(folder: Path, *, name: str, remedy: str = REMEDY) -> dict[
 def with_own_classes(config: Any) -> Any:
     """Make the names in a model_index mean this package's classes, never code in a repository.
 
+    Settings with names of the past get those of today.
+
     Repositories that we push name small files of their own, for diffusers' generic loader. Here the
     package itself stands in for them, so that loading never runs code from a repository.
 
@@ -92,7 +94,7 @@ def with_own_classes(config: Any) -> Any:
         return (with_own_classes(config[0]), *config[1:])
     if not isinstance(config.get("_class_name"), list) and "transformer" not in config:
         return config
-    own = dict(config)
+    own = with_current_settings(config)
     if isinstance(own.get("_class_name"), list):
         own["_class_name"] = own["_class_name"][-1]
     listed = own.get("transformer")

@@ -1,4 +1,4 @@
-"""Pipeline folders written before network sizes were grouped and two buffers renamed.
+"""Pipeline folders written before sizes were grouped, and two buffers and a setting renamed.
 
 All that is different in them is translated here, once, as they are loaded.
 """
@@ -36,6 +36,7 @@ _GROUP_AND_NAME = {
 }
 _MOTION_WIDTH = "motion_width"  # None also stood for no priors
 _MOTION_GROUPS = ("motion_features_config", "camera_prior_config", "view_prior_config")
+_SETTING_NAMES = {"error_per_spread": "calibration_factor"}  # of model_index.json
 _WEIGHT_NAMES = {
     "camera_prior.spread": "camera_prior.std",
     "camera_prior.moment_spread": "camera_prior.moment_std",
@@ -65,6 +66,11 @@ def grouped_config(config: Mapping[str, Any]) -> dict[str, Any]:
             if rays.get("prediction", "sample") == "sample" and channels[0] in (None, channels[1]):
                 result |= {"camera_prior_config": {}, "view_prior_config": {}}
     return result
+
+
+def with_current_settings(index: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a model_index.json's values by the names that its settings have today."""
+    return {_SETTING_NAMES.get(name, name): value for name, value in index.items()}
 
 
 def current_weight_name(name: str) -> str:

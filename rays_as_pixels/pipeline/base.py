@@ -32,6 +32,7 @@ from rays_as_pixels.pipeline.sampler import (
     denoise_jointly,
 )
 from rays_as_pixels.pipeline.schedule import explicit_sigmas
+from rays_as_pixels.solve.photometric_refinement import MAX_ROUNDS
 
 # The sampler's names of what a step's callback may see, and diffusers' names.
 _TENSOR_NAMES = {
@@ -52,13 +53,16 @@ class PipelineSettings:
         num_frames: Clip length the network was trained at.
         max_frames: Longest clip it takes.
         sizes: (height, width) the network was trained at, in pixels.
-        error_per_spread: Two of three rotation errors lie below so many times the spread over 4
-            views; measured by `scripts/calibrate_spread.py`. None where it was not.
+        calibration_factor: Two of three rotation errors lie below so many times the standard
+            deviation over 4 flips, as `scripts/calibrate_uncertainty.py` measures it; None where
+            it was not measured.
         video_shift: Of a video's noise levels where its path is known, see
             `schedule.explicit_sigmas`; above 1 more of the steps are noisy.
+        refine_rounds: Most rounds of fitting a path to the frames' pixels, see
+            `solve.photometric_refinement`.
 
     Raises:
-        InputError: `video_shift` is not above 0.
+        InputError: `video_shift` is not above 0, or `refine_rounds` below 1.
     """
 
     raxel_latents_mean: Sequence[float] = (0.0,)
@@ -66,15 +70,20 @@ class PipelineSettings:
     num_frames: int = 9
     max_frames: int = 17
     sizes: Sequence[Sequence[int]] = ((64, 64),)
-    error_per_spread: float | None = None
+    calibration_factor: float | None = None
     video_shift: float = 1.0
+    refine_rounds: int = MAX_ROUNDS
 
     def __post_init__(self) -> None:
-        """Check the rule in the class docstring."""
+        """Check the rules in the class docstring."""
         if not 0 < self.video_shift < math.inf:
             raise InputError(
                 f"video_shift must be a number above 0; got {self.video_shift}. Use 1 for levels "
-                "that are evenly spread."
+                "that are evenly spaced."
+            )
+        if self.refine_rounds < 1:
+            raise InputError(
+                f"refine_rounds must be 1 or more; got {self.refine_rounds}. Use {MAX_ROUNDS}."
             )
 
     def to_dict(self) -> dict[str, Any]:

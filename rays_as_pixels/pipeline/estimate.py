@@ -88,7 +88,7 @@ def estimate(
         _estimate_flip(pipe, flip, frames, fine, index=index, options=options, run=run)
         for index, flip in enumerate(flips)
     ]
-    cameras, spread = average_flips([result.estimate for result in results])
+    cameras, pose_std = average_flips([result.estimate for result in results])
     first = results[0]
     depth = _first_frame_depth(
         fine, cameras, first.estimate, resize_crop=resize_crop, options=options, run=run
@@ -100,12 +100,12 @@ def estimate(
         trajectory=trajectory_of_input(cameras, resize_crop, times),
         raxels=first.raxels,
         residual=first.residual,
-        spread=spread,
+        pose_std=pose_std,
         inlier_ratio=first.estimate.inlier_ratio,
         depth=depth,
         expected_error_deg=expected_error_deg(
-            spread,
-            pipe.config["error_per_spread"],
+            pose_std,
+            pipe.config["calibration_factor"],
             num_samples=options.num_samples,
             num_flips=options.num_flips,
         ),
@@ -141,6 +141,7 @@ def _estimate_flip(
             flip.video(fine),
             None if denoised.log_depth is None else denoised.log_depth[0],
             shared_focal=options.shared_focal,
+            max_rounds=pipe.config["refine_rounds"],
             before_round=partial(run.report, "fit path to frames", index, options.num_flips),
         )
     return _FlipResult(estimated, raxels[0], mean.residual[0])
@@ -214,7 +215,7 @@ def estimate_long(
     run.report("estimate windows", len(windows), len(windows))
     return LongEstimateOutput(
         trajectory=Trajectory(found.cameras, times.fps, times.time_sec, times.source_frame),
-        spread=found.spread,
+        pose_std=found.pose_std,
         windows=found.windows,
         num_outlier_windows=found.num_outlier_windows,
     )
@@ -270,9 +271,8 @@ def estimate_from_extra_frames(
 ) -> EstimateOutput:
     """Estimate the path of a clip from the frames between its own too. Beyond the paper.
 
-    Far apart, frames have little in common to go by. `longer` is estimated in windows; its cameras
-    of the clip's own frames are refined on these, and kept unless that explains clearly less of
-    them than the estimate does: they rest on more frames.
+    Far apart, frames have little in common. `longer` is estimated in windows; its cameras of the
+    clip's own frames are refined on these, and kept unless that explains clearly less of them.
 
     `places` are the indices of the F frames in `longer`, the first 0. Returned is one of the two,
     by `inlier_ratio`, with `frames_seen` set; a path from `longer` has raxels computed from it.
@@ -287,9 +287,12 @@ def estimate_from_extra_frames(
     resize_crop = ResizeCrop.nearest(video.shape[-2], video.shape[-1], pipe.sizes)
     fine = resize_crop.finer().images(video.to(torch.float32).cpu())
     start = resize_crop.cameras(long.trajectory.cameras[index].relative_to(0))
-    check = partial(run.report, "fit path to frames", 0, 1)
     fit = refine_photometrically(
-        fine, start, None, shared_focal=options.shared_focal, before_round=check
+        fine,
+        start,
+        shared_focal=options.shared_focal,
+        max_rounds=pipe.config["refine_rounds"],
+        before_round=partial(run.report, "fit path to frames", 0, 1),
     )
     if fit.inlier_ratio < MIN_RELATIVE_WITH_EXTRA_FRAMES * (estimated.inlier_ratio or 0.0):
         return replace(estimated, frames_seen=len(longer))
@@ -301,7 +304,7 @@ def estimate_from_extra_frames(
         trajectory=trajectory_of_input(fit.cameras, resize_crop, times),
         raxels=raxels_from_cameras(fit.cameras).to(estimated.raxels),
         residual=torch.zeros_like(estimated.residual),
-        spread=None,
+        pose_std=None,
         inlier_ratio=fit.inlier_ratio,
         depth=resize_crop.restored_map(depth).float().exp(),
         frames_seen=len(longer),

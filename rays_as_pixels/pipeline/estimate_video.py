@@ -31,7 +31,7 @@ from rays_as_pixels.model.clip_lengths import largest_clip_length
 from rays_as_pixels.pipeline.base import PipelineBase
 from rays_as_pixels.pipeline.estimate import estimate
 from rays_as_pixels.pipeline.options import EstimateOptions, FrameTimes, RunOptions
-from rays_as_pixels.pipeline.outputs import PoseSpread, ShotEstimate, VideoEstimateOutput
+from rays_as_pixels.pipeline.outputs import PoseStd, ShotEstimate, VideoEstimateOutput
 from rays_as_pixels.pipeline.stages import encode_video, first_frame_log_depth
 from rays_as_pixels.solve.plane_sweep import dense_log_depth
 from rays_as_pixels.solve.video.path import ScenePoints, VideoPath
@@ -220,7 +220,7 @@ def _estimate_shot(
         trajectory=_trajectory(picture.cameras_of_input(cameras), times),
         interpolated=torch.from_numpy(solution.interpolated),
         points=_points(picture, solution.path, scale),
-        spread=_spread(solution, scale),
+        pose_std=_pose_std(solution, scale),
         solution=solution,
         network=_network_path(picture, look, times),
         depth=None if depth is None else picture.map_of_input(depth),
@@ -250,7 +250,7 @@ def _network_alone(
         trajectory=replace(every, source_frame=times.source_frame),
         interpolated=interpolated,
         points=ScenePoints.none(),
-        spread=None,
+        pose_std=None,
         solution=None,
         network=path,
         depth=None,
@@ -305,13 +305,13 @@ def _scale(path: VideoPath, look: _NetworkLook, area: PictureArea) -> float:
     return float(look.log_depth.median().exp() / np.median(depth)) if len(depth) else 1.0
 
 
-def _spread(solution: "VideoSolution", scale: float) -> PoseSpread | None:
+def _pose_std(solution: "VideoSolution", scale: float) -> PoseStd | None:
     deviation = solution.deviation
     if deviation is None:
         return None
     rotation = torch.from_numpy(deviation.rotation_rad)
     position = torch.from_numpy(deviation.position) * scale
-    return PoseSpread(rotation, position, torch.full_like(rotation, deviation.log_focal))
+    return PoseStd(rotation, position, torch.full_like(rotation, deviation.log_focal))
 
 
 def _points(picture: _Picture, path: VideoPath, scale: float) -> ScenePoints:

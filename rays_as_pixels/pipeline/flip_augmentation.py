@@ -1,7 +1,8 @@
 """Test-time augmentation of `estimate`: the clip mirrored and played backwards, estimates averaged.
 
 A network that knew the path would give the same one for every flip. Where it does not, the mean of
-its estimates is nearer to the truth than one of them, and their spread says how far it is off.
+its estimates is nearer to the truth than one of them, and their standard deviation
+says how far it is off.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras, rigid, stacked
 from rays_as_pixels.geometry.flips import mirrored_cameras, reversed_cameras
 from rays_as_pixels.geometry.rotations import nearest_rotation
-from rays_as_pixels.pipeline.outputs import PoseSpread
+from rays_as_pixels.pipeline.outputs import PoseStd
 from rays_as_pixels.solve.photometric_refinement import refine_photometrically
 
 _STILL = 1e-9  # scene units; a path that reaches no further has no size to compare
@@ -95,6 +96,7 @@ class AugmentedEstimate:
         log_depth: Float[Tensor, "rows columns"] | None,
         *,
         shared_focal: bool,
+        max_rounds: int,
         before_round: Callable[[], None],
     ) -> "AugmentedEstimate":
         """Return the cameras moved until the flipped frames fit; `log_depth` is of the first."""
@@ -102,7 +104,12 @@ class AugmentedEstimate:
         starts = [self.mean] if count == 1 else [self.mean, *(self.each[k] for k in range(count))]
         fits = [
             refine_photometrically(
-                frames, cameras, log_depth, shared_focal=shared_focal, before_round=before_round
+                frames,
+                cameras,
+                log_depth,
+                shared_focal=shared_focal,
+                max_rounds=max_rounds,
+                before_round=before_round,
             )
             for cameras in starts
         ]
@@ -118,13 +125,13 @@ class AugmentedEstimate:
         return cls(flip, cameras, stacked([cameras]))
 
 
-def average_flips(estimates: Sequence[AugmentedEstimate]) -> tuple[Cameras, PoseSpread | None]:
-    """Average over flips; the spread is over all samples and flips, None for a single run."""
+def average_flips(estimates: Sequence[AugmentedEstimate]) -> tuple[Cameras, PoseStd | None]:
+    """Average over flips; the deviation is over all samples and flips, None for one run."""
     if len(estimates) == 1:
         (only,) = estimates
         mean = only.flip.cameras(only.mean)
         several = only.each.batch_shape[0] > 1
-        return mean, PoseSpread.around(mean, only.each) if several else None
+        return mean, PoseStd.around(mean, only.each) if several else None
     paths = same_unit(stacked([one.flip.cameras(one.mean) for one in estimates]))
     mean = _mean(paths)
     runs = [
@@ -132,23 +139,23 @@ def average_flips(estimates: Sequence[AugmentedEstimate]) -> tuple[Cameras, Pose
         for one in estimates
         for sample in range(one.each.batch_shape[0])
     ]
-    return mean, PoseSpread.around(mean, same_unit(stacked([mean, *runs]))[1:])
+    return mean, PoseStd.around(mean, same_unit(stacked([mean, *runs]))[1:])
 
 
 def expected_error_deg(
-    spread: PoseSpread | None,
-    error_per_spread: float | None,
+    pose_std: PoseStd | None,
+    calibration_factor: float | None,
     *,
     num_samples: int,
     num_flips: int,
 ) -> Float[Tensor, "frames"] | None:
     """Return the rotation error that two of three frames stay below, where it was calibrated.
 
-    Calibrated is the spread over 4 flips with one sample; other spreads differ in size.
+    Calibrated is the standard deviation over 4 flips with one sample; others differ in size.
     """
-    if spread is None or error_per_spread is None or (num_samples, num_flips) != (1, 4):
+    if pose_std is None or calibration_factor is None or (num_samples, num_flips) != (1, 4):
         return None
-    return error_per_spread * spread.rotation_rad.rad2deg()
+    return calibration_factor * pose_std.rotation_rad.rad2deg()
 
 
 def same_unit(each: Cameras) -> Cameras:

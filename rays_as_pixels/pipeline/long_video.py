@@ -16,7 +16,7 @@ from torch import Tensor
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.model.clip_lengths import largest_clip_length
-from rays_as_pixels.pipeline.outputs import PoseSpread
+from rays_as_pixels.pipeline.outputs import PoseStd
 from rays_as_pixels.pipeline.validation import check_clip_length
 from rays_as_pixels.solve.window_alignment import Window, join_levels
 
@@ -103,14 +103,14 @@ class LongPath:
 
     Attributes:
         cameras: (F,) one per frame, frame 0 the identity.
-        spread: How far the windows disagree, per frame.
+        pose_std: Over the windows, per frame.
         windows: How many there were.
         num_outlier_windows: How many of them disagreed so much with the others that they were left
             out or count for less than a tenth.
     """
 
     cameras: Cameras
-    spread: PoseSpread
+    pose_std: PoseStd
     windows: int
     num_outlier_windows: int
 
@@ -141,8 +141,8 @@ def estimate_in_windows(
         cameras = Cameras(
             cameras.world_from_cam, mean, cameras.center_px, cameras.height, cameras.width
         )
-    spread = PoseSpread(joined.rotation_rad, joined.position, _focal_spread(found, cameras))
-    return LongPath(cameras, spread, len(found), int((joined.weight < 0.1).sum()))
+    pose_std = PoseStd(joined.rotation_rad, joined.position, _focal_std(found, cameras))
+    return LongPath(cameras, pose_std, len(found), int((joined.weight < 0.1).sum()))
 
 
 def by_stride(windows: Sequence[Window]) -> list[list[Window]]:
@@ -153,7 +153,7 @@ def by_stride(windows: Sequence[Window]) -> list[list[Window]]:
     return [levels[span] for span in sorted(levels)]
 
 
-def _focal_spread(windows: Sequence[Window], mean: Cameras) -> Float[Tensor, "frames"]:
+def _focal_std(windows: Sequence[Window], mean: Cameras) -> Float[Tensor, "frames"]:
     """Root mean square of the logarithm of the windows' focal lengths over the joined one."""
     frame = torch.tensor([f for window in windows for f in window.frames])
     focal = torch.cat([window.cameras.focal_px.to(mean.focal_px) for window in windows])

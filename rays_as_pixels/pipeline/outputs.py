@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class PoseSpread:
-    """How far several runs (samples, flips, windows) disagree, per frame, or how sure a path is.
+class PoseStd:
+    """Standard deviation of several runs (samples, flips, windows), or of one path, per frame.
 
     Attributes:
         rotation_rad: (F,) root mean square angle to the mean camera, radians.
@@ -32,7 +32,7 @@ class PoseSpread:
     focal_ratio: Float[Tensor, "frames"]
 
     @classmethod
-    def around(cls, mean: Cameras, each: Cameras) -> "PoseSpread":
+    def around(cls, mean: Cameras, each: Cameras) -> "PoseStd":
         """Measure how far the cameras of each run (N, F) lie from those of their mean (F,)."""
         turn = mean.world_from_cam[..., :3, :3].transpose(-1, -2) @ each.world_from_cam[..., :3, :3]
         offset = each.world_from_cam[..., :3, 3] - mean.world_from_cam[..., :3, 3]
@@ -60,7 +60,7 @@ class EstimateOutput(BaseOutput):
         trajectory: One camera per frame, intrinsics in pixels of the video that was given.
         raxels: (F, 3, h, w) decoded raxel images of the clip as it is, mean over samples.
         residual: (F,) root mean square misfit of each camera to its raxels, scene units.
-        spread: Disagreement between samples and flips, or None with one of each.
+        pose_std: Over samples and flips, or None with one of each.
         expected_error_deg: (F,) rotation error that two of three frames stay below, in degrees;
             None where the model was not calibrated, or with other than 1 sample and 4 flips.
         inlier_ratio: Share of patches, over pairs of frames, that look alike where the path shows
@@ -76,7 +76,7 @@ class EstimateOutput(BaseOutput):
     trajectory: Trajectory
     raxels: Float[Tensor, "frames 3 h w"]
     residual: Float[Tensor, "frames"]
-    spread: PoseSpread | None
+    pose_std: PoseStd | None
     expected_error_deg: Float[Tensor, "frames"] | None = None
     inlier_ratio: float | None = None
     depth: Float[Tensor, "rows columns"] | None = None
@@ -89,14 +89,14 @@ class LongEstimateOutput(BaseOutput):
 
     Attributes:
         trajectory: One camera per frame, intrinsics in pixels of the video that was given.
-        spread: Disagreement between the windows that hold a frame.
+        pose_std: Over the windows that contain a frame.
         windows: How many there were.
         num_outlier_windows: How many of them disagreed with the others so much that they hardly
             count.
     """
 
     trajectory: Trajectory
-    spread: PoseSpread
+    pose_std: PoseStd
     windows: int
     num_outlier_windows: int
 
@@ -110,7 +110,7 @@ class ShotEstimate:
         trajectory: One camera per frame, in axes of the first, intrinsics in pixels of the input.
         interpolated: (F,) frames without a pose of their own.
         points: Scene points, in the same world; seen in pixels of the input.
-        spread: Standard deviations of the cameras (`solve.video.uncertainty`); None where the path
+        pose_std: Standard deviations of the cameras (`solve.video.uncertainty`); None where the path
             is the network's.
         solution: How the path was found; None where it is the network's.
         network: The network's own path, of the frames that it looked at.
@@ -122,7 +122,7 @@ class ShotEstimate:
     trajectory: Trajectory
     interpolated: Bool[Tensor, "frames"]
     points: ScenePoints
-    spread: PoseSpread | None
+    pose_std: PoseStd | None
     solution: "VideoSolution | None"
     network: Trajectory
     depth: Float[Tensor, "rows columns"] | None

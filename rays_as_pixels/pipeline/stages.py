@@ -93,6 +93,7 @@ def refine_cameras_of_images(
             fine,
             start,
             predicted.cell_log_depth,
+            max_rounds=pipe.config["refine_rounds"],
             before_round=partial(run.report, "fit path to frames", 0, 1),
         )
         raxels = raxels_from_cameras(fit.cameras)[None].to(predicted.rays.device, torch.float32)

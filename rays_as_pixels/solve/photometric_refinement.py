@@ -54,7 +54,7 @@ def refine_photometrically(
     log_depth: Float[Tensor, "rows columns"] | None = None,
     *,
     shared_focal: bool = False,
-    max_rounds: int | None = None,
+    max_rounds: int = MAX_ROUNDS,
     before_round: Callable[[], None] | None = None,
 ) -> PhotometricFit:
     """Move cameras until patches of some frames fit the others.
@@ -70,7 +70,7 @@ def refine_photometrically(
             few degrees.
         log_depth: Logarithm of what frame 0 shows, on a grid over it; None to try depths.
         shared_focal: One focal length for all frames (the lens does not zoom).
-        max_rounds: Of fitting; None for MAX_ROUNDS.
+        max_rounds: Of fitting.
         before_round: Called before each round; may raise to end them.
 
     Returns:
@@ -83,7 +83,7 @@ def refine_photometrically(
     check()
     state, score = adjust_photometrically(frames, guess, patches, shared_focal=shared_focal)
     if MIN_ACCEPTED <= score < MIN_CONVERGED:
-        for _ in range(1, MAX_ROUNDS if max_rounds is None else max_rounds):
+        for _ in range(1, max_rounds):
             check()  # each round holds on to the last one's path, not to the guess
             state = with_hosts(state, state.log_depth[0], patches)
             state, score = adjust_photometrically(frames, state, patches, shared_focal=shared_focal)

@@ -84,7 +84,7 @@ def test_every_frame_of_every_video_has_a_row_with_the_camera_that_estimate_give
             rtol=1e-6,
             atol=1e-6,
         )
-        assert all(row["spread_rotation_rad"] > 0 for row in mine[1:])  # frame 0 is the world
+        assert all(row["std_rotation_rad"] > 0 for row in mine[1:])  # frame 0 is the world
         assert all(row["status"] == "ok" for row in mine)
         times = [0.1 * index for index in wanted]
         assert [row["time_sec"] for row in mine] == pytest.approx(times)

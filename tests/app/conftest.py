@@ -33,11 +33,6 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"))
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quick_estimates(one_attempt):
-    """The page is tested here, not the path."""
-
-
 @pytest.fixture(scope="session")
 def settled_imports():
     """What is alive before the first test is not looked through after every one."""

@@ -8,8 +8,3 @@ import pytest
 @pytest.fixture(scope="session")
 def model_folder(toy_folder) -> Path:
     return toy_folder
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_estimates(one_attempt):
-    """The command line is tested here, not the path."""

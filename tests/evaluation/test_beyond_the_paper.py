@@ -9,7 +9,7 @@ from tiny_pipe import SIZE, tiny_pipeline
 
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.evaluation.clips import EvalClip, world_clips
-from rays_as_pixels.evaluation.rank_correlation import error_per_spread, ranks, spearman
+from rays_as_pixels.evaluation.rank_correlation import calibration_factor, ranks, spearman
 from rays_as_pixels.evaluation.tasks import long_video as long_videos
 from rays_as_pixels.evaluation.tasks.run import evaluate
 from rays_as_pixels.evaluation.tasks.runner import Settings
@@ -47,10 +47,10 @@ def test_rank_correlation_is_that_of_the_textbook():
 
 def test_the_scale_of_an_uncertainty_leaves_the_stated_share_of_errors_below():
     generator = torch.Generator().manual_seed(0)
-    spread = torch.rand(4000, generator=generator, dtype=torch.float64) + 0.1
-    error = 3 * spread * torch.randn(4000, generator=generator, dtype=torch.float64).abs()
+    std = torch.rand(4000, generator=generator, dtype=torch.float64) + 0.1
+    error = 3 * std * torch.randn(4000, generator=generator, dtype=torch.float64).abs()
     # A normal error's one sigma holds 68.3 %: the scale must find the 3 it was made with.
-    assert error_per_spread(spread, error) == pytest.approx(3.0, rel=0.05)
+    assert calibration_factor(std, error) == pytest.approx(3.0, rel=0.05)
 
 
 @pytest.mark.slow

@@ -53,7 +53,13 @@ def test_an_old_folder_gives_the_same_pipeline(toy, tmp_path, max_shard_size):
         places = {old_name.get(name, name): file for name, file in stored["weight_map"].items()}
         index.write_text(json.dumps({**stored, "weight_map": places}))
 
-    loaded = RaysAsPixelsPipeline.from_pretrained(tmp_path).transformer
+    index = json.loads((tmp_path / "model_index.json").read_text())
+    del index["calibration_factor"]
+    (tmp_path / "model_index.json").write_text(json.dumps({**index, "error_per_spread": 4.5}))
+
+    pipe = RaysAsPixelsPipeline.from_pretrained(tmp_path)
+    assert pipe.config["calibration_factor"] == 4.5
+    loaded = pipe.transformer
     assert loaded.sizes == toy.transformer.sizes
     expected = toy.transformer.state_dict()
     assert loaded.state_dict().keys() == expected.keys()

@@ -13,8 +13,6 @@ from rays_as_pixels.pipeline.estimate import estimate_from_extra_frames
 from rays_as_pixels.pipeline.options import EstimateOptions, RunOptions
 from rays_as_pixels.solve.inlier_ratio import is_doubtful
 
-pytestmark = pytest.mark.usefixtures("one_attempt")
-
 
 def moving(frames: int) -> torch.Tensor:
     """Return smooth noise that changes from frame to frame, so that no path explains it."""

@@ -15,9 +15,7 @@ from rays_as_pixels.pipeline.flip_augmentation import (
     flips_to_average,
 )
 from rays_as_pixels.pipeline.options import EstimateOptions, RunOptions
-from rays_as_pixels.pipeline.outputs import PoseSpread
-
-pytestmark = pytest.mark.usefixtures("one_attempt")
+from rays_as_pixels.pipeline.outputs import PoseStd
 
 ALL = FLIPS[4]
 
@@ -78,7 +76,7 @@ def test_a_mirrored_picture_is_what_the_mirrored_camera_sees():
     torch.testing.assert_close(mirrored, torch.stack([64 - x, y]))
 
 
-def test_true_answers_of_all_views_average_to_the_truth_without_spread():
+def test_true_estimates_of_all_flips_average_to_the_truth_with_no_deviation():
     answers = []
     for view, unit in zip(ALL, (1.0, 1.0, 0.5, 0.5), strict=True):
         # Played backwards the unit is another: that of what was the last frame.
@@ -86,13 +84,13 @@ def test_true_answers_of_all_views_average_to_the_truth_without_spread():
         one = torch.zeros(1, dtype=torch.long)
         each = Cameras(said.world_from_cam[None], said.focal_px[None], said.center_px[None], 48, 64)
         answers.append(AugmentedEstimate(view, said, each[one]))
-    mean, spread = average_flips(answers)
+    mean, pose_std = average_flips(answers)
     assert largest_difference(mean, curve()) < 1e-9
-    assert float(spread.rotation_rad.max()) < 1e-7
-    assert float(spread.position.max()) < 1e-9
+    assert float(pose_std.rotation_rad.max()) < 1e-7
+    assert float(pose_std.position.max()) < 1e-9
 
 
-def test_views_that_disagree_have_a_spread_where_they_disagree():
+def test_flips_that_disagree_have_a_standard_deviation_where_they_disagree():
     answers = []
     for sign in (1.0, -1.0):
         said = curve()
@@ -102,9 +100,9 @@ def test_views_that_disagree_have_a_spread_where_they_disagree():
         )
         said = Cameras(pose, said.focal_px, said.center_px, 48, 64)
         answers.append(AugmentedEstimate.of_one_sample(Flip(), said))
-    mean, spread = average_flips(answers)
-    assert float(spread.rotation_rad[3]) == pytest.approx(0.1, abs=1e-6)
-    assert float(spread.rotation_rad[2]) < 1e-6
+    mean, pose_std = average_flips(answers)
+    assert float(pose_std.rotation_rad[3]) == pytest.approx(0.1, abs=1e-6)
+    assert float(pose_std.rotation_rad[2]) < 1e-6
     turn = mean.world_from_cam[3, :3, :3].T @ curve().world_from_cam[3, :3, :3]
     assert float(rotation_angle_rad(turn)) < 1e-9
 
@@ -115,13 +113,13 @@ def test_only_one_two_or_four_views_are_known():
         flips_to_average(3)
 
 
-def test_the_expected_error_is_the_calibrated_spread_and_nothing_where_none_was_measured():
+def test_the_expected_error_is_the_calibrated_deviation_and_none_where_it_was_not_calibrated():
     rotation = torch.tensor([0.0, 0.01, 0.02], dtype=torch.float64)
-    spread = PoseSpread(rotation, rotation, rotation)
-    found = expected_error_deg(spread, 3.0, num_samples=1, num_flips=4)
+    pose_std = PoseStd(rotation, rotation, rotation)
+    found = expected_error_deg(pose_std, 3.0, num_samples=1, num_flips=4)
     torch.testing.assert_close(found, 3 * rotation.rad2deg())
-    assert expected_error_deg(spread, None, num_samples=1, num_flips=4) is None
-    assert expected_error_deg(spread, 3.0, num_samples=4, num_flips=1) is None, "another spread"
+    assert expected_error_deg(pose_std, None, num_samples=1, num_flips=4) is None
+    assert expected_error_deg(pose_std, 3.0, num_samples=4, num_flips=1) is None, "of other runs"
     assert expected_error_deg(None, 3.0, num_samples=1, num_flips=1) is None
 
 
@@ -133,9 +131,9 @@ def test_estimate_averages_views_and_says_how_far_they_lie_apart(toy):
         options=EstimateOptions(num_flips=4),
         run=RunOptions(generator=torch.Generator().manual_seed(1)),
     )
-    assert one.spread is None
-    assert four.spread.rotation_rad.shape == (5,)
-    assert float(four.spread.rotation_rad[1:].min()) > 0
+    assert one.pose_std is None
+    assert four.pose_std.rotation_rad.shape == (5,)
+    assert float(four.pose_std.rotation_rad[1:].min()) > 0
     assert torch.equal(one.raxels, four.raxels), "the pictures are those of the clip as it is"
     difference = four.trajectory.cameras.world_from_cam - one.trajectory.cameras.world_from_cam
     assert float(difference.abs().max()) > 1e-6

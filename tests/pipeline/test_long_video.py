@@ -22,8 +22,6 @@ from rays_as_pixels.pipeline.options import EstimateOptions, RunOptions
 from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
 from rays_as_pixels.worlds.long_sequences import render_long_clip
 
-pytestmark = pytest.mark.usefixtures("one_attempt")
-
 
 def laid(frames: int, /, *, temporal_stride: int = 4, **plan):
     plan = WindowPlan(**plan)
@@ -126,7 +124,7 @@ def test_a_long_estimate_has_one_camera_per_frame_and_follows_its_seed(toy):
     cameras = out.trajectory.cameras
     assert torch.equal(cameras.world_from_cam, again.trajectory.cameras.world_from_cam)
     torch.testing.assert_close(cameras.world_from_cam[0], torch.eye(4).double())
-    assert out.spread.rotation_rad.shape == out.spread.focal_ratio.shape == (11,)
+    assert out.pose_std.rotation_rad.shape == out.pose_std.focal_ratio.shape == (11,)
     assert out.windows == len(plan.windows(11, native=toy.num_frames, longest=9))
     assert out.trajectory.times_sec[-1] == pytest.approx(10 / 5)
 

@@ -1,14 +1,11 @@
 """Rounds of the loop: each starts from the last one's video, all are compared with the first."""
 
-import pytest
 import torch
 
 from rays_as_pixels.geometry.camera_metrics import frame_errors
 from rays_as_pixels.pipeline.loop import LoopStart, loop_rounds
 from rays_as_pixels.pipeline.options import EstimateOptions, GenerateOptions, RunOptions
 from rays_as_pixels.trajectories.presets import make_preset
-
-pytestmark = pytest.mark.usefixtures("one_attempt")
 
 
 def seeded(number: int) -> RunOptions:

@@ -108,7 +108,7 @@ def test_estimate_gives_one_camera_per_frame_in_pixels_of_the_given_video(toy):
     assert out.trajectory.times_sec.tolist() == pytest.approx([0, 0.2, 0.4, 0.6, 0.8])
     assert out.trajectory.source_frame == (0, 2, 4, 6, 8)
     assert out.raxels.shape == (5, 3, 16, 16)
-    assert out.spread.rotation_rad.shape == (5,)
+    assert out.pose_std.rotation_rad.shape == (5,)
 
 
 def test_generate_follows_the_seed_and_the_path(toy):

@@ -82,7 +82,7 @@ def run_estimate(load: LoadPipeline, job: JobContext, request: EstimateRequest) 
     save_raxels(job, result.raxels)
     return {
         "residual": result.residual.tolist(),
-        "spread": spread_numbers(result.spread),
+        "spread": spread_numbers(result.pose_std),
         "inlier_ratio": result.inlier_ratio,
         "frames_seen": result.frames_seen,
     }

@@ -36,7 +36,7 @@ EDIT_KEYS = 5  # keyframes that an estimate starts with in the editor
 
 @dataclass(frozen=True)
 class KeptSpread:
-    """The numbers of an `outputs.PoseSpread` that are kept with a result.
+    """The numbers of an `outputs.PoseStd` that are kept with a result.
 
     Attributes:
         rotation_rad: Disagreement of the orientations.

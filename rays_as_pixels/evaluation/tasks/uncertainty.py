@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rays_as_pixels.evaluation.clips import EvalClip, world_clips
-from rays_as_pixels.evaluation.rank_correlation import ONE_SIGMA, error_per_spread, spearman
+from rays_as_pixels.evaluation.rank_correlation import ONE_SIGMA, calibration_factor, spearman
 from rays_as_pixels.evaluation.scores import PathResult, PathScore, plain
 from rays_as_pixels.evaluation.tables import Column, Row, Table
 from rays_as_pixels.evaluation.tasks.estimate import baseline_scores, path_table, score_clip
@@ -25,7 +25,7 @@ from rays_as_pixels.pipeline.flip_augmentation import (
     flips_to_average,
 )
 from rays_as_pixels.pipeline.options import EstimateOptions, RunOptions
-from rays_as_pixels.pipeline.outputs import EstimateOutput, PoseSpread
+from rays_as_pixels.pipeline.outputs import EstimateOutput, PoseStd
 
 FIT_SEED = 1 << 30  # of the training family, where training's own count never comes
 SEEDS = (4, 8)
@@ -93,7 +93,7 @@ class _Estimate:
     """One way to estimate a clip: its result, and how long it took."""
 
     cameras: Cameras
-    spread: PoseSpread | None
+    pose_std: PoseStd | None
     residual: Tensor
     seconds: float
 
@@ -146,7 +146,7 @@ def fit_scale(runner: Runner, num_clips: int, progress: Progress) -> tuple[float
         predicted.append(_signal_values("flips-4", answer)[0][1:])
         error.append(errors.rotation_rad.rad2deg())
         progress("fit uncertainty", index + 1, num_clips)
-    return error_per_spread(torch.cat(predicted), torch.cat(error)), num_clips
+    return calibration_factor(torch.cat(predicted), torch.cat(error)), num_clips
 
 
 def _run(
@@ -176,9 +176,9 @@ def _from_flips(runner: Runner, clip: EvalClip, index: int) -> dict[str, _Estima
         residual = output.residual if not answers else residual
         answers.append(AugmentedEstimate.of_one_sample(view, output.trajectory.cameras))
         if len(answers) in (1, 2, 4):
-            cameras, spread = average_flips(answers)
+            cameras, pose_std = average_flips(answers)
             name = "seeds-1" if len(answers) == 1 else f"flips-{len(answers)}"
-            found[name] = _Estimate(cameras, spread, residual, spent)
+            found[name] = _Estimate(cameras, pose_std, residual, spent)
     return found
 
 
@@ -187,7 +187,7 @@ def _from_seeds(runner: Runner, clip: EvalClip, index: int) -> dict[str, _Estima
     for seeds in SEEDS:
         output, seconds = _run(runner, clip.video, runner.generator(index, 0), num_samples=seeds)
         found[f"seeds-{seeds}"] = _Estimate(
-            output.trajectory.cameras, output.spread, output.residual, seconds
+            output.trajectory.cameras, output.pose_std, output.residual, seconds
         )
     return found
 
@@ -207,10 +207,10 @@ def _signal_values(
         return turn, cameras.world_from_cam[:, :3, 3].norm(dim=-1)
     if name == "residual":
         return answer.residual, answer.residual
-    assert answer.spread is not None
+    assert answer.pose_std is not None
     if name == "focal":
-        return answer.spread.focal_ratio, answer.spread.focal_ratio
-    return answer.spread.rotation_rad.rad2deg(), answer.spread.position
+        return answer.pose_std.focal_ratio, answer.pose_std.focal_ratio
+    return answer.pose_std.rotation_rad.rad2deg(), answer.pose_std.position
 
 
 def _ranking(signals: dict[str, _Signal], scale: float, fitted: int) -> tuple[Table, list[Row]]:

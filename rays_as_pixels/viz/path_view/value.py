@@ -36,7 +36,7 @@ Label = str | dict[str, str]
 
 
 class Spread(Protocol):
-    """What is shown of `outputs.PoseSpread`."""
+    """What is shown of `outputs.PoseStd`."""
 
     @property
     def rotation_rad(self) -> Float[Tensor, "frames"]: ...

@@ -16,8 +16,3 @@ def open_manager(tmp_path):
     yield make
     for manager in managers:
         manager.close()
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_estimates(one_attempt):
-    """Jobs are tested here, not the path."""

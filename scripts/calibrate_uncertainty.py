@@ -1,7 +1,7 @@
-"""Measure a model's error per spread over 4 views and write it into its model_index.json.
+"""Measure a model's calibration factor over 4 flips and write it into its model_index.json.
 
-`python scripts/calibrate_spread.py [MODEL_FOLDER] [WORLDS]`: on worlds of the training family, so
-that the held-out ones can tell whether it holds (`evaluate --tasks uncertainty`).
+`python scripts/calibrate_uncertainty.py [MODEL_FOLDER] [WORLDS]`: on worlds of the training family,
+so that the held-out ones can tell whether it holds (`evaluate --tasks uncertainty`).
 """
 
 import json
@@ -30,9 +30,9 @@ def main() -> None:
     scale, used = fit_scale(Runner(pipe, Settings()), worlds, progress)
     index = folder / "model_index.json"
     text = json.loads(index.read_text(encoding="utf-8"))
-    text["error_per_spread"] = round(scale, 3)
+    text["calibration_factor"] = round(scale, 3)
     index.write_text(json.dumps(text, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    sys.stdout.write(f"\nerror per spread {scale:.3f}, from {used} worlds, written to {index}\n")
+    sys.stdout.write(f"\ncalibration factor {scale:.3f}, from {used} worlds, written to {index}\n")
 
 
 if __name__ == "__main__":
