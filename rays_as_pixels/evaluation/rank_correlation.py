@@ -12,10 +12,10 @@ ONE_SIGMA = 0.683  # share of errors that lie within a calibrated standard devia
 def ranks(values: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
     """Return ranks from 0; equal values share the mean of theirs."""
     order = values.double().argsort(stable=True)
-    place = torch.empty(len(values), dtype=torch.float64)
-    place[order] = torch.arange(len(values), dtype=torch.float64)
+    position = torch.empty(len(values), dtype=torch.float64)
+    position[order] = torch.arange(len(values), dtype=torch.float64)
     _, group = values.double().unique(return_inverse=True)
-    total = torch.zeros(int(group.max()) + 1, dtype=torch.float64).index_add_(0, group, place)
+    total = torch.zeros(int(group.max()) + 1, dtype=torch.float64).index_add_(0, group, position)
     return (total / torch.bincount(group))[group]
 
 

@@ -109,7 +109,7 @@ PATH_NOTES = (
     "charged 90 degrees.",
     "R_err, T_err: means over frames after frame 0; each path is divided by its furthest distance "
     "from frame 0 (fixed scale: not divided). ATE after Sim(3); RPE at delta 1.",
-    "Identity and constant velocity assume a 60 degree lens; constant velocity is given the true "
+    "Identity and constant velocity assume a 60 degree view; constant velocity is given the true "
     "first step 0 to 1, which no estimator is.",
     "Failures count as errors: the identity path (or, for single lost frames, the nearest known "
     "pose) is scored in their place.",

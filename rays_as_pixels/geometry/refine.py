@@ -21,7 +21,7 @@ from rays_as_pixels.geometry.least_squares import (
 from rays_as_pixels.geometry.rays import pixel_grid_px, rays_in_cam
 from rays_as_pixels.geometry.rotations import rotation_from_vector, skew
 
-# Codec noise settles within 10 steps; one pixel in five at random needs up to 60.
+# Noise of the autoencoder settles within 10 steps; one pixel in five at random needs up to 60.
 MAX_ITERATIONS = 100
 EXACT = 1e-10  # tolerance for raxels without noise
 _FIRST_DAMPING = 1e-6  # share of the mean of the normal equations' diagonal

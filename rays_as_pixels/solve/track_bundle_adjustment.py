@@ -33,14 +33,14 @@ class Tracks:
     """Where the other frames see what frame 0's cells show.
 
     Attributes:
-        place: Centres of frame 0's cells.
+        centers: Centres of frame 0's cells.
         seen: Where each frame after frame 0 sees them.
         weight: Of each track; 1 for one that is right to TRACK_UNIT, 0 for one not to be used.
 
     Image points are (x, y) from the principal point, normalised by sqrt(H W).
     """
 
-    place: Float[Tensor, "cells 2"]
+    centers: Float[Tensor, "cells 2"]
     seen: Float[Tensor, "batch f1 cells 2"]
     weight: Float[Tensor, "batch f1 cells"]
 
@@ -60,13 +60,13 @@ def bundle_adjust(
     """
     state, offset = guess, guess.no_step()
     limit = BundleStep(
-        tracks.place.new_tensor(_STEP_LIMIT),
-        tracks.place.new_tensor(_LOG_LIMIT),
-        tracks.place.new_tensor(_LOG_LIMIT),
+        tracks.centers.new_tensor(_STEP_LIMIT),
+        tracks.centers.new_tensor(_LOG_LIMIT),
+        tracks.centers.new_tensor(_LOG_LIMIT),
     )
     targets = torch.arange(1, guess.center.shape[-2], device=guess.host_frames.device)
     for _ in range(steps):
-        seen = state.project(tracks.place, targets=targets)
+        seen = state.project(tracks.centers, targets=targets)
         error = seen.image - tracks.seen[..., None, :, :]
         residuals = linearise(state, seen, error, _sqrt_information(error, tracks))
         step = gauss_newton_step(residuals, state.host_frames, prior_precision, offset)
@@ -81,6 +81,6 @@ def _sqrt_information(
     """Return one over each track's standard deviation, robustly (Cauchy)."""
     squared = error.detach().square().sum(-1)
     robust = cauchy_weight(squared, (_CAUCHY_SCALE * TRACK_UNIT) ** 2)
-    scale = _EFFECTIVE_TRACKS / (len(tracks.place) * TRACK_UNIT**2)
+    scale = _EFFECTIVE_TRACKS / (len(tracks.centers) * TRACK_UNIT**2)
     weight = scale * tracks.weight[..., None, :] * robust
     return weight.clamp_min(_TINY_WEIGHT).sqrt()[..., None, None]

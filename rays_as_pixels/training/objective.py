@@ -193,7 +193,7 @@ def joint_loss(
     """Sum the losses of video and rays over what was noised.
 
     `config.weights.relative` weighs the error of each frame's clean rays relative to frame 0: the
-    part of the rays that is motion, a tenth of their variance, the rest being the lens.
+    part of the rays that is motion, a tenth of their variance, the rest being the focal length.
     """
     ray_floor = _LEVEL_FLOOR if config.network.ray_prediction == "sample" else 0.0
     state, target = batch.state, batch.target

@@ -50,7 +50,7 @@ def test_the_essential_chain_recovers_rotation_direction_and_step_length(
     assert score.pairs.rotation_deg.mean() < still.pairs.rotation_deg.mean() / 5
 
 
-def test_the_essential_chain_finds_the_focal_length_that_it_is_not_told(large_clip):
+def test_the_essential_chain_finds_the_focal_length_when_it_is_not_given(large_clip):
     pytest.importorskip("cv2", reason=BASELINES)
     score = score_clip(run_baseline(opencv.BASELINES[1], large_clip), large_clip)
     # The grid is 5 degrees of field of view apart, which is about 9 % of focal length here.

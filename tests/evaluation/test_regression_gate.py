@@ -74,7 +74,7 @@ def test_a_number_that_became_undefined_or_a_table_left_out_is_worse():
     assert "loop r_err_rad" in compare_results(result(), without_loop).worse
 
 
-def test_what_the_old_evaluation_lacks_is_said():
+def test_what_the_old_evaluation_lacks_is_reported():
     found = compare_results(result(), result())
     assert "autoencoder psnr_db" in found.not_compared
     line = "autoencoder psnr_db: not compared, the old evaluation lacks it"

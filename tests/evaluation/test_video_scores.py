@@ -49,7 +49,7 @@ def test_what_was_seen_depends_on_neither_the_world_frame_nor_which_frame_is_the
     assert last_sees_right, "the path goes right, so what it saw lies on frame 0's right"
 
 
-def test_frame_0_is_not_scored_and_seen_pixels_are_scored_apart(clip):
+def test_frame_0_is_not_scored_and_pixels_visible_in_it_are_scored_separately(clip):
     video = clip.video.clone()
     video[0] = 0.0  # the given image: whatever happens there does not count
     perfect = score_video(video, clip, seed=0, seconds=1.0)

@@ -21,7 +21,7 @@ def weights_of(pipe: RaysAsPixelsPipeline) -> dict[str, torch.Tensor]:
     return pipe.transformer.state_dict()
 
 
-def test_a_repository_is_fetched_whole_and_loads_to_the_same_weights(hub, access, toy):
+def test_a_repository_is_fetched_completely_and_loads_to_the_same_weights(hub, access, toy):
     found = find_model(REPOSITORY, access=access)
     assert found.commit == hub.repositories[REPOSITORY].refs["main"]
     loaded = RaysAsPixelsPipeline.from_pretrained(found.folder)
@@ -54,7 +54,7 @@ def test_configs_come_without_weights_and_the_text_encoder_by_its_header(hub, ac
     assert not list(folder.glob("*/*.safetensors"))
 
 
-def test_a_revision_pins_what_is_fetched_and_a_commit_needs_no_further_question(hub, access):
+def test_a_revision_pins_what_is_fetched_and_a_cached_commit_needs_no_request(hub, access):
     files = hub.repositories[REPOSITORY].commits[hub.repositories[REPOSITORY].refs["main"]]
     first = hub.repositories[REPOSITORY].refs["main"]
     index = json.loads(files["model_index.json"]) | {"max_frames": 5}
@@ -68,7 +68,7 @@ def test_a_revision_pins_what_is_fetched_and_a_commit_needs_no_further_question(
     assert hub.asked == []
 
 
-def test_offline_what_was_fetched_is_used_without_a_question(hub, access):
+def test_offline_a_cached_model_is_used_without_a_request(hub, access):
     first = find_model(REPOSITORY, access=access)
     hub.asked.clear()
     again = find_model(REPOSITORY, access=replace(access, offline=True))
@@ -76,7 +76,7 @@ def test_offline_what_was_fetched_is_used_without_a_question(hub, access):
     assert hub.asked == []
 
 
-def test_offline_what_was_not_fetched_is_refused_with_the_remedy(hub, access):
+def test_offline_a_model_that_is_not_cached_is_refused_with_the_remedy(hub, access):
     with pytest.raises(CheckpointError, match=r"offline mode needs.*Run once with HF_HUB"):
         find_model(REPOSITORY, access=replace(access, offline=True))
     assert hub.asked == []
@@ -107,7 +107,7 @@ def test_a_connection_that_is_cut_once_still_brings_the_model(hub, access):
     assert find_model(REPOSITORY, access=access).folder.is_dir()
 
 
-def test_without_a_network_what_was_fetched_is_used_and_this_is_said(hub, access):
+def test_without_a_network_the_cached_model_is_used_and_the_log_says_so(hub, access):
     first = find_model(REPOSITORY, access=access)
     messages: list[str] = []
     dead = replace(access, endpoint="http://127.0.0.1:1", log=messages.append)
@@ -150,7 +150,7 @@ def pickles_only(files: dict[str, bytes]) -> dict[str, bytes]:
         (lambda files: files | {WEIGHTS: files[WEIGHTS][:500]}, "whole safetensors files"),
     ],
 )
-def test_what_is_no_whole_pipeline_of_ours_is_refused(hub, access, toy_folder, change, message):
+def test_an_incomplete_or_foreign_pipeline_is_refused(hub, access, toy_folder, change, message):
     hub.put(REPOSITORY, change(files_of(toy_folder)))
     with pytest.raises(CheckpointError, match=message):
         find_model(REPOSITORY, access=access)
@@ -195,12 +195,14 @@ def test_a_hub_that_cannot_be_reached_is_named(access):
         find_model(REPOSITORY, access=dead)
 
 
-def test_a_token_that_the_hub_does_not_know_is_said_to_be_refused(access):
+def test_a_token_that_the_hub_refuses_is_an_error_that_says_so(access):
     with pytest.raises(CheckpointError, match=r"token must be one that.*got 401"):
         find_model(REPOSITORY, access=replace(access, token="hf_wrong"))
 
 
-def test_a_folder_goes_before_a_repository_of_its_name(hub, tmp_path, monkeypatch, toy_folder):
+def test_a_folder_takes_precedence_over_a_repository_of_its_name(
+    hub, tmp_path, monkeypatch, toy_folder
+):
     (tmp_path / "someone").mkdir()
     (tmp_path / "someone" / "tiny").symlink_to(toy_folder)
     monkeypatch.chdir(tmp_path)

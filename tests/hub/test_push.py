@@ -129,7 +129,7 @@ def test_what_is_not_written_like_a_repository_is_refused(folder, name):
         push_folder(folder, name)
 
 
-def test_a_folder_that_is_no_whole_pipeline_is_not_pushed(hub, writer, folder):
+def test_a_folder_that_is_not_a_complete_pipeline_is_not_pushed(hub, writer, folder):
     next((folder / "vae").glob("*.safetensors")).unlink()
     with pytest.raises(CheckpointError, match="Save the pipeline again"):
         push_folder(folder, NAME, access=writer)

@@ -98,7 +98,7 @@ def run_task(pipe: RaysAsPixelsPipeline, work: Workload, video: torch.Tensor) ->
     ],
     ids=lambda work: f"{work.task}-{work.frames}-{work.height}-{work.width}",
 )
-def test_a_run_of_the_shipped_model_holds_what_was_predicted_within_a_factor(shipped, shapes, work):
+def test_peak_memory_of_the_shipped_model_is_as_predicted_within_a_factor(shipped, shapes, work):
     video = video_for(work)
     measured = measured_bytes(lambda: run_task(shipped, work, video))
     found = Planner(shapes, work, device_type="cpu").estimate(MemorySetting())

@@ -38,7 +38,7 @@ def test_any_number_of_frames_fits_an_autoencoder_that_keeps_every_frame():
         check_frame_count(0, 1)
 
 
-def test_clip_lengths_are_said_in_words():
+def test_clip_lengths_are_described_in_words():
     said = [clip_lengths_in_words(clip_lengths(*rule)) for rule in ((17, 1), (5, 4), (9, 4))]
     assert said == ["2 to 17", "5", "5 or 9"]
     assert clip_lengths_in_words(clip_lengths(81, 4)) == "5, 9, ... or 81"

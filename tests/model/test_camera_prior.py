@@ -1,4 +1,4 @@
-"""The prior draws the cameras it tells as raxels, and the network's rays start from it."""
+"""The prior encodes raxels of the cameras it predicts, and the network's rays start from it."""
 
 import pytest
 import torch
@@ -31,7 +31,7 @@ def cameras(count: int, frames: int, height: int, width: int, seed: int = 0) -> 
     return Cameras(rigid(rotation_from_vector(turn), move), focal, center, height, width)
 
 
-def test_numbers_drawn_as_raxels_are_the_cameras_raxels_at_every_shape():
+def test_raxels_of_camera_parameters_are_those_of_the_cameras_at_every_shape():
     for height, width in ((64, 64), (48, 80), (80, 48)):
         clips = cameras(2, 3, height, width)
         numbers = camera_params_from_pose_params(pose_params(clips), height, width)
@@ -39,7 +39,7 @@ def test_numbers_drawn_as_raxels_are_the_cameras_raxels_at_every_shape():
         torch.testing.assert_close(2 * drawn, raxels_from_cameras(clips), rtol=0, atol=1e-5)
 
 
-def taught(channels: int = 5) -> CameraPrior:
+def random_prior(channels: int = 5) -> CameraPrior:
     """A prior whose pictures and heads are something, and whose guesses stay small."""
     torch.manual_seed(0)
     prior = CameraPrior(channels, 4, CameraPriorConfig())
@@ -50,7 +50,7 @@ def taught(channels: int = 5) -> CameraPrior:
 
 @pytest.mark.parametrize("frames", [1, 2, 5])
 def test_frame_0_is_the_reference_whatever_is_seen(frames):
-    prior = taught()
+    prior = random_prior()
     with torch.no_grad():
         numbers, _ = prior.params_and_log_depth(torch.randn(2, 5, frames, 4, 6))
     assert numbers.shape == (2, frames, 8)
@@ -61,19 +61,19 @@ def test_frame_0_is_the_reference_whatever_is_seen(frames):
         assert numbers[:, 0, 6:].abs().min() > 0
 
 
-def test_every_round_is_learned_from():
-    prior = taught()
+def test_every_round_gets_gradients():
+    prior = random_prior()
     latents = torch.randn(2, 5, 3, 4, 6)
-    told = prior.run_rounds(prior.motion(latents), latents[:, :, 0])
-    assert len(told) == len(prior.rounds)
-    for one in told:
+    rounds = prior.run_rounds(prior.motion(latents), latents[:, :, 0])
+    assert len(rounds) == len(prior.rounds)
+    for one in rounds:
         prior.zero_grad()
         one.scene.center.square().sum().backward(retain_graph=True)
         assert prior.cell.weight.grad.abs().max() > 0
         assert prior.matching.inward.weight.grad.abs().max() > 0
 
 
-def test_a_new_prior_trusts_tracks():
+def test_an_untrained_prior_follows_its_tracks():
     """Pictures slide by a quarter of a cell a frame: the camera turns or moves the other way."""
     prior = CameraPrior(48, 4, CameraPriorConfig())  # latents that are the pictures' cells
     prior.initialise_from_scratch()
@@ -86,19 +86,19 @@ def test_a_new_prior_trusts_tracks():
     frames = torch.stack([wide[..., :32, k : k + 48] for k in range(4)], 1)
     latents = torch.nn.functional.pixel_unshuffle(frames, 4).transpose(1, 2)
     with torch.no_grad():
-        told = prior.run_rounds(prior.motion(latents), latents[:, :, 0])
-    place, seen = prior.motion(latents).place, told[-1].seen
-    projected = told[-1].scene.project(place)
-    moved = projected.image[:, 1:, 0] - place
+        rounds = prior.run_rounds(prior.motion(latents), latents[:, :, 0])
+    centers, seen = prior.motion(latents).centers, rounds[-1].seen
+    projected = rounds[-1].scene.project(centers)
+    moved = projected.image[:, 1:, 0] - centers
     assert projected.in_front.all()
-    expected = -torch.arange(1, 4) / (4 * 96**0.5)  # to the left, in roots of the image's area
+    expected = -torch.arange(1, 4) / (4 * 96**0.5)  # to the left, normalised by sqrt(H W)
     torch.testing.assert_close(moved[0].median(1).values[:, 0], expected, rtol=0.2, atol=2e-3)
     assert moved[..., 1].abs().median() < 2e-3
     assert seen.shape == (1, 3, 96, 2)
 
 
 def linear_batches(seed: int):
-    """Ray latents that are a linear map of raxels, as a principal code's nearly are."""
+    """Ray latents that are a linear map of raxels, as those of principal components nearly are."""
     generator = torch.Generator().manual_seed(9)
     weight = torch.randn(4, 3, 8, 8, generator=generator) * 0.1
     while True:
@@ -113,7 +113,7 @@ def linear_batches(seed: int):
 
 
 @pytest.mark.slow
-def test_the_fitted_code_gives_the_latents_of_other_cameras():
+def test_the_fitted_ray_encoder_gives_the_latents_of_other_cameras():
     prior, lines = CameraPrior(4, 4, CameraPriorConfig()), []
     prior.motion.pictures.weight.normal_(std=0.1)
     fit_camera_prior(prior, linear_batches(0), lines.append)
@@ -130,7 +130,7 @@ def test_the_fitted_code_gives_the_latents_of_other_cameras():
     assert 0.5 < seen.std() < 2
 
 
-def test_rays_are_the_priors_where_the_video_is_clear():
+def test_rays_are_those_of_the_prior_where_the_video_is_clean():
     torch.manual_seed(0)
     model = RaysAsPixelsTransformer3DModel(
         video_config={"channels": 4, "patch_size": (1, 2, 2), "temporal_stride": 1},
@@ -155,8 +155,8 @@ def test_rays_are_the_priors_where_the_video_is_clear():
         torch.testing.assert_close(whole.rays, velocity.rays, rtol=1e-4, atol=1e-5)
 
 
-def test_no_rays_are_told_of_clips_whose_motion_is_hidden():
-    prior = taught()
+def test_no_rays_are_predicted_for_clips_whose_motion_is_hidden():
+    prior = random_prior()
     latents = torch.randn(3, 5, 3, 4, 6)
     sigma = torch.tensor([[0.0, 1.0, 1.0], [0.0, 0.25, 1.0], [0.0, 0.0, 0.0]])
     with torch.no_grad():
@@ -168,7 +168,7 @@ def test_no_rays_are_told_of_clips_whose_motion_is_hidden():
 
 
 def test_depths_come_along_with_the_rays_of_a_clip_and_not_with_those_of_a_single_frame():
-    prior = taught()
+    prior = random_prior()
     latents = torch.randn(2, 5, 3, 6, 8)
     with torch.no_grad():
         output = prior(latents, (3, 4))

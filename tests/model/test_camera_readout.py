@@ -23,7 +23,7 @@ def _clips_and_codec():
 
 
 @torch.no_grad()
-def test_fitting_to_the_latents_removes_most_of_the_codecs_error():
+def test_fitting_to_the_latents_removes_most_of_the_autoencoders_error():
     cameras, codec = _clips_and_codec()
     latents = codec.encode_raxels(raxels_from_cameras(cameras))
     errors = {}

@@ -9,7 +9,7 @@ from rays_as_pixels.model.camera_prior.global_motion import (
     GlobalMotion,
     _basis,
     _fitted,
-    cell_places,
+    cell_centers,
 )
 from rays_as_pixels.model.latent_pictures import SIDE
 from rays_as_pixels.solve.lucas_kanade import Flow
@@ -81,7 +81,7 @@ def test_tracks_of_frame_0_follow_what_it_shows():
     clip = torch.stack([wide[..., 2 * k : 2 * k + 80] for k in range(4)], 1)
     cells = torch.nn.functional.pixel_unshuffle(clip.flatten(0, 1), SIDE)
     seen = motion(cells.unflatten(0, (1, 4)).transpose(1, 2))
-    moved = (seen.seen - seen.place) * (SIDE * (12 * 20) ** 0.5)  # elements
+    moved = (seen.seen - seen.centers) * (SIDE * (12 * 20) ** 0.5)  # elements
     for frame in range(3):
         expected = torch.tensor([-2.0 * (frame + 1), 0.0])
         middle = moved[0, frame].median(0).values
@@ -89,8 +89,8 @@ def test_tracks_of_frame_0_follow_what_it_shows():
     assert seen.maps[..., 5].mean() > 0.8  # inside
 
 
-def test_places_are_from_the_middle_in_roots_of_the_area():
-    place = cell_places(2, 8)
-    assert place.mean(0).tolist() == [0.0, 0.0]
-    assert place[0].tolist() == [-3.5 / 4, -0.5 / 4]
-    assert place[-1].tolist() == [3.5 / 4, 0.5 / 4]
+def test_positions_are_from_the_image_centre_normalised_by_sqrt_of_the_area():
+    centers = cell_centers(2, 8)
+    assert centers.mean(0).tolist() == [0.0, 0.0]
+    assert centers[0].tolist() == [-3.5 / 4, -0.5 / 4]
+    assert centers[-1].tolist() == [3.5 / 4, 0.5 / 4]

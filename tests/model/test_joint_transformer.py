@@ -75,7 +75,7 @@ def test_velocities_have_the_shapes_of_what_they_move(reference_images, share):
 
 
 @torch.no_grad()
-def test_rays_answer_to_the_video_and_the_video_to_the_rays():
+def test_rays_depend_on_the_video_and_the_video_on_the_rays():
     network = model()
     given = state()
     base = network(given)

@@ -69,7 +69,7 @@ def test_costs_fade_with_the_noise_of_either_frame(layer):
     assert noisy[2].abs().max() == 0
 
 
-def test_the_network_reads_them_in_the_clip_and_not_in_the_stills():
+def test_the_network_reads_the_costs_for_the_clip_and_not_for_reference_images():
     torch.manual_seed(0)
     model = RaysAsPixelsTransformer3DModel(
         video_config={"channels": 4, "patch_size": (1, 2, 2), "temporal_stride": 1},

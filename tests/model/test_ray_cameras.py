@@ -12,7 +12,7 @@ def points_of(numbers: torch.Tensor, raster: tuple[int, int]) -> torch.Tensor:
     return torch.nn.functional.avg_pool2d(raxels[..., 3:, 3:], 2, 8)
 
 
-def test_cameras_of_every_lens_turn_and_place_come_back():
+def test_cameras_of_any_focal_length_rotation_and_position_come_back():
     generator = torch.Generator().manual_seed(0)
     numbers = torch.randn(40, 1, 8, generator=generator)
     numbers = numbers * torch.tensor([0.4, 0.4, 0.4, 0.5, 0.5, 0.5, 0.3, 0.3])

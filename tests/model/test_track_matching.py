@@ -1,8 +1,8 @@
-"""Windows around tracks read how well places match, at the right places."""
+"""Windows around tracks read how well positions match, at the right ones."""
 
 import torch
 
-from rays_as_pixels.model.camera_prior.global_motion import cell_places
+from rays_as_pixels.model.camera_prior.global_motion import cell_centers
 from rays_as_pixels.model.camera_prior.track_matching import TrackMatching, matches_around
 from rays_as_pixels.model.config import CameraPriorConfig
 
@@ -11,11 +11,11 @@ RADIUS, MIDDLE = 2, 12  # of a window of 25
 
 
 def test_a_window_is_read_around_its_track():
-    """The finest level has two places to a cell along each side, the next one."""
+    """The finest level has two positions to a cell along each side, the next one."""
     fine, coarse = torch.zeros(24, 1, 8, 12), torch.zeros(24, 1, 4, 6)
     fine[:, 0, 3, 7] = 1.0
     coarse[:, 0, 1, 3] = 1.0
-    # The centre of fine place (3, 7), in roots of the image's area of 4 x 6 cells.
+    # The centre of fine position (3, 7), in units of sqrt(H W) of 4 x 6 cells.
     at = torch.tensor([(7.5 - 6) / 2, (3.5 - 4) / 2]) / 24**0.5
     seen = at.expand(1, 1, 24, 2)
     read = matches_around([fine, coarse], seen, RADIUS)
@@ -34,8 +34,8 @@ def test_the_same_picture_matches_best_where_it_is():
     picture = torch.rand(1, 1, 3, 16, 24)
     levels = matching(picture.expand(1, 3, 3, 16, 24))
     assert [tuple(level.shape) for level in levels] == [(48, 1, 8, 12), (48, 1, 4, 6)]
-    read = matches_around(levels, cell_places(*GRID).expand(1, 2, 24, 2), RADIUS)
+    read = matches_around(levels, cell_centers(*GRID).expand(1, 2, 24, 2), RADIUS)
     torch.testing.assert_close(read[:, 0], read[:, 1])
-    own = levels[1].flatten(1).unflatten(0, (2, 24))  # frames, cells, places
+    own = levels[1].flatten(1).unflatten(0, (2, 24))  # frames, cells, positions
     spread = own - own.mean(1, keepdim=True)
     assert (spread.argmax(-1) == torch.arange(24)).float().mean() > 0.5

@@ -56,7 +56,7 @@ def images(latents, sigma, ray_latents, ray_sigma) -> tuple[LatentImages, Latent
     )
 
 
-def seen_from(
+def rendered_from(
     view: ViewPrior,
     numbers: torch.Tensor,
     *,
@@ -70,9 +70,9 @@ def seen_from(
     video = torch.where(sigma[:, None, :, None, None] > 0, torch.randn_like(video), video)
     levels = torch.full((count, frames), ray_level)
     with torch.no_grad():
-        told = view(*images(video, sigma, rays_of(numbers), levels), log_depth=log_depth)
-        shown = view.pixels(told.latents.transpose(1, 2).flatten(0, 1))
-    return told, shown.unflatten(0, (count, frames))
+        output = view(*images(video, sigma, rays_of(numbers), levels), log_depth=log_depth)
+        rendered = view.pixels(output.latents.transpose(1, 2).flatten(0, 1))
+    return output, rendered.unflatten(0, (count, frames))
 
 
 def test_a_camera_that_pans_sees_the_image_shifted(view):
@@ -81,57 +81,57 @@ def test_a_camera_that_pans_sees_the_image_shifted(view):
     numbers[..., 6:] = 1.0  # a narrow lens, so that a turn is nearly a shift
     turn = 5.0 / (root * torch.tensor(1.0).exp())  # 5 pixels
     numbers[0, 1, 1] = turn  # about y, which points down: to the right
-    told, shown = seen_from(view, numbers)
+    output, rendered = rendered_from(view, numbers)
     image = picture(1)[0]
     inner = slice(8, -8)
     expected = image[:, inner, 13:-3]  # what lies right of a place comes to it
-    assert (shown[0, 1][:, inner, inner] - expected).abs().mean() < 0.02
+    assert (rendered[0, 1][:, inner, inner] - expected).abs().mean() < 0.02
     still = (image[:, inner, inner] - expected).abs().mean()
     assert still > 0.05
-    assert told.seen[0, 0, 1, :, -1].max() < 1  # the right edge has left the image
-    assert told.seen[0, 0, 1, 1:-1, 1:-1].min() == 1
+    assert output.seen[0, 0, 1, :, -1].max() < 1  # the right edge has left the image
+    assert output.seen[0, 0, 1, 1:-1, 1:-1].min() == 1
 
 
 def test_a_camera_that_comes_nearer_by_half_the_depth_sees_twice_as_large(view):
     numbers = torch.zeros(1, 2, 8)
     numbers[0, 1, 5] = 0.5  # half way to depth 1
     with torch.no_grad():
-        _, shown = seen_from(view, numbers)
+        _, rendered = rendered_from(view, numbers)
     image = picture(1)
     middle = image[:, :, 12:36, 16:48]
     expected = torch.nn.functional.interpolate(middle, scale_factor=2.0, mode="bilinear")
     # Depth 1 is that from frame 0, so the point is half a unit from the nearer camera.
-    assert (shown[0, 1] - expected[0])[:, 4:-4, 4:-4].abs().mean() < 0.02
+    assert (rendered[0, 1] - expected[0])[:, 4:-4, 4:-4].abs().mean() < 0.02
 
 
-def test_depths_that_are_known_are_used_and_the_rest_is_told(view):
+def test_given_depths_are_used_and_the_others_are_predicted(view):
     numbers = torch.zeros(1, 2, 8)
     numbers[0, 1, 5] = 0.5
     left, right = torch.full((1, 1, 48, 64), 1.5).log(), torch.full((1, 1, 48, 64), torch.nan)
     half = torch.cat([left[..., :32], right[..., 32:]], -1)
-    shown = {}
+    rendered = {}
     with torch.no_grad():
         for name, depth in {"none": None, "nan": right, "all": left, "half": half}.items():
-            shown[name] = seen_from(view, numbers, log_depth=depth)[1][0, 1]
-    assert torch.equal(shown["nan"], shown["none"])
+            rendered[name] = rendered_from(view, numbers, log_depth=depth)[1][0, 1]
+    assert torch.equal(rendered["nan"], rendered["none"])
     # From half a unit nearer, what was one and a half away is one: half as large again.
     middle = picture(1)[:, :, 8:40, 11:53]
     expected = torch.nn.functional.interpolate(middle, size=(48, 63), mode="bilinear")[0]
-    inner = shown["all"][:, 4:-4, 4:-5]
+    inner = rendered["all"][:, 4:-4, 4:-5]
     assert (inner - expected[:, 4:-4, 4:-4]).abs().mean() < 0.02
-    assert (shown["none"][:, 4:-4, 4:-5] - expected[:, 4:-4, 4:-4]).abs().mean() > 0.04
-    torch.testing.assert_close(shown["half"][..., :16], shown["all"][..., :16])
-    torch.testing.assert_close(shown["half"][..., -16:], shown["none"][..., -16:])
+    assert (rendered["none"][:, 4:-4, 4:-5] - expected[:, 4:-4, 4:-4]).abs().mean() > 0.04
+    torch.testing.assert_close(rendered["half"][..., :16], rendered["all"][..., :16])
+    torch.testing.assert_close(rendered["half"][..., -16:], rendered["none"][..., -16:])
 
 
 def test_unknown_rays_leave_the_image_where_it_is_and_nothing_known_says_nothing(view):
     numbers = 0.3 * torch.randn(2, 3, 8, generator=torch.Generator().manual_seed(3))
     numbers[:, 0, :6] = 0
-    told, shown = seen_from(view, numbers, ray_level=1.0)
+    output, rendered = rendered_from(view, numbers, ray_level=1.0)
     unmoved = picture(2)[:, None].expand(-1, 3, -1, -1, -1)
-    torch.testing.assert_close(shown[:, 1:], unmoved[:, 1:], rtol=0, atol=1e-4)
-    assert told.share[:, 1:].min() == 1
-    assert told.share[:, 0].max() == 0  # an image does not come from itself
+    torch.testing.assert_close(rendered[:, 1:], unmoved[:, 1:], rtol=0, atol=1e-4)
+    assert output.share[:, 1:].min() == 1
+    assert output.share[:, 0].max() == 0  # an image does not come from itself
     latents = torch.randn(2, SIZE, 3, HEIGHT, WIDTH)
     noise = torch.ones(2, 3)
     blind = view(*images(latents, noise, rays_of(numbers), torch.zeros(2, 3)))
@@ -140,10 +140,10 @@ def test_unknown_rays_leave_the_image_where_it_is_and_nothing_known_says_nothing
     assert torch.equal(blind.velocity(latents, noise, said), said)
 
 
-def test_following_the_velocity_from_noise_ends_near_what_is_expected_and_said():
+def test_following_the_velocity_from_noise_ends_near_the_predicted_view():
     generator = torch.Generator().manual_seed(4)
     expected = torch.randn(4, 5, 2, 3, 3, generator=generator)
-    told = View(
+    output = View(
         expected,
         torch.full((4, 5, 2, 1, 1), 0.3),
         torch.ones(4, 2),
@@ -154,7 +154,7 @@ def test_following_the_velocity_from_noise_ends_near_what_is_expected_and_said()
     levels = torch.linspace(1, 0, 41)
     said = torch.full_like(expected, 2.0)
     for high, low in itertools.pairwise(levels):
-        velocity = told.velocity(current, torch.full((4, 2), float(high)), said)
+        velocity = output.velocity(current, torch.full((4, 2), float(high)), said)
         current = current + (low - high) * velocity
     off = current - expected - said
     assert off.mean().abs() < 0.05
@@ -166,7 +166,7 @@ def test_nothing_is_added_to_what_an_image_shows_from_known_cameras():
     expected = torch.randn(1, 5, 2, 3, 4, generator=generator)
     settled = torch.zeros(1, 1, 2, 3, 4)
     settled[..., :2] = 1
-    told = View(
+    output = View(
         expected,
         torch.full((1, 5, 2, 1, 1), 0.1),
         torch.ones(1, 2),
@@ -175,14 +175,14 @@ def test_nothing_is_added_to_what_an_image_shows_from_known_cameras():
     )
     noise = torch.randn(expected.shape, generator=generator)
     level = torch.full((1, 2), 0.8)
-    plain, added = (told.velocity(noise, level, x) for x in (0 * noise, 0 * noise + 2.0))
+    plain, added = (output.velocity(noise, level, x) for x in (0 * noise, 0 * noise + 2.0))
     assert torch.equal(plain[..., :2], added[..., :2])
     assert (plain[..., 2:] - added[..., 2:]).abs().min() > 0.1
 
 
-def test_where_cameras_are_unknown_nothing_is_settled(view):
+def test_where_cameras_are_unknown_the_network_decides(view):
     numbers = torch.zeros(1, 2, 8)
-    known, unknown = (seen_from(view, numbers, ray_level=level)[0] for level in (0.0, 1.0))
+    known, unknown = (rendered_from(view, numbers, ray_level=level)[0] for level in (0.0, 1.0))
     assert known.settled[:, :, 1].min() == 1
     assert unknown.settled.max() == 0
     assert unknown.seen[:, :, 1].min() == 1
@@ -200,12 +200,12 @@ def test_near_things_hide_far_ones_and_what_they_hid_is_filled_from_around(view)
     sigma = torch.tensor([[0.0, 1.0]])
     video = latents_of(torch.stack([image, torch.rand_like(image)], 1))
     with torch.no_grad():
-        told = view(*images(video, sigma, rays_of(numbers), torch.zeros(1, 2)), log_depth=depth)
-        shown = view.pixels(told.latents[:, :, 1])[0, 0]
-    bright = shown > 0.55
+        output = view(*images(video, sigma, rays_of(numbers), torch.zeros(1, 2)), log_depth=depth)
+        rendered = view.pixels(output.latents[:, :, 1])[0, 0]
+    bright = rendered > 0.55
     assert bright[17:31, 17:31].all(), "the near thing is where it is seen from the right"
     assert bright.sum() < 1.15 * 16 * 16, "and nowhere else"
-    assert shown[17:31, 34:44].mean() < 0.35, "what it hid looks like what is around"
-    assert told.seen[0, 0, 1, 2:4, 4].max() < 0.5, "and is not taken for seen"
-    assert told.seen[0, 0, 1, 2:4, 2].min() > 0.8
-    assert told.seen[0, 0, 1, :, 6].min() > 0.95
+    assert rendered[17:31, 34:44].mean() < 0.35, "what it hid looks like what is around"
+    assert output.seen[0, 0, 1, 2:4, 4].max() < 0.5, "and is not taken for seen"
+    assert output.seen[0, 0, 1, 2:4, 2].min() > 0.8
+    assert output.seen[0, 0, 1, :, 6].min() > 0.95

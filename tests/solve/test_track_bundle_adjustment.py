@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from rays_as_pixels.geometry.rotations import rotation_from_vector
-from rays_as_pixels.model.camera_prior.global_motion import cell_places
+from rays_as_pixels.model.camera_prior.global_motion import cell_centers
 from rays_as_pixels.solve.bundle import BundleState, PriorPrecision
 from rays_as_pixels.solve.track_bundle_adjustment import Tracks, bundle_adjust
 
-PLACE = cell_places(6, 10).double()
+CENTERS = cell_centers(6, 10).double()
 BATCH, FRAMES, CELLS = 3, 5, 60
 
 
@@ -49,8 +49,8 @@ def precision(frames: float, log_focal: float, depth: float) -> PriorPrecision:
 
 
 def tracks(state: BundleState) -> Tracks:
-    seen = state.project(PLACE).image[:, 1:, 0]
-    return Tracks(PLACE, seen, torch.ones(BATCH, FRAMES - 1, CELLS, dtype=torch.float64))
+    seen = state.project(CENTERS).image[:, 1:, 0]
+    return Tracks(CENTERS, seen, torch.ones(BATCH, FRAMES - 1, CELLS, dtype=torch.float64))
 
 
 def angle_deg(a: BundleState, b: BundleState) -> torch.Tensor:
@@ -72,7 +72,7 @@ def test_a_track_that_is_off_hardly_matters():
     given = tracks(state)
     wrong = given.seen.clone()
     wrong[:, :, ::10] += 0.3
-    given = Tracks(PLACE, wrong, given.weight)
+    given = Tracks(CENTERS, wrong, given.weight)
     found = bundle_adjust(state, precision(1.0, 1e3, 1.0), given, steps=4)
     assert angle_deg(found, state).max() < 0.2
 
@@ -84,7 +84,7 @@ def test_tracks_of_no_weight_are_not_used_and_leave_finite_derivatives():
     wrong[:, :, ::10] += 0.003
     weight[:, :, ::10] = 0
     found = bundle_adjust(
-        state, precision(1.0, 1e3, 1.0), Tracks(PLACE, wrong, weight.requires_grad_())
+        state, precision(1.0, 1e3, 1.0), Tracks(CENTERS, wrong, weight.requires_grad_())
     )
     assert angle_deg(found, state).max() < 1e-4
     found.center.square().sum().backward()

@@ -62,7 +62,7 @@ def test_all_but_the_prior_stays_and_the_facts_say_what_was_done(start, tmp_path
         assert {**old, "_name_or_path": ""} == {**new, "_name_or_path": ""}
 
 
-def test_without_a_pipeline_to_start_from_it_says_what_to_add(tmp_path):
+def test_without_a_pipeline_to_start_from_the_error_names_the_missing_option(tmp_path):
     with pytest.raises(InputError, match=r"got none\. Add --init-from"):
         train(training_config("tiny"), options_of(None, tmp_path))
 

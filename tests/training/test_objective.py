@@ -47,7 +47,7 @@ def test_noised_latents_move_along_their_target_velocity_to_the_clean_ones():
         torch.testing.assert_close(back, wanted, rtol=0, atol=1e-5)
 
 
-def test_stills_carry_the_rays_of_their_own_frame():
+def test_reference_images_carry_the_rays_of_their_own_frame():
     given = clean(2)
     made = noisy_batch(given, CONFIG, torch.Generator().manual_seed(1)).state.reference_images
     level = made.ray_sigma[:, None, :, None, None]

@@ -1,4 +1,4 @@
-"""What another process makes arrives in order, and its failure is told."""
+"""Items prefetched by another process arrive in order, and its failure is reported."""
 
 import itertools
 
@@ -20,7 +20,7 @@ def ending():
     yield 1
 
 
-def test_what_is_made_arrives_in_order():
+def test_prefetched_items_arrive_in_order():
     made = BackgroundPrefetcher(counted, 5)
     assert [made.take(wait=True) for _ in range(6)] == [5, 6, 7, 8, 9, 10]
     made.close()
@@ -29,7 +29,7 @@ def test_what_is_made_arrives_in_order():
 @pytest.mark.parametrize(
     ("source", "reason"), [(failing, "the ninth cloud"), (ending, "has ended")]
 )
-def test_after_what_was_made_a_failure_or_an_end_is_told(source, reason):
+def test_a_failure_or_the_end_is_reported_after_the_items_before_it(source, reason):
     made = BackgroundPrefetcher(source)
     assert made.take(wait=True) == 1
     with pytest.raises(RuntimeError, match=reason):

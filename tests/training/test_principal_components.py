@@ -1,4 +1,4 @@
-"""An autoencoder that starts as a principal code holds what the best linear code holds."""
+"""An autoencoder that starts as principal components reconstructs like the best linear code."""
 
 import pytest
 import torch
@@ -30,7 +30,7 @@ def autoencoder(base_dim: int = 40, res_blocks: int = 1):
 
 
 @pytest.mark.parametrize(("base_dim", "res_blocks"), [(40, 1), (56, 2)])
-def test_latents_keep_and_give_back_what_principal_components_do(base_dim, res_blocks):
+def test_latents_reconstruct_what_principal_components_do(base_dim, res_blocks):
     images = textures(0)
     model = autoencoder(base_dim, res_blocks)
     init_as_principal_components(model, [images[:12], images[12:]])

@@ -8,7 +8,7 @@ import torch
 from rays_as_pixels.geometry.rotations import rotation_from_vector
 from rays_as_pixels.model.camera_prior.camera_params import camera_params_from_pose_params
 from rays_as_pixels.model.camera_prior.camera_prior import CameraPrior, RoundOutput
-from rays_as_pixels.model.camera_prior.global_motion import cell_places
+from rays_as_pixels.model.camera_prior.global_motion import cell_centers
 from rays_as_pixels.model.config import CameraPriorConfig
 from rays_as_pixels.solve.bundle import BundleState
 from rays_as_pixels.training.distributed import new_accelerator
@@ -47,12 +47,12 @@ def new_prior() -> CameraPrior:
 
 def loss_of(prior: CameraPrior, clean: CleanBatch) -> float:
     with torch.no_grad():
-        told = prior.run_rounds(prior.motion(clean.latents), clean.latents[:, :, 0])
-        return float(camera_prior_loss(told, clean, prior.std)[0])
+        rounds = prior.run_rounds(prior.motion(clean.latents), clean.latents[:, :, 0])
+        return float(camera_prior_loss(rounds, clean, prior.std)[0])
 
 
 @pytest.mark.slow
-def test_clips_that_were_seen_are_told_and_a_second_run_goes_on(tmp_path, monkeypatch):
+def test_the_prior_learns_its_training_clips_and_a_second_run_resumes(tmp_path, monkeypatch):
     seconds = itertools.count()  # one a step, on every machine
     monkeypatch.setattr(stage_loop, "shared_clock", lambda accelerator: next(seconds))
     prior, lines, clean = new_prior(), [], next(batches(0))
@@ -83,15 +83,15 @@ def scene_of(pose: torch.Tensor) -> BundleState:
 
 
 def test_the_truth_costs_nothing_and_anything_else_does():
-    clean, place = next(batches(3)), cell_places(*GRID)
+    clean, centers = next(batches(3)), cell_centers(*GRID)
     scene = scene_of(clean.pose)
     params = camera_params_from_pose_params(clean.pose, *GRID)
-    tracks = true_tracks(params, scene.log_depth[:, 0], place)
-    spread = torch.full((8,), 0.1)
-    loss, degrees = camera_prior_loss([RoundOutput(scene, scene, tracks)], clean, spread)
+    tracks = true_tracks(params, scene.log_depth[:, 0], centers)
+    std = torch.full((8,), 0.1)
+    loss, degrees = camera_prior_loss([RoundOutput(scene, scene, tracks)], clean, std)
     assert loss < 1e-6
     assert degrees < 1e-3
     wrong = scene_of(clean.pose.roll(1, 0))
-    for told in (RoundOutput(wrong, scene, tracks), RoundOutput(scene, wrong, tracks)):
-        assert camera_prior_loss([told], clean, spread)[0] > 0.1
-    assert camera_prior_loss([RoundOutput(scene, scene, tracks + 0.02)], clean, spread)[0] > 0.05
+    for output in (RoundOutput(wrong, scene, tracks), RoundOutput(scene, wrong, tracks)):
+        assert camera_prior_loss([output], clean, std)[0] > 0.1
+    assert camera_prior_loss([RoundOutput(scene, scene, tracks + 0.02)], clean, std)[0] > 0.05

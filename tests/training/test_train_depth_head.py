@@ -1,4 +1,4 @@
-"""The view prior's maps are fitted and its depths are taught by what other frames show."""
+"""The view prior's maps are fitted and its depths are trained by the pixels of other frames."""
 
 import itertools
 
@@ -21,7 +21,9 @@ from rays_as_pixels.worlds import WorldOptions, render_clips
 
 
 @pytest.mark.slow
-def test_moved_is_nearer_than_unmoved_and_teaching_brings_it_nearer(tmp_path, monkeypatch):
+def test_a_warped_frame_is_nearer_than_an_unwarped_one_and_training_brings_it_nearer(
+    tmp_path, monkeypatch
+):
     seconds = itertools.count()  # one a step, on every machine
     monkeypatch.setattr(stage_loop, "shared_clock", lambda accelerator: next(seconds))
     clips = render_clips(

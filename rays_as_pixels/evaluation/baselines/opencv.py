@@ -197,7 +197,8 @@ def _choose_focal_px(cv2: Any, matches: list[_Matches], height: int, width: int)
     """Return the focal length that makes the fundamental matrices most nearly essential ones.
 
     The first two singular values of K^T F K are equal for the true K. Their relative difference is
-    summed over the steps, weighted by inliers; without a usable step, a 60 degree lens is assumed.
+    summed over the steps, weighted by inliers; without a usable step, 60 degrees are
+    assumed.
     """
     grid = width / (2 * np.tan(np.radians(_HFOV_GRID_DEG) / 2))
     cost = np.zeros(len(grid))

@@ -25,7 +25,7 @@ def _with_guessed_focal(world_from_cam: Float[Tensor, "frames 4 4"], truth: Came
 
 
 def identity_cameras(truth: Cameras) -> Cameras:
-    """Return a camera that never moves, with a 60 degree lens."""
+    """Return a camera that never moves, with a 60 degree field of view."""
     eye = torch.eye(4, dtype=truth.world_from_cam.dtype, device=truth.world_from_cam.device)
     return _with_guessed_focal(eye.expand_as(truth.world_from_cam), truth)
 
@@ -34,7 +34,7 @@ def constant_velocity_cameras(truth: Cameras) -> Cameras:
     """Repeat the first true relative motion, 0 to 1, for the rest of the path.
 
     It is given that true first step, which no method that only sees the video is: beating it means
-    more than predicting a smooth path. Its lens is the 60 degree guess.
+    more than predicting a smooth path. Its field of view is the 60 degree guess.
     """
     pose = truth.world_from_cam
     step = invert_rigid(pose[0]) @ pose[1]

@@ -22,7 +22,7 @@ from rays_as_pixels.evaluation.tasks.runner import Progress, Runner
 from rays_as_pixels.geometry.cameras import Cameras
 from rays_as_pixels.geometry.trajectory import Trajectory
 
-WRONG_FOCAL = 1.4  # a 60 degree lens called one of 45 degrees
+WRONG_FOCAL = 1.4  # a 60 degree field of view taken as 45 degrees
 
 ESTIMATE_LABELS = {
     "model": "ours, frames in order",

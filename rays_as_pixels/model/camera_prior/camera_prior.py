@@ -2,7 +2,7 @@
 
 Not in the paper. A small network reads tracks of frame 0's cells (`global_motion`) and how well
 they match (`track_matching`), corrects them, guesses cameras and depths, and predicts how much
-tracks and guesses are to be trusted; bundle adjustment of few points (`track_bundle_adjustment`)
+weight tracks and guesses deserve; bundle adjustment of few points (`track_bundle_adjustment`)
 finds the cameras and depths that explain both. Then again, with the residuals of the last round as
 input, as in DROID-SLAM (Teed and Deng 2021, 2108.10869). Raxels of the cameras, encoded by a linear
 map, are the rays.
@@ -102,7 +102,7 @@ class CameraPrior(nn.Module):
         self.register_buffer("moment_std", torch.ones(MOMENTS))
 
     def initialise_from_scratch(self) -> None:
-        """Guess cameras at rest with the mean focal length, and depths of 1; trust tracks."""
+        """Guess cameras at rest with the mean focal length, and depths of 1; rely on tracks."""
         for one in self.rounds:
             assert isinstance(one, _Round)
             one.initialise_from_scratch()
@@ -161,10 +161,10 @@ class CameraPrior(nn.Module):
             torch.stack([time, aspect.expand_as(time)], -1),
         ]
         frame = self.frame(torch.cat(rows, -1).to(kind))
-        place = torch.cat([motion.place, motion.place.square().sum(-1, keepdim=True)], -1)
-        fixed = [first.flatten(2).mT.to(kind), place.expand(batch, -1, -1).to(kind)]
+        centers = torch.cat([motion.centers, motion.centers.square().sum(-1, keepdim=True)], -1)
+        fixed = [first.flatten(2).mT.to(kind), centers.expand(batch, -1, -1).to(kind)]
         maps = motion.maps * motion.maps.new_tensor(_MAP_SCALES)
-        moved = 4 * (motion.seen - motion.place)
+        moved = 4 * (motion.seen - motion.centers)
         track = self.track(torch.cat([moved, maps], -1).to(kind))
         cell = track + self.cell(torch.cat(fixed, -1))[:, None]
         cell = cell + frame[:, :, None]
@@ -266,7 +266,7 @@ class _Round(nn.Module):
         self.track_out = nn.Linear(width, 4)  # change (x, y), logit of blending, log weight
 
     def initialise_from_scratch(self) -> None:
-        """Change nothing; trust tracks about as much as they deserve."""
+        """Change nothing; give tracks about the weight they deserve."""
         for head in (self.frame_out, self.clip_out, self.depth_out, self.track_out):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
@@ -291,7 +291,7 @@ class _Round(nn.Module):
         expected = tracks
         matches = [matches_around(evidence.volumes, tracks.detach(), self.radius)]
         if self.error is not None and self.camera_in is not None:
-            projected = scene.project(evidence.motion.place).image[:, 1:, 0]
+            projected = scene.project(evidence.motion.centers).image[:, 1:, 0]
             expected = projected.clamp(-_TRACK_LIMIT, _TRACK_LIMIT)
             matches.append(matches_around(evidence.volumes, expected.detach(), self.radius))
             params = _scene_params(scene) / std
@@ -308,7 +308,7 @@ class _Round(nn.Module):
             tracks = torch.lerp(tracks, expected, torch.sigmoid(correction[..., 2:3]))
             tracks = tracks + _CORRECTION * correction[..., :2]
             weight = _exp(correction[..., 3]).clamp_max(_MAX_TRACK_WEIGHT)
-        return hidden, guess, precision, Tracks(evidence.motion.place, tracks, weight)
+        return hidden, guess, precision, Tracks(evidence.motion.centers, tracks, weight)
 
     def _read(
         self, hidden: Tensor, scene: BundleState, std: Tensor

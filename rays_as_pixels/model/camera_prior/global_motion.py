@@ -1,7 +1,7 @@
 """The motion of whole frames as a few numbers: a robust polynomial of the flow in the image.
 
 Not in the paper. A rotating camera, and a plane seen from a moving one, make flows that are smooth
-functions of the place in the image. The coefficients of a cubic polynomial, 50 numbers per frame,
+functions of the position in the image. The coefficients of a cubic polynomial, 50 numbers a frame,
 gave better cameras of unseen worlds than the flow itself, 768 numbers, or 1024 learned features:
 median rotation from frame 0 of 1.41, 1.51 and 1.44 degrees after 3 minutes of learning each.
 """
@@ -37,7 +37,7 @@ class ClipMotion:
     Attributes:
         pictures: (B, F + 1, 3, H, W) at half the raster.
         moments: (B, F, MOMENTS) of every frame since the frame before it and since frame 0.
-        place: (N, 2) centres of frame 0's cells from the image's centre, x and y.
+        centers: (N, 2) centres of frame 0's cells from the image's centre, x and y.
         seen: (B, F, N, 2) where the content of those cells is in each frame, likewise.
         maps: (B, F, N, TRACK_MAPS) what else is known of each cell's track: the motion that the
             polynomial does not explain, logarithms of squared gradients and of the mismatch,
@@ -48,7 +48,7 @@ class ClipMotion:
 
     pictures: Float[Tensor, "batch t 3 height width"]
     moments: Float[Tensor, "batch f m"]
-    place: Float[Tensor, "cells 2"]
+    centers: Float[Tensor, "cells 2"]
     seen: Float[Tensor, "batch f cells 2"]
     maps: Float[Tensor, "batch f cells k"]
 
@@ -88,8 +88,8 @@ class GlobalMotion(nn.Module):
             grid = (height, width)
             fits = [_fitted(flow, grid) for flow in (after, whole)]
             moments = torch.cat([fit.moments for fit in fits], dim=-1)
-            fit, place = fits[1], cell_places(*grid).to(latents.device)
-            seen = place + fit.moved
+            fit, centers = fits[1], cell_centers(*grid).to(latents.device)
+            seen = centers + fit.moved
             limit = torch.tensor([width, height]).to(seen) / (2 * (height * width) ** 0.5)
             inside = (seen.abs() < limit).all(-1).to(seen)
             maps = torch.cat(
@@ -100,7 +100,7 @@ class GlobalMotion(nn.Module):
         return ClipMotion(
             pictures,
             moments.unflatten(0, shape),
-            place,
+            centers,
             seen.unflatten(0, shape),
             maps.unflatten(0, shape),
         )
@@ -167,7 +167,7 @@ def _fitted(flow: Flow, grid: tuple[int, int]) -> _Fit:
 
 
 @lru_cache(maxsize=16)
-def cell_places(height: int, width: int) -> Float[Tensor, "cells 2"]:
+def cell_centers(height: int, width: int) -> Float[Tensor, "cells 2"]:
     """Return cells' centres from the image's centre as (x, y), normalised by sqrt(H W)."""
     return pixels_from_middle((height, width)) / (height * width) ** 0.5
 

@@ -21,7 +21,7 @@ _MOTION_LIMIT = 3.0  # cells
 class MotionFeatures(nn.Module):
     """Compare every frame with the one before it and with frame 0, cell by cell.
 
-    Matching: cosines between a cell and the window of cells around its place in the other frame,
+    Matching: cosines between a cell and the window of cells around its position in the other frame,
     by groups of channels. Queries and keys start as the same map, so that what looks alike matches
     from the first step. Displacement: `LatentFlow`.
 

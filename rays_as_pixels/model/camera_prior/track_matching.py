@@ -31,7 +31,7 @@ class TrackMatching(nn.Module):
         self.outward = nn.Conv2d(width, width, 1)
 
     def forward(self, pictures: Float[Tensor, "batch t 3 height width"]) -> list[Tensor]:
-        """Compare every cell of frame 0 with every place in the other frames.
+        """Compare every cell of frame 0 with every position in the other frames.
 
         Returns:
             Per level, (batch * F * N, 1, rows, columns): products of features, over the root of

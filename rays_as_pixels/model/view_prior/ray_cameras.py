@@ -31,14 +31,14 @@ def cameras_of_points(
         normalised by sqrt(H W). What fits nothing gives some camera, never nan.
     """
     count, _, height, width = points.shape
-    place = pixels_from_middle((height, width)).to(points) / (height * width) ** 0.5  # cells 2
+    xy = pixels_from_middle((height, width)).to(points) / (height * width) ** 0.5  # cells 2
     wanted = (2 * points).flatten(2).mT  # n cells 3
     rotation = torch.eye(3).to(points).expand(count, 3, 3)
     log_focal = points.new_zeros(count, 2)
-    center = (wanted - _rays(place, log_focal)[0]).mean(1)
-    damping = points.new_full((8,), _DAMPING * len(place))
+    center = (wanted - _rays(xy, log_focal)[0]).mean(1)
+    damping = points.new_full((8,), _DAMPING * len(xy))
     for _ in range(_STEPS):
-        ray, slope = _rays(place, log_focal)
+        ray, slope = _rays(xy, log_focal)
         turned = ray @ rotation.mT
         by_log_focal = torch.einsum("nij,nkjc->nkic", rotation, slope)
         jacobian = torch.cat(
@@ -53,13 +53,13 @@ def cameras_of_points(
     return rotation, center, log_focal
 
 
-def _rays(place: Tensor, log_focal: Tensor) -> tuple[Tensor, Tensor]:
+def _rays(xy: Tensor, log_focal: Tensor) -> tuple[Tensor, Tensor]:
     """Return unit rays (n, cells, 3) and their change with log focal lengths (..., 2)."""
-    plane = place / log_focal.exp()[:, None]
+    plane = xy / log_focal.exp()[:, None]
     ray = torch.cat([plane, torch.ones_like(plane[..., :1])], -1)
     length = ray.norm(dim=-1, keepdim=True)
     unit = ray / length
-    axes = torch.eye(3, 2).to(place)
+    axes = torch.eye(3, 2).to(xy)
     moved = -axes * plane[..., None, :]  # d ray / d log f
     along = (unit[..., None] * moved).sum(-2, keepdim=True)
     return unit, (moved - unit[..., None] * along) / length[..., None]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from rays_as_pixels.geometry.rotations import rotation_from_vector
 from rays_as_pixels.model.camera_prior.camera_params import camera_params_from_pose_params
 from rays_as_pixels.model.camera_prior.camera_prior import CameraPrior, RoundOutput
-from rays_as_pixels.model.camera_prior.global_motion import cell_places
+from rays_as_pixels.model.camera_prior.global_motion import cell_centers
 from rays_as_pixels.solve.bundle import BundleState
 from rays_as_pixels.training.objective import CleanBatch
 from rays_as_pixels.training.stages.stage_loop import StageLoop
@@ -23,7 +23,7 @@ from rays_as_pixels.training.stages.stage_loop import StageLoop
 _STATE = "camera-prior"
 LEARNING_RATE = 2e-3  # from scratch
 _WEIGHT_DECAY = 0.02
-_LENS_WEIGHT = 0.5
+_FOCAL_WEIGHT = 0.5
 _DEPTH_WEIGHT = 0.2
 _PATH_WEIGHT = 0.3
 _GUESS_WEIGHT = 0.3
@@ -83,23 +83,23 @@ def train_camera_prior(
 
 
 def camera_prior_loss(
-    rounds: list[RoundOutput], clean: CleanBatch, spread: Float[Tensor, "8"]
+    rounds: list[RoundOutput], clean: CleanBatch, std: Float[Tensor, "8"]
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """Return the error of all rounds, and the mean rotation error of the last in degrees."""
     height, width = clean.latents.shape[-2:]
     truth = camera_params_from_pose_params(clean.pose, height, width)
     log_depth = -clean.motion[:, -1, 0].flatten(1).clamp_min(1e-3).log()
     log_depth = log_depth - log_depth.nanmedian(1, keepdim=True).values
-    place = cell_places(height, width).to(truth.device)
-    tracks = true_tracks(truth, -clean.motion[:, -1, 0].flatten(1).clamp_min(1e-3).log(), place)
+    centers = cell_centers(height, width).to(truth.device)
+    tracks = true_tracks(truth, -clean.motion[:, -1, 0].flatten(1).clamp_min(1e-3).log(), centers)
     limit = truth.new_tensor([width, height]) / (2 * (height * width) ** 0.5)
     in_view = ((tracks.abs() < limit).all(-1) & tracks.isfinite().all(-1))[..., None]
     total = degrees = truth.new_zeros(())
     for one in rounds:
         off = torch.where(in_view, one.seen - tracks.nan_to_num(), 0.0) / _TRACK_SCALE
         total = total + _TRACK_WEIGHT * _robust(off)
-        total = total + _GUESS_WEIGHT * _scene_loss(one.guess, truth, log_depth, spread)[0]
-        loss, degrees = _scene_loss(one.scene, truth, log_depth, spread)
+        total = total + _GUESS_WEIGHT * _scene_loss(one.guess, truth, log_depth, std)[0]
+        loss, degrees = _scene_loss(one.scene, truth, log_depth, std)
         total = total + loss
     return total / len(rounds), degrees
 
@@ -107,7 +107,7 @@ def camera_prior_loss(
 def true_tracks(
     truth: Float[Tensor, "batch t 8"],
     log_depth: Float[Tensor, "batch cells"],
-    place: Float[Tensor, "cells 2"],
+    centers: Float[Tensor, "cells 2"],
 ) -> Float[Tensor, "batch f cells 2"]:
     """Return where each frame sees the points of frame 0's cells, if no object moves."""
     log_focal = truth[:, 0, 6:]
@@ -115,20 +115,20 @@ def true_tracks(
     turn = rotation_from_vector(truth[..., :3])
     host = torch.zeros(1, dtype=torch.int64, device=truth.device)
     state = BundleState(turn, truth[..., 3:6], ratio, log_focal, host, log_depth[:, None])
-    return state.project(place).image[:, 1:, 0]
+    return state.project(centers).image[:, 1:, 0]
 
 
 def _scene_loss(
     scene: BundleState,
     truth: Float[Tensor, "batch t 8"],
     log_depth: Float[Tensor, "batch cells"],
-    spread: Float[Tensor, "8"],
+    std: Float[Tensor, "8"],
 ) -> tuple[Tensor, Tensor]:
     turn = _turn(rotation_from_vector(truth[:, 1:, :3]).mT @ scene.world_from_cam[:, 1:])
     center = truth[:, 1:, 3:6]
     moved = scene.center[:, 1:] - center
     length = center.norm(dim=-1).amax(1).clamp_min(_SHORTEST_PATH)[:, None, None]
-    lens = torch.cat(
+    focal = torch.cat(
         [
             (scene.log_focal - truth[:, 0, 6:])[:, None],
             (scene.log_focal[:, None] + scene.log_focal_ratio[..., None] - truth[..., 6:])[:, 1:],
@@ -137,10 +137,10 @@ def _scene_loss(
     )
     deep = (scene.log_depth[:, 0] - log_depth).nan_to_num()
     terms = (
-        (1.0, turn / spread[:3]),
-        (1.0, moved / spread[3:6]),
+        (1.0, turn / std[:3]),
+        (1.0, moved / std[3:6]),
         (_PATH_WEIGHT, 2 * moved / length),
-        (_LENS_WEIGHT, lens / spread[6:]),
+        (_FOCAL_WEIGHT, focal / std[6:]),
         (_DEPTH_WEIGHT, 2 * deep),
     )
     loss = torch.stack([share * _robust(error) for share, error in terms]).sum()

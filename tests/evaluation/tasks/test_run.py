@@ -238,7 +238,7 @@ def test_wrong_settings_and_clips_without_cameras_are_refused():
         evaluate(tiny_pipeline(), [], QUICK)
 
 
-def test_depths_found_in_the_clip_are_given_in_a_row_of_their_own(toy, monkeypatch):
+def test_generating_with_depths_estimated_from_the_clip_has_a_row_of_its_own(toy, monkeypatch):
     height, width = toy.sizes[0]
     clip = rooms.room_clip(rooms.curved_path(5, height=height, width=width, focal_px=40.0))
     given, generate = [], toy.generate
