@@ -14,7 +14,6 @@ from typing import Any
 import diffusers
 import torch
 
-from benchmarks.optimizations import measure_optimizations
 from benchmarks.report import DEVICES, markdown
 from benchmarks.shapes import NETWORKS
 from benchmarks.step import matmul_rate, measure_step, plan
@@ -29,7 +28,6 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), metavar="DIR")
     parser.add_argument("--seconds", type=float, default=8.0, help="per comparison (%(default)s)")
     parser.add_argument("--threads", type=int, default=None, help="CPU threads (default: torch's)")
-    parser.add_argument("--compile", action="store_true", help="measure compiled blocks too")
     return parser
 
 
@@ -58,7 +56,6 @@ def measure(args: argparse.Namespace, device: torch.device) -> Iterator[dict[str
         "matmul": {str(dtype)[6:]: matmul_rate(device, dtype) for dtype in dtypes},
         "steps": [],
         "tasks": [],
-        "optimizations": [],
     }
     for network in sizes:
         sys.stderr.write(f"{network.name}\n")
@@ -69,10 +66,6 @@ def measure(args: argparse.Namespace, device: torch.device) -> Iterator[dict[str
             tasks = measured_tasks(network, pipeline, device, every_step=mini)
             result["tasks"] += map(asdict, tasks)
             del pipeline
-            found = measure_optimizations(
-                network, device, budget_sec=args.seconds, compiled=args.compile
-            )
-            result["optimizations"] += map(asdict, found)
         yield result
 
 

@@ -31,7 +31,6 @@ _STEP_COLUMNS = [
     "peak",
 ]
 _TASK_COLUMNS = ["device", "size", "task", "clip", "time", "peak", "how"]
-_OPTIMIZATION_COLUMNS = ["device", "size", "optimization", "without", "with", "ratio"]
 
 
 def markdown(results: Results) -> str:
@@ -52,11 +51,10 @@ def markdown(results: Results) -> str:
         )
     steps = _table(_STEP_COLUMNS, results, "steps", _step_cells)
     tasks = _table(_TASK_COLUMNS, results, "tasks", _task_cells)
-    optimizations = _table(_OPTIMIZATION_COLUMNS, results, "optimizations", _optimization_cells)
     parts += ["", "Goals: " + "; ".join(GOALS) + ".", ""]
     parts += ["## One step beside Wan's, at equal tokens, width, precision and weights", ""]
     parts += [steps, "", "## Whole tasks", "", tasks, ""]
-    parts += ["## Optimizations", "", optimizations, "", NOTES, ""]
+    parts += [NOTES, ""]
     return "\n".join(parts)
 
 
@@ -96,11 +94,6 @@ def _step_cells(row: dict[str, Any], measured: dict[str, Any]) -> list[str]:
 def _task_cells(row: dict[str, Any], _: dict[str, Any]) -> list[str]:
     peak = _bytes(row["peak_bytes"])
     return [row["task"], row["clip"], _seconds(row["seconds"]), peak, row["how"]]
-
-
-def _optimization_cells(row: dict[str, Any], _: dict[str, Any]) -> list[str]:
-    seconds = _seconds(row["plain_sec"]), _seconds(row["with_sec"])
-    return [row["name"], *seconds, f"{row['ratio']:.2f}"]
 
 
 def _seconds(value: float) -> str:
