@@ -101,7 +101,7 @@ class RaysAsPixelsPipeline(PipelineBase):
         """Estimate, and look at the frames between these where tracking is weak; beyond the paper.
 
         Tracking is weak where a small share of patches is found along the path
-        (`camera_metrics.is_doubtful`). With several samples or flips the estimate stays as it is.
+        (`inlier_ratio.is_doubtful`). With several samples or flips the estimate stays as it is.
 
         Args:
             video: As for `estimate`.

@@ -154,7 +154,7 @@ class TrainingConfig:
 
     Attributes:
         name: The name on the command line.
-        num_frames: Frames per clip; 4k+1 of them where `codec.temporal_stride` is 4.
+        num_frames: Frames per clip; 4k+1 of them where the temporal stride is 4.
         sizes: (height, width) of the clips, multiples of 16.
         pool_clips: Clips rendered to disk beforehand; 0 renders while training (for GPUs).
         render_clips: Clips rendered at a time while training.

@@ -118,7 +118,7 @@ def random_window(
     crops: Sequence[tuple[int, int, float]],
     generator: torch.Generator,
 ) -> Float[Tensor, "batch n 3 h w"]:
-    """Cut a window of one of the kinds in `crops` (see CodecConfig), at one place for the batch."""
+    """Cut a window of one of the kinds in `crops`, at one place for the batch."""
     share = torch.tensor([crop[2] for crop in crops])
     kind = int(torch.multinomial(share, 1, generator=generator))
     frames, pixels, _ = crops[kind]
