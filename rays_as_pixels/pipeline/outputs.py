@@ -110,7 +110,7 @@ class ShotEstimate:
         trajectory: One camera per frame, in axes of the first, intrinsics in pixels of the input.
         interpolated: (F,) frames without a pose of their own.
         points: Scene points, in the same world; seen in pixels of the input.
-        pose_std: Standard deviations of the cameras (`solve.video.uncertainty`); None where the path
+        pose_std: Of the cameras (`solve.video.uncertainty`); None where the path
             is the network's.
         solution: How the path was found; None where it is the network's.
         network: The network's own path, of the frames that it looked at.
