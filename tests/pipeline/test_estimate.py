@@ -70,7 +70,8 @@ def test_the_command_looks_between_and_says_so_unless_told_not_to(
     tmp_path, capsys, toy_folder, words
 ):
     write_video(tmp_path / "clip.mp4", moving(6), fps=10)
-    command = ["estimate", str(tmp_path / "clip.mp4"), "--model", str(toy_folder), *words]
+    clip = str(tmp_path / "clip.mp4")
+    command = ["estimate", clip, "--frames", "5", "--model", str(toy_folder), *words]
     assert main([*command, "--out", str(tmp_path / "out")]) == 0
     said = capsys.readouterr().err
     path = json.loads((tmp_path / "out" / "trajectory.json").read_text())
@@ -91,4 +92,4 @@ def test_extra_frames_are_read_only_where_tracking_is_weak_and_there_is_one_run(
     alone = toy.estimate_with_extra_frames(video, none_there, options=EstimateOptions(refine=False))
     assert alone.inlier_ratio is None and len(asked) == 1
     toy.estimate_with_extra_frames(video, none_there, options=EstimateOptions(num_flips=2))
-    assert len(asked) == 1, "several runs have a spread instead"
+    assert len(asked) == 1, "several runs have a standard deviation instead"
