@@ -214,4 +214,4 @@ def test_without_a_number_of_frames_every_frame_of_each_shot_has_a_row(toy_folde
     assert not any(row["interpolated"] for row in rows)
     assert all(row["held_out_score"] > 0.4 for row in rows)
     assert rows[0]["fx"] == pytest.approx(planar_scene.FOCAL_PX, rel=0.05)
-    assert rows[5]["spread_position"] > 0
+    assert rows[5]["std_position"] > 0
