@@ -91,15 +91,15 @@ class BlockNormalEquations:
     def step(self) -> tuple[Float[Tensor, "*batch n"], Float[Tensor, "*batch m b"]]:
         """Return dx and dy."""
         by_shared = _solve_blocks(self.blocks.hessian, self.cross)  # B^-1 C
-        alone = _solve_blocks(self.blocks.hessian, self.blocks.gradient[..., None])  # B^-1 h
-        rows = self.cross.flatten(-3, -2).mT
+        rows, cross = by_shared.flatten(-3, -2).mT, self.cross.flatten(-3, -2)
+        gradient = self.blocks.gradient
         reduced = NormalEquations(
-            self.shared.hessian - rows @ by_shared.flatten(-3, -2),
-            self.shared.gradient - (rows @ alone.flatten(-3, -2)).squeeze(-1),
+            self.shared.hessian - rows @ cross,
+            self.shared.gradient - (rows @ gradient.flatten(-2)[..., None]).squeeze(-1),
         )
         shared = reduced.step()
-        blocks = -(alone + by_shared @ shared[..., None, :, None])
-        return shared, blocks.squeeze(-1)
+        moved = gradient + (cross @ shared[..., None]).view_as(gradient)
+        return shared, -_solve_blocks(self.blocks.hessian, moved[..., None]).squeeze(-1)
 
 
 def _solve_blocks(

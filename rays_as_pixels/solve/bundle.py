@@ -7,6 +7,7 @@ sqrt(H W), so that nothing depends on the size of the images.
 """
 
 from dataclasses import dataclass, fields, replace
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -27,6 +28,7 @@ class Projection:
         targets: (T,) the frames that see them.
         from_host: From the host's centre to the points, in the world's axes and scene units.
         from_target: From each target's centre, likewise.
+        in_camera: (x, y) in each target's axes.
         depth: Along each target's axis, no less than NEAR_PLANE.
         in_front: False where a point is nearer than that, or behind.
         image: Normalised by sqrt(H W).
@@ -35,6 +37,7 @@ class Projection:
     targets: Tensor
     from_host: Float[Tensor, "*batch a n 3"]
     from_target: Float[Tensor, "*batch t a n 3"]
+    in_camera: Float[Tensor, "*batch t a n 2"]
     depth: Float[Tensor, "*batch t a n"]
     in_front: Tensor
     image: Float[Tensor, "*batch t a n 2"]
@@ -150,8 +153,9 @@ class BundleState:
             .unbind(-1)
         )
         depth = z.clamp_min(NEAR_PLANE)
-        image = torch.stack([x, y], -1) / depth[..., None] * focal[..., targets, None, None, :]
-        return Projection(targets, from_host, from_target, depth, z > NEAR_PLANE, image)
+        point, focal = torch.stack([x, y], -1), focal[..., targets, None, None, :]
+        image = point / depth[..., None] * focal
+        return Projection(targets, from_host, from_target, point, depth, z > NEAR_PLANE, image)
 
     def to(self, dtype: torch.dtype) -> "BundleState":
         """Return it in another precision."""
@@ -200,11 +204,13 @@ class PriorPrecision:
 
 @dataclass(frozen=True)
 class Residuals:
-    """Projection errors in standard deviations and their Jacobians; zero where not to be used.
+    """Projection errors, what they weigh, and their Jacobians.
 
     Attributes:
         targets: (T,) frames that the errors are seen in.
-        error: Whitened: sqrt(W) r.
+        error: r, normalised by sqrt(H W).
+        information: W, the inverse covariance of r: 2 x 2, or 1 x 1 where both axes weigh alike.
+            Zero for what is not to be used.
         by_target: Change with the target frame's FRAME_PARAMS.
         by_host: With the host frame's; None where frame 0, which stays, is the only host.
         by_log_focal: With the logarithm of all focal lengths.
@@ -213,6 +219,7 @@ class Residuals:
 
     targets: Tensor
     error: Float[Tensor, "*batch t a n 2"]
+    information: Float[Tensor, "*batch t a n i i"]
     by_target: Float[Tensor, "*batch t a n 2 7"]
     by_host: Float[Tensor, "*batch t a n 2 7"] | None
     by_log_focal: Float[Tensor, "*batch t a n 2"]
@@ -223,7 +230,7 @@ def linearise(
     state: BundleState,
     seen: Projection,
     error: Float[Tensor, "*batch t a n 2"],
-    sqrt_information: Float[Tensor, "*batch t a n i i"],
+    information: Float[Tensor, "*batch t a n i i"],
 ) -> Residuals:
     """Differentiate where target frames see points by cameras, focal length and depths.
 
@@ -240,15 +247,12 @@ def linearise(
         state: Where.
         seen: Of the state.
         error: u minus where the target frames see the points.
-        sqrt_information: S with S^T S = W, whose product with an error is in standard deviations;
-            2 x 2, or 1 x 1 where both axes count alike. Zero for what is not to be used.
+        information: W, see `Residuals`.
     """
     axes = state.world_from_cam[..., seen.targets, None, None, :, :].mT
     scale = state.focal()[..., seen.targets, None, None, :] / seen.depth[..., None]
     slant = seen.image / seen.depth[..., None]
-    by_point = scale[..., None] * axes[..., :2, :] - slant[..., None] * axes[..., 2:, :]
-    by_point = _whiten(by_point, sqrt_information)
-    image = _whiten(seen.image[..., None], sqrt_information)[..., 0]
+    by_point = torch.cat([torch.diag_embed(scale), -slant[..., None]], -1) @ axes
     # Products of 3-vectors by elements: as batched matrices they take several times as long.
     arm = seen.from_host[..., None, :, :, None, :]
     turn = torch.linalg.cross(by_point, seen.from_target[..., None, :], dim=-1)
@@ -261,19 +265,29 @@ def linearise(
         by_host = torch.cat([turn_host, by_point, -by_focal_of_host[..., None]], -1)
     return Residuals(
         seen.targets,
-        _whiten(error[..., None], sqrt_information)[..., 0],
-        torch.cat([turn, -by_point, image[..., None]], -1),
+        error,
+        information,
+        torch.cat([turn, -by_point, seen.image[..., None]], -1),
         by_host,
-        image - by_focal_of_host,
+        seen.image - by_focal_of_host,
         (by_point * arm).sum(-1),
     )
 
 
-def _whiten(
-    rows: Float[Tensor, "*batch t a n 2 k"], sqrt_information: Float[Tensor, "*batch t a n i i"]
+def _weigh(
+    information: Float[Tensor, "*batch t a n i i"], rows: Float[Tensor, "*batch t a n 2 k"]
 ) -> Float[Tensor, "*batch t a n 2 k"]:
-    isotropic = sqrt_information.shape[-1] == 1
-    return sqrt_information * rows if isotropic else sqrt_information @ rows
+    isotropic = information.shape[-1] == 1
+    return information * rows if isotropic else information @ rows
+
+
+def _weighted_square(
+    information: Float[Tensor, "*batch t a n i i"], value: Float[Tensor, "*batch t a n 2"]
+) -> Float[Tensor, "*batch t a n 2"]:
+    """Return numbers whose sum over the last axis is x^T W x."""
+    if information.shape[-1] == 1:
+        return information[..., 0] * value.square()
+    return _weigh(information, value[..., None])[..., 0] * value
 
 
 def gauss_newton_step(
@@ -295,11 +309,12 @@ def gauss_newton_step(
         torch.cat([one.frames.flatten(-2), one.log_focal[..., None]], -1)
         for one in (prior_precision, offset_from_prior)
     )
-    by_depth, error = residuals.by_log_depth, residuals.error
+    by_depth, information = residuals.by_log_depth, residuals.information
+    weighted = _weigh(information, by_depth[..., None])[..., 0]
     depth_precision = prior_precision.log_depth.flatten(-2)
     depths = NormalEquations(
-        by_depth.square().sum((-4, -1)).flatten(-2)[..., None, None],
-        (by_depth * error).sum((-4, -1)).flatten(-2)[..., None],
+        _weighted_square(information, by_depth).sum((-4, -1)).flatten(-2)[..., None, None],
+        (weighted * residuals.error).sum((-4, -1)).flatten(-2)[..., None],
     ).with_prior(depth_precision[..., None], offset_from_prior.log_depth.flatten(-2)[..., None])
     cameras, log_depth = BlockNormalEquations(
         shared.with_prior(precision, offset), depths, cross[..., None, :]
@@ -325,37 +340,38 @@ def _camera_equations(
     by_target, by_host = residuals.by_target, residuals.by_host
     frames = torch.eye(free + 1).to(by_target)[:, 1:]
     target, host = frames[residuals.targets], frames[host_frames]
+    weigh = partial(_weigh, residuals.information)
+    of_target, of_host = weigh(by_target), None if by_host is None else weigh(by_host)
 
     def by_frame(value: Tensor) -> Float[Tensor, "*batch k"]:
-        found = torch.einsum("...tanic,...tani,tf->...fc", by_target, value, target)
-        if by_host is not None:
-            found = found + torch.einsum("...tanic,...tani,af->...fc", by_host, value, host)
+        points = of_target.flatten(-4, -3), value.flatten(-3, -2)
+        found = torch.einsum("...tmic,...tmi->...tc", *points)
+        found = torch.einsum("...tc,tf->...fc", found, target)
+        if of_host is not None:
+            own = torch.einsum("...tanic,...tani->...ac", of_host, value)
+            found = found + torch.einsum("...ac,af->...fc", own, host)
         return found.flatten(-2)
 
-    gram = torch.einsum("...tanic,...tanid->...tcd", by_target, by_target)
+    gram = torch.einsum("...tanic,...tanid->...tcd", of_target, by_target)
     gram = torch.einsum("...tcd,tf,tg->...fcgd", gram, target, target)
     depth = residuals.by_log_depth
-    cross = torch.einsum("...tanic,...tani->...tanc", by_target, depth)
-    cross = torch.einsum("...tanc,tf->...anfc", cross, target)
-    if by_host is not None:
-        own = torch.einsum("...tanic,...tanid->...acd", by_host, by_host)
-        pair = torch.einsum("...tanic,...tanid->...tacd", by_target, by_host)
+    cross = torch.einsum("...tanic,...tani->...tcan", of_target, depth)
+    cross = torch.einsum("...tcan,tf->...fcan", cross, target)
+    if of_host is not None:
+        own = torch.einsum("...tanic,...tanid->...acd", of_host, by_host)
+        pair = torch.einsum("...tanic,...tanid->...tacd", of_target, by_host)
         pair = torch.einsum("...tacd,tf,ag->...fcgd", pair, target, host)
         own = torch.einsum("...acd,af,ag->...fcgd", own, host, host)
         gram = gram + own + pair + pair.movedim((-2, -1), (-4, -3))
-        own = torch.einsum("...tanic,...tani->...anc", by_host, depth)
-        cross = cross + torch.einsum("...anc,af->...anfc", own, host)
+        own = torch.einsum("...tanic,...tani->...can", of_host, depth)
+        cross = cross + torch.einsum("...can,af->...fcan", own, host)
     focal, error = residuals.by_log_focal, residuals.error
+    of_focal = weigh(focal[..., None])[..., 0]
     column = by_frame(focal)
-    corner = focal.square().sum((-4, -3, -2, -1))[..., None, None]
-    gram = gram.flatten(-2).flatten(-3, -2)
-    hessian = torch.cat(
-        [
-            torch.cat([gram, column[..., None]], -1),
-            torch.cat([column[..., None, :], corner], -1),
-        ],
-        dim=-2,
-    )
-    gradient = torch.cat([by_frame(error), (focal * error).sum((-4, -3, -2, -1))[..., None]], -1)
-    cross = torch.cat([cross.flatten(-2), (focal * depth).sum((-4, -1))[..., None]], -1)
-    return NormalEquations(hessian, gradient), cross.flatten(-3, -2)
+    corner = (of_focal * focal).sum((-4, -3, -2, -1))[..., None, None]
+    gram = torch.cat([gram.flatten(-2).flatten(-3, -2), column[..., None]], -1)
+    hessian = torch.cat([gram, torch.cat([column[..., None, :], corner], -1)], -2)
+    gradient = torch.cat([by_frame(error), (of_focal * error).sum((-4, -3, -2, -1))[..., None]], -1)
+    focal_cross = (of_focal * depth).sum((-4, -1)).flatten(-2)[..., None, :]
+    cross = torch.cat([cross.flatten(-2).flatten(-3, -2), focal_cross], -2)
+    return NormalEquations(hessian, gradient), cross.mT

@@ -177,15 +177,15 @@ class PatchLevel:
             torch.stack([by_frame(one) for one in moments.slope], -1),
         )
         error = -_lucas_kanade_step(tensor, slope).double() / self.side_px
-        share = _EFFECTIVE_PATCHES / alike.shape[-1]
-        information = alike * (self.side_px / _PIXEL_NOISE) ** 2 * share
+        count = alike.shape[-1]
+        information = alike * (self.side_px / _PIXEL_NOISE) ** 2 * _EFFECTIVE_PATCHES / count
         root = _cholesky(tensor).double() * information.double().sqrt()[..., None, None]
         squared = (root @ error[..., None]).square().sum((-2, -1))
-        robust = cauchy_weight(squared, _CAUCHY_SIGMAS**2 * share)
+        robust = cauchy_weight(squared, _CAUCHY_SIGMAS**2 * _EFFECTIVE_PATCHES / count)
         root = root * robust.sqrt()[..., None, None]
-        inlier_ratio = alike.sum() / (self.other.sum() * alike.shape[-1])
+        inlier_ratio = alike.sum() / (self.other.sum() * count)
         seen = state.project(self.patches.centers.double())
-        return linearise(state, seen, error, root), inlier_ratio
+        return linearise(state, seen, error, root.mT @ root), inlier_ratio
 
     def _moments(self, warped: WarpedPatches) -> tuple["_Moments", Float[Tensor, "an f"]]:
         """Sum over the pixels of each patch, in each frame; and what of their weight is visible."""
@@ -238,7 +238,7 @@ class _Moments:
         left = (self.host_variance + self.frame_variance - 2 * self.covariance).clamp_min(0)
         alike = torch.sigmoid((correlation - _MIN_CORRELATION) / _CORRELATION_WIDTH)
         textured = self.host_variance > _MIN_VARIANCE
-        return alike * cauchy_weight(left, DISSIMILAR_RMS**2) * textured
+        return alike / (1 + left / DISSIMILAR_RMS**2) * textured
 
 
 def _read(

@@ -25,7 +25,6 @@ _EFFECTIVE_TRACKS = 30.0  # neighbouring tracks err alike; a frame's count as so
 _CAUCHY_SCALE = 4.0  # TRACK_UNITs; an error that large counts half
 _STEP_LIMIT = (0.3,) * 3 + (0.5,) * 3 + (0.3,)  # of a frame's rotation, centre, log focal ratio
 _LOG_LIMIT = 0.5  # of one step of log focal and log depths
-_TINY_WEIGHT = 1e-20  # under which the square root's derivative is not finite
 
 
 @dataclass(frozen=True)
@@ -68,19 +67,18 @@ def bundle_adjust(
     for _ in range(steps):
         seen = state.project(tracks.centers, targets=targets)
         error = seen.image - tracks.seen[..., None, :, :]
-        residuals = linearise(state, seen, error, _sqrt_information(error, tracks))
+        residuals = linearise(state, seen, error, _information(error, tracks))
         step = gauss_newton_step(residuals, state.host_frames, prior_precision, offset)
         step = step.clamped(limit)
         state, offset = state.retract(step), offset + step
     return state
 
 
-def _sqrt_information(
+def _information(
     error: Float[Tensor, "batch f1 1 cells 2"], tracks: Tracks
 ) -> Float[Tensor, "batch f1 1 cells 1 1"]:
-    """Return one over each track's standard deviation, robustly (Cauchy)."""
+    """Return one over each track's variance, robustly (Cauchy)."""
     squared = error.detach().square().sum(-1)
     robust = cauchy_weight(squared, (_CAUCHY_SCALE * TRACK_UNIT) ** 2)
     scale = _EFFECTIVE_TRACKS / (len(tracks.centers) * TRACK_UNIT**2)
-    weight = scale * tracks.weight[..., None, :] * robust
-    return weight.clamp_min(_TINY_WEIGHT).sqrt()[..., None, None]
+    return (scale * tracks.weight[..., None, :] * robust)[..., None, None]

@@ -47,8 +47,8 @@ def image(state: BundleState) -> torch.Tensor:
 def residuals(state: BundleState, truth: torch.Tensor) -> Residuals:
     """Errors of all points in all frames but their own."""
     own = torch.arange(FRAMES)[:, None] == state.host_frames
-    root = torch.eye(2, dtype=torch.float64) * ~own[:, :, None, None, None]
-    return linearise(state, state.project(POINTS), image(state) - truth, root)
+    information = torch.eye(2, dtype=torch.float64) * ~own[:, :, None, None, None]
+    return linearise(state, state.project(POINTS), image(state) - truth, information)
 
 
 def precision(state: BundleState, frames: float, log_focal: float, depth: float) -> PriorPrecision:
@@ -111,11 +111,12 @@ def test_one_host_and_several_give_the_same_step_where_the_others_say_nothing():
     first = torch.tensor([1.0, 0.0, 0.0]).double()[:, None, None]
     silent = Residuals(
         found.targets,
-        found.error * first,
-        found.by_target * first[..., None],
-        found.by_host * first[..., None],
-        found.by_log_focal * first,
-        found.by_log_depth * first,
+        found.error,
+        found.information * first[..., None],
+        found.by_target,
+        found.by_host,
+        found.by_log_focal,
+        found.by_log_depth,
     )
     several = gauss_newton_step(
         silent, SEVERAL_HOSTS, precision(state, 1.0, 1.0, 1.0), state.no_step()

@@ -291,7 +291,7 @@ class _Round(nn.Module):
         expected = tracks
         matches = [matches_around(evidence.volumes, tracks.detach(), self.radius)]
         if self.error is not None and self.camera_in is not None:
-            projected = scene.project(evidence.motion.centers).image[:, 1:, 0]
+            projected = _project(scene, evidence.motion.centers)
             expected = projected.clamp(-_TRACK_LIMIT, _TRACK_LIMIT)
             matches.append(matches_around(evidence.volumes, expected.detach(), self.radius))
             params = _scene_params(scene) / std
@@ -340,6 +340,15 @@ def _float32(hidden: Tensor) -> torch.autocast:
     """Compute in float32 in spite of autocast, where the device has it (meta has not)."""
     kind = hidden.device.type
     return torch.autocast(kind if torch.amp.is_autocast_available(kind) else "cpu", enabled=False)
+
+
+def _project(
+    scene: BundleState, place: Float[Tensor, "cells 2"]
+) -> Float[Tensor, "batch f1 cells 2"]:
+    """Return where the frames after frame 0 see its cells, normalised by sqrt(H W)."""
+    seen = scene.project(place)  # whose image is f (x / z); (f x) / z differs in its last bit
+    image = scene.focal()[:, :, None, None] * seen.in_camera / seen.depth[..., None]
+    return image[:, 1:, 0]
 
 
 def _exp(value: Tensor) -> Tensor:
