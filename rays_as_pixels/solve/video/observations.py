@@ -22,6 +22,7 @@ from rays_as_pixels.solve.video.tracks import FramePoints, Tracker, Tracks
 
 _HELD_OUT_EVERY = 5  # tracks
 _HELD_OUT_FEATURES_EVERY = 8
+_MIN_KEYFRAMES = 8  # of a shot with so many frames; a map needs three that see the same
 _WINDOW = 4  # keyframes ahead that every keyframe is matched with
 _MATCH_ALL_UP_TO = 20  # keyframes
 _FAR_EVERY, _FAR_STEP = 3, 6  # beyond: every third keyframe with each sixth after it
@@ -76,7 +77,10 @@ def observe(
 
 
 class Observer:
-    """Gather the observations of a shot whose frames come one at a time; it keeps only the last."""
+    """Gather the observations of a shot whose frames come one at a time; it keeps few of them.
+
+    Where the motion makes few keyframes, as in a short shot, evenly spread frames join them.
+    """
 
     def __init__(self) -> None:
         """Start without any frame."""
@@ -84,8 +88,10 @@ class Observer:
         self._features: dict[int, Features] = {}
         self._colors: dict[int, np.ndarray] = {}
         self._last_keyframe: FramePoints | None = None
-        self._last: tuple[np.ndarray, np.ndarray, FramePoints] | None = None
+        self._last: tuple[np.ndarray, FramePoints] | None = None
         self._next: tuple[np.ndarray, np.ndarray] | None = None
+        self._spare: dict[int, tuple[np.ndarray, FramePoints]] = {}
+        self._spare_step = 1
         self._count = 0
 
     def track(self, frame: UInt8[np.ndarray, "height width 3"]) -> tuple[int, int]:
@@ -98,28 +104,46 @@ class Observer:
         if self._next is None or self._next[0] is not frame:
             self.track(frame)
         assert self._next is not None
-        grey = self._next[1]
-        points = self._tracker.add(grey)
-        self._last = (frame, grey, points)
-        diagonal_px = float(np.hypot(*grey.shape))
+        points = self._tracker.add(self._next[1])
+        self._last = (frame, points)
+        diagonal_px = float(np.hypot(*frame.shape[:2]))
         last = self._last_keyframe
         if last is None or is_keyframe(last, points, diagonal_px=diagonal_px):
-            self._keep(self._count)
+            self._keep(self._count, frame, points)
+            self._last_keyframe = points
+        self._keep_spare(frame, points)
         self._count += 1
 
-    def _keep(self, number: int) -> None:
-        assert self._last is not None
-        frame, grey, points = self._last
-        self._features[number] = detect_features(grey)
+    def _keep(self, number: int, frame: np.ndarray, points: FramePoints) -> None:
+        self._features[number] = detect_features(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY))
         places = np.concatenate([points.points_px, self._features[number].points_px])
         self._colors[number] = colors_at(frame, places)
-        self._last_keyframe = points
+
+    def _keep_spare(self, frame: np.ndarray, points: FramePoints) -> None:
+        """Hold frames at even steps, which double as the shot grows, while keyframes are few."""
+        if len(self._features) >= _MIN_KEYFRAMES:
+            self._spare.clear()
+        elif self._count % self._spare_step == 0:
+            self._spare[self._count] = (frame, points)
+            if len(self._spare) > 2 * _MIN_KEYFRAMES:
+                self._spare_step *= 2
+                step = self._spare_step
+                self._spare = {k: v for k, v in self._spare.items() if k % step == 0}
+
+    def _add_spares(self) -> None:
+        others = [number for number in self._spare if number not in self._features]
+        wanted = min(len(others), _MIN_KEYFRAMES - len(self._features))
+        for place in np.linspace(0, len(others) - 1, max(wanted, 0)).round().astype(int):
+            self._keep(others[place], *self._spare[others[place]])
 
     def observations(self) -> Observations:
         """Match the keyframes, the last frame among them; there must have been a frame."""
+        assert self._last is not None
         if self._count - 1 not in self._features:
-            self._keep(self._count - 1)
-        keyframes, features = tuple(self._features), self._features
+            self._keep(self._count - 1, *self._last)
+        self._add_spares()
+        keyframes = tuple(sorted(self._features))
+        features = {number: self._features[number] for number in keyframes}
         matches = {
             pair: match_features(features[pair[0]], features[pair[1]])
             for pair in pairs_of(keyframes)

@@ -27,7 +27,7 @@ from rays_as_pixels.solve.video.uncertainty import PathDeviation, path_deviation
 ENOUGH = 0.8  # score from which on no other candidate is tried
 DOUBTFUL = 0.6  # score below which a path is likely to be wrong
 _DEFAULT_FOCAL = 1.2  # of the longer side, where nothing is known: COLMAP's own default
-_OTHER_FOCALS = (0.5, 0.7, 1.0, 1.4)  # of the longer side: lenses of 90 to 39 degrees
+_OTHER_FOCALS = (0.7, 1.4, 0.5)  # of the longer side: lenses of 90 to 39 degrees
 _SAME_SCORE = 0.02  # between two candidates that found the same path
 _SAME_TURN_RAD = np.deg2rad(1.0)
 _SAME_FOCAL = 1.1  # a start within this factor of one that was tried is left out
@@ -188,8 +188,6 @@ def _ways(
     ways += [
         ("global, focal length held", held),
         ("incremental", replace(first, mapper="incremental")),
-        ("incremental, focal length held", replace(held, mapper="incremental")),
-        ("incremental, tracks alone", replace(first, mapper="incremental", use_features=False)),
     ]
     mapped = [(name, partial(map_video, observations, options)) for name, options in ways]
     return [mapped[0], ("turning", partial(turning_path, observations, guess)), *mapped[1:]]

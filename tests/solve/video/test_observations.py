@@ -94,3 +94,11 @@ def test_who_watches_may_stop_it(travelling_clip):
 
     with pytest.raises(InterruptedError):
         observe(travelling_clip.frames, after_frame=stop)
+
+
+def test_a_short_or_slow_shot_has_keyframes_evenly_spread_over_it(travelling_clip):
+    frames = travelling_clip.frames
+    assert observe(frames[:6]).keyframes == (0, 1, 2, 3, 4, 5)
+    slow = observe(np.repeat(frames[:4], 10, axis=0)).keyframes
+    assert len(slow) == 8 and slow[0] == 0 and slow[-1] == 39
+    assert np.diff(slow).max() <= 10
