@@ -16,7 +16,7 @@ Point = tuple[float, float, float]
 
 def moved(path: Trajectory, offset: Point) -> Trajectory:
     """Shift the path by an offset in world axes."""
-    return _rigidly(path, torch.eye(3), torch.tensor(offset))
+    return _rigidly(path, torch.eye(3), torch.tensor(offset, dtype=torch.float64))
 
 
 def rotated(path: Trajectory, rotation_vector_deg: Point) -> Trajectory:

@@ -44,8 +44,16 @@ def test_estimate_on_an_example_writes_a_path_and_a_page(pipe, tmp_path):
     assert main(["estimate", str(clip), "--out", str(tmp_path / "out")]) == 0
     path = json.loads((tmp_path / "out" / "trajectory.json").read_text())
     assert path["format"] == "rays-as-pixels/trajectory"
-    assert len(path["frames"]) == pipe.num_frames
+    assert len(path["frames"]) == len(read_clip(clip)) > pipe.num_frames
     assert "plotly" in (tmp_path / "out" / "path.html").read_text()[:200_000].lower()
+    assert 0.6 < path["extra"]["held_out_score"] <= 1
+
+
+def test_nine_frames_of_an_example_are_estimated_by_the_network_and_their_pixels(tmp_path):
+    clip = find_examples()[0].clip
+    assert main(["estimate", str(clip), "--out", str(tmp_path / "out"), "--frames", "9"]) == 0
+    path = json.loads((tmp_path / "out" / "trajectory.json").read_text())
+    assert len(path["frames"]) == 9
     assert 0.2 < path["extra"]["inlier_ratio"] <= 1
 
 
@@ -104,12 +112,16 @@ def test_loop_on_an_example_writes_all_its_files(tmp_path):
     assert read_clip(tmp_path / "out" / "video.mp4").video.shape[0] == 9
 
 
-def test_a_camera_on_a_tripod_is_said_to_only_turn(capsys, tmp_path):
+@pytest.mark.parametrize(
+    ("words", "note"),
+    [([], "The camera only turns"), (["--frames", "9"], "only turns, as on a tripod")],
+)
+def test_a_camera_on_a_tripod_is_said_to_only_turn(capsys, tmp_path, words, note):
     clip = render_clips([37], split="heldout", num_frames=9, height=96, width=160)
     for number, image in enumerate(clip.video[0]):
         write_image(tmp_path / f"{number}.png", image)
-    assert main(["estimate", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
-    assert "only turns, as on a tripod" in capsys.readouterr().err
+    assert main(["estimate", str(tmp_path), "--out", str(tmp_path / "out"), *words]) == 0
+    assert note in capsys.readouterr().err
     found = read_native(tmp_path / "out" / "trajectory.json").cameras
     assert not found.world_from_cam[:, :3, 3].any()
     errors = pair_errors(found, clip.cameras[0].relative_to(0))
