@@ -4,7 +4,9 @@ Labels of Gradio's components are looked up in the browser, by its language (`la
 server writes is looked up here, by the language the browser asked for (`say`).
 """
 
+import functools
 import json
+import re
 from importlib.resources import files
 from typing import Any
 
@@ -43,6 +45,31 @@ def say(key: str, lang: str = "en", /, **values: Any) -> str:
     texts = table()[key]
     text = texts.get(lang, texts["en"])
     return text.format(**values) if values else text
+
+
+def translated(text: str, prefix: str, lang: str) -> str:
+    """Return an English sentence of the program in a language, its numbers and names kept.
+
+    Args:
+        text: The sentence.
+        prefix: Of the keys among whose English texts, with their places filled, it may be.
+        lang: One of LANGUAGES.
+
+    Returns:
+        The sentence as it is, if it is none of these.
+    """
+    for key in table() if lang != LANGUAGES[0] else ():
+        match = key.startswith(prefix) and _pattern(key).fullmatch(text)
+        if match:
+            return say(key, lang, **match.groupdict())
+    return text
+
+
+@functools.cache
+def _pattern(key: str) -> re.Pattern[str]:
+    parts = re.split(r"\{(\w+)\}", table()[key][LANGUAGES[0]])
+    named = zip(parts[1::2], parts[2::2], strict=True)
+    return re.compile(re.escape(parts[0]) + "".join(f"(?P<{a}>.+){re.escape(b)}" for a, b in named))
 
 
 def steps(count: int, lang: str = "en") -> str:

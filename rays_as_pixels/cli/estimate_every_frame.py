@@ -1,7 +1,6 @@
 """`estimate` without --frames N: a camera for every frame of a video, shot by shot."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,37 +96,13 @@ def in_words(shot: "ShotEstimate") -> list[str]:
 
 
 def _write_path(args: argparse.Namespace, shot: "ShotEstimate", path: Any) -> None:
+    from rays_as_pixels.pipeline.shot_extra import extra_of
     from rays_as_pixels.trajectories.formats.native import write_native
 
     extra: dict[str, Any] = {"verb": "estimate", "input": Path(args.video).name}
     kept = {name: getattr(args, name) for name in ("model", "start_sec", "end_sec", "fps")}
     extra |= {name: value for name, value in kept.items() if value is not None}
     write_native(shot.trajectory, path, extra=extra | extra_of(shot))
-
-
-def extra_of(shot: "ShotEstimate") -> dict[str, Any]:
-    """Return what trajectory.json keeps of a shot beside its cameras, JSON types only."""
-    from rays_as_pixels.trajectories.depth import depth_for_extra
-    from rays_as_pixels.trajectories.formats.native import native_text
-
-    extra: dict[str, Any] = {"interpolated": shot.interpolated.nonzero().flatten().tolist()}
-    if shot.depth is not None:
-        extra |= depth_for_extra(shot.depth)
-    if shot.pose_std is not None:
-        extra["spread"] = shot.pose_std.to_dict()
-    if shot.solution is not None:
-        extra["held_out_score"] = shot.solution.score
-        extra["candidates"] = [
-            {
-                "name": one.name,
-                "score": None if one.evidence is None else one.evidence.score,
-                "frames": one.num_posed,
-            }
-            for one in shot.solution.candidates
-        ]
-        extra["chosen"] = shot.solution.chosen
-    extra["network_path"] = json.loads(native_text(shot.network))
-    return extra
 
 
 def _write_page(args: argparse.Namespace, estimated: "VideoEstimateOutput", out: Staging) -> None:

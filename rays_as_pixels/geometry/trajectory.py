@@ -1,5 +1,6 @@
 """Trajectory: cameras with times, and what one does to a path as a whole."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -86,6 +87,20 @@ class Trajectory:
             cameras=self.cameras[index],
             time_sec=self.times_sec[index],
             source_frame=None if self.source_frame is None else self.source_frame[index],
+        )
+
+    def picked(self, frames: Sequence[int]) -> "Trajectory":
+        """Select ascending frames; times and source frames stay theirs, the rate is their own."""
+        index = torch.tensor(list(frames))
+        time_sec = self.times_sec[index]
+        span_sec = float(time_sec[-1] - time_sec[0])
+        source = self.source_frame
+        return replace(
+            self,
+            cameras=self.cameras[index],
+            fps=(len(index) - 1) / span_sec if span_sec > 0 else self.fps,
+            time_sec=time_sec,
+            source_frame=None if source is None else tuple(source[k] for k in frames),
         )
 
     def reanchored(self, reference: int = 0) -> "Trajectory":

@@ -15,7 +15,7 @@ from rays_as_pixels.media.frame_stream import FrameStream
 from rays_as_pixels.media.images import image_sequence, is_image_file, read_image, write_image
 from rays_as_pixels.media.limits import check_span, output_size
 from rays_as_pixels.media.sampling import Request
-from rays_as_pixels.media.writing import write_video
+from rays_as_pixels.media.writing import write_video, write_video_stream
 
 __all__ = [
     "Clip",
@@ -29,6 +29,7 @@ __all__ = [
     "with_frames",
     "write_image",
     "write_video",
+    "write_video_stream",
 ]
 
 Result = TypeVar("Result")

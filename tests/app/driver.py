@@ -51,7 +51,7 @@ class PageDriver:
 
     def estimate_form(self, **changes: Any) -> dict:
         defaults = {"steps": 1, "runs": 1, "flips": 1, "shared_focal": False}
-        defaults |= {"seed": 7, "lock": True, "extra_frames": False}
+        defaults |= {"seed": 7, "lock": True, "extra_frames": False, "frames": "chosen"}
         return form_of(self.page.path, defaults | changes)
 
     def commit_edit(self, session: Session, document: object) -> dict:

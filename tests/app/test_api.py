@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from waiting import wait_until
@@ -18,7 +19,9 @@ from rays_as_pixels.app.page import launch as launching
 from rays_as_pixels.app.page import layout
 from rays_as_pixels.app.page.launch import LaunchOptions, launch
 from rays_as_pixels.app.server.model_holder import ModelHolder
+from rays_as_pixels.media.video import write_video
 from rays_as_pixels.trajectories.formats.native import read_native
+from tests.solve.video.planar_scene import travelling
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the server runs in this process
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "app.md"
@@ -104,6 +107,19 @@ def test_mirrored_copies_give_an_estimate_its_uncertainty(server, examples):
     assert len(found["spread"]["rotation_rad"]) == len(found["spread"]["position"]) == 5
     alone = client.predict(clip, 5, extra_frames=False, api_name="/estimate")
     assert alone["spread"] is None
+
+
+def test_every_frame_gets_a_camera_unless_a_number_is_asked_for(server, tmp_path):
+    _, url = server
+    frames = torch.from_numpy(travelling(14).frames).movedim(-1, 1).float() / 255
+    write_video(tmp_path / "moving.mp4", frames, fps=10.0)
+    client = Client(url, verbose=False)
+    found = client.predict(handle_file(tmp_path / "moving.mp4"), api_name="/estimate")
+    assert len(found["trajectory"]["frames"]) == 14 == len(found["source_frame"])
+    assert found["held_out_score"] > 0.6 and found["interpolated"] == [] == found["notes"]
+    path = found["trajectory"]
+    video = client.predict(None, path, steps=1, estimate=found["job"], api_name="/generate")
+    assert len(video["trajectory"]["frames"]) == 9 and "9 of them are used" in video["notes"][0]
 
 
 def test_bad_input_is_refused_in_one_sentence(server, examples, tmp_path):

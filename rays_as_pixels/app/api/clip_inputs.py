@@ -39,6 +39,8 @@ def clip_inputs(
         )
     folder = manager.folder(record.id)
     path, depth = read_native(folder / tasks.TRAJECTORY), depth_of_path(folder / tasks.TRAJECTORY)
+    if "sampled" in record.results:
+        path = path.picked(record.results["sampled"])
     frames = load_frames(folder / tasks.FRAMES)
     files = {
         TARGET_TRAJECTORY: trajectory_bytes(target, depth),
@@ -46,7 +48,8 @@ def clip_inputs(
         image_name(0): png_bytes(frames[0]),
     }
     if depth is not None:
-        files |= source_clip_files(
-            frames, path, depth, inlier_ratio=record.results.get("inlier_ratio")
-        )
+        height, width = frames.shape[-2:]
+        trusted = record.results.get("inlier_ratio", record.results.get("held_out_score"))
+        path = path.resized(height=height, width=width)
+        files |= source_clip_files(frames, path, depth, inlier_ratio=trusted)
     return files

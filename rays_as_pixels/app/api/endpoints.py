@@ -35,6 +35,7 @@ from rays_as_pixels.app.server.model_holder import ModelHolder
 from rays_as_pixels.app.validation import StrictModel, validated
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.trajectory import Trajectory
+from rays_as_pixels.media.video import probe_video
 from rays_as_pixels.pipeline.defaults import ESTIMATE_STEPS, GENERATE_STEPS, IMAGINE_STEPS
 from rays_as_pixels.trajectories.depth import depth_map
 
@@ -84,7 +85,7 @@ class Runs:
     async def estimate(  # noqa: PLR0917 - callers may give them in this order
         self,
         video: File,
-        num_frames: int = 9,
+        num_frames: int | None = None,
         start_sec: float | None = None,
         end_sec: float | None = None,
         steps: int = ESTIMATE_STEPS,
@@ -92,11 +93,12 @@ class Runs:
         extra_frames: bool = True,
         flips: int = 1,
     ) -> AsyncIterator[dict[str, Any]]:
-        """Estimate the camera path of a video.
+        """Estimate the camera path of a video: a camera for every frame, or for some.
 
         Args:
             video: The video file.
-            num_frames: Frames to use, evenly spaced; `frame_counts` of the status lists how many.
+            num_frames: None for every frame, and what stands below end_sec counts for nothing; else
+                frames to use, evenly spaced: `frame_counts` of the status lists how many.
             start_sec: First moment to use, in seconds; none for the beginning.
             end_sec: First moment to leave out, in seconds; none for the end.
             steps: Denoising steps of a model without a camera prior; the shipped one takes none.
@@ -109,11 +111,13 @@ class Runs:
         def submit() -> JobRecord:
             path = uploads.video_file(path_endpoints.path_in(video), path_endpoints.NEED_FILE)
             name = f"input{path.suffix.lower()[:8]}"
+            if num_frames is not None:
+                checks.frame_count(num_frames, self.model.facts.clip_lengths)
             asked = validated(
                 EstimateRequest,
                 {
                     "video": name,
-                    "num_frames": checks.frame_count(num_frames, self.model.facts.clip_lengths),
+                    "num_frames": num_frames,
                     "start_sec": start_sec,
                     "end_sec": end_sec,
                     "steps": steps,
@@ -123,7 +127,10 @@ class Runs:
                 },
                 labels={"num_flips": "flips"},
             )
-            cost = run_cost(asked.steps, asked.num_frames, runs=asked.num_flips)
+            if asked.num_frames is None:
+                cost = float(probe_video(path).num_frames)
+            else:
+                cost = run_cost(asked.steps, asked.num_frames, runs=asked.num_flips)
             return self._submit("estimate", asked, {name: path}, cost)
 
         async for update in self._watch(submit):
@@ -154,7 +161,8 @@ class Runs:
         """
 
         def submit() -> JobRecord:
-            path = path_endpoints.trajectory_from(trajectory)
+            asked_path = path_endpoints.trajectory_from(trajectory)
+            path = self.model.facts.fitted(asked_path)
             values = {"steps": steps, "guidance_scale": guidance_scale, "seed": seed}
             asked = validated(GenerateRequest, values)
             inputs: dict[str, Any] = {}
@@ -165,7 +173,8 @@ class Runs:
                 _check_only_the_clip(image, depth)
                 inputs |= clip_inputs(self.manager, estimate, path, owner=_owner())
             cost = run_cost(asked.steps, len(path), guidance=asked.guidance_scale)
-            return self._submit("generate", asked, inputs, cost)
+            count = len(asked_path)
+            return self._submit("generate", asked, inputs, cost, path_frames=count)
 
         async for update in self._watch(submit):
             yield update
@@ -231,7 +240,8 @@ class Runs:
         """
 
         def submit() -> JobRecord:
-            path = path_endpoints.trajectory_from(trajectory).reanchored()
+            asked_path = path_endpoints.trajectory_from(trajectory).reanchored()
+            path = self.model.facts.fitted(asked_path)
             asked = validated(
                 LoopRequest,
                 {
@@ -248,7 +258,8 @@ class Runs:
                 image_name(0): _image_file(image),
             }
             cost = run_cost(asked.steps + asked.estimate_steps, len(path), runs=asked.rounds)
-            return self._submit("loop", asked, inputs, cost)
+            count = len(asked_path)
+            return self._submit("loop", asked, inputs, cost, path_frames=count)
 
         async for update in self._watch(submit):
             yield update
@@ -259,8 +270,10 @@ class Runs:
         asked: StrictModel,
         inputs: dict[str, Any],
         cost: float,
+        **notes: Any,
     ) -> JobRecord:
-        return self.manager.submit(kind, asked, owner=_owner(), inputs=inputs, cost=cost)
+        owner = _owner()
+        return self.manager.submit(kind, asked, owner=owner, inputs=inputs, cost=cost, notes=notes)
 
     async def _watch(self, submit: Callable[[], JobRecord]) -> AsyncIterator[dict[str, Any]]:
         """Submit a job, say where it stands, then what came out; stop it when nobody listens."""
@@ -307,13 +320,23 @@ class Runs:
         trajectory = folder / tasks.TRAJECTORY
         if trajectory.is_file():
             outcome["trajectory"] = json.loads(trajectory.read_text(encoding="utf-8"))
-        for name in ("rounds", "residual", "spread", "notes", "source_frame"):
+        for name in RESULTS:
             if name in record.results:
                 outcome[name] = record.results[name]
+        asked = record.settings.get("path_frames")
+        if asked is not None and asked != len(outcome["trajectory"]["frames"]):
+            kept = len(outcome["trajectory"]["frames"])
+            outcome["notes"] = [SAMPLED_PATH.format(kept=kept, asked=asked)]
         return outcome
 
 
 KINDS = ("estimate", "generate", "imagine", "loop")
+RESULTS = ("rounds", "residual", "spread", "notes", "source_frame")
+RESULTS += ("interpolated", "held_out_score", "shots")  # of every frame's path
+SAMPLED_PATH = (
+    "The path has {asked} frames, more than the model makes at once: {kept} of them are used, "
+    "evenly spaced in time."
+)
 
 
 def _target_file(path: Trajectory, depth: object) -> bytes:

@@ -6,7 +6,7 @@ process of the program.
 
 from functools import partial
 
-from rays_as_pixels.app.jobs import loop_rounds, tasks
+from rays_as_pixels.app.jobs import estimate_every_frame, loop_rounds, tasks
 from rays_as_pixels.app.jobs.context import JobKind
 from rays_as_pixels.app.jobs.requests import (
     EstimateRequest,
@@ -23,7 +23,7 @@ def job_kinds(load: tasks.LoadPipeline) -> dict[str, JobKind]:
         load: Gives the pipeline; called in the worker's thread, once a job needs it.
     """
     return {
-        "estimate": JobKind(EstimateRequest, partial(tasks.run_estimate, load)),
+        "estimate": JobKind(EstimateRequest, partial(estimate_every_frame.run_estimate, load)),
         "generate": JobKind(GenerateRequest, partial(tasks.run_generate, load)),
         "imagine": JobKind(ImagineRequest, partial(tasks.run_imagine, load)),
         "loop": JobKind(LoopRequest, partial(loop_rounds.run_loop, load)),

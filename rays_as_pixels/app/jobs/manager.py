@@ -243,7 +243,7 @@ class JobManager:
         """Return the seconds a new job would take once it runs; None if none like it was measured.
 
         Args:
-            kind: Its kind.
+            kind: Its kind, or what it is `timed_as`.
             cost: Its cost; 0 if not known.
             device: Its device; the first by default.
         """
@@ -327,7 +327,9 @@ class JobManager:
             known = timing.remaining_sec(record, records, since_report_sec=since)
             if known is not None:
                 return known
-        whole = timing.expected_sec(records, record.kind, device=record.device, cost=record.cost)
+        whole = timing.expected_sec(
+            records, record.timed_as, device=record.device, cost=record.cost
+        )
         if whole is None or record.started_unix is None:
             return whole
         return max(0.0, whole - (time.time() - record.started_unix))
@@ -360,7 +362,7 @@ class JobManager:
             lambda stage, done, total: table.report(job_id, stage, done, total),
             live.results,
             lambda name, step, total: table.show_preview(job_id, name, step, total),
-            self.expected_sec(record.kind, cost=record.cost, device=record.device),
+            self.expected_sec(record.timed_as, cost=record.cost, device=record.device),
         )
         state, message = JobState.DONE, ""
         try:

@@ -7,6 +7,7 @@ from typing import Any
 
 from rays_as_pixels.errors import InputError
 
+EVERY_FRAME = "estimate every frame"
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -83,6 +84,12 @@ class JobRecord:
         if self.state is not JobState.RUNNING or measured < 1 or self.total < self.done:
             return None
         return self.stage_sec / measured * (self.total - self.done)
+
+    @property
+    def timed_as(self) -> str:
+        """The kind, or EVERY_FRAME: a name that jobs share which take time alike."""
+        of_every_frame = self.kind == "estimate" and self.settings.get("num_frames", 0) is None
+        return EVERY_FRAME if of_every_frame else self.kind
 
     @property
     def duration_sec(self) -> float | None:

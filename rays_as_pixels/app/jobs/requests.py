@@ -22,7 +22,8 @@ class EstimateRequest(StrictModel):
 
     Attributes:
         video: Name of the video's file in the job's folder.
-        num_frames: Frames to use, evenly spaced.
+        num_frames: Frames to use, evenly spaced; None for every frame, where nothing but the part
+            of the video counts.
         start_sec: First moment to use; None for the beginning.
         end_sec: First moment to leave out; None for the end.
         steps: Denoising steps.
@@ -34,7 +35,7 @@ class EstimateRequest(StrictModel):
     """
 
     video: str
-    num_frames: Annotated[WholeNumber, Field(ge=1)]
+    num_frames: Annotated[WholeNumber, Field(ge=1)] | None = None
     start_sec: Seconds | None = None
     end_sec: Seconds | None = None
     steps: Steps = ESTIMATE_STEPS

@@ -53,7 +53,7 @@ READING, LOADING, WRITING = "Reading the video", "Loading the model", "Writing t
 
 
 def run_estimate(load: LoadPipeline, job: JobContext, request: EstimateRequest) -> dict[str, Any]:
-    """Estimate the path of the job's video."""
+    """Estimate the path of as many frames of the job's video as are asked for."""
     clip = _read_frames(job, request)
     pipeline = load_for(job, load)
     arguments: dict[str, Any] = {
@@ -140,7 +140,7 @@ def run_generate(load: LoadPipeline, job: JobContext, request: GenerateRequest) 
     settings = request.model_dump(mode="json")
     write_path(job, result.trajectory, images=result.video, settings=settings)
     write_sheet(job, result.video, raxels_from_cameras(_even(result.trajectory).cameras))
-    return {}
+    return {"num_frames": len(result.trajectory)}
 
 
 def run_imagine(load: LoadPipeline, job: JobContext, request: ImagineRequest) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def expected_sec(
 
     Args:
         records: All jobs that are known.
-        kind: Kind of the job.
+        kind: `JobRecord.timed_as` of the job.
         device: Its device.
         cost: Its cost; 0 if not known, which takes the middle of the measured times.
     """
@@ -52,7 +52,7 @@ def remaining_sec(
     if this_stage is None:
         return None
     this_stage = max(0.0, this_stage - since_report_sec)
-    similar = _measured(records, record.kind, record.device)
+    similar = _measured(records, record.timed_as, record.device)
     index = len(record.stages)
     if not similar or [stage[0] for stage in similar[0].stages[: index + 1]] != [
         *(stage[0] for stage in record.stages),
@@ -83,7 +83,7 @@ def _measured(records: Iterable[JobRecord], kind: str, device: str) -> list[JobR
         record
         for record in records
         if record.state is JobState.DONE
-        and (record.kind, record.device) == (kind, device)
+        and (record.timed_as, record.device) == (kind, device)
         and record.duration_sec is not None
     ]
     return sorted(similar, key=lambda record: record.finished_unix or 0.0, reverse=True)[:LATEST]

@@ -12,7 +12,9 @@ from rays_as_pixels.app.page.library import Library, Result
 from rays_as_pixels.app.server.downloads import writable_formats, write_path
 from rays_as_pixels.app.server.session import Session
 from rays_as_pixels.errors import InputError
+from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.trajectories.formats import FORMATS
+from rays_as_pixels.trajectories.formats.native import read_native
 
 if TYPE_CHECKING:
     from rays_as_pixels.app.page.page import Page
@@ -23,6 +25,7 @@ VIDEO_KINDS = {"clip": "estimate", "video": "result", "loop_video": "loop"}
 def download_updates(page: "Page", session: Session) -> Updates:
     """Return what can be downloaded now: paths and videos."""
     names = [(i18n.say(f"path_{name}", session.lang), f"path:{name}") for name in session.paths]
+    names += [(words, f"shot:{number}") for number, words in _other_shots(session, page.library)]
     for what in VIDEO_KINDS:
         if _video(what, session, page.library) is not None:
             names.append((i18n.say(f"file_{what}", session.lang), f"file:{what}"))
@@ -48,6 +51,7 @@ def prepare_download(page: "Page", session: Session, values: Values) -> Updates:
     """
     view = page.view
     known = [f"path:{name}" for name in session.paths] + [f"file:{name}" for name in VIDEO_KINDS]
+    known += [f"shot:{number}" for number, _ in _other_shots(session, page.library)]
     chosen = checks.choice(i18n.say("dl_what"), values[view.download_what], tuple(known))
     group, _, name = chosen.partition(":")
     if group == "file":
@@ -62,12 +66,31 @@ def prepare_download(page: "Page", session: Session, values: Values) -> Updates:
     wanted = checks.choice(
         i18n.say("dl_format"), values[view.download_format], tuple(writable_formats())
     )
-    file, notes = write_path(session.paths[name], wanted)
+    path = session.paths[name] if group == "path" else _shot(name, session, page.library)
+    file, notes = write_path(path, wanted)
     return {
         view.download_button: gr.update(value=str(file)),
         view.download_notes: " ".join([FORMATS[wanted].convention, *notes]),
         view.download_format: gr.update(interactive=True),
     }
+
+
+def _other_shots(session: Session, library: Library) -> list[tuple[int, str]]:
+    """Return the shots of the estimate whose path is not the one on show: number and words."""
+    result = library.find(session.estimate, session.visitor)
+    if result is None:
+        return []
+    return [
+        (number, i18n.say("file_shot", session.lang, n=number, frames=shot["num_frames"]))
+        for number, shot in enumerate(result.results.get("shots", []), 1)
+        if number != result.results["shot"]
+    ]
+
+
+def _shot(number: str, session: Session, library: Library) -> Trajectory:
+    result = library.find(session.estimate, session.visitor)
+    assert result is not None
+    return read_native(result.folder / result.results["shots"][int(number) - 1]["file"])
 
 
 def _video(what: str, session: Session, library: Library) -> Path | None:

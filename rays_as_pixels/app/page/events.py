@@ -118,12 +118,42 @@ def path_of_session(session: Session, name: str) -> Trajectory:
 def source_frames(page: "Page", session: Session) -> Float[Tensor, "frames 3 height width"]:
     """Return the frames that a video is made from: those of the estimate, or the one image.
 
+    Of an estimate of every frame these are some, the ones of `path_for_model`.
+
     Raises:
         InputError: There are none.
     """
     if session.still and session.source:
         return read_image(session.source)[None]
     return frames_of(displayed_estimate(page, session))
+
+
+def path_for_model(page: "Page", session: Session, name: str) -> Trajectory:
+    """Return a path of the session with as many frames as the model can make.
+
+    A longer one is sampled evenly in time; the estimated one at the frames whose pictures are kept.
+
+    Raises:
+        InputError: There is none of this name.
+    """
+    path = path_of_session(session, name)
+    if name == "estimated" and session.sampled:
+        return path.picked(session.sampled)
+    return page.model.facts.fitted(path)
+
+
+def sampled_words(page: "Page", session: Session, paths: tuple[str, ...]) -> str:
+    """Say which of these paths has more frames than a video can have; "" if none has."""
+    for name in paths:
+        path = session.paths.get(name)
+        if path is not None:
+            count = len(path_for_model(page, session, name))
+            if count < len(path):
+                words = i18n.say(f"path_{name}", session.lang)
+                return i18n.say(
+                    "video_is_sampled", session.lang, path=words, frames=len(path), count=count
+                )
+    return ""
 
 
 def depth_of_estimate(page: "Page", session: Session) -> Float[Tensor, "rows columns"] | None:
@@ -152,7 +182,7 @@ def source_path(session: Session, path: Trajectory, *, own_image: bool) -> Traje
     """
     estimated = None if own_image or session.still else session.paths.get("estimated")
     if estimated is not None:
-        return estimated
+        return estimated.picked(session.sampled) if session.sampled else estimated
     first = path.cameras[:1]
     at = torch.eye(4).to(first.world_from_cam).expand_as(first.world_from_cam)
     return Trajectory(replace(first, world_from_cam=at), path.fps)

@@ -6,6 +6,7 @@ from rays_as_pixels.app import i18n
 from rays_as_pixels.app.server.model_holder import ModelFacts
 
 SLIDER_MOST_STEPS = 50
+DEFAULT_FRAMES = 9  # where nothing was chosen yet
 label = i18n.label
 
 

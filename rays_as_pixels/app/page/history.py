@@ -92,7 +92,10 @@ def _settings(page: "Page", result: Result) -> Updates:
     asked = result.settings
     if result.kind == "estimate":
         step = page.path
+        every = asked.get("num_frames") is None
         return {
+            step.frames: "every" if every else "chosen",
+            step.for_chosen: gr.update(visible=not every),
             step.steps: asked["steps"],
             step.runs: asked["num_samples"],
             step.flips: asked.get("num_flips", 1),

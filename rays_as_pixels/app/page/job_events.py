@@ -1,10 +1,12 @@
 """Events around the watched job: look at it, stop it, display what came of it, tell how long."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from rays_as_pixels.app.jobs.records import EVERY_FRAME
 from rays_as_pixels.app.jobs.timing import run_cost
 from rays_as_pixels.app.page.binding import (
     QUIET,
@@ -15,15 +17,16 @@ from rays_as_pixels.app.page.binding import (
     run_event,
     shown_errors,
 )
-from rays_as_pixels.app.page.events import expected_time_words, job_updates
+from rays_as_pixels.app.page.events import expected_time_words, job_updates, sampled_words
+from rays_as_pixels.app.page.fields import DEFAULT_FRAMES
 from rays_as_pixels.app.page.results import display_results, editor_updates, history_updates
+from rays_as_pixels.app.page.step_path import cost_of_every_frame
 from rays_as_pixels.app.server.session import LockedSession, Session
 
 if TYPE_CHECKING:
     from rays_as_pixels.app.page.page import Page
 
 POLL_TIMEOUT_SEC = 0.2  # that a look at the job waits for other events
-DEFAULT_FRAMES = 9
 
 
 def bind_job_events(page: "Page") -> None:
@@ -45,6 +48,7 @@ def bind_job_events(page: "Page") -> None:
         outputs=[*page.result_outputs, page.edit.editor],
     )
     settings = {
+        page.path.frames,
         page.path.steps,
         page.path.runs,
         page.path.flips,
@@ -54,13 +58,15 @@ def bind_job_events(page: "Page") -> None:
         page.loop.estimate_steps,
         page.loop.rounds,
     }
-    bind(
-        page,
-        [page.finished.change, *(setting.change for setting in settings)],
-        tell_times,
-        inputs=settings,
-        outputs=[page.path.time, page.generate.time, page.loop.time],
-    )
+    changes = [page.finished.change, *(setting.change for setting in settings)]
+    for trigger in (changes, page.edit.editor.path_commit):
+        bind(
+            page,
+            trigger,
+            tell_times,
+            inputs=settings,
+            outputs=[page.path.time, page.generate.time, page.loop.time],
+        )
 
 
 def poll_job(
@@ -101,7 +107,7 @@ def show_finished(page: "Page", session: Session, values: Values) -> Updates:
 
 def tell_times(page: "Page", session: Session, values: Values) -> Updates:
     """Say how long each run will take with the settings as they are."""
-    estimated = session.paths.get("estimated", ())
+    estimated = session.sampled or session.paths.get("estimated", ())
     frames = len(estimated) or session.plan.get("num_frames", DEFAULT_FRAMES)
 
     def number(component: Any) -> float:
@@ -111,8 +117,11 @@ def tell_times(page: "Page", session: Session, values: Values) -> Updates:
     path, made, loop = page.path, page.generate, page.loop
     runs = int(number(path.runs) * number(path.flips))
     loop_steps = int(number(loop.steps) + number(loop.estimate_steps))
+    estimate, cost = "estimate", run_cost(int(number(path.steps)), frames, runs=runs)
+    if values[path.frames] == "every":
+        estimate, cost = EVERY_FRAME, _frames_of_part(session)
     costs = (
-        (path.time, "estimate", run_cost(int(number(path.steps)), frames, runs=runs)),
+        (path.time, estimate, cost),
         (
             made.time,
             "generate",
@@ -121,4 +130,15 @@ def tell_times(page: "Page", session: Session, values: Values) -> Updates:
         (loop.time, "loop", run_cost(loop_steps, frames, runs=int(number(loop.rounds)))),
     )
     lang = session.lang
-    return {place: expected_time_words(page, kind, cost, lang) for place, kind, cost in costs}
+    words = {place: expected_time_words(page, kind, cost, lang) for place, kind, cost in costs}
+    for place in (made.time, loop.time):
+        words[place] += " " + sampled_words(page, session, ("edited", "estimated"))
+    return words
+
+
+def _frames_of_part(session: Session) -> float:
+    """Return how many frames the part to use has; 0 if there is no video to ask."""
+    source = Path(session.source)
+    if not session.plan or not source.is_file():
+        return 0.0
+    return cost_of_every_frame(source, session.plan)

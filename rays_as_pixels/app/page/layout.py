@@ -99,7 +99,7 @@ def _components(
             with tabs:
                 video = build_video_step(facts, examples)
                 path = build_path_step(facts)
-                edit = build_edit_step(facts)
+                edit = build_edit_step()
                 generate = build_generate_step(facts)
                 loop = build_loop_step(facts)
         with gr.Column(scale=5, min_width=340, elem_classes="rap-view"):

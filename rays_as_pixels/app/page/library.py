@@ -14,6 +14,7 @@ from torch import Tensor
 
 from rays_as_pixels.app.examples import Example
 from rays_as_pixels.app.jobs import tasks
+from rays_as_pixels.app.jobs.estimate_every_frame import THUMBNAILS
 from rays_as_pixels.app.jobs.frame_files import load_frames
 from rays_as_pixels.app.jobs.manager import JobManager
 from rays_as_pixels.app.jobs.records import JobRecord, JobState
@@ -61,6 +62,11 @@ class Result:
         """Return a file of the result if it is there."""
         path = self.folder / name
         return path if name and path.is_file() else None
+
+    @property
+    def sampled(self) -> tuple[int, ...]:
+        """Frames of the path whose pictures are kept, where these are not all; else empty."""
+        return tuple(self.results.get("sampled", ()))
 
     @property
     def video(self) -> Path | None:
@@ -130,6 +136,8 @@ class Library:
 def frames_of(result: Result) -> Float[Tensor, "frames 3 height width"]:
     """Return the frames that an estimate used, or that a video holds.
 
+    Of an estimate of every frame these are its sampled ones, see `Result.sampled`.
+
     Raises:
         InputError: They are gone.
     """
@@ -147,6 +155,16 @@ def frames_of(result: Result) -> Float[Tensor, "frames 3 height width"]:
 def example_clip(path: Path, num_frames: int) -> Clip:
     """Return so many frames of an example's clip, which never changes."""
     return read_clip(path, num_frames=num_frames)
+
+
+def pictures_of(result: Result) -> Float[Tensor, "frames 3 height width"]:
+    """Return a picture for each camera of a result's path: small ones of an estimate's every frame.
+
+    Raises:
+        InputError: They are gone.
+    """
+    small = result.file(THUMBNAILS)
+    return frames_of(result) if small is None else load_frames(small)
 
 
 def raxels_of(result: Result) -> Float[Tensor, "frames 3 h w"] | None:

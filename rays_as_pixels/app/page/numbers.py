@@ -34,9 +34,9 @@ def clip_facts(clip: Clip, lang: str) -> str:
                 codec=info.codec,
             ),
         ),
-        (i18n.say("fact_used", lang), _frames_words(clip.source_frame, lang)),
+        (i18n.say("fact_chosen", lang), _frames_words(clip.source_frame, lang)),
     ]
-    rows += [(i18n.say("fact_note", lang), note) for note in clip.notes]
+    rows += _notes(clip.notes, lang)
     if len(clip.source_frame) > 1:
         rows.append((i18n.say("fact_why", lang), i18n.say("fact_why_spread", lang)))
     return facts(rows)
@@ -63,9 +63,11 @@ def estimate_facts(result: Result, path: Trajectory, path_words: str, lang: str)
     if move != "both":
         rows.append((i18n.say("fact_move", lang), i18n.say(f"fact_move_{move}", lang)))
     source_frame = result.results.get("source_frame")
-    if source_frame:
+    if result.sampled:
+        rows += _every_frame_rows(result, lang)
+    elif source_frame:
         rows.append((i18n.say("fact_used", lang), _frames_words(source_frame, lang)))
-    rows += [(i18n.say("fact_note", lang), note) for note in result.results.get("notes", [])]
+    rows += _notes(result.results.get("notes", []), lang)
     residual = [value for value in result.results.get("residual", []) if math.isfinite(value)]
     if any(residual):  # none where the rays were drawn from the path
         mean = sum(residual) / len(residual)
@@ -80,6 +82,36 @@ def estimate_facts(result: Result, path: Trajectory, path_words: str, lang: str)
     return facts([*rows, *_made_how(result, lang)])
 
 
+def _notes(notes: Sequence[str], lang: str) -> list[tuple[str, str]]:
+    name = i18n.say("fact_note", lang)
+    return [(name, i18n.translated(note, "note_", lang)) for note in notes]
+
+
+def _every_frame_rows(result: Result, lang: str) -> list[tuple[str, str]]:
+    """Say how the path of every frame was found, of which shot it is, and what comes of it."""
+    found = result.results
+    frames, shots = found["source_frame"], found["shots"]
+    values = {"count": len(frames), "first": frames[0], "last": frames[-1]}
+    rows = [(i18n.say("fact_used", lang), i18n.say("fact_every_is", lang, **values))]
+    if "chosen" in found:
+        words = i18n.say(
+            "fact_way_is",
+            lang,
+            way=i18n.translated(found["chosen"], "way_", lang),
+            count=found["num_candidates"],
+            share=100 * found["held_out_score"],
+            points=found["num_points"],
+        )
+        rows.append((i18n.say("fact_way", lang), words))
+    if len(shots) > 1:
+        words = i18n.say("fact_shot_is", lang, n=found["shot"], total=len(shots))
+        rows.append((i18n.say("fact_shot", lang), words))
+    if len(result.sampled) < len(frames):
+        words = i18n.say("fact_later_is", lang, count=len(result.sampled))
+        rows.append((i18n.say("fact_later", lang), words))
+    return rows
+
+
 def result_facts(result: Result, lang: str) -> str:
     """Say how a video came about."""
     rows = []
@@ -92,7 +124,8 @@ def result_facts(result: Result, lang: str) -> str:
 
 def _made_how(result: Result, lang: str) -> list[tuple[str, str]]:
     ask = result.settings
-    words = [i18n.steps(ask["steps"], lang)] if "steps" in ask else []
+    every_frame = result.kind == "estimate" and ask.get("num_frames", 0) is None
+    words = [i18n.steps(ask["steps"], lang)] if "steps" in ask and not every_frame else []
     if "guidance_scale" in ask:
         words.append(i18n.say("some_guidance", lang, x=ask["guidance_scale"]))
     if ask.get("whole_clip"):
@@ -100,7 +133,10 @@ def _made_how(result: Result, lang: str) -> list[tuple[str, str]]:
     elif ask.get("image_frames"):
         shown = ", ".join(map(str, ask["image_frames"]))
         words.append(i18n.say("some_frames", lang, frames=shown))
-    if "seed" in ask:
+    if ask.get("path_frames", 0) > result.results.get("num_frames", math.inf):
+        made = result.results["num_frames"]
+        words.append(i18n.say("some_of_path", lang, n=made, total=ask["path_frames"]))
+    if "seed" in ask and not every_frame:
         words.append(i18n.say("some_seed", lang, n=ask["seed"]))
     if result.duration_sec is not None:
         words.append(i18n.duration(result.duration_sec, lang))

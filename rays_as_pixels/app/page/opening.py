@@ -11,6 +11,7 @@ from rays_as_pixels.app.page.events import job_updates
 from rays_as_pixels.app.page.results import display_results, editor_updates, history_updates
 from rays_as_pixels.app.page.step_generate import image_choices, path_choices
 from rays_as_pixels.app.page.step_loop import loop_choices
+from rays_as_pixels.app.page.step_path import frame_choices
 from rays_as_pixels.app.page.step_video import by_choices, show_example
 from rays_as_pixels.app.server.downloads import writable_formats
 from rays_as_pixels.app.server.session import LockedSession, Session, session_from_browser
@@ -64,6 +65,7 @@ def choice_updates(page: "Page", lang: str) -> Updates:
     updates: Updates = {
         page.generate.path_choice: gr.update(choices=path_choices(lang)),
         page.generate.images_choice: gr.update(choices=image_choices(lang)),
+        page.path.frames: gr.update(choices=frame_choices(lang)),
         page.loop.path: gr.update(choices=loop_choices(lang)),
         page.video.by: gr.update(choices=by_choices(lang)),
         page.view.download_format: gr.update(choices=formats),

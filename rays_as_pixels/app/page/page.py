@@ -148,6 +148,7 @@ class Page:
         """The settings that loading a result brings back."""
         path, generate, loop = self.path, self.generate, self.loop
         return (
+            *(path.frames, path.for_chosen),
             *(path.steps, path.runs, path.flips, path.seed, path.lock),
             *(path.shared_focal, path.extra_frames),
             *(generate.steps, generate.guidance, generate.seed, generate.lock),
@@ -173,6 +174,7 @@ class Page:
         return (
             self.generate.path_choice,
             self.generate.images_choice,
+            self.path.frames,
             self.loop.path,
             self.video.by,
             self.view.download_format,

@@ -21,6 +21,7 @@ from torch import Tensor
 from rays_as_pixels.app import i18n
 from rays_as_pixels.app.editor import write_cloud
 from rays_as_pixels.app.jobs import tasks
+from rays_as_pixels.app.jobs.estimate_every_frame import POINTS
 from rays_as_pixels.app.page.library import Library, Result, frames_of
 from rays_as_pixels.app.server.session import Session
 from rays_as_pixels.datasets.matching import Matcher, has_opencv
@@ -34,7 +35,6 @@ from rays_as_pixels.trajectories.formats.native import read_native
 from rays_as_pixels.viz.cloud import PointCloud
 from rays_as_pixels.viz.path_view.value import ScenePoints
 
-POINTS = "points.npz"  # of an example: xyz (N, 3) float16 in the world of truth.json, rgb uint8
 WORLD_OF_ESTIMATE = ("estimated", "edited", "generated", "looped", "again", "truth")
 LARGEST_SIDE_PX = 640
 MOST_KEYFRAMES = 17
@@ -42,7 +42,9 @@ GAPS = (2, 4, 8)  # frames between the two that a point is seen in
 LEAST_ANGLE_RAD = math.radians(1.0)
 AGREE_SHARE = 0.01  # of the image's width that a match may lie off its epipolar line
 FARTHEST = 4.0  # scene units from the first camera; a wider scene would make the path a dot
+REACHES = 3.0  # of a longer path, within which its points are shown
 FEWEST = 12
+MOST_TRACKED = 20_000
 MOST_KEPT = 64  # clouds in memory, of some 100 kB each
 MOST_POINTS = 4000  # of a first frame's pixels
 EDGE = 0.1  # logarithm of depth between neighbours; pixels at such an edge lie between two things
@@ -87,18 +89,22 @@ def editor_cloud(points: ScenePoints | None) -> Path | None:
 
 @functools.lru_cache(maxsize=8)
 def _shipped(path: Path) -> PointCloud:
-    with np.load(path, allow_pickle=False) as kept:
-        points = torch.from_numpy(kept["xyz"].astype(np.float64))
-        colors = torch.from_numpy(kept["rgb"].astype(np.float32)) / 255
-    near = points.norm(dim=1) < FARTHEST
-    return PointCloud(points[near], colors[near])
+    cloud = _read(path)
+    near = cloud.points.norm(dim=1) < FARTHEST
+    assert cloud.colors is not None
+    return PointCloud(cloud.points[near], cloud.colors[near])
 
 
 def _estimated(result: Result) -> ScenePoints:
     path_file = result.file(tasks.TRAJECTORY)
+    if result.file(POINTS) is not None and path_file is not None:
+        cloud = _tracked(result.folder / POINTS, read_native(path_file))
+        return ScenePoints(cloud, i18n.both("points_tracked"))
     try:
         frames = frames_of(result)
         path = None if path_file is None else read_native(path_file)
+        if path is not None and result.sampled:
+            path = path.picked(result.sampled)
         depth = None if path_file is None else depth_of_path(path_file)
     except InputError:  # damaged or cleaned up: the view goes without points
         path = depth = None
@@ -114,6 +120,22 @@ def _estimated(result: Result) -> ScenePoints:
         return ScenePoints(None, i18n.both("points_none"))
     words = {"share": f"{100 * agree / matches:.0f}", "far": f"{FARTHEST:g}"}
     return ScenePoints(cloud, i18n.both("points_triangulated", **words))
+
+
+def _tracked(file: Path, path: Trajectory) -> PointCloud:
+    """Read the points that an estimate of every frame kept, without those far from its path."""
+    cloud = _read(file)
+    away = (cloud.points - path.positions.double().median(dim=0).values).norm(dim=1)
+    reach = (path.positions - path.positions[0]).norm(dim=1).max().item()
+    near = away <= max(FARTHEST, REACHES * reach)
+    colors = None if cloud.colors is None else cloud.colors[near]
+    return PointCloud(cloud.points[near], colors).thinned(MOST_TRACKED)
+
+
+def _read(file: Path) -> PointCloud:
+    with np.load(file, allow_pickle=False) as kept:
+        points = torch.from_numpy(kept["xyz"].astype(np.float64))
+        return PointCloud(points, torch.from_numpy(kept["rgb"].astype(np.float32)) / 255)
 
 
 def points_at(

@@ -12,18 +12,24 @@ from torch import Tensor
 
 from rays_as_pixels.app import i18n
 from rays_as_pixels.app.editor import PathEditor, cloud_file, document_from_trajectory
+from rays_as_pixels.app.editor.document import MAX_FRAMES
 from rays_as_pixels.app.jobs import loop_rounds, tasks
+from rays_as_pixels.app.jobs.estimate_every_frame import SAMPLED
 from rays_as_pixels.app.page import compare, downloads, numbers
 from rays_as_pixels.app.page.binding import Updates
 from rays_as_pixels.app.page.history_list import history_value
-from rays_as_pixels.app.page.library import Result, frames_of, raxels_of
+from rays_as_pixels.app.page.library import Result, pictures_of, raxels_of
 from rays_as_pixels.app.page.points import editor_cloud, points_of
 from rays_as_pixels.app.server.session import Session
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.rotations import rotation_angle_rad
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.media.video import probe_video
-from rays_as_pixels.trajectories.formats.native import read_native
+from rays_as_pixels.trajectories.formats.native import (
+    parse_native,
+    read_native,
+    read_native_with_extra,
+)
 from rays_as_pixels.viz.path_view.value import OtherPath, path_view_value
 
 if TYPE_CHECKING:
@@ -31,7 +37,8 @@ if TYPE_CHECKING:
     from rays_as_pixels.app.page.page import Page
 
 UNFINISHED = ("generate", "imagine")  # kinds whose partial result is worth a look
-EDIT_KEYS = 5  # keyframes that an estimate starts with in the editor
+EDIT_KEYS = 5  # keyframes that an estimate starts with in the editor; long ones with more
+MOST_EDIT_KEYS, FRAMES_PER_KEY = 12, 15
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,7 @@ def _pictures(
     if result is None:
         return None, None, None
     try:
-        images: Float[Tensor, "frames 3 h w"] | None = frames_of(result)
+        images: Float[Tensor, "frames 3 h w"] | None = pictures_of(result)
     except InputError:
         images = None
     raxels = raxels_of(result)
@@ -161,14 +168,17 @@ def _estimated(page: "Page", session: Session, result: Result) -> tuple[Session,
         truth = read_native(result.example.truth)
     if not same:
         session = replace(session.without(*session.paths), edit=None, result="", other="", loop="")
-    session = session.with_path("estimated", path)
+    session = replace(session.with_path("estimated", path), sampled=result.sampled)
+    network = _network_path(result)
+    if network is not None:
+        session = session.with_path("network", network)
     if truth is not None:
         session = session.with_path("truth", _at_times(truth, path))
     session = replace(
         session,
         estimate=result.reference,
         main="estimated",
-        overlay="truth" if truth is not None else "",
+        overlay="truth" if truth is not None else "network" if network is not None else "",
     )
     lang = session.lang
     updates: Updates = {
@@ -188,6 +198,13 @@ def _estimated(page: "Page", session: Session, result: Result) -> tuple[Session,
     return session, updates
 
 
+def _network_path(result: Result) -> Trajectory | None:
+    """Return the network's own path, where an estimate of every frame keeps it beside its own."""
+    extra = read_native_with_extra(result.folder / tasks.TRAJECTORY)[1]
+    kept = extra.get("network_path")
+    return None if kept is None else parse_native(json.dumps(kept), tasks.TRAJECTORY)[0]
+
+
 def _at_times(truth: Trajectory, path: Trajectory) -> Trajectory:
     """Return the cameras of a true path that belong to the frames that were used."""
     if path.source_frame is None or max(path.source_frame) >= len(truth):
@@ -196,19 +213,23 @@ def _at_times(truth: Trajectory, path: Trajectory) -> Trajectory:
     return replace(truth, cameras=picked, time_sec=path.times_sec, source_frame=path.source_frame)
 
 
+def _keyframes(path: Trajectory) -> int:
+    """Return how many keyframes a path starts with in the editor."""
+    return min(len(path), max(EDIT_KEYS, min(MOST_EDIT_KEYS, len(path) // FRAMES_PER_KEY)))
+
+
 def editor_updates(page: "Page", session: Session) -> Updates:
     """Offer the session's paths in the editor; load the edit, or none if there is none."""
-    paths = {
-        name: session.paths[name] for name in ("estimated", "imagined") if name in session.paths
-    }
-    named = [
-        {
-            "name": name,
-            "label": i18n.say(f"path_{name}", session.lang),
-            "document": document_from_trajectory(path, num_keyframes=min(EDIT_KEYS, len(path))),
-        }
-        for name, path in paths.items()
-    ]
+    named, paths = [], {}
+    for name in ("estimated", "imagined"):
+        if name in session.paths:
+            path, label = session.paths[name], i18n.say(f"path_{name}", session.lang)
+            if len(path) > MAX_FRAMES:
+                label += i18n.say("some_of_frames", session.lang, n=MAX_FRAMES, total=len(path))
+                path = path.resampled(MAX_FRAMES)
+            document = document_from_trajectory(path, num_keyframes=_keyframes(path))
+            named.append({"name": name, "label": label, "document": document})
+            paths[name] = path
     ghosts = [
         {"label": item["label"], "positions": paths[item["name"]].positions.tolist()}
         for item in named
@@ -263,7 +284,7 @@ def _input_clip(session: Session, result: Result, library: "Library") -> Path | 
     """Return the clip that a video was made from."""
     reference = str(result.settings.get("estimate", "")) or session.estimate
     estimate = library.find(reference, session.visitor)
-    return None if estimate is None else estimate.file(tasks.CLIP)
+    return None if estimate is None else estimate.file(SAMPLED) or estimate.file(tasks.CLIP)
 
 
 def _pair(made: Path, made_label: str, before: Path | None, before_label: str) -> dict[str, Any]:

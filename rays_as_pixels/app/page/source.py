@@ -124,7 +124,10 @@ def _still_updates(page: "Page", session: Session) -> Updates:
 
 
 def _plan(source: Path, choice: FrameChoice | None, model: ModelFacts, lang: str) -> dict[str, Any]:
-    """Return start_sec, end_sec and num_frames of the frames to use."""
+    """Return start_sec, end_sec and num_frames of the frames to use.
+
+    Also trim_end_sec, where the part was cut further for a rate than the visitor cut it.
+    """
     info = probe_video(source)
     if choice is None:
         most = min(model.num_frames, max(1, info.num_frames))
@@ -143,7 +146,8 @@ def _plan(source: Path, choice: FrameChoice | None, model: ModelFacts, lang: str
     fits = math.floor((last - first) / step - 0.5) + 1
     count = _clip_length(min(model.max_frames, max(1, fits)), model, lang, got=fits)
     stop = first + (count - 1) * step + 0.5 / info.fps
-    return plan | {"num_frames": count, "end_sec": min(last, round(stop, 4))}
+    used = {"num_frames": count, "end_sec": min(last, round(stop, 4))}
+    return plan | used | {"trim_end_sec": end}
 
 
 def _clip_length(most: int, model: ModelFacts, lang: str, *, got: int) -> int:

@@ -9,11 +9,14 @@ from rays_as_pixels.app import i18n
 from rays_as_pixels.app.editor import PathEditor, trajectory_from_document, trajectory_hash
 from rays_as_pixels.app.page import numbers
 from rays_as_pixels.app.page.binding import Updates, Values, bind
-from rays_as_pixels.app.page.events import depth_of_estimate, source_frames, source_path
+from rays_as_pixels.app.page.events import (
+    depth_of_estimate,
+    source_frames,
+    source_path,
+)
 from rays_as_pixels.app.page.fields import plain_html, primary_button
 from rays_as_pixels.app.page.results import path_facts, view_updates
 from rays_as_pixels.app.server.downloads import download_root
-from rays_as_pixels.app.server.model_holder import ModelFacts
 from rays_as_pixels.app.server.session import Session
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.rotations import rotation_angle_rad
@@ -50,11 +53,10 @@ class EditStep:
     next_button: gr.Button
 
 
-def build_edit_step(model: ModelFacts) -> EditStep:
+def build_edit_step() -> EditStep:
     """Add the step's tab to the page."""
     with gr.Tab(label("tab_edit"), id="edit", elem_id="step-edit"):
         editor = PathEditor(
-            frame_counts=list(model.clip_lengths),
             view_height=EDITOR_HEIGHT,
             elem_id="editor",
             elem_classes="rap-flat",
@@ -110,7 +112,7 @@ def commit_edit(page: "Page", session: Session, values: Values) -> Updates:
 
 def preview_edit(page: "Page", session: Session, values: Values) -> Updates:
     """Show the first frame along the path, on a stand-in scene: a cheap look before a run."""
-    path = trajectory_from_document(values[page.edit.editor])
+    path = page.model.facts.fitted(trajectory_from_document(values[page.edit.editor]))
     depth = None
     try:
         image = source_frames(page, session)[0]

@@ -25,6 +25,7 @@ from rays_as_pixels.app.page.compare import comparison
 from rays_as_pixels.app.page.events import (
     depth_of_estimate,
     displayed_estimate,
+    path_for_model,
     path_of_session,
     request_from_form,
     seed_of_form,
@@ -243,11 +244,10 @@ def choose_images(page: "Page", session: Session, values: Values) -> Updates:
     step = page.generate
     images = checks.choice(i18n.say("images"), values[step.images_choice], IMAGES)
     path = session.paths.get("estimated")
-    count = 1 if path is None else len(path)
+    frames = session.sampled or range(1 if path is None else len(path))
+    choices = [(str(frame), number) for number, frame in enumerate(frames)]
     return {
-        step.image_frames: gr.update(
-            visible=images == "chosen", choices=list(range(count)), value=[0]
-        ),
+        step.image_frames: gr.update(visible=images == "chosen", choices=choices, value=[0]),
         step.own_image: gr.update(visible=images == "own"),
     }
 
@@ -276,7 +276,7 @@ def _generate_along(
     *,
     path_name: str,
 ) -> Updates:
-    path = path_of_session(session, path_name)
+    path = path_for_model(page, session, path_name)
     images = _source_images(page, session, values, path)
     choice = values[page.generate.images_choice]
     depth = None if choice == "own" else depth_of_estimate(page, session)
@@ -300,6 +300,7 @@ def _generate_along(
         cost=run_cost(request.steps, len(path), guidance=request.guidance_scale),
         path=path_name,
         whole_clip=bool(clip),
+        path_frames=len(path_of_session(session, path_name)),
         estimate=session.estimate,
     )
 
@@ -309,11 +310,16 @@ def _source_clip(
 ) -> dict[str, bytes]:
     """Return the estimated clip as files: its other frames show what the first does not."""
     result = displayed_estimate(page, session)
-    path = session.paths.get("estimated")
     video = source_frames(page, session)
-    if path is None or len(path) != len(video):
+    if "estimated" not in session.paths:
         return {}
-    return source_clip_files(video, path, depth, inlier_ratio=result.results.get("inlier_ratio"))
+    path = path_for_model(page, session, "estimated")
+    if len(path) != len(video):
+        return {}
+    height, width = video.shape[-2:]
+    trusted = result.results.get("inlier_ratio", result.results.get("held_out_score"))
+    path = path.resized(height=height, width=width)
+    return source_clip_files(video, path, depth, inlier_ratio=trusted)
 
 
 def _imagine(page: "Page", session: Session, values: Values, sampling: dict[str, Any]) -> Updates:

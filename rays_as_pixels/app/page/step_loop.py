@@ -24,7 +24,7 @@ from rays_as_pixels.app.page.binding import Updates, Values, bind
 from rays_as_pixels.app.page.compare import comparison
 from rays_as_pixels.app.page.events import (
     depth_of_estimate,
-    path_of_session,
+    path_for_model,
     request_from_form,
     seed_of_form,
     source_frames,
@@ -179,7 +179,7 @@ def loop_choices(lang: str = "en") -> list[tuple[str, str]]:
 def run_loop(page: "Page", session: Session, values: Values) -> Updates:
     """Submit the loop along the estimated or the edited path."""
     name = checks.choice(i18n.say("loop_path"), values[page.loop.path], LOOP_PATHS)
-    path = path_of_session(session, name)
+    path = path_for_model(page, session, name)
     video = source_frames(page, session)
     reference = video if name == "estimated" else None
     depth = depth_of_estimate(page, session)
@@ -188,21 +188,21 @@ def run_loop(page: "Page", session: Session, values: Values) -> Updates:
 
 def run_stabilised(page: "Page", session: Session, values: Values) -> Updates:
     """Submit the loop along the estimated path without its wobbles."""
-    path = smooth(path_of_session(session, "estimated"), STABILISE_STRENGTH)
+    path = smooth(path_for_model(page, session, "estimated"), STABILISE_STRENGTH)
     image, depth = source_frames(page, session)[0], depth_of_estimate(page, session)
     return _submit(page, session, values, LoopStart("stabilise", path, image, depth))
 
 
 def run_reversed(page: "Page", session: Session, values: Values) -> Updates:
     """Submit the loop backwards: from the last frame, whose true video is known."""
-    path = reverse(path_of_session(session, "estimated")).reanchored()
+    path = reverse(path_for_model(page, session, "estimated")).reanchored()
     video = source_frames(page, session).flip(0)
     return _submit(page, session, values, LoopStart("reverse", path, video[0], reference=video))
 
 
 def run_dolly_zoom(page: "Page", session: Session, values: Values) -> Updates:
     """Submit the loop along a dolly zoom from the first frame."""
-    like = path_of_session(session, "estimated")
+    like = path_for_model(page, session, "estimated")
     path = make_preset(
         "dolly-zoom",
         num_frames=len(like),

@@ -7,7 +7,7 @@ import sys
 from rays_as_pixels.app import i18n
 from rays_as_pixels.app.jobs.context import Preview
 from rays_as_pixels.app.jobs.manager import JobManager
-from rays_as_pixels.app.jobs.records import JobRecord, JobState
+from rays_as_pixels.app.jobs.records import EVERY_FRAME, JobRecord, JobState
 from rays_as_pixels.app.server.model_holder import ModelHolder
 from rays_as_pixels.errors import InputError
 
@@ -76,10 +76,10 @@ def _total_bytes() -> float:
 def pace_words(manager: JobManager, lang: str) -> str:
     """Say how long an estimate and a video took here, from measured jobs."""
     measured = []
-    for kind in ("estimate", "generate", "loop"):
+    for kind in (EVERY_FRAME, "estimate", "generate", "loop"):
         seconds = manager.expected_sec(kind)
         if seconds is not None:
-            name = i18n.say(f"short_{kind}", lang)
+            name = i18n.say(f"short_{kind.replace(' ', '_')}", lang)
             measured.append(f"{name} {i18n.duration(seconds, lang)}")
     return ", ".join(measured) or i18n.say("pace_unknown", lang)
 
@@ -132,12 +132,22 @@ def _progress(record: JobRecord, manager: JobManager, lang: str) -> tuple[float 
         return None, i18n.say("job_stopping", lang)
     known = record.total > 1
     words = [stage_words(record.stage, lang)]
-    if known:
+    if known and record.stage == "track frames":
+        words.append(_tracked_words(record, lang))
+    elif known:
         words.append(i18n.say("job_step", lang, done=record.done, total=record.total))
     left = manager.remaining_sec(record.id)
     if left is not None and (known or left > 1):
         words.append(i18n.say("job_left", lang, time=i18n.duration(left, lang)))
     return (record.done / record.total if known else None), ", ".join(filter(None, words))
+
+
+def _tracked_words(record: JobRecord, lang: str) -> str:
+    words = i18n.say("job_frame", lang, done=record.done, total=record.total)
+    if record.stage_sec > 0:
+        rate = (record.done - record.stage_first) / record.stage_sec
+        words += ", " + i18n.say("job_rate", lang, rate=rate)
+    return words
 
 
 def _queue_words(record: JobRecord, manager: JobManager, lang: str) -> str:
@@ -155,6 +165,8 @@ def stage_words(stage: str, lang: str) -> str:
     name, _, rest = stage.partition(" (round ")
     key = "stage_" + name.lower().replace(" ", "_")
     words = i18n.say(key, lang) if key in i18n.table() else name[:1].upper() + name[1:]
+    if name.startswith("solve: "):
+        words = i18n.say("stage_solve", lang, way=i18n.translated(name[7:], "way_", lang))
     if rest:
         number, _, total = rest.rstrip(")").partition(" of ")
         words += i18n.say("stage_round", lang, n=number, total=total)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.model.clip_lengths import clip_lengths
+from rays_as_pixels.geometry.trajectory import Trajectory
+from rays_as_pixels.model.clip_lengths import clip_lengths, largest_clip_length
 
 if TYPE_CHECKING:
     from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
@@ -38,6 +39,17 @@ class ModelFacts:
     def clip_lengths(self) -> range:
         """Numbers of frames that the model takes."""
         return clip_lengths(self.max_frames, self.temporal_stride)
+
+    def fitted(self, path: Trajectory) -> Trajectory:
+        """Return a path with a number of frames that the model takes, evenly spaced in time.
+
+        One that is shorter than any of these stays as it is.
+        """
+        lengths = self.clip_lengths
+        if len(path) < lengths[0] or len(path) in lengths:
+            return path
+        most = min(len(path), lengths[-1])
+        return path.resampled(largest_clip_length(most, self.temporal_stride))
 
 
 class ModelHolder:

@@ -36,7 +36,8 @@ class Session:
         loop: Reference of the loop check on show, "" for none.
         main: Name in `paths` of the path that the view colours by time.
         overlay: Name in `paths` of the one drawn over it, "" for none.
-        paths: All paths of the page: estimated, edited, truth, again, imagined, generated.
+        sampled: Frames of the estimated path whose pictures are kept, where these are not all.
+        paths: All paths of the page: estimated, network, edited, truth, again, imagined, generated.
         edit: The editor's confirmed document, None before any edit.
         imagining: Whether the form of generated videos asks for an imagined one.
     """
@@ -55,6 +56,7 @@ class Session:
     loop: str = ""
     main: str = ""
     overlay: str = ""
+    sampled: tuple[int, ...] = ()
     paths: dict[str, Trajectory] = field(default_factory=dict)
     edit: dict[str, Any] | None = None
     imagining: bool = False
