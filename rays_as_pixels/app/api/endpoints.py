@@ -127,11 +127,7 @@ class Runs:
                 },
                 labels={"num_flips": "flips"},
             )
-            if asked.num_frames is None:
-                cost = float(probe_video(path).num_frames)
-            else:
-                cost = run_cost(asked.steps, asked.num_frames, runs=asked.num_flips)
-            return self._submit("estimate", asked, {name: path}, cost)
+            return self._submit("estimate", asked, {name: path}, _estimate_cost(asked, path))
 
         async for update in self._watch(submit):
             yield update
@@ -337,6 +333,12 @@ SAMPLED_PATH = (
     "The path has {asked} frames, more than the model makes at once: {kept} of them are used, "
     "evenly spaced in time."
 )
+
+
+def _estimate_cost(asked: EstimateRequest, video: Path) -> float:
+    if asked.num_frames is None:
+        return float(probe_video(video).num_frames)
+    return run_cost(asked.steps, asked.num_frames, runs=asked.num_flips)
 
 
 def _target_file(path: Trajectory, depth: object) -> bytes:

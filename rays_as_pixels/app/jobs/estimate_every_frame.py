@@ -43,6 +43,7 @@ SAMPLED, THUMBNAILS = "sampled.mp4", "thumbnails.npy"
 POINTS = "points.npz"  # xyz (N, 3) in the world of the path, rgb uint8; an example's has them too
 CLIP_SIDE_PX, SAMPLED_SIDE_PX = 640, 1280  # longer sides
 MOST_PAGE_BYTES = 16 * 2**20  # of the clip inside path.html; longer ones are left out
+CLIP_STAGE = "Writing the clip"
 SHOT = "trajectory-shot-{n}.json"
 
 
@@ -102,7 +103,7 @@ def _write(
         "shots": shots,
         "shot": estimated.shots.index(shot) + 1,
         "num_points": len(shot.points),
-        "spread": None if shot.spread is None else shot.spread.to_dict(),
+        "spread": tasks.spread_numbers(shot.spread),
     }
     if shot.solution is not None:
         results["held_out_score"] = shot.solution.score
@@ -132,8 +133,9 @@ def _reported(
 ) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
     for number, frame in enumerate(frames):
         job.check()
-        job.progress(tasks.WRITING, number, count)
+        job.progress(CLIP_STAGE, number + 1, count)
         yield frame
+    job.progress(tasks.WRITING, 0, 1)
 
 
 def _reduced(stream: FrameStream, longer_px: int) -> FrameStream:
