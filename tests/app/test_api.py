@@ -56,7 +56,7 @@ def test_the_documented_snippet_runs(server, new_ones, examples, capsys):
     snippet = re.search(pattern, DOCS.read_text(encoding="utf-8"), re.DOTALL).group(1)
     values = {"address": url, "clip": str(examples[0].clip), "image": str(examples[0].poster)}
     exec(compile(snippet, str(DOCS), "exec"), values)
-    assert values["found"]["state"] == "done" and len(values["found"]["trajectory"]["frames"]) == 5
+    assert values["found"]["state"] == "done" and len(values["found"]["trajectory"]["frames"]) == 9
     assert values["video"]["files"]["video"]
     assert [record.state for record in new_ones()] == ["done", "done"]
     assert "video.mp4" in capsys.readouterr().out

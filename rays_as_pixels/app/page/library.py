@@ -22,7 +22,8 @@ from rays_as_pixels.app.page.filmstrip import sprite
 from rays_as_pixels.app.server.session import is_example
 from rays_as_pixels.errors import InputError
 from rays_as_pixels.media.clip import Clip
-from rays_as_pixels.media.video import read_clip
+from rays_as_pixels.media.container import FrameMissingError
+from rays_as_pixels.media.video import Request, open_frames, read_clip
 
 RAXELS = "raxels.npy"
 POSTER_PX = 108  # of height: upright ones are shown 60 pixels wide
@@ -62,6 +63,11 @@ class Result:
         """Return a file of the result if it is there."""
         path = self.folder / name
         return path if name and path.is_file() else None
+
+    @property
+    def of_every_frame(self) -> bool:
+        """Whether it is an estimate of every frame, which takes no steps and no seed."""
+        return self.kind == "estimate" and self.settings.get("num_frames", 0) is None
 
     @property
     def sampled(self) -> tuple[int, ...]:
@@ -182,7 +188,7 @@ def raxels_of(result: Result) -> Float[Tensor, "frames 3 h w"] | None:
 def poster(video: Path) -> str:
     """Return the middle frame of a finished video as a small picture, "" if it cannot be read."""
     try:
-        frames = read_clip(video).video
-    except InputError:
+        frames = open_frames(video, Request())
+        return sprite(frames.clip([len(frames) // 2]).video, height=POSTER_PX)
+    except (InputError, FrameMissingError):
         return ""
-    return sprite(frames[len(frames) // 2 : len(frames) // 2 + 1], height=POSTER_PX)

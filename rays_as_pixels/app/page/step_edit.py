@@ -1,16 +1,18 @@
 """Step 3, the path editor: its components, and what its events do."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import gradio as gr
 
 from rays_as_pixels.app import i18n
 from rays_as_pixels.app.editor import PathEditor, trajectory_from_document, trajectory_hash
+from rays_as_pixels.app.editor.document import MAX_FRAMES
 from rays_as_pixels.app.page import numbers
 from rays_as_pixels.app.page.binding import Updates, Values, bind
 from rays_as_pixels.app.page.events import (
     depth_of_estimate,
+    sampled_words,
     source_frames,
     source_path,
 )
@@ -22,7 +24,7 @@ from rays_as_pixels.errors import InputError
 from rays_as_pixels.geometry.rotations import rotation_angle_rad
 from rays_as_pixels.geometry.trajectory import Trajectory
 from rays_as_pixels.media.video import write_video
-from rays_as_pixels.trajectories.training_range import check_range
+from rays_as_pixels.trajectories.training_range import TrainingRange, check_range
 from rays_as_pixels.viz.parallax import parallax_preview
 
 if TYPE_CHECKING:
@@ -56,7 +58,10 @@ class EditStep:
 def build_edit_step() -> EditStep:
     """Add the step's tab to the page."""
     with gr.Tab(label("tab_edit"), id="edit", elem_id="step-edit"):
+        # A path of more frames than the model makes is sampled: that is nothing to warn of there.
+        training = replace(TrainingRange(), num_frames=(1, MAX_FRAMES))
         editor = PathEditor(
+            training_range=asdict(training),
             view_height=EDITOR_HEIGHT,
             elem_id="editor",
             elem_classes="rap-flat",
@@ -104,7 +109,9 @@ def commit_edit(page: "Page", session: Session, values: Values) -> Updates:
     else:
         session = replace(session, main="edited", overlay="")
     return view_updates(page, session) | {
-        page.edit.warnings: path_warnings(path, session.lang),
+        page.edit.warnings: path_warnings(
+            page.model.facts.fitted(path), session.lang, sampled_words(page, session, ("edited",))
+        ),
         page.edit.facts: _facts(path, session.lang),
         page.generate.path_choice: "edited",
     }
@@ -138,13 +145,15 @@ def open_generate_step(page: "Page", _session: Session, _values: Values) -> Upda
     return {page.tabs: gr.Tabs(selected="generate")}
 
 
-def path_warnings(path: Trajectory, lang: str) -> str:
-    """Say how a path leaves what the model was trained on."""
+def path_warnings(path: Trajectory, lang: str, sampled: str = "") -> str:
+    """Say how a path leaves what the model was trained on, and of which longer one it is part."""
     words = numbers.warnings(check_range(path), lang)
     world_from_cam = path.cameras.world_from_cam[0]
     moved = world_from_cam[:3, 3].norm() > START_TOLERANCE
     if moved or rotation_angle_rad(world_from_cam[:3, :3]) > START_TOLERANCE:
         words += f'<p class="rap-hint">{i18n.say("first_moved", lang)}</p>'
+    if sampled:
+        words += f'<p class="rap-hint">{sampled}</p>'
     return words
 
 
