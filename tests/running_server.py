@@ -208,9 +208,10 @@ class Visitor:
         return self.call(event, data)
 
     def estimate(self, clip: bytes, *, steps: int = 2, runs: int = 1) -> str:
-        """Upload a video and start to estimate its path; returns the job's id."""
+        """Upload a video and start to estimate its chosen frames' path; returns the job's id."""
         taken = self.take(clip)
         assert taken["success"], taken
+        self.seen[self.part("frames-of-path")] = "chosen"
         answer = self.click("estimate", sliders=(steps, runs))
         assert answer["success"], answer
         return self.kept["job"]

@@ -190,6 +190,7 @@ def test_a_running_job_outlives_a_reload_and_stops_within_one_step(
     monkeypatch.setattr(model, "_pipeline", gated)
     request.addfinalizer(gated.go_on.set)  # or a failure here would leave the job waiting
     turn_to(page, "path")
+    page.click("#frames-of-path input[value=chosen]")
     page.click("#estimate")
     page.wait_for_selector(JOB.format("running"))
     job = page.get_attribute("#job-bar .rap-job", "data-job")
