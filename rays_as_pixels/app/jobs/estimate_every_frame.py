@@ -103,7 +103,7 @@ def _write(
         "shots": shots,
         "shot": estimated.shots.index(shot) + 1,
         "num_points": len(shot.points),
-        "spread": tasks.spread_numbers(shot.spread),
+        "spread": tasks.spread_numbers(shot.pose_std),
     }
     if shot.solution is not None:
         results["held_out_score"] = shot.solution.score
@@ -180,7 +180,7 @@ def _write_page(job: JobContext, shot: "ShotEstimate", thumbnails: torch.Tensor 
         others=[OtherPath(i18n.both("path_network"), shot.network)],
         images=thumbnails,
         points=points,
-        spread=shot.spread,
+        spread=shot.pose_std,
     )
     clip = job.folder / tasks.CLIP
     video = clip.read_bytes() if clip.stat().st_size <= MOST_PAGE_BYTES else None
