@@ -219,6 +219,12 @@ def test_no_function_of_the_product_is_longer_than_50_lines():
     assert not long
 
 
+def test_no_two_files_of_tests_share_a_name():
+    """Folders of tests are no packages: pytest imports a file by its own name alone."""
+    names = [path.name for path in tracked() if path.name.startswith("test_")]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_no_tracked_text_names_a_place_of_one_machine():
     places = re.compile(r"/(?:work|farm|root|home/\w+|Users/\w+)/")
     found = []
