@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
 
-NUM_FEATURES = 2500
+NUM_FEATURES = 1500
 _LONGEST_SIDE_PX = 800  # larger frames are shrunk for detection
 _CONTRAST = 0.015  # OpenCV's default is 0.04, which leaves bare walls without features
 _MAX_RATIO = 0.8  # of the distances to the best and the second best match
@@ -64,7 +64,7 @@ def match_features(first: Features, second: Features) -> Int[np.ndarray, "m 2"]:
     likeness = torch.from_numpy(first.descriptors) @ torch.from_numpy(second.descriptors).T
     cosine, column = likeness.topk(2, dim=1)  # all descriptors have length 1
     best, rows = column[:, 0], torch.arange(len(likeness))
-    mutual = likeness.argmax(dim=0)[best] == rows
+    mutual = cosine[:, 0] == likeness.amax(dim=0)[best]  # several times as fast as argmax
     distance = (2 - 2 * cosine).clamp_min(0).sqrt()
     good = mutual & (distance[:, 0] < _MAX_RATIO * distance[:, 1])
     return torch.stack([rows[good], best[good]], dim=1).numpy()

@@ -19,6 +19,7 @@ from rays_as_pixels.solve.video.path import ScenePoints, VideoPath
 _MIN_MATCHES = 20  # of a pair of keyframes, for the pair to be looked at
 _MIN_POINTS = 30  # of a model; a mapper that fails returns one without points
 _TRACKS_PER_VIEW = 300  # that the global mapper takes, the longest first: twice as fast as all
+_BA_TOLERANCE = 1e-4  # share of the cost that a step must still gain: COLMAP's own is 1e-5
 _MIN_PNP_POINTS = 12
 _MIN_PNP_INLIERS = 0.4  # of those points
 _MAX_PNP_ERROR_PX = 4.0
@@ -137,6 +138,7 @@ def _run_mapper(folder: Path, options: MapperOptions) -> pycolmap.Reconstruction
         chosen = pycolmap.GlobalPipelineOptions(random_seed=0)
         chosen.mapper.bundle_adjustment.refine_focal_length = options.refine_focal
         chosen.mapper.track_required_tracks_per_view = _TRACKS_PER_VIEW
+        chosen.mapper.bundle_adjustment.ceres.solver_options.function_tolerance = _BA_TOLERANCE
         models = pycolmap.global_mapping(database, images, out, chosen)
     else:
         chosen = pycolmap.IncrementalPipelineOptions(
