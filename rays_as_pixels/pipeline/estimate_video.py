@@ -6,6 +6,7 @@ comes from tracks and features by structure from motion (`solve.video`), chosen 
 observations that none was fitted to.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -37,7 +38,7 @@ from rays_as_pixels.solve.plane_sweep import dense_log_depth
 from rays_as_pixels.solve.video.path import ScenePoints, VideoPath
 
 if TYPE_CHECKING:
-    from rays_as_pixels.solve.video.shots import Shot
+    from rays_as_pixels.solve.video.shots import ShotPart
     from rays_as_pixels.solve.video.solver import VideoSolution
 
 MAX_SIDE_PX = 1280  # larger frames are reduced to this before they are tracked
@@ -69,21 +70,31 @@ def estimate_video(
     from rays_as_pixels.solve.video.shots import observe_shots  # noqa: PLC0415 - loads OpenCV
 
     tracked = partial(run.report, "track frames", total=len(stream))
-    shots = observe_shots(map(thumbnails.add, picture.frames()), after_frame=tracked)
-    long = [shot for shot in shots if len(shot) > 1]
+    parts = observe_shots(map(thumbnails.add, picture.frames()), after_frame=tracked)
+    found, first_frames, alone = [], [], 0
+    for first, others in map(_first_of, itertools.groupby(parts, key=lambda part: part.shot)):
+        first_frames.append(first.first_frame)
+        if len(first) == 1:
+            alone += 1
+        else:
+            found.append(_estimate_shot(pipe, picture, first, others, options=options, run=run))
     notes = list(picture.notes)
-    if not long:
+    if not found:
         notes.append("No two neighbouring frames share anything that can be tracked.")
-        alone = _network_alone(pipe, picture, 0, len(stream), options=options, run=run)
-        return VideoEstimateOutput((alone,), tuple(notes), thumbnails.gathered())
-    if len(shots) > 1:
-        cuts = ", ".join(str(stream.source_frame[shot.first_frame]) for shot in shots[1:])
+        found = [_network_alone(pipe, picture, 0, len(stream), options=options, run=run)]
+    elif len(first_frames) > 1:
+        cuts = ", ".join(str(stream.source_frame[first]) for first in first_frames[1:])
         notes.append(f"Cuts at frames {cuts}: each shot has a path in a world of its own.")
-    if len(long) < len(shots):
-        notes.append(f"{len(shots) - len(long)} shots of a single frame have no path.")
-    found = [_estimate_shot(pipe, picture, shot, options=options, run=run) for shot in long]
+        if alone:
+            notes.append(f"{alone} shots of a single frame have no path.")
     pipe.maybe_free_model_hooks()
     return VideoEstimateOutput(tuple(found), tuple(notes), thumbnails.gathered())
+
+
+def _first_of(
+    shot: tuple[int, Iterator["ShotPart"]],
+) -> tuple["ShotPart", Iterator["ShotPart"]]:
+    return next(shot[1]), shot[1]
 
 
 @dataclass(frozen=True)
@@ -195,28 +206,29 @@ def _look(
 def _estimate_shot(
     pipe: PipelineBase,
     picture: _Picture,
-    shot: "Shot",
+    first: "ShotPart",
+    others: Iterator["ShotPart"],
     *,
     options: EstimateOptions,
     run: RunOptions,
 ) -> ShotEstimate:
-    from rays_as_pixels.solve.video.solver import solve_observations  # noqa: PLC0415 - COLMAP
+    from rays_as_pixels.solve.video.long_shot import LongShot  # noqa: PLC0415 - loads COLMAP
 
-    look = _look(pipe, picture, shot.first_frame, len(shot), refine=False, run=run)
-    solution = solve_observations(
-        shot.observations,
-        focal_px=float(look.cameras.focal_px.median()),
-        before_candidate=lambda name: run.report(f"solve: {name}", 0, 1),
-    )
+    place = first.first_frame
+    look = _look(pipe, picture, place, len(first), refine=False, run=run)
+    shot = LongShot(float(look.cameras.focal_px.median()), report=run.report)
+    for part in itertools.chain([first], others):
+        shot.add(part)
+    count, solution = shot.num_frames, shot.solution()
     if solution is None:
-        return _network_alone(pipe, picture, shot.first_frame, len(shot), options=options, run=run)
+        return _network_alone(pipe, picture, place, count, options=options, run=run)
     cameras = _cameras(solution.path, picture.area)
     scale = _scale(solution.path, look, picture.area)
     cameras = cameras.scaled(scale)
     depth = _depth(pipe, look, cameras, solution) if options.estimate_depth else None
-    times = picture.times(range(shot.first_frame, shot.first_frame + len(shot)))
+    times = picture.times(range(place, place + count))
     return ShotEstimate(
-        first_frame=shot.first_frame,
+        first_frame=place,
         trajectory=_trajectory(picture.cameras_of_input(cameras), times),
         interpolated=torch.from_numpy(solution.interpolated),
         points=_points(picture, solution.path, scale),
@@ -224,7 +236,7 @@ def _estimate_shot(
         solution=solution,
         network=_network_path(picture, look, times),
         depth=None if depth is None else picture.map_of_input(depth),
-        notes=_shot_notes(solution),
+        notes=(*_shot_notes(solution), *shot.notes),
     )
 
 

@@ -57,6 +57,26 @@ class Observations:
         return (self.matches[pair] % _HELD_OUT_FEATURES_EVERY == 0).any(axis=1)
 
 
+@dataclass(frozen=True)
+class PartSize:
+    """When a part of a long shot is complete, and what the next one shares with it.
+
+    Attributes:
+        keyframes: That complete a part.
+        frames: That complete a part, however few keyframes are among them.
+        shared_keyframes: Of these the last ones, with which the next part begins.
+        shared_frames: At most, with which the next part begins.
+    """
+
+    keyframes: int = 100
+    frames: int = 1000
+    shared_keyframes: int = 15
+    shared_frames: int = 250
+
+
+PART_SIZE = PartSize()
+
+
 def observe(
     frames: Iterable[UInt8[np.ndarray, "height width 3"]],
     *,
@@ -82,8 +102,9 @@ class Observer:
     Where the motion makes few keyframes, as in a short shot, evenly spread frames join them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, part_size: PartSize = PART_SIZE) -> None:
         """Start without any frame."""
+        self._part_size = part_size
         self._tracker = Tracker()
         self._features: dict[int, Features] = {}
         self._colors: dict[int, np.ndarray] = {}
@@ -149,6 +170,30 @@ class Observer:
             for pair in pairs_of(keyframes)
         }
         return Observations(self._tracker.tracks(), keyframes, features, self._colors, matches)
+
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether there is enough for a part of a long shot."""
+        size = self._part_size
+        return len(self._features) >= size.keyframes or self._count >= size.frames
+
+    def cut_part(self) -> tuple[Observations, int]:
+        """Return the observations so far, and go on from where the next part begins.
+
+        Returns:
+            The observations, and how many frames of them the next part does not share.
+        """
+        part, size = self.observations(), self._part_size
+        start = part.keyframes[-min(size.shared_keyframes, len(part.keyframes) - 1)]
+        start = max(start, self._count - size.shared_frames)
+        self._tracker.forget(start)
+        shared = [number for number in part.keyframes if number >= start]
+        self._features = {number - start: self._features[number] for number in shared}
+        self._colors = {number - start: self._colors[number] for number in shared}
+        self._count -= start
+        self._spare.clear()
+        self._spare_step = 1
+        return part, start
 
 
 def pairs_of(keyframes: tuple[int, ...]) -> list[Pair]:

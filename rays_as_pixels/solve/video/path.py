@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
-from rays_as_pixels.geometry.rotations import skew
+from rays_as_pixels.geometry.rotations import skew, slerp
 from rays_as_pixels.geometry.scene_points import ScenePoints
 
 
@@ -36,6 +36,23 @@ class VideoPath:
         """Return the camera centres in the world: -R^T t; NaN where a frame has no pose."""
         rotation, translation = self.cam_from_world[:, :, :3], self.cam_from_world[:, :, 3]
         return -np.einsum("fji,fj->fi", rotation, translation)
+
+
+def mixed_poses(
+    first: Float[np.ndarray, "n 3 4"],
+    second: Float[np.ndarray, "n 3 4"],
+    share: Float[np.ndarray, "n"],
+) -> Float[np.ndarray, "n 3 4"]:
+    """Return poses between two (world to camera), `share` of the way from the first to the second.
+
+    Rotations turn along the shortest arc, centres move along a line.
+    """
+    a, b = (torch.from_numpy(one[:, :, :3]) for one in (first, second))
+    rotation = slerp(a, b, torch.from_numpy(share)).numpy()
+    centers = [-np.einsum("nji,nj->ni", one[:, :, :3], one[:, :, 3]) for one in (first, second)]
+    center = centers[0] + share[:, None] * (centers[1] - centers[0])
+    translation = -np.einsum("nij,nj->ni", rotation, center)
+    return np.concatenate([rotation, translation[:, :, None]], axis=2)
 
 
 def rays_in_cam(

@@ -4,7 +4,7 @@ A cut loses the tracks all at once; so does a fast turn. They are told apart by 
 one shot still share some that agree with an epipolar geometry.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 
 from rays_as_pixels.solve.video.epipolar import epipolar_inliers
 from rays_as_pixels.solve.video.features import detect_features, match_features
-from rays_as_pixels.solve.video.observations import Observations, Observer
+from rays_as_pixels.solve.video.observations import PART_SIZE, Observations, Observer, PartSize
 
 _MIN_POINTS = 50  # with fewer (black frames, bare walls) losing them says nothing
 _MAX_KEPT = 0.15  # of the points, across a cut: a few find something that looks alike by chance
@@ -21,14 +21,16 @@ _MIN_SHARED_FEATURES = 20  # that agree; chance gives up to a dozen
 
 
 @dataclass(frozen=True, eq=False)
-class Shot:
-    """Frames without a cut between them.
+class ShotPart:
+    """Frames without a cut between them: a shot, or a part of a long one.
 
     Attributes:
-        first_frame: Its place in the clip; the observations count from it.
-        observations: Of its frames.
+        shot: Number of the shot in the clip.
+        first_frame: Place of its first frame in the clip; the observations count from it.
+        observations: Of its frames; the first of them are the last ones of the part before.
     """
 
+    shot: int
     first_frame: int
     observations: Observations
 
@@ -40,27 +42,35 @@ def observe_shots(
     frames: Iterable[UInt8[np.ndarray, "height width 3"]],
     *,
     after_frame: Callable[[int], None] | None = None,
-) -> list[Shot]:
-    """Observe a clip shot by shot, in one pass.
+    part_size: PartSize = PART_SIZE,
+) -> Iterator[ShotPart]:
+    """Observe a clip shot by shot, long shots part by part, in one pass.
+
+    A part is given as soon as it is complete, and nothing of it is held any more.
 
     Args:
         frames: RGB frames of one size, decoded as they are asked for.
         after_frame: Called with the number of frames tracked so far; may raise to stop.
+        part_size: Of the parts of long shots.
     """
-    shots: list[Shot] = []
-    observer, first, number = Observer(), 0, -1
+    observer, shot, first, end = Observer(part_size), 0, 0, 0
     last: np.ndarray | None = None
+    number = -1
     for number, frame in enumerate(frames):
         if last is not None and _is_cut(observer, last, frame):
-            shots.append(Shot(first, observer.observations()))
-            observer, first = Observer(), number
+            if number > end:
+                yield ShotPart(shot, first, observer.observations())
+            observer, shot, first = Observer(part_size), shot + 1, number
         observer.add(frame)
         last = frame
         if after_frame is not None:
             after_frame(number + 1)
-    if number >= first:
-        shots.append(Shot(first, observer.observations()))
-    return shots
+        if observer.is_complete:
+            part, step = observer.cut_part()
+            yield ShotPart(shot, first, part)
+            first, end = first + step, number + 1
+    if number >= end:
+        yield ShotPart(shot, first, observer.observations())
 
 
 def _is_cut(

@@ -13,16 +13,17 @@ from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, UInt8
 
 from rays_as_pixels.errors import InputError
-from rays_as_pixels.geometry.rotations import rotation_angle_rad, slerp
+from rays_as_pixels.geometry.rotations import rotation_angle_rad
 from rays_as_pixels.solve.video.evidence import Evidence, HeldOut
 from rays_as_pixels.solve.video.mapping import MapperOptions, map_video
 from rays_as_pixels.solve.video.observations import Observations, observe
-from rays_as_pixels.solve.video.path import VideoPath
+from rays_as_pixels.solve.video.path import ScenePoints, VideoPath, mixed_poses
 from rays_as_pixels.solve.video.turning import turning_path
 from rays_as_pixels.solve.video.uncertainty import PathDeviation, path_deviation
+from rays_as_pixels.solve.video.watching import run_watched
 
 ENOUGH = 0.8  # score from which on no other candidate is tried
 DOUBTFUL = 0.6  # score below which a path is likely to be wrong
@@ -81,7 +82,7 @@ def solve_video(
     *,
     focal_px: float | None = None,
     after_frame: Callable[[int], None] | None = None,
-    before_candidate: Callable[[str], None] | None = None,
+    report: Callable[[str], None] | None = None,
 ) -> VideoSolution | None:
     """Find a camera for every frame of a single shot; see `observe` and `solve_observations`.
 
@@ -89,21 +90,25 @@ def solve_video(
         InputError: There are fewer than two frames.
     """
     observations = observe(frames, after_frame=after_frame)
-    return solve_observations(observations, focal_px=focal_px, before_candidate=before_candidate)
+    return solve_observations(observations, focal_px=focal_px, report=report)
 
 
 def solve_observations(
     observations: Observations,
     *,
     focal_px: float | None = None,
-    before_candidate: Callable[[str], None] | None = None,
+    focal_is_known: bool = False,
+    report: Callable[[str], None] | None = None,
 ) -> VideoSolution | None:
     """Find a camera for every frame of a shot.
 
     Args:
         observations: Of the shot.
         focal_px: A first guess of the focal length, in pixels of the frames.
-        before_candidate: Called with the name of what is tried next; may raise to stop.
+        focal_is_known: Whether it was found already, in another part of the shot: then it is held
+            at first.
+        report: Called with the name of what is tried, several times a second; may raise to stop.
+            What runs then is left to end by itself.
 
     Returns:
         None where no way leads to a path: nothing to track, or too few frames see the same.
@@ -117,11 +122,9 @@ def solve_observations(
             "Use a longer part of the clip."
         )
     judge, found = HeldOut(observations).judge, []
-    for name, run in _ways(observations, focal_px):
-        if before_candidate is not None:
-            before_candidate(name)
+    for name, run in _ways(observations, focal_px, focal_is_known=focal_is_known):
         start = time.monotonic()
-        path = run()
+        path = run() if report is None else run_watched(run, partial(report, name))
         evidence = None if path is None else judge(path)
         posed = 0 if path is None else int(path.posed.sum())
         found.append((Candidate(name, evidence, posed, time.monotonic() - start), path))
@@ -140,6 +143,13 @@ def solve_observations(
     score = best.evidence.score
     deviation = path_deviation(filled, observations, interpolated=interpolated, score=score)
     return VideoSolution(filled, interpolated, candidates, best.name, score, deviation)
+
+
+def held_still(count: int, focal_px: float) -> VideoSolution:
+    """Return what stands for frames of a long shot of which nothing is known."""
+    poses = np.tile(np.eye(3, 4), (count, 1, 1))
+    path = VideoPath(poses, np.full(count, focal_px), ScenePoints.none(), turns_only=True)
+    return VideoSolution(path, np.ones(count, bool), (), "none", 0.0, None)
 
 
 def _settled(found: list[tuple[Candidate, VideoPath | None]]) -> bool:
@@ -172,7 +182,7 @@ def _turns_agree(first: VideoPath, second: VideoPath) -> bool:
 
 
 def _ways(
-    observations: Observations, focal_px: float | None
+    observations: Observations, focal_px: float | None, *, focal_is_known: bool = False
 ) -> list[tuple[str, Callable[[], VideoPath | None]]]:
     """Return what to try, the most promising first, as names and functions."""
     longer = max(observations.tracks.height, observations.tracks.width)
@@ -184,13 +194,12 @@ def _ways(
         if all(abs(np.log(share * longer / one)) > np.log(_SAME_FOCAL) for one in tried):
             tried.append(share * longer)
             ways.append((f"global, focal length {share:g}", replace(first, focal_px=tried[-1])))
-    held = replace(first, refine_focal=False)
-    ways += [
-        ("global, focal length held", held),
-        ("incremental", replace(first, mapper="incremental")),
-    ]
+    held = ("global, focal length held", replace(first, refine_focal=False))
+    incremental = ("incremental", replace(first, mapper="incremental"))
+    ways = [held, ways[0], incremental] if focal_is_known else [*ways, held, incremental]
     mapped = [(name, partial(map_video, observations, options)) for name, options in ways]
-    return [mapped[0], ("turning", partial(turning_path, observations, guess)), *mapped[1:]]
+    turning = partial(turning_path, observations, guess, refine_focal=not focal_is_known)
+    return [mapped[0], ("turning", turning), *mapped[1:]]
 
 
 def with_all_poses(path: VideoPath) -> tuple[VideoPath, Bool[np.ndarray, "F"]]:
@@ -208,16 +217,6 @@ def with_all_poses(path: VideoPath) -> tuple[VideoPath, Bool[np.ndarray, "F"]]:
     before = np.clip(np.searchsorted(posed, frames, side="right") - 1, 0, len(posed) - 1)
     a, b = posed[before], posed[after]
     share = np.where(b > a, (frames - a) / np.maximum(b - a, 1), 0.0)
-    rotation = _between(path.cam_from_world[a, :, :3], path.cam_from_world[b, :, :3], share)
-    center = path.centers[a] + share[:, None] * (path.centers[b] - path.centers[a])
-    translation = -np.einsum("fij,fj->fi", rotation, center)
-    poses = np.concatenate([rotation, translation[:, :, None]], axis=2)
+    poses = mixed_poses(path.cam_from_world[a], path.cam_from_world[b], share)
     poses[posed] = path.cam_from_world[posed]
     return replace(path, cam_from_world=poses), missing
-
-
-def _between(
-    first: Float[np.ndarray, "F 3 3"], second: Float[np.ndarray, "F 3 3"], share: np.ndarray
-) -> Float[np.ndarray, "F 3 3"]:
-    mixed = slerp(*map(torch.from_numpy, (first, second, share)))
-    return mixed.numpy()

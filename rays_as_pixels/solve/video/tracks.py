@@ -116,6 +116,10 @@ class Tracker:
         self._ids = np.concatenate([self._ids, numbers])
         self._num_tracks += len(corners)
 
+    def forget(self, count: int) -> None:
+        """Drop what was found in the first frames; tracks keep their numbers."""
+        del self._found[:count]
+
     def tracks(self) -> Tracks:
         """Return what was found in all frames so far; there must be one at least."""
         assert self._previous is not None

@@ -26,12 +26,15 @@ _MAX_LOG_FOCAL_STEP = 0.3
 KeyframePairs = dict[tuple[int, int], tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, "n 2"]]]
 
 
-def turning_path(observations: Observations, focal_px: float) -> VideoPath:
+def turning_path(
+    observations: Observations, focal_px: float, *, refine_focal: bool = True
+) -> VideoPath:
     """Return the path of a camera that only turns; all centres are the world's origin.
 
     Args:
         observations: Of the clip.
         focal_px: Focal length to start from, in pixels of the frames.
+        refine_focal: Whether it is adjusted.
     """
     tracks = observations.tracks
     rotations = _chained(observations, focal_px)[list(observations.keyframes)]
@@ -39,9 +42,9 @@ def turning_path(observations: Observations, focal_px: float) -> VideoPath:
     if pairs:
         longer = max(tracks.height, tracks.width)
         limits = (_FOCAL_RANGE[0] * longer, _FOCAL_RANGE[1] * longer)
-        for refine_focal in (False, True):
+        for focal_range_px in (None, limits) if refine_focal else (None,):
             rotations, focal_px = _adjusted(
-                pairs, rotations, focal_px, focal_range_px=limits if refine_focal else None
+                pairs, rotations, focal_px, focal_range_px=focal_range_px
             )
     cam_from_world = _turned_from_keyframes(observations, rotations, focal_px)
     poses = np.concatenate([cam_from_world, np.zeros((len(tracks), 3, 1))], axis=2)

@@ -14,12 +14,12 @@ def clip_with_a_cut(travelling_clip, turning_clip):
 
 
 def test_a_cut_parts_two_shots(clip_with_a_cut):
-    shots = observe_shots(clip_with_a_cut)
+    shots = list(observe_shots(clip_with_a_cut))
     assert [(shot.first_frame, len(shot)) for shot in shots] == [(0, 8), (8, 6)]
 
 
 def test_a_shot_is_observed_as_if_it_were_alone(clip_with_a_cut):
-    second = observe_shots(clip_with_a_cut)[1].observations
+    _, second = (shot.observations for shot in observe_shots(clip_with_a_cut))
     (alone,) = observe_shots(clip_with_a_cut[8:])
     assert second.keyframes == alone.observations.keyframes
     for a, b in zip(second.tracks.points_px, alone.observations.tracks.points_px, strict=True):
@@ -29,16 +29,16 @@ def test_a_shot_is_observed_as_if_it_were_alone(clip_with_a_cut):
 def test_a_fast_turn_is_no_cut():
     turns = np.array([planar_scene.turned(0, 11.0 * k) for k in range(3)])
     frames = planar_scene.render(planar_scene.poses_from(np.zeros((3, 3)), turns)).frames
-    assert len(observe_shots(frames)) == 1
+    assert len(list(observe_shots(frames))) == 1
 
 
 def test_black_frames_at_the_start_belong_to_the_shot_that_follows(travelling_clip):
     black = np.zeros_like(travelling_clip.frames[:2])
-    shots = observe_shots([*black, *travelling_clip.frames[:5]])
+    shots = list(observe_shots([*black, *travelling_clip.frames[:5]]))
     assert [(shot.first_frame, len(shot)) for shot in shots] == [(0, 7)]
 
 
 def test_who_watches_hears_every_frame_of_all_shots(clip_with_a_cut):
     heard = []
-    observe_shots(clip_with_a_cut, after_frame=heard.append)
+    list(observe_shots(clip_with_a_cut, after_frame=heard.append))
     assert heard == list(range(1, 15))

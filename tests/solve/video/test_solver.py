@@ -144,5 +144,5 @@ def test_who_watches_hears_of_each_candidate_and_may_stop(travelling_clip):
         raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        solve_video(travelling_clip.frames, before_candidate=stop)
+        solve_video(travelling_clip.frames, report=stop)
     assert names == ["global"]
