@@ -1,7 +1,13 @@
 """`estimate` without --frames N: a camera for every frame of a video, shot by shot."""
 
 import argparse
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from rays_as_pixels.cli import options
@@ -29,8 +35,9 @@ def estimate_every_frame(
 
     def solve(stream: FrameStream) -> "tuple[VideoEstimateOutput, FrameStream]":
         progress.say(f"frames used: {len(stream)} of {stream.info.num_frames}")
-        run = options.run_options(args, progress)
-        return pipeline.estimate_video(stream, run=run), stream
+        with _stopped_by_ctrl_c(progress) as cancel:
+            run = replace(options.run_options(args, progress), cancel=cancel)
+            return pipeline.estimate_video(stream, run=run), stream
 
     request = Request(args.start_sec, args.end_sec, args.fps)
     estimated, stream = with_frames(args.video, request, solve)
@@ -54,6 +61,27 @@ def estimate_every_frame(
     _write_page(args, estimated, out)
     if args.colmap is not None:
         _write_colmap(args.colmap, main, stream, progress)
+
+
+@contextlib.contextmanager
+def _stopped_by_ctrl_c(progress: ProgressLine) -> Iterator[threading.Event]:
+    """Give an event that the first Ctrl-C sets; the second one raises as usual."""
+    stop = threading.Event()
+
+    def once(_signal: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, before)
+        progress.say("stopping; what is solved is kept. Ctrl-C again drops it")
+        stop.set()
+
+    try:
+        before = signal.signal(signal.SIGINT, once)
+    except ValueError:  # not the main thread: the signal is the caller's business
+        yield stop
+        return
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _write_colmap(
@@ -89,7 +117,7 @@ def in_words(shot: "ShotEstimate") -> list[str]:
     if shot.solution is not None:
         lines.insert(
             0,
-            f"path by {shot.solution.chosen}, best of {len(shot.solution.candidates)} tried: it "
+            f"path by {shot.solution.chosen}, {len(shot.solution.candidates)} candidates tried: it "
             f"explains {shot.solution.score:.0%} of what was held out; {len(shot.points)} points",
         )
     return lines

@@ -18,7 +18,7 @@ class ProgressLine:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stderr if stream is None else stream
         self._stage = ""
-        self._started_sec = 0.0
+        self._started_sec, self._started_at = 0.0, 0
         self._open_line = False
 
     def __call__(self, stage: str, done: int, total: int) -> None:
@@ -26,12 +26,13 @@ class ProgressLine:
         now_sec = time.monotonic()
         if stage != self._stage:
             self._end_line()
-            self._stage, self._started_sec = stage, now_sec
+            self._stage, self._started_sec, self._started_at = stage, now_sec, done
         if total > 2 * _MOST_LINES and 0 < done < total and done % (total // _MOST_LINES):
             return
         text = f"{stage}: step {done}/{total}"
-        if 0 < done < total:
-            left_sec = (now_sec - self._started_sec) / done * (total - done)
+        if self._started_at < done < total:
+            per_step_sec = (now_sec - self._started_sec) / (done - self._started_at)
+            left_sec = per_step_sec * (total - done)
             text += f", about {left_sec:.0f} s left"
         if self._stream.isatty():
             self._stream.write(f"\r\x1b[K{text}")

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from rays_as_pixels.errors import InputError
+from rays_as_pixels.errors import Cancelled, InputError
 from rays_as_pixels.geometry.cameras import Cameras, invert_rigid, rigid
 from rays_as_pixels.geometry.resize_crop import ResizeCrop
 from rays_as_pixels.geometry.rotations import rotation_angle_rad
@@ -71,14 +71,21 @@ def estimate_video(
 
     tracked = partial(run.report, "track frames", total=len(stream))
     parts = observe_shots(map(thumbnails.add, picture.frames()), after_frame=tracked)
-    found, first_frames, alone = [], [], 0
-    for first, others in map(_first_of, itertools.groupby(parts, key=lambda part: part.shot)):
-        first_frames.append(first.first_frame)
-        if len(first) == 1:
-            alone += 1
-        else:
-            found.append(_estimate_shot(pipe, picture, first, others, options=options, run=run))
-    notes = list(picture.notes)
+    found, first_frames, alone, notes = [], [], 0, list(picture.notes)
+    try:
+        for first, others in map(_first_of, itertools.groupby(parts, key=lambda part: part.shot)):
+            first_frames.append(first.first_frame)
+            if len(first) == 1:
+                alone += 1
+            else:
+                found.append(_estimate_shot(pipe, picture, first, others, options=options, run=run))
+    except Cancelled:
+        if not found:
+            raise
+    is_stopped = run.is_cancelled and bool(found)
+    if is_stopped:
+        last = found[-1].first_frame + len(found[-1].trajectory)
+        notes.append(f"Stopped: the first {last} of {len(stream)} frames have a camera.")
     if not found:
         notes.append("No two neighbouring frames share anything that can be tracked.")
         found = [_network_alone(pipe, picture, 0, len(stream), options=options, run=run)]
@@ -88,7 +95,7 @@ def estimate_video(
         if alone:
             notes.append(f"{alone} shots of a single frame have no path.")
     pipe.maybe_free_model_hooks()
-    return VideoEstimateOutput(tuple(found), tuple(notes), thumbnails.gathered())
+    return VideoEstimateOutput(tuple(found), tuple(notes), thumbnails.gathered(), is_stopped)
 
 
 def _first_of(
@@ -216,10 +223,20 @@ def _estimate_shot(
 
     place = first.first_frame
     look = _look(pipe, picture, place, len(first), refine=False, run=run)
-    shot = LongShot(float(look.cameras.focal_px.median()), report=run.report)
-    for part in itertools.chain([first], others):
-        shot.add(part)
-    count, solution = shot.num_frames, shot.solution()
+    shot = LongShot(
+        float(look.cameras.focal_px.median()),
+        report=partial(run.report, done=0, total=1),
+        check=run.check,
+    )
+    stopped = False
+    try:
+        for part in itertools.chain([first], others):
+            shot.add(part)
+    except Cancelled:
+        stopped = True
+        if not shot.num_frames:
+            raise
+    count, solution = shot.num_frames, shot.solution(close_loops=not stopped)
     if solution is None:
         return _network_alone(pipe, picture, place, count, options=options, run=run)
     cameras = _cameras(solution.path, picture.area)

@@ -49,14 +49,27 @@ class RunOptions:
     progress: Progress | None = None
     cancel: Event | None = None
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Tell whether `cancel` is set."""
+        return self.cancel is not None and self.cancel.is_set()
+
+    def check(self) -> None:
+        """Stop where that is asked for.
+
+        Raises:
+            Cancelled: `cancel` is set.
+        """
+        if self.is_cancelled:
+            raise Cancelled("cancelled")
+
     def report(self, stage: str, done: int, total: int) -> None:
         """Check for cancellation, then report.
 
         Raises:
             Cancelled: `cancel` is set.
         """
-        if self.cancel is not None and self.cancel.is_set():
-            raise Cancelled(f"cancelled at {stage}")
+        self.check()
         if self.progress is not None:
             self.progress(stage, done, total)
 

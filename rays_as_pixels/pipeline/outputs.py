@@ -137,11 +137,13 @@ class VideoEstimateOutput(BaseOutput):
         shots: In order; one where the video has no cuts.
         notes: What was done to the frames, and where the cuts are, one sentence each.
         thumbnails: Small pictures of all frames, for a path view; None where they were not decoded.
+        is_stopped: Whether it was asked to stop, and these are the frames that were solved by then.
     """
 
     shots: tuple[ShotEstimate, ...]
     notes: tuple[str, ...]
     thumbnails: UInt8[Tensor, "frames 3 h w"] | None
+    is_stopped: bool = False
 
     @property
     def longest(self) -> ShotEstimate:

@@ -146,7 +146,8 @@ class RaysAsPixelsPipeline(PipelineBase):
 
         Raises:
             InputError: The input cannot be read, or has fewer than 2 frames.
-            Cancelled: See `RunOptions`.
+            Cancelled: See `RunOptions`. Where parts of a long video, or shots, are solved by then,
+                they are returned, and a note says so.
         """
         use = partial(estimate_video, self, options=options, run=run)
         if isinstance(video, FrameStream):

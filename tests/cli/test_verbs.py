@@ -301,6 +301,6 @@ def test_stopping_leaves_nothing_behind(tmp_path, clip, model_folder, name, code
     assert err.splitlines()[-1].startswith("stopped")
     words = "".join(said) + err
     assert "Traceback" not in words
-    ours = ("model: ", "frames used: ", "note: ", "encode video: ", "estimate path: ", "stopped")
+    ours = ("model: ", "frames used: ", "note: ", "track frames: ", "stopping; ", "stopped")
     assert all(line.startswith(ours) for line in words.splitlines()), words
     assert sorted(path.name for path in tmp_path.iterdir()) == before

@@ -57,6 +57,8 @@ def run_estimate(
 
     def solve(stream: FrameStream) -> dict[str, Any]:
         estimated = run_verb(job, pipeline, "estimate_video", seed=0, video=stream)
+        if estimated.is_stopped:  # that is done; what was solved by then is kept
+            job.cancel.clear()
         job.check()
         return _write(job, request, pipeline, stream, estimated)
 

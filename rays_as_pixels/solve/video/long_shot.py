@@ -1,7 +1,6 @@
 """A shot of any length, solved part by part while its frames come, and joined in the end."""
 
 from collections.abc import Callable
-from functools import partial
 
 from rays_as_pixels.solve.video.loops import LoopFinder
 from rays_as_pixels.solve.video.observations import Observations
@@ -24,18 +23,25 @@ class LongShot:
         notes: What is to be said of the shot as a whole.
     """
 
-    def __init__(self, focal_px: float, *, report: Callable[[str, int, int], None]) -> None:
+    def __init__(
+        self,
+        focal_px: float,
+        *,
+        report: Callable[[str], None],
+        check: Callable[[], None],
+    ) -> None:
         """Start without any part.
 
         Args:
             focal_px: A first guess of the focal length, in pixels of the frames.
-            report: Called with (stage, done, total), several times a second; may raise to stop.
+            report: Called with what is done next; may raise to stop.
+            check: Called several times a second; may raise to stop.
         """
         self.num_frames = 0
         self.notes: tuple[str, ...] = ()
         self._focal_px, self._focal_is_known = focal_px, False
         self._is_solved = False
-        self._report = report
+        self._report, self._check = report, check
         self._first_frame: int | None = None
         self._parts: list[SolvedPart] = []
         self._loops = LoopFinder()
@@ -45,8 +51,8 @@ class LongShot:
         if self._first_frame is None:
             self._first_frame = part.first_frame
         first = part.first_frame - self._first_frame
-        self.num_frames = first + len(part)
         solution = self._solved(part.observations)
+        self.num_frames = first + len(part)
         if solution is None:
             solution = held_still(len(part), self._focal_px)
         else:
@@ -59,14 +65,14 @@ class LongShot:
         number = len(self._parts) + 1
 
         def report(name: str) -> None:
-            stage = f"solve: {name}" if number == 1 else f"solve part {number}: {name}"
-            self._report(stage, 0, 1)
+            self._report(f"solve: {name}" if number == 1 else f"solve part {number}: {name}")
 
         return solve_observations(
             observations,
             focal_px=self._focal_px,
             focal_is_known=self._focal_is_known,
             report=report,
+            check=self._check,
         )
 
     def _learn_focal(self, solution: VideoSolution) -> None:
@@ -75,12 +81,14 @@ class LongShot:
         if not self._focal_is_known and is_sure and not solution.is_doubtful:
             self._focal_px, self._focal_is_known = float(solution.path.focal_px[0]), True
 
-    def solution(self) -> VideoSolution | None:
+    def solution(self, *, close_loops: bool = True) -> VideoSolution | None:
         """Join the parts, with the loops between them; None where nothing was solved."""
         if not self._is_solved:
             return None
-        look = partial(self._report, "close loops", 0, 1)
-        loops = list(self._loops.loops(self._focal_px, look=look))
+        loops = []
+        if close_loops and len(self._parts) > 2:
+            self._report("close loops")
+            loops = list(self._loops.loops(self._focal_px, check=self._check))
         joined = join_parts(self._parts, loops)
         if len(self._parts) > 1:
             self.notes = (

@@ -71,12 +71,12 @@ class LoopFinder:
                 )
         self._num_parts += 1
 
-    def loops(self, focal_px: float, *, look: Callable[[], None]) -> Iterator[Window]:
+    def loops(self, focal_px: float, *, check: Callable[[], None]) -> Iterator[Window]:
         """Map places that parts which are no neighbours share: of each part the likeliest few.
 
         Args:
             focal_px: Focal length, in pixels of the frames.
-            look: Called again and again; may raise to stop.
+            check: Called several times a second; may raise to stop.
         """
         part = np.array([one.part for one in self._keyframes])
         places = [np.flatnonzero(part == number) for number in range(self._num_parts)]
@@ -89,11 +89,11 @@ class LoopFinder:
             }
             likeliest = sorted(likeness, key=lambda second: -float(likeness[second].max()))
             for second in likeliest[:_PARTNERS]:
-                look()
+                check()
                 found = self._alike(likeness[second], places[first], places[second])
                 if found is not None:
                     run = partial(self._mapped, *found, focal_px=focal_px)
-                    window = run_watched(run, look)
+                    window = run_watched(run, check)
                     if window is not None:
                         yield window
 

@@ -100,12 +100,11 @@ def join_parts(parts: Sequence[SolvedPart], loops: Sequence[Window] = ()) -> Vid
     points = _joined_points(parts, placements)
     turns_only = all(one.path.turns_only for one in solutions)
     weights = [len(one.interpolated) for one in solutions]
-    chosen = max((one.chosen for one in solutions), key=[one.chosen for one in solutions].count)
     return VideoSolution(
         VideoPath(poses, focal_px, points, turns_only),
         interpolated,
         tuple(one for solution in solutions for one in solution.candidates),
-        chosen,
+        f"{len(parts)} parts",
         float(np.average([one.score for one in solutions], weights=weights)),
         _joined_deviation(parts, placements),
     )

@@ -34,6 +34,10 @@ _SAME_TURN_RAD = np.deg2rad(1.0)
 _SAME_FOCAL = 1.1  # a start within this factor of one that was tried is left out
 
 
+def _silent(*_: str) -> None:
+    """Hear nothing, and never stop."""
+
+
 @dataclass(frozen=True)
 class Candidate:
     """One way to a path, and how it did.
@@ -82,7 +86,7 @@ def solve_video(
     *,
     focal_px: float | None = None,
     after_frame: Callable[[int], None] | None = None,
-    report: Callable[[str], None] | None = None,
+    report: Callable[[str], None] = _silent,
 ) -> VideoSolution | None:
     """Find a camera for every frame of a single shot; see `observe` and `solve_observations`.
 
@@ -98,7 +102,8 @@ def solve_observations(
     *,
     focal_px: float | None = None,
     focal_is_known: bool = False,
-    report: Callable[[str], None] | None = None,
+    report: Callable[[str], None] = _silent,
+    check: Callable[[], None] = _silent,
 ) -> VideoSolution | None:
     """Find a camera for every frame of a shot.
 
@@ -107,8 +112,9 @@ def solve_observations(
         focal_px: A first guess of the focal length, in pixels of the frames.
         focal_is_known: Whether it was found already, in another part of the shot: then it is held
             at first.
-        report: Called with the name of what is tried, several times a second; may raise to stop.
-            What runs then is left to end by itself.
+        report: Called with the name of what is tried next; may raise to stop.
+        check: Called several times a second; may raise to stop. What runs then is left to end by
+            itself.
 
     Returns:
         None where no way leads to a path: nothing to track, or too few frames see the same.
@@ -123,8 +129,9 @@ def solve_observations(
         )
     judge, found = HeldOut(observations).judge, []
     for name, run in _ways(observations, focal_px, focal_is_known=focal_is_known):
+        report(name)
         start = time.monotonic()
-        path = run() if report is None else run_watched(run, partial(report, name))
+        path = run_watched(run, check)
         evidence = None if path is None else judge(path)
         posed = 0 if path is None else int(path.posed.sum())
         found.append((Candidate(name, evidence, posed, time.monotonic() - start), path))

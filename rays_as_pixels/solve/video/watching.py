@@ -7,19 +7,19 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
-_LOOK_EVERY_SEC = 0.2
+_CHECK_EVERY_SEC = 0.2
 
 
-def run_watched(function: Callable[[], Result], look: Callable[[], None]) -> Result:
-    """Return what a function returns, and call `look` again and again until then.
+def run_watched(function: Callable[[], Result], check: Callable[[], None]) -> Result:
+    """Return what a function returns, and call `check` again and again until then.
 
     Args:
-        function: Runs in a thread of its own, which is left to end by itself where `look` raises;
+        function: Runs in a thread of its own, which is left to end by itself where `check` raises;
             the process does not end before it.
-        look: Called from the caller's thread; may raise to stop.
+        check: Called from the caller's thread; may raise to stop.
 
     Raises:
-        Exception: What the function or `look` raised.
+        Exception: What the function or `check` raised.
     """
     ended: queue.SimpleQueue[tuple[Result | None, BaseException | None]] = queue.SimpleQueue()
 
@@ -31,9 +31,9 @@ def run_watched(function: Callable[[], Result], look: Callable[[], None]) -> Res
 
     threading.Thread(target=run, name="watched").start()
     while True:
-        look()
+        check()
         try:
-            result, error = ended.get(timeout=_LOOK_EVERY_SEC)
+            result, error = ended.get(timeout=_CHECK_EVERY_SEC)
         except queue.Empty:
             continue
         if error is not None:

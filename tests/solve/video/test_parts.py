@@ -140,7 +140,7 @@ def long_clip():
 
 def test_a_long_shot_is_solved_in_parts_and_comes_out_as_in_one(long_clip):
     heard = []
-    shot = LongShot(0.9 * FOCAL_PX, report=lambda stage, *_: heard.append(stage))
+    shot = LongShot(0.9 * FOCAL_PX, report=heard.append, check=lambda: None)
     size = PartSize(keyframes=14, frames=24, shared_keyframes=6, shared_frames=10)
     parts = list(observe_shots(long_clip.frames, part_size=size))
     for part in parts:
@@ -154,7 +154,8 @@ def test_a_long_shot_is_solved_in_parts_and_comes_out_as_in_one(long_clip):
 
 
 def test_nothing_to_track_in_any_part_is_no_path():
-    shot = LongShot(FOCAL_PX, report=lambda *_: None)
+    heard: list[str] = []
+    shot = LongShot(FOCAL_PX, report=heard.append, check=lambda: None)
     size = PartSize(keyframes=100, frames=8, shared_keyframes=2, shared_frames=2)
     for part in observe_shots(np.zeros((12, HEIGHT, WIDTH, 3), np.uint8), part_size=size):
         shot.add(part)
