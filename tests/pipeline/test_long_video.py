@@ -121,11 +121,13 @@ def test_a_long_estimate_has_one_camera_per_frame_and_follows_its_seed(toy):
         for _ in range(2)
     )
     assert len(out.trajectory) == 11
-    cameras = out.trajectory.cameras
+    cameras, stride = out.trajectory.cameras, toy.codec.temporal_stride
     assert torch.equal(cameras.world_from_cam, again.trajectory.cameras.world_from_cam)
     torch.testing.assert_close(cameras.world_from_cam[0], torch.eye(4).double())
     assert out.pose_std.rotation_rad.shape == out.pose_std.focal_ratio.shape == (11,)
-    assert out.windows == len(plan.windows(11, native=toy.num_frames, longest=9))
+    assert out.windows == len(
+        plan.windows(11, native=toy.num_frames, longest=9, temporal_stride=stride)
+    )
     assert out.trajectory.times_sec[-1] == pytest.approx(10 / 5)
 
 
