@@ -30,6 +30,7 @@ _ROTATION_STEPS = 8  # of Gauss-Newton
 _REWEIGHTS = 6  # rounds that take weight from windows which disagree with all others
 _MIN_DRIFT_RAD = math.radians(0.5)  # of one window, however well neighbours agree
 _MAX_DRIFT_RATIO = 2.0  # how much further than expected a long window may be from the path so far
+_MIN_WEIGHT = 1e-6  # so that a window that nothing else ties is still placed
 _CAUCHY_MEDIANS = 6.0  # a window that is so many times as far off as the median counts by half
 
 
@@ -255,7 +256,7 @@ def _window_weights(cameras: _WindowCameras, error: Float[Tensor, "n"]) -> Float
     """Weights that fall with how far a window is off the joined path."""
     rms = _rms_by(error, cameras.window, cameras.num_windows)
     scale = _CAUCHY_MEDIANS * rms.median().clamp_min(1e-9)
-    return cauchy_weight(rms**2, scale**2)
+    return cauchy_weight(rms**2, scale**2).clamp_min(_MIN_WEIGHT)
 
 
 def _average_rotations(

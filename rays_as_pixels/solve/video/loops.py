@@ -25,13 +25,13 @@ from rays_as_pixels.solve.video.tracks import Tracks
 from rays_as_pixels.solve.video.watching import run_watched
 from rays_as_pixels.solve.window_alignment import Window
 
-_FEATURES = 500  # kept of a keyframe, the strongest
+_FEATURES, _EVERY = 300, 2  # kept of every second keyframe, the strongest
 _WORDS = 32  # of the vocabulary
 _MIN_LIKENESS = 0.15  # cosine of two keyframes' vectors
 _PARTNERS = 3  # later parts that a part is compared with
 _TRIED = 4  # pairs of keyframes looked at for two parts
 _MIN_INLIERS = 40
-_NEIGHBORS, _STEP = 2, 2  # keyframes on each side that join the small scene, every second one
+_NEIGHBORS = 2  # kept keyframes on each side that join the small scene
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ class LoopFinder:
         """Keep the keyframes of the next part, whose frames count from `first_frame`."""
         self._size = (observations.tracks.height, observations.tracks.width)
         known = {one.frame for one in self._keyframes[-len(observations.keyframes) :]}
-        for number in observations.keyframes:
+        for number in observations.keyframes[::_EVERY]:
             if number + first_frame not in known:
                 kept = _strongest(observations.features[number])
                 if self._words is None:
@@ -143,7 +143,7 @@ class LoopFinder:
         return Window(tuple(self._keyframes[places[row]].frame for row in rows), cameras)
 
     def _around(self, place: int) -> list[int]:
-        near = range(place - _NEIGHBORS * _STEP, place + _NEIGHBORS * _STEP + 1, _STEP)
+        near = range(place - _NEIGHBORS, place + _NEIGHBORS + 1)
         part = self._keyframes[place].part
         return [
             k for k in near if 0 <= k < len(self._keyframes) and self._keyframes[k].part == part

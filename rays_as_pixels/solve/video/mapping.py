@@ -238,9 +238,12 @@ class _PointsOfModel:
         return ScenePoints(
             xyz=self.xyz,
             rgb=mean,
-            point=np.concatenate([seen for _, seen, _ in self._seen]),
-            frame=np.concatenate([np.full(len(seen), frame) for frame, seen, _ in self._seen]),
-            xy_px=np.concatenate([places for _, _, places in self._seen]),
+            point=np.concatenate([seen for _, seen, _ in self._seen]).astype(np.int32),
+            frame=np.repeat(
+                np.array([frame for frame, _, _ in self._seen], np.int32),
+                [len(seen) for _, seen, _ in self._seen],
+            ),
+            xy_px=np.concatenate([places for _, _, places in self._seen]).astype(np.float32),
         )
 
 

@@ -68,10 +68,10 @@ class PartSize:
         shared_frames: At most, with which the next part begins.
     """
 
-    keyframes: int = 100
-    frames: int = 1000
-    shared_keyframes: int = 15
-    shared_frames: int = 250
+    keyframes: int = 80
+    frames: int = 800
+    shared_keyframes: int = 12
+    shared_frames: int = 200
 
 
 PART_SIZE = PartSize()
