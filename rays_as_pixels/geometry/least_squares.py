@@ -113,9 +113,15 @@ def _solve_blocks(
 def linear_least_squares(
     matrix: Float[Tensor, "rows n"], target: Float[Tensor, "rows k"], weight: Float[Tensor, "rows"]
 ) -> Float[Tensor, "n k"]:
-    """Return x that minimises sum_i w_i |(matrix x - target)_i|^2, for k right-hand sides."""
+    """Return x that minimises sum_i w_i |(matrix x - target)_i|^2, for k right-hand sides.
+
+    Unknowns are scaled by the diagonal of the normal equations (Jacobi), so that one which tiny
+    weights alone tell is solved for beside others of large ones.
+    """
     weight = weight[:, None]
-    return torch.linalg.solve(matrix.mT @ (weight * matrix), matrix.mT @ (weight * target))
+    normal, slope = matrix.mT @ (weight * matrix), matrix.mT @ (weight * target)
+    scale = normal.diagonal().clamp_min(torch.finfo(normal.dtype).tiny).rsqrt()[:, None]
+    return scale * torch.linalg.solve(scale * normal * scale.mT, scale * slope)
 
 
 def cauchy_weight(

@@ -64,6 +64,14 @@ def test_eliminating_blocks_gives_the_step_of_the_dense_equations(batch, size):
     torch.testing.assert_close(torch.cat([step, blocks.flatten(-2)], -1), dense.step())
 
 
+def test_what_tiny_weights_alone_tell_is_solved_for_beside_what_large_ones_tell():
+    matrix = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
+    target = torch.tensor([[2.0], [4.0], [5.0]], dtype=torch.float64)
+    weight = torch.tensor([1e12, 1e12, 1e-25], dtype=torch.float64)
+    found = linear_least_squares(matrix, target, weight)
+    torch.testing.assert_close(found, torch.tensor([[3.0], [5.0]], dtype=torch.float64))
+
+
 def test_linear_least_squares_weighs_rows():
     """Three measurements of one number, 0, 0 and 6; the last counts twice: 12 / 4."""
     matrix, target = torch.ones(3, 1), torch.tensor([[0.0], [0.0], [6.0]])
