@@ -109,24 +109,23 @@ def _write_matches(
     use_features: bool,
 ) -> list[str]:
     """Write what pairs of keyframes share, but for what is held out; return the pairs' names."""
-    tracks, keyframes, names = observations.tracks, observations.keyframes, []
-    for position, first in enumerate(keyframes):
-        for second in keyframes[position + 1 :]:
-            _, a, b = np.intersect1d(
-                tracks.ids[first][rows[first]],
-                tracks.ids[second][rows[second]],
-                assume_unique=True,
-                return_indices=True,
-            )
-            pairs = [np.stack([a, b], axis=1)]
-            if use_features and (first, second) in observations.matches:
-                fitted = ~observations.held_out_matches((first, second))
-                after = np.array([len(rows[first]), len(rows[second])])
-                pairs.append(observations.matches[first, second][fitted] + after)
-            both = np.concatenate(pairs).astype(np.uint32)
-            if len(both) >= _MIN_MATCHES:
-                database.write_matches(first + 1, second + 1, both)
-                names.append(f"{_image_name(first)} {_image_name(second)}")
+    tracks, names = observations.tracks, []
+    for (first, second), matches in observations.matches.items():
+        _, a, b = np.intersect1d(
+            tracks.ids[first][rows[first]],
+            tracks.ids[second][rows[second]],
+            assume_unique=True,
+            return_indices=True,
+        )
+        pairs = [np.stack([a, b], axis=1)]
+        if use_features:
+            fitted = ~observations.held_out_matches((first, second))
+            after = np.array([len(rows[first]), len(rows[second])])
+            pairs.append(matches[fitted] + after)
+        both = np.concatenate(pairs).astype(np.uint32)
+        if len(both) >= _MIN_MATCHES:
+            database.write_matches(first + 1, second + 1, both)
+            names.append(f"{_image_name(first)} {_image_name(second)}")
     return names
 
 
