@@ -20,6 +20,6 @@ def epipolar_inliers(
         _, inliers = cv2.findFundamentalMat(
             first_px, second_px, cv2.USAC_MAGSAC, _RANSAC_PX, _CONFIDENCE, _ITERATIONS
         )
-    except cv2.error:  # OpenCV 5 raises on some degenerate sets where it used to return None
+    except cv2.error:  # of fewer points than a sample has; other methods return None there
         inliers = None
     return np.zeros(len(first_px), bool) if inliers is None else inliers[:, 0] > 0
