@@ -232,6 +232,8 @@ def _estimate_shot(
     try:
         for part in itertools.chain([first], others):
             shot.add(part)
+            if run.on_path is not None and (so_far := shot.solution(close_loops=False)):
+                run.on_path(so_far.path.centers, len(picture.stream))
     except Cancelled:
         stopped = True
         if not shot.num_frames:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -37,6 +38,9 @@ class RunOptions:
         callback_on_step_end_tensor_inputs: Names of the tensors that it gets.
         progress: Called with (stage, done, total).
         cancel: Set it to stop within one step; the task raises `Cancelled`.
+        on_path: Called by `estimate_video` with the camera centres (frames, 3) of a shot so far, in
+            the solver's world and unit, and the number of frames in all, whenever another part of
+            a long shot is solved.
     """
 
     generator: "torch.Generator | Sequence[torch.Generator] | None" = None
@@ -48,6 +52,7 @@ class RunOptions:
     callback_on_step_end_tensor_inputs: Sequence[str] = ("latents", "ray_latents")
     progress: Progress | None = None
     cancel: Event | None = None
+    on_path: Callable[[Float[np.ndarray, "frames 3"], int], None] | None = None
 
     @property
     def is_cancelled(self) -> bool:

@@ -50,6 +50,9 @@ def test_stopped_before_anything_is_solved_is_cancelled(toy, two_shots):
 
 
 def test_all_shots_are_there_where_nobody_stops(toy, two_shots):
-    found = toy.estimate_video(two_shots)
+    heard = []
+    run = RunOptions(on_path=lambda centers, total: heard.append((centers.shape, total)))
+    found = toy.estimate_video(two_shots, run=run)
+    assert heard == [((FIRST, 3), 16), ((SECOND, 3), 16)]
     assert not found.is_stopped
     assert [(shot.first_frame, len(shot.trajectory)) for shot in found.shots] == [(0, 8), (8, 8)]

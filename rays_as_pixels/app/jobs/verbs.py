@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,6 +22,7 @@ from rays_as_pixels.app.jobs.zero_gpu import on_zero_gpu
 from rays_as_pixels.errors import Cancelled, InputError
 from rays_as_pixels.media.video import write_video
 from rays_as_pixels.pipeline.options import RunOptions
+from rays_as_pixels.viz.path_picture import path_picture
 
 if TYPE_CHECKING:
     from rays_as_pixels.pipeline.pipeline import RaysAsPixelsPipeline
@@ -116,6 +118,10 @@ def run_verb(
 def call_verb(pipeline: "RaysAsPixelsPipeline", call: VerbCall, callbacks: JobCallbacks) -> Any:
     """Run the verb in this process."""
     preview = LatentPreview(callbacks.picture) if call.verb in VIDEO_VERBS else None
+
+    def draw_path(centers: np.ndarray, num_frames: int) -> None:
+        callbacks.picture(path_picture(centers, num_frames), len(centers), num_frames)
+
     try:
         return getattr(pipeline, call.verb)(
             **call.arguments,
@@ -124,6 +130,7 @@ def call_verb(pipeline: "RaysAsPixelsPipeline", call: VerbCall, callbacks: JobCa
                 progress=callbacks.progress,
                 cancel=callbacks.cancel,
                 callback_on_step_end=preview,
+                on_path=draw_path,
             ),
         )
     except Cancelled:

@@ -5,7 +5,6 @@ import resource
 import sys
 
 from rays_as_pixels.app import i18n
-from rays_as_pixels.app.jobs.context import Preview
 from rays_as_pixels.app.jobs.manager import JobManager
 from rays_as_pixels.app.jobs.records import EVERY_FRAME, JobRecord, JobState
 from rays_as_pixels.app.server.model_holder import ModelHolder
@@ -98,7 +97,7 @@ def job_bar(record: JobRecord | None, manager: JobManager, lang: str = "en") -> 
         width = f' style="width:{100 * share:.1f}%"' if share is not None else ""
         kind = "" if share is not None else " rap-unknown"
         bar = f'<div class="rap-bar{kind}"><i{width}></i></div>'
-    picture = "" if record.state.is_final else _picture(manager.preview(record.id), lang)
+    picture = "" if record.state.is_final else _picture(record, manager, lang)
     return (
         f'<div class="rap-job rap-{record.state}" role="status" data-job="{record.id}" '
         f'data-state="{record.state}"><div class="rap-line"><b>{html.escape(name)}</b>'
@@ -107,14 +106,16 @@ def job_bar(record: JobRecord | None, manager: JobManager, lang: str = "en") -> 
     )
 
 
-def _picture(preview: Preview | None, lang: str) -> str:
+def _picture(record: JobRecord, manager: JobManager, lang: str) -> str:
+    preview = manager.preview(record.id)
     if preview is None:
         return ""
     try:
         source = preview.data_uri()
     except InputError:  # a newer one took its place this moment
         return ""
-    words = i18n.say("preview_is", lang, step=preview.step, total=preview.total)
+    what = "path_so_far_is" if record.kind == "estimate" else "preview_is"
+    words = i18n.say(what, lang, step=preview.step, total=preview.total)
     return f'<img class="rap-latents" src="{source}" alt="{words}" title="{words}">'
 
 

@@ -58,7 +58,8 @@ class LongShot:
         else:
             self._is_solved = True
             self._learn_focal(solution)
-        self._parts.append(SolvedPart(first, solution))
+        before = self._parts[-1] if self._parts else None
+        self._parts.append(SolvedPart.after(before, first, solution))
         self._loops.add(first, part.observations)
 
     def _solved(self, observations: Observations) -> VideoSolution | None:

@@ -32,22 +32,34 @@ class SolvedPart:
     Attributes:
         first_frame: Place of its first frame in the shot.
         solution: The path, in a world and a unit of its own.
+        unit: How many of the first part's units its own is.
     """
 
     first_frame: int
     solution: VideoSolution
+    unit: float = 1.0
 
     @property
     def frames(self) -> range:
         """Return which frames of the shot it has."""
         return range(self.first_frame, self.first_frame + len(self.solution.interpolated))
 
-    def window(self, frames: Sequence[int], unit: float) -> Window:
-        """Return the cameras of some frames of the shot, with lengths times `unit`."""
+    @classmethod
+    def after(
+        cls, before: "SolvedPart | None", first_frame: int, solution: VideoSolution
+    ) -> "SolvedPart":
+        """Return the part that follows another one, its unit told by what both see."""
+        part = cls(first_frame, solution)
+        if before is None:
+            return part
+        return replace(part, unit=before.unit * _ratio_of_units(before, part))
+
+    def window(self, frames: Sequence[int]) -> Window:
+        """Return the cameras of some frames of the shot, in the first part's unit."""
         rows = torch.tensor([frame - self.first_frame for frame in frames])
         pose = torch.from_numpy(self.solution.path.cam_from_world)[rows]
         focal = torch.from_numpy(self.solution.path.focal_px)[rows, None].expand(-1, 2)
-        cam_from_world = rigid(pose[:, :, :3], pose[:, :, 3] * unit)
+        cam_from_world = rigid(pose[:, :, :3], pose[:, :, 3] * self.unit)
         nowhere = torch.zeros_like(focal)  # centre and size of the images play no part
         return Window(tuple(frames), Cameras(invert_rigid(cam_from_world), focal, nowhere, 1, 1))
 
@@ -126,9 +138,6 @@ def _owned(parts: Sequence[SolvedPart], number: int) -> slice:
 
 
 def _placements(parts: Sequence[SolvedPart], loops: Sequence[Window]) -> list[_Placement]:
-    units = [1.0]
-    for before, after in itertools.pairwise(parts):
-        units.append(units[-1] * _ratio_of_units(before, after))
     ties = [_ties(before, after) for before, after in itertools.pairwise(parts)]
     of_part = [
         _merged(ties[k - 1] if k else [0], ties[k] if k < len(ties) else [])
@@ -140,14 +149,12 @@ def _placements(parts: Sequence[SolvedPart], loops: Sequence[Window]) -> list[_P
             of_part[number] = _merged(of_part[number], [frame])
     every = sorted({frame for frames in of_part for frame in frames})
     place = {frame: position for position, frame in enumerate(every)}
-    windows = [
-        part.window(frames, unit) for part, frames, unit in zip(parts, of_part, units, strict=True)
-    ]
+    windows = [part.window(frames) for part, frames in zip(parts, of_part, strict=True)]
     windows += [_in_units_of(loop, windows) for loop in loops]
     renumbered = [replace(one, frames=tuple(place[k] for k in one.frames)) for one in windows]
     joined = join_windows(renumbered, len(every))
     return [
-        _placement(joined, window, scale=float(joined.scale[number]), unit=units[number])
+        _placement(joined, window, scale=float(joined.scale[number]), unit=parts[number].unit)
         for number, window in enumerate(renumbered[: len(parts)])
     ]
 

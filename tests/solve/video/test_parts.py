@@ -61,6 +61,15 @@ def part_of(poses: np.ndarray, first: int, stop: int, *, unit: float, noise: flo
     return SolvedPart(first, solution)
 
 
+def joined_in_turn(parts: list[SolvedPart]) -> list[SolvedPart]:
+    """Let each part learn its unit from the one before, as they come."""
+    known: list[SolvedPart] = []
+    for part in parts:
+        before = known[-1] if known else None
+        known.append(SolvedPart.after(before, part.first_frame, part.solution))
+    return known
+
+
 def errors(found: VideoPath, poses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Angles in degrees and distances between two paths, both in axes of their first camera."""
     relative = []
@@ -85,7 +94,7 @@ def test_parts_in_units_of_their_own_become_the_path_they_were_cut_from():
             parts[0].solution, path=VideoPath(poses[:40], np.full(40, FOCAL_PX), seen(poses[:40]))
         ),
     )
-    joined = join_parts(parts)
+    joined = join_parts(joined_in_turn(parts))
     angles, distances = errors(joined.path, poses)
     assert angles.max() < 1e-4 and distances.max() < 1e-6
     points = joined.path.points
@@ -100,7 +109,7 @@ def test_the_unit_of_a_part_is_told_by_points_where_the_camera_hardly_moves():
     poses = circle(60)
     poses[20:40] = poses[20]
     parts = [part_of(poses, 0, 35, unit=1.0), part_of(poses, 22, 60, unit=3.0)]
-    joined = join_parts(parts)
+    joined = join_parts(joined_in_turn(parts))
     distances = errors(joined.path, poses)[1]
     assert distances.max() < 0.01
 
@@ -112,9 +121,9 @@ def test_a_closed_loop_takes_the_drift_out_of_a_path():
         for first in range(0, 170, 30)
     ]
     both = poses[[5, 10, 15, 105, 110, 115]]
-    loop = part_of(both, 0, 6, unit=2.0).window(range(6), 1.0)
+    loop = part_of(both, 0, 6, unit=2.0).window(range(6))
     loop = Window((5, 10, 15, 105, 110, 115), loop.cameras)
-    open_path, closed = (join_parts(parts, loops).path for loops in ((), (loop,)))
+    open_path, closed = (join_parts(joined_in_turn(parts), loops).path for loops in ((), (loop,)))
     gaps = [
         np.linalg.norm(one.centers[[105, 110, 115]] - one.centers[[5, 10, 15]], axis=1).max()
         for one in (open_path, closed)
@@ -126,7 +135,7 @@ def test_a_part_of_which_nothing_is_known_is_interpolated_and_may_be_anywhere():
     poses = circle(90)
     parts = [part_of(poses, 0, 40, unit=1.0), part_of(poses, 50, 90, unit=1.0)]
     parts.insert(1, SolvedPart(30, held_still(30, FOCAL_PX)))
-    joined = join_parts(parts)
+    joined = join_parts(joined_in_turn(parts))
     assert joined.interpolated[35:55].all() and not joined.interpolated[[0, 34, 55, 89]].any()
     assert joined.deviation is not None
     rotation = joined.deviation.rotation_rad
