@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
 
-NUM_FEATURES = 1500
+NUM_FEATURES = 2500
 _LONGEST_SIDE_PX = 800  # larger frames are shrunk for detection
 _CONTRAST = 0.015  # OpenCV's default is 0.04, which leaves bare walls without features
 _MAX_RATIO = 0.8  # of the distances to the best and the second best match
