@@ -137,19 +137,19 @@ def solve_observations(
         found.append((Candidate(name, evidence, posed, time.monotonic() - start), path))
         if _settled(found):
             break
-    with_path = [
-        (one, path)
-        for one, path in found
-        if path is not None and one.evidence is not None and one.evidence.score > 0
-    ]
-    if not with_path:
+    best = max(found, key=_score)
+    name, path, score = best[0].name, best[1], _score(best)
+    if path is None or score <= 0:
         return None
-    best, path = max(with_path, key=lambda pair: pair[0].evidence.score)
     filled, interpolated = with_all_poses(path)
     candidates = tuple(one for one, _ in found)
-    score = best.evidence.score
     deviation = path_deviation(filled, observations, interpolated=interpolated, score=score)
-    return VideoSolution(filled, interpolated, candidates, best.name, score, deviation)
+    return VideoSolution(filled, interpolated, candidates, name, score, deviation)
+
+
+def _score(tried: tuple[Candidate, VideoPath | None]) -> float:
+    evidence = tried[0].evidence
+    return 0.0 if evidence is None else evidence.score
 
 
 def held_still(count: int, focal_px: float) -> VideoSolution:
