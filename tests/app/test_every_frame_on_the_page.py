@@ -115,6 +115,8 @@ def test_notes_and_stages_of_the_program_are_said_in_the_visitors_language():
     assert i18n.translated(note, "note_", "zh").startswith("40 帧中有 3 帧")
     assert i18n.translated(note, "note_", "en") == note
     assert i18n.translated("A note of another kind.", "note_", "zh") == "A note of another kind."
+    assert stage_words("solve part 12: turning", "en") == "Solve part 12 of the path: turning"
+    assert stage_words("solve part 3: global", "zh") == "求解路径第 3 段：全局重建"
     assert stage_words("solve: global, focal length 0.5", "zh") == (
         "求解路径：全局重建，焦距为长边的 0.5 倍"
     )

@@ -166,8 +166,11 @@ def stage_words(stage: str, lang: str) -> str:
     name, _, rest = stage.partition(" (round ")
     key = "stage_" + name.lower().replace(" ", "_")
     words = i18n.say(key, lang) if key in i18n.table() else name[:1].upper() + name[1:]
-    if name.startswith("solve: "):
-        words = i18n.say("stage_solve", lang, way=i18n.translated(name[7:], "way_", lang))
+    solve, colon, way = name.partition(": ")
+    if colon and solve.startswith("solve"):
+        part = solve.removeprefix("solve part ")
+        key = "stage_solve" if part == solve else "stage_solve_part"
+        words = i18n.say(key, lang, n=part, way=i18n.translated(way, "way_", lang))
     if rest:
         number, _, total = rest.rstrip(")").partition(" of ")
         words += i18n.say("stage_round", lang, n=number, total=total)
