@@ -48,3 +48,22 @@ def test_what_an_estimated_camera_does_not_do_is_said(tmp_path, turn_rad, travel
     words = numbers.estimate_facts(result, path, "a path", "en")
     assert ("Kind of move" in words) == bool(said)
     assert said in words
+
+
+@pytest.mark.parametrize("denoised", [True, False])
+def test_steps_and_seed_are_said_only_where_they_made_a_difference(tmp_path, denoised):
+    settings = {"num_frames": 5, "steps": 3, "seed": 41}
+    path = Trajectory(
+        Cameras(
+            torch.eye(4, dtype=torch.float64).expand(5, 4, 4),
+            torch.full((5, 2), 80.0, dtype=torch.float64),
+            torch.tensor([[80.0, 48.0]], dtype=torch.float64).expand(5, 2),
+            height=96,
+            width=160,
+        ),
+        fps=10.0,
+    )
+    results = {"denoised": denoised}
+    result = Result("job", "estimate", tmp_path, settings=settings, results=results)
+    words = numbers.estimate_facts(result, path, "a path", "en")
+    assert ("3 steps" in words) == ("41" in words) == denoised

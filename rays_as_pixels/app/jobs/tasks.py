@@ -85,6 +85,7 @@ def run_estimate(load: LoadPipeline, job: JobContext, request: EstimateRequest) 
         "spread": spread_numbers(result.pose_std),
         "inlier_ratio": result.inlier_ratio,
         "frames_seen": result.frames_seen,
+        "denoised": pipeline.transformer.camera_prior is None,
     }
 
 

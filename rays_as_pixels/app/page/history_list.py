@@ -44,13 +44,13 @@ def detail(result: Result, lang: str) -> str:
         words.append(i18n.say(f"path_{ask['path']}", lang))
     if result.of_every_frame:
         words.append(i18n.say("frames_every", lang))
-    elif "steps" in ask:
+    elif "steps" in ask and result.is_denoised:
         words.append(i18n.steps(ask["steps"], lang))
     if ask.get("guidance_scale", 1.0) != 1.0:
         words.append(i18n.say("some_guidance", lang, x=ask["guidance_scale"]))
     if ask.get("rounds", 1) > 1:
         words.append(i18n.say("some_rounds", lang, n=ask["rounds"]))
-    if "seed" in ask and not result.of_every_frame:
+    if "seed" in ask and result.is_denoised:
         words.append(i18n.say("some_seed", lang, n=ask["seed"]))
     if result.duration_sec is not None:
         words.append(i18n.duration(result.duration_sec, lang))

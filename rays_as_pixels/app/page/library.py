@@ -65,6 +65,11 @@ class Result:
         return path if name and path.is_file() else None
 
     @property
+    def is_denoised(self) -> bool:
+        """Whether noise was denoised for it, so that seed and steps made a difference."""
+        return not self.of_every_frame and bool(self.results.get("denoised", True))
+
+    @property
     def of_every_frame(self) -> bool:
         """Whether it is an estimate of every frame, which takes no steps and no seed."""
         return self.kind == "estimate" and self.settings.get("num_frames", 0) is None

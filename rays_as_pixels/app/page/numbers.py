@@ -124,8 +124,7 @@ def result_facts(result: Result, lang: str) -> str:
 
 def _made_how(result: Result, lang: str) -> list[tuple[str, str]]:
     ask = result.settings
-    every = result.of_every_frame
-    words = [i18n.steps(ask["steps"], lang)] if "steps" in ask and not every else []
+    words = [i18n.steps(ask["steps"], lang)] if "steps" in ask and result.is_denoised else []
     if "guidance_scale" in ask:
         words.append(i18n.say("some_guidance", lang, x=ask["guidance_scale"]))
     if ask.get("whole_clip"):
@@ -136,7 +135,7 @@ def _made_how(result: Result, lang: str) -> list[tuple[str, str]]:
     if ask.get("path_frames", 0) > result.results.get("num_frames", math.inf):
         made = result.results["num_frames"]
         words.append(i18n.say("some_of_path", lang, n=made, total=ask["path_frames"]))
-    if "seed" in ask and not every:
+    if "seed" in ask and result.is_denoised:
         words.append(i18n.say("some_seed", lang, n=ask["seed"]))
     if result.duration_sec is not None:
         words.append(i18n.duration(result.duration_sec, lang))
