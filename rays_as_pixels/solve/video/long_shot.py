@@ -92,8 +92,6 @@ class LongShot:
             loops = list(self._loops.loops(self._focal_px, check=self._check))
         joined = join_parts(self._parts, loops)
         if len(self._parts) > 1:
-            self.notes = (
-                f"Solved in {len(self._parts)} parts, joined where they overlap and at "
-                f"{len(loops)} places that the camera came back to.",
-            )
+            back = f" and at {len(loops)} places that the camera came back to" if loops else ""
+            self.notes = (f"Solved in {len(self._parts)} parts, joined where they overlap{back}.",)
         return joined
