@@ -67,7 +67,7 @@ def test_what_is_drawn_is_what_the_server_confirmed_and_what_python_gets(page):
     assert page.inner_text(".rap-ed-hash") == trajectory_hash(path)
 
 
-@pytest.mark.slow  # one time in four Gradio shows no answer here within a minute: not understood yet
+@pytest.mark.slow  # one time in four Gradio shows no answer here in a minute: not understood yet
 def test_what_is_committed_reaches_python(page):
     document = settled(page)
     x, y = spot_of(page, 1)
